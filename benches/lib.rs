@@ -1,0 +1,1 @@
+//! Criterion benches; each file under `benches/` names one heart of the product.

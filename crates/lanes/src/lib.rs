@@ -1,0 +1,6 @@
+//! # Lanes: what needs `unsafe` and no I/O
+//!
+//! Being built: `md5` (many messages at once), `ring` (the single-producer ring core).
+
+pub mod md5;
+pub mod ring;

@@ -1,0 +1,69 @@
+//! Octets and packets. *in* is what the subscriber sent (Acct-Input-*), everywhere.
+
+use crate::ids::PlaneIndex;
+
+/// Totals of one address family since the session came up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Octets that the subscriber sent.
+    pub in_octets: u64,
+    /// Packets that the subscriber sent.
+    pub in_packets: u64,
+    /// Octets that the subscriber received.
+    pub out_octets: u64,
+    /// Packets that the subscriber received.
+    pub out_packets: u64,
+}
+
+impl Totals {
+    /// Field by field, wrapping: totals never come near 2⁶⁴, but a hostile plane may say so.
+    #[must_use]
+    pub const fn plus(self, other: Totals) -> Totals {
+        Totals {
+            in_octets: self.in_octets.wrapping_add(other.in_octets),
+            in_packets: self.in_packets.wrapping_add(other.in_packets),
+            out_octets: self.out_octets.wrapping_add(other.out_octets),
+            out_packets: self.out_packets.wrapping_add(other.out_packets),
+        }
+    }
+}
+
+/// What one session has moved since it came up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// IPv4, or everything where the plane does not tell the families apart.
+    pub v4: Totals,
+    /// IPv6, zero where the plane does not tell the families apart.
+    pub v6: Totals,
+}
+
+impl Counters {
+    /// Nothing moved.
+    pub const ZERO: Counters = Counters {
+        v4: Totals { in_octets: 0, in_packets: 0, out_octets: 0, out_packets: 0 },
+        v6: Totals { in_octets: 0, in_packets: 0, out_octets: 0, out_packets: 0 },
+    };
+
+    /// Field by field.
+    #[must_use]
+    pub const fn plus(self, other: Counters) -> Counters {
+        Counters { v4: self.v4.plus(other.v4), v6: self.v6.plus(other.v6) }
+    }
+}
+
+/// Where a session's counters are kept: a slot of its plane's counter table, valid while the slot carries this
+/// generation. A plane that lost its counters raises the generation; one that reuses a slot does too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CounterSlot {
+    /// Index into the table.
+    pub slot: u32,
+    /// The generation that belongs to this session; 0 is never valid.
+    pub generation: u32,
+}
+
+/// Counters that can be read at any moment. Implemented by the shared table of a plane and by the simulator.
+pub trait CounterSource {
+    /// What stands in the slot, or `None` when the plane is gone, the slot does not exist, or it carries another
+    /// generation (then the last sample is all that is known).
+    fn read(&self, plane: PlaneIndex, slot: CounterSlot) -> Option<Counters>;
+}

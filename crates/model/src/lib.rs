@@ -1,0 +1,27 @@
+//! # The nouns that two rooms exchange
+//!
+//! A room that only computes needs words for what it is told and what it answers. They stand here, once, and
+//! nothing here acts: no clock is read, no table is kept, nothing is encoded.
+//!
+//! | module | what it names |
+//! |---|---|
+//! | [`time`] | the two clocks: one that measures, one that is printed |
+//! | [`ids`] | planes, sessions, bills |
+//! | [`counters`] | octets and packets, and where to read them |
+//! | [`event`] | what a packet plane says |
+//! | [`verdict`] | what it is told in return |
+//! | [`record`] | what the ledger remembers |
+//! | [`settings`] | the running configuration as one tree |
+//! | [`report`] | the rows of the displays |
+//!
+//! **Comes in:** nothing. **Goes out:** types. **Never:** I/O, allocation on the packet path (events and records
+//! borrow), or a helper that has no noun. **Full** has no meaning here.
+
+pub mod counters;
+pub mod event;
+pub mod ids;
+pub mod record;
+pub mod report;
+pub mod settings;
+pub mod time;
+pub mod verdict;

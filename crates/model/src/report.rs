@@ -1,0 +1,163 @@
+//! The rows of every display. The engine and the ledger fill them, `vrp` prints them.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use crate::counters::Counters;
+use crate::ids::SessionSerial;
+use crate::time::Wall;
+
+/// One row of `display access-user`, and all of `display access-user session-id X`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccessUser {
+    /// The session's name for life.
+    pub serial: SessionSerial,
+    /// Acct-Session-Id.
+    pub session_id: String,
+    /// User-Name.
+    pub user: String,
+    /// The domain.
+    pub domain: String,
+    /// The plane, and its own name of the session.
+    pub plane: String,
+    /// The plane's own name of the session.
+    pub plane_session: String,
+    /// Framed-IP-Address.
+    pub framed_ip: Option<Ipv4Addr>,
+    /// MAC address.
+    pub mac: Option<[u8; 6]>,
+    /// Where the session's accounting stands.
+    pub state: AccountingState,
+    /// The group it reports to.
+    pub group: String,
+    /// When it came up.
+    pub opened: Wall,
+    /// Seconds since then.
+    pub session_time_s: u64,
+    /// The interim interval in force, seconds; 0: none.
+    pub interim_s: u32,
+    /// Seconds until the next interim is due.
+    pub next_interim_s: Option<u64>,
+    /// Consecutive interim failures.
+    pub interim_failures: u8,
+    /// What it has counted, as last read.
+    pub counters: Counters,
+}
+
+/// Where a session's accounting stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountingState {
+    /// Its `opened` record is on the way to the disk.
+    Opening,
+    /// Its Start is due or out.
+    Starting,
+    /// Accounting runs.
+    Accounting,
+    /// Its Start failed and it stays online without accounting.
+    StartFailed,
+    /// The scheme does no accounting.
+    NotAccounted,
+    /// It is down, and its Stop is due or out.
+    Stopping,
+    /// It is down, and its Stop waits to be tried again.
+    Parked,
+    /// It is over, and the last record is on the way to the disk.
+    Ending,
+}
+
+impl AccountingState {
+    /// The word in displays.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            AccountingState::Opening => "Opening",
+            AccountingState::Starting => "Starting",
+            AccountingState::Accounting => "Accounting",
+            AccountingState::StartFailed => "Start-failed",
+            AccountingState::NotAccounted => "No accounting",
+            AccountingState::Stopping => "Stopping",
+            AccountingState::Parked => "Parked",
+            AccountingState::Ending => "Ending",
+        }
+    }
+}
+
+/// `display local-bill information` (BEHAVIOUR.md 7.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LocalBillInformation {
+    /// Bills in the pool.
+    pub bills: u64,
+    /// The pool's capacity.
+    pub capacity: u64,
+    /// The alarm threshold in per cent.
+    pub alarm_threshold_percent: u8,
+    /// Whether a transfer holds the pool.
+    pub locked: bool,
+}
+
+/// What one shard has counted of one accounting server (after RFC 4670). Counters only grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerReport {
+    /// The server.
+    pub address: SocketAddr,
+    /// Whether it is taken for alive.
+    pub up: bool,
+    /// Requests now waiting for a reply.
+    pub pending: u64,
+    /// Requests that may wait at once.
+    pub window: u64,
+    /// First transmissions, by kind.
+    pub starts: u64,
+    /// First transmissions of interims.
+    pub interims: u64,
+    /// First transmissions of Stops.
+    pub stops: u64,
+    /// Transmissions after the first.
+    pub retransmissions: u64,
+    /// Verified replies that ended a request.
+    pub responses: u64,
+    /// Waits for a reply that ran out.
+    pub timeouts: u64,
+    /// Times that no identifier was free.
+    pub identifiers_exhausted: u64,
+    /// Mean of the last round trips, nanoseconds.
+    pub round_trip_ns: u64,
+}
+
+/// Datagrams that changed nothing, by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Discards {
+    /// Shorter than 20 octets, or than its own length field says.
+    pub truncated: u64,
+    /// Longer than 4,096 octets.
+    pub oversized: u64,
+    /// A malformed attribute or an impossible length field.
+    pub malformed: u64,
+    /// Not an Accounting-Response.
+    pub unexpected_code: u64,
+    /// From an address that is no server's.
+    pub wrong_address: u64,
+    /// No request waits under this identifier on this port.
+    pub unknown_identifier: u64,
+    /// The Response Authenticator (or Message-Authenticator) is wrong.
+    pub bad_authenticator: u64,
+}
+
+/// What one shard knows of itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ShardReport {
+    /// Session slots in use.
+    pub sessions: u64,
+    /// Session slots.
+    pub session_capacity: u64,
+    /// Stops not acknowledged, parked ones included.
+    pub stops_unacknowledged: u64,
+    /// Bills made since the start.
+    pub bills_made: u64,
+    /// Up events refused.
+    pub refused: u64,
+    /// Sessions logged out by a policy.
+    pub cut: u64,
+    /// Per server.
+    pub servers: Vec<ServerReport>,
+    /// Datagrams that changed nothing.
+    pub discards: Discards,
+}

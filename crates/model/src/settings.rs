@@ -1,0 +1,406 @@
+//! The running configuration as one tree. `vrp` turns text into it and back; the engine takes it whole.
+//!
+//! Every field holds what the operator set; an `Option` that is `None` and every `Default` is the value that
+//! `display current-configuration` does not print (BEHAVIOUR.md section 10).
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+
+use zeroize::Zeroizing;
+
+/// The whole running configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The box's name, 1–64 characters; NAS-Identifier and the prompt.
+    pub sysname: String,
+    /// What Acct-Session-Id begins with, 1–7 characters, instead of the first seven of the sysname.
+    pub session_id_prefix: Option<String>,
+    /// Where packet planes link in.
+    pub plane_link: PlaneLink,
+    /// Groups of RADIUS servers.
+    pub radius_groups: BTreeMap<ObjectName, RadiusGroup>,
+    /// Accounting schemes, built-in ones included.
+    pub schemes: BTreeMap<ObjectName, AccountingScheme>,
+    /// Domains, built-in ones included.
+    pub domains: BTreeMap<ObjectName, Domain>,
+    /// The local bill pool.
+    pub local_aaa_server: LocalAaaServer,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        let mut settings = Settings {
+            sysname: "HUAWEI".to_owned(),
+            session_id_prefix: None,
+            plane_link: PlaneLink::default(),
+            radius_groups: BTreeMap::new(),
+            schemes: BTreeMap::new(),
+            domains: BTreeMap::new(),
+            local_aaa_server: LocalAaaServer::default(),
+        };
+        for name in BUILT_IN_SCHEMES {
+            settings.schemes.insert(ObjectName::from(name), AccountingScheme::default());
+        }
+        for name in BUILT_IN_DOMAINS {
+            settings.domains.insert(ObjectName::from(name), Domain::default());
+        }
+        settings
+    }
+}
+
+/// Schemes that always exist and cannot be deleted (BEHAVIOUR.md section 1).
+pub const BUILT_IN_SCHEMES: [&str; 3] = ["default", "default0", "default1"];
+
+/// Domains that always exist and cannot be deleted (BEHAVIOUR.md section 4).
+pub const BUILT_IN_DOMAINS: [&str; 3] = ["default0", "default1", "default_admin"];
+
+/// The domain of a subscriber whose event and user name tell none (INTERFACES.md section 2).
+pub const DEFAULT_DOMAIN: &str = "default1";
+
+/// At most so many accounting schemes (BEHAVIOUR.md 3.1).
+pub const SCHEME_COUNT_MAX: usize = 256;
+
+/// A name that is matched without regard to case and printed as it was first typed (BEHAVIOUR.md section 1).
+#[derive(Clone, Debug)]
+pub struct ObjectName(Box<str>);
+
+impl ObjectName {
+    /// As it was first typed.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for ObjectName {
+    fn from(name: &str) -> ObjectName {
+        ObjectName(name.into())
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl PartialEq for ObjectName {
+    fn eq(&self, other: &ObjectName) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for ObjectName {}
+
+impl PartialOrd for ObjectName {
+    fn partial_cmp(&self, other: &ObjectName) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ObjectName {
+    fn cmp(&self, other: &ObjectName) -> Ordering {
+        let folded = |name: &str| name.bytes().map(|octet| octet.to_ascii_lowercase()).collect::<Vec<u8>>();
+        folded(&self.0).cmp(&folded(&other.0))
+    }
+}
+
+/// Where packet planes link in (INTERFACES.md section 2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlaneLink {
+    /// The Unix socket; `None`: no link.
+    pub path: Option<String>,
+    /// Seconds that the sessions of a plane outlive its link; 0: for ever. 0–86,400.
+    pub grace_s: u32,
+}
+
+impl Default for PlaneLink {
+    fn default() -> PlaneLink {
+        PlaneLink { path: None, grace_s: 300 }
+    }
+}
+
+/// A secret, with the stored form it was read from so that an unchanged one prints unchanged. Its octets are
+/// wiped when it is dropped, and never printed.
+#[derive(Clone)]
+pub struct Secret {
+    octets: Zeroizing<Vec<u8>>,
+    stored: String,
+}
+
+impl Secret {
+    /// `octets` in clear, `stored` as `%^%#…%^%#`.
+    pub fn new(octets: Vec<u8>, stored: String) -> Secret {
+        Secret { octets: Zeroizing::new(octets), stored }
+    }
+
+    /// In clear, for the authenticator only.
+    pub fn octets(&self) -> &[u8] {
+        &self.octets
+    }
+
+    /// As `display current-configuration` prints it.
+    pub fn stored(&self) -> &str {
+        &self.stored
+    }
+}
+
+/// Two secrets are equal when they authenticate alike, however they are stored.
+impl PartialEq for Secret {
+    fn eq(&self, other: &Secret) -> bool {
+        self.octets == other.octets
+    }
+}
+
+impl Eq for Secret {}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("******")
+    }
+}
+
+/// A group of RADIUS servers (BEHAVIOUR.md 5.1).
+#[derive(Clone, Debug, PartialEq)]
+pub struct RadiusGroup {
+    /// Accounting servers in configured order, at most 16.
+    pub accounting: Vec<AccountingServer>,
+    /// The secret of servers that have none of their own.
+    pub shared_key: Option<Secret>,
+    /// Transmissions to one server, the first included, 1–5.
+    pub retransmit: u8,
+    /// Seconds to wait for each reply, 3–25.
+    pub timeout_s: u8,
+    /// Source ports per server, 1–256.
+    pub source_ports: u16,
+    /// How often a failed Stop is tried again as a new transaction, 0 (off) – 65,535 (BEHAVIOUR.md 5.5).
+    pub stop_resend: u16,
+}
+
+impl Default for RadiusGroup {
+    fn default() -> RadiusGroup {
+        RadiusGroup {
+            accounting: Vec::new(),
+            shared_key: None,
+            retransmit: 3,
+            timeout_s: 5,
+            source_ports: 16,
+            stop_resend: RadiusGroup::STOP_RESEND_DEFAULT,
+        }
+    }
+}
+
+impl RadiusGroup {
+    /// Owner's decision 2.
+    pub const STOP_RESEND_DEFAULT: u16 = 3;
+    /// At most so many accounting servers.
+    pub const SERVER_COUNT_MAX: usize = 16;
+
+    /// The secret that `server` is spoken to with.
+    pub fn secret_of<'a>(&'a self, server: &'a AccountingServer) -> Option<&'a Secret> {
+        server.shared_key.as_ref().or(self.shared_key.as_ref())
+    }
+}
+
+/// One accounting server of a group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccountingServer {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// Its own secret, which beats the group's.
+    pub shared_key: Option<Secret>,
+    /// Share under `loading-share`; printed even when 0.
+    pub weight: u8,
+    /// Whether requests carry Message-Authenticator; off by default, for servers disagree on it (RFC 2869 section 5.14).
+    pub message_authenticator: bool,
+}
+
+/// An accounting scheme (BEHAVIOUR.md section 3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountingScheme {
+    /// `None`: the default of this scheme, see [`AccountingScheme::mode_or_default`].
+    pub mode: Option<AccountingMode>,
+    /// What to do when a Start fails.
+    pub start_fail: StartFail,
+    /// Real-time accounting; `None`: off.
+    pub interim: Option<Interim>,
+    /// What to do when interims fail.
+    pub interim_fail: InterimFail,
+}
+
+impl AccountingScheme {
+    /// `default` and `default0` do no accounting; `default1` and every scheme that a user makes do RADIUS.
+    pub fn mode_or_default(&self, name: &str) -> AccountingMode {
+        self.mode.unwrap_or({
+            if name.eq_ignore_ascii_case("default") || name.eq_ignore_ascii_case("default0") {
+                AccountingMode::None
+            } else {
+                AccountingMode::Radius
+            }
+        })
+    }
+
+    /// The scheme as a session takes it at log-in.
+    pub fn pinned(&self, name: &str) -> PinnedScheme {
+        PinnedScheme {
+            mode: self.mode_or_default(name),
+            start_fail: self.start_fail,
+            interim_s: self.interim.map_or(0, |interim| interim.seconds()),
+            interim_hash: self.interim.is_some_and(|interim| interim.hash),
+            interim_fail: self.interim_fail,
+        }
+    }
+}
+
+/// A scheme as one session took it at log-in; later changes touch later sessions (BEHAVIOUR.md 3.3, rule 3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PinnedScheme {
+    /// Whom to report to.
+    pub mode: AccountingMode,
+    /// What to do when the Start fails.
+    pub start_fail: StartFail,
+    /// The scheme's own interval, seconds, 0–3,932,100; 0: off.
+    pub interim_s: u32,
+    /// Whether the first interim is hashed into [T, 2T].
+    pub interim_hash: bool,
+    /// What to do when interims fail.
+    pub interim_fail: InterimFail,
+}
+
+/// Whom to report to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum AccountingMode {
+    /// Nobody: no packets, no bills.
+    None = 0,
+    /// RADIUS servers.
+    #[default]
+    Radius = 1,
+}
+
+/// `accounting start-fail` (owner's decision 2: online by default).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum StartFail {
+    /// The subscriber stays; a zero Stop is sent at once and accounting ends.
+    #[default]
+    Online = 0,
+    /// The subscriber stays and accounting goes on.
+    OnlineKeepAccounting = 1,
+    /// The log-in is refused.
+    Offline = 2,
+}
+
+/// `accounting interim interval` and `accounting realtime`: one setting, two spellings (BEHAVIOUR.md 11.9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interim {
+    /// As typed, 0–65,535; 0: off.
+    pub value: u16,
+    /// Unit of `value`.
+    pub unit: IntervalUnit,
+    /// First interim at a hashed moment in [T, 2T].
+    pub hash: bool,
+    /// How it was typed.
+    pub spelling: InterimSpelling,
+}
+
+impl Interim {
+    /// The interval in seconds.
+    pub const fn seconds(self) -> u32 {
+        match self.unit {
+            IntervalUnit::Minute => self.value as u32 * 60,
+            IntervalUnit::Second => self.value as u32,
+        }
+    }
+}
+
+/// Unit of an interim interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IntervalUnit {
+    /// The default.
+    Minute,
+    /// With the keyword `second`.
+    Second,
+}
+
+/// Which of the two commands set the interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InterimSpelling {
+    /// `accounting interim interval N …`
+    Interval,
+    /// `accounting realtime N`
+    Realtime,
+}
+
+/// `accounting interim-fail` (BEHAVIOUR.md 3.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InterimFail {
+    /// The policy comes with failure `max_times` + 1 in a row; 1–255.
+    pub max_times: u8,
+    /// Whether the subscriber is logged out then.
+    pub policy: InterimFailPolicy,
+}
+
+impl Default for InterimFail {
+    fn default() -> InterimFail {
+        InterimFail { max_times: 3, policy: InterimFailPolicy::Online }
+    }
+}
+
+/// What happens to the subscriber when interims fail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum InterimFailPolicy {
+    /// It stays, and interims go on.
+    #[default]
+    Online = 0,
+    /// It is logged out.
+    Offline = 1,
+}
+
+/// A domain (BEHAVIOUR.md section 4).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Domain {
+    /// `None`: the default of this domain, see [`Domain::scheme_or_default`].
+    pub accounting_scheme: Option<ObjectName>,
+    /// The group its sessions report to.
+    pub radius_group: Option<ObjectName>,
+}
+
+impl Domain {
+    /// `default0` for domains `default0` and `default_admin`, `default1` for every other.
+    pub fn scheme_or_default(&self, name: &str) -> &str {
+        match &self.accounting_scheme {
+            Some(scheme) => scheme.as_str(),
+            None if name.eq_ignore_ascii_case("default0") || name.eq_ignore_ascii_case("default_admin") => "default0",
+            None => "default1",
+        }
+    }
+}
+
+/// The local bill pool (BEHAVIOUR.md section 7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalAaaServer {
+    /// Whether bills are made.
+    pub pool_enabled: bool,
+    /// Bills that the pool holds, 1–16,000,000.
+    pub cache_capacity: u32,
+    /// Per cent of the capacity that counts as nearly full, 50–100.
+    pub cache_alarm_threshold: u8,
+}
+
+impl LocalAaaServer {
+    /// The vendor's figure (BEHAVIOUR.md 7.3).
+    pub const CACHE_CAPACITY_DEFAULT: u32 = 49_152;
+}
+
+impl Default for LocalAaaServer {
+    fn default() -> LocalAaaServer {
+        LocalAaaServer {
+            pool_enabled: false,
+            cache_capacity: LocalAaaServer::CACHE_CAPACITY_DEFAULT,
+            cache_alarm_threshold: 75,
+        }
+    }
+}
