@@ -1,1 +1,3 @@
-//! Being built.
+//! engine
+#![forbid(unsafe_code)]
+pub mod wheel;

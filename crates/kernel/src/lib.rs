@@ -1,1 +1,40 @@
-//! Being built.
+//! # Kernel: the only door to the operating system
+//!
+//! Workers and the ledger's writer reach datagrams, files, clocks and shared memory through here, and nowhere else.
+//!
+//! | module | what it opens |
+//! |---|---|
+//! | [`datapath`] | the workers' datagrams: batched UDP over io_uring, or over epoll where the kernel has no io_uring |
+//! | [`waker`] | an eventfd that ends a worker's wait from any thread |
+//! | [`clock`] | the boot clock that measures, the wall clock that is printed, the identity of this boot |
+//! | [`file`](mod@file) | the log's preallocated files, files replaced whole, the lock on a directory |
+//! | [`shared_memory`] | a packet plane's sealed memory as 64-bit atomics |
+//! | [`seqpacket`] | the Unix sockets that pass descriptors |
+//! | [`cores`] | pinning a thread |
+//! | [`random`] | unpredictable bytes |
+//! | [`notify`] | telling the service manager that start-up is over |
+//!
+//! **Comes in:** bytes with an address or an offset, and descriptors that a plane passed.
+//! **Goes out:** the same, and errors by class.
+//! **Never:** the meaning of a byte it carries. Nothing here knows a protocol, a record or a command; nothing here
+//! decides to try again, except where the kernel itself asks for it.
+//!
+//! **Full:** a datapath has a fixed number of transmit slots; when none is free, [`datapath::Datapath::transmit`]
+//! refuses and the caller keeps its work. Receive buffers that run out leave datagrams in the socket's own buffer,
+//! and when that is full too the kernel drops and counts them ([`datapath::Counts::receive_overflow`]).
+//!
+//! **How many, how much memory:** one datapath per worker, sized once by [`datapath::Limits`] whose documentation has
+//! the formula; with the defaults (256 slots, 1,024 buffers) at most 12.8 MiB, of which only touched pages are
+//! resident. After opening, the datagram path allocates nothing. Everything else is used by the control thread or at
+//! start and may allocate.
+
+pub mod clock;
+pub mod cores;
+pub mod datapath;
+pub mod file;
+mod mapping;
+pub mod notify;
+pub mod random;
+pub mod seqpacket;
+pub mod shared_memory;
+pub mod waker;

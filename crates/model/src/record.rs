@@ -129,8 +129,8 @@ pub struct Sampled {
     pub at: Mono,
     /// Since it came up, over all generations.
     pub counters: Counters,
-    /// Consecutive interim failures so far.
-    pub interim_failures: u8,
+    /// Consecutive interim failures so far, 0–256.
+    pub interim_failures: u16,
 }
 
 /// A session went down.

@@ -37,8 +37,8 @@ pub struct AccessUser {
     pub interim_s: u32,
     /// Seconds until the next interim is due.
     pub next_interim_s: Option<u64>,
-    /// Consecutive interim failures.
-    pub interim_failures: u8,
+    /// Consecutive interim failures, 0–256.
+    pub interim_failures: u16,
     /// What it has counted, as last read.
     pub counters: Counters,
 }

@@ -1,0 +1,149 @@
+//! A group of servers, and the work that waits for one of them.
+//!
+//! Work waits in four lanes (owner's decision 7). Their order is Starts, fresh Stops, parked Stops, interims; but
+//! of any eight places that come free, the first three lanes each have some of their own, so that neither an old
+//! backlog nor a storm of log-ins starves the others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::settings::Secret;
+use model::time::Mono;
+
+use crate::server::Server;
+use crate::session::{Lane, Slot};
+use crate::table::Queue;
+
+/// One server as a group names it.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    /// Its place among the shard's servers.
+    pub(crate) server: u16,
+    pub(crate) secret: Arc<Secret>,
+    pub(crate) message_authenticator: bool,
+}
+
+/// A RADIUS group (BEHAVIOUR.md 5.1), or the group of all sessions that have none.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub(crate) name: String,
+    pub(crate) members: Vec<Member>,
+    /// Grows when `members` change, so that a running transaction notices.
+    pub(crate) revision: u32,
+    /// Transmissions to one server.
+    pub(crate) retransmit: u8,
+    pub(crate) timeout: Duration,
+    pub(crate) stop_resend: u16,
+    pub(crate) lanes: [Queue; Lane::COUNT],
+    turn: u8,
+}
+
+/// Which lane has a place of its own, in turn. The rest of the eight go by order.
+const OWN_PLACES: [Lane; 8] =
+    [Lane::Start, Lane::Stop, Lane::Start, Lane::Parked, Lane::Start, Lane::Stop, Lane::Start, Lane::Out];
+
+/// Order when the lane in turn is empty.
+const ORDER: [Lane; Lane::COUNT] = [Lane::Start, Lane::Stop, Lane::Parked, Lane::Interim];
+
+/// Whom a group would ask now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// The member at this position, which has room.
+    Member(usize),
+    /// There is one, but it has no room now.
+    Wait,
+    /// There is none left to ask.
+    Exhausted,
+}
+
+impl Group {
+    /// A group without servers: what waits in it fails at once (BEHAVIOUR.md 3.4).
+    pub(crate) fn new(name: String) -> Group {
+        Group {
+            name,
+            members: Vec::new(),
+            revision: 0,
+            retransmit: 3,
+            timeout: Duration::from_secs(5),
+            stop_resend: 0,
+            lanes: [Queue::EMPTY; Lane::COUNT],
+            turn: 0,
+        }
+    }
+
+    /// The lane whose first session is next.
+    pub(crate) fn next_lane(&mut self) -> Option<Lane> {
+        let own = OWN_PLACES[usize::from(self.turn % 8)];
+        let waits = |lane: &Lane| lane.index().is_some_and(|index| self.lanes[index].count > 0);
+        let lane = Some(own).filter(waits).or_else(|| ORDER.into_iter().find(waits))?;
+        self.turn = self.turn.wrapping_add(1);
+        Some(lane)
+    }
+
+    /// The first session in a lane.
+    pub(crate) fn first(&self, lane: Lane) -> Option<Slot> {
+        let queue = &self.lanes[lane.index()?];
+        (queue.count > 0).then_some(queue.head)
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.lanes.iter().all(|queue| queue.count == 0)
+    }
+
+    /// Master-backup (BEHAVIOUR.md 5.3): the first member that is Up and not yet tried. For a new transaction with
+    /// none Up it is the first member, as a probe with a window of one (owner's decision 5).
+    pub(crate) fn choose(&self, servers: &[Server], tried: u16) -> Choice {
+        let server = |member: &Member| &servers[usize::from(member.server)];
+        let mut fresh = self.members.iter().enumerate().filter(|(position, _)| tried & 1 << position == 0);
+        match fresh.find(|(_, member)| server(member).is_up()) {
+            Some((position, member)) if server(member).has_room(false) => Choice::Member(position),
+            Some(_) => Choice::Wait,
+            None if tried != 0 => Choice::Exhausted,
+            None => match self.members.first() {
+                Some(member) if server(member).has_room(true) => Choice::Member(0),
+                Some(_) => Choice::Wait,
+                None => Choice::Exhausted,
+            },
+        }
+    }
+
+    /// Since when every server has been Down; `None` while one is Up.
+    pub(crate) fn down_since(&self, servers: &[Server]) -> Option<Mono> {
+        if self.members.iter().any(|member| servers[usize::from(member.server)].is_up()) {
+            return None;
+        }
+        let since = self.members.iter().map(|member| servers[usize::from(member.server)].down_since()).max();
+        Some(since.unwrap_or(Mono::ZERO))
+    }
+
+    /// How long due work waits for a place while every server is Down before it has failed unsent: R × S.
+    pub(crate) fn patience(&self) -> Duration {
+        if self.members.is_empty() { Duration::ZERO } else { self.timeout * u32::from(self.retransmit) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_lane_gets_its_share() {
+        let mut group = Group::new(String::new());
+        for queue in &mut group.lanes {
+            queue.count = 1;
+        }
+        let mut taken = [0; Lane::COUNT];
+        for _ in 0..800 {
+            let lane = group.next_lane().and_then(Lane::index).unwrap();
+            taken[lane] += 1;
+        }
+        assert_eq!(taken, [500, 200, 100, 0], "starts, stops, parked, interims");
+        group.lanes[0].count = 0;
+        group.lanes[1].count = 0;
+        group.lanes[2].count = 0;
+        assert_eq!(group.next_lane(), Some(Lane::Interim));
+        group.lanes[3].count = 0;
+        assert_eq!(group.next_lane(), None);
+    }
+}

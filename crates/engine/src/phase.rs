@@ -1,0 +1,51 @@
+//! When interims are due (BEHAVIOUR.md 3.3, rules 4 and 6).
+
+use std::time::Duration;
+
+use model::ids::SessionSerial;
+use model::time::Mono;
+
+use crate::identity::Key;
+
+/// The first interim after `base`, the end of the Start: an interval later, or with `hash` somewhere in [T, 2T].
+pub(crate) fn first_interim(key: &Key, serial: SessionSerial, interval_s: u32, hash: bool, base: Mono) -> Mono {
+    let interval = Duration::from_secs(interval_s.into());
+    base.plus(if hash { key.first_interim(serial, interval) } else { interval })
+}
+
+/// The first moment of the schedule `first, first + T, …` after `now`: whatever was missed is skipped, and the
+/// phase stays.
+pub(crate) fn next_interim(first: Mono, interval_s: u32, now: Mono) -> Mono {
+    if first > now {
+        return first;
+    }
+    let interval = u64::from(interval_s) * 1_000_000_000;
+    let missed = (now.as_nanos() - first.as_nanos()) / interval + 1;
+    Mono::from_nanos(first.as_nanos() + missed * interval)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Mono {
+        Mono::from_nanos(seconds * 1_000_000_000)
+    }
+
+    /// BEHAVIOUR.md section 12, vectors 1 and 2.
+    #[test]
+    fn ticks_lie_where_the_vectors_say() {
+        let key = Key::new([3; 16]);
+        let serial = SessionSerial { epoch: 1, sequence: 9 };
+        assert_eq!(first_interim(&key, serial, 6000, false, at(10)), at(6010));
+        let hashed = first_interim(&key, serial, 30, true, at(10));
+        assert!(hashed >= at(40) && hashed <= at(70), "{hashed:?}");
+    }
+
+    #[test]
+    fn missed_ticks_are_skipped_and_the_phase_stays() {
+        for (first, interval, now, expected) in [(100, 60, 50, 100), (100, 60, 100, 160), (100, 60, 159, 160), (100, 60, 1000, 1060)] {
+            assert_eq!(next_interim(at(first), interval, at(now)), at(expected));
+        }
+    }
+}

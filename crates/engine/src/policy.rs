@@ -1,0 +1,140 @@
+//! What follows from the end of a transaction: total tables of what happened × what the scheme says. To be read
+//! beside BEHAVIOUR.md 3.4 and 3.5 and the owner's decisions 4 to 6.
+
+use model::settings::{InterimFail, InterimFailPolicy, StartFail};
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Start,
+    Interim,
+    Stop,
+    /// The Stop with zero counters that plain `start-fail online` sends at once; not the session's accounting.
+    ZeroStop,
+}
+
+/// How a transaction ended, over all its transmissions and servers (owner's decision 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Acknowledged,
+    Unanswered,
+}
+
+/// What becomes of a session whose Start has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AfterStart {
+    /// Accounting runs.
+    Account,
+    /// Accounting runs although no server has the Start.
+    KeepAccounting,
+    /// It stays online without accounting; a zero Stop leaves, and a bill is made at log-out.
+    StopAtOnce,
+    /// The log-in is refused.
+    Refuse,
+}
+
+/// `down`: the subscriber has gone meanwhile; then its Stop tells the server all there is to tell.
+pub(crate) fn after_start(outcome: Outcome, policy: StartFail, down: bool) -> AfterStart {
+    match (outcome, policy, down) {
+        (Outcome::Acknowledged, _, _) => AfterStart::Account,
+        (Outcome::Unanswered, _, true) => AfterStart::KeepAccounting,
+        (Outcome::Unanswered, StartFail::OnlineKeepAccounting, false) => AfterStart::KeepAccounting,
+        (Outcome::Unanswered, StartFail::Online, false) => AfterStart::StopAtOnce,
+        (Outcome::Unanswered, StartFail::Offline, false) => AfterStart::Refuse,
+    }
+}
+
+/// What becomes of a session whose interim has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AfterInterim {
+    /// Nothing but the next interim.
+    GoOn,
+    /// The same, and real-time accounting has failed: worth a line in the log, once in a row of failures.
+    Report,
+    /// The subscriber is logged out.
+    Cut,
+}
+
+/// The consecutive failures after this transaction, and what they lead to: the policy comes with failure
+/// `max_times` + 1.
+pub(crate) fn after_interim(outcome: Outcome, rule: InterimFail, failures: u16) -> (u16, AfterInterim) {
+    let limit = u16::from(rule.max_times);
+    match (outcome, rule.policy) {
+        (Outcome::Acknowledged, _) => (0, AfterInterim::GoOn),
+        (Outcome::Unanswered, _) if failures < limit => (failures + 1, AfterInterim::GoOn),
+        (Outcome::Unanswered, InterimFailPolicy::Offline) => (limit + 1, AfterInterim::Cut),
+        (Outcome::Unanswered, InterimFailPolicy::Online) if failures == limit => (limit + 1, AfterInterim::Report),
+        (Outcome::Unanswered, InterimFailPolicy::Online) => (failures, AfterInterim::GoOn),
+    }
+}
+
+/// What becomes of a session whose Stop has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AfterStop {
+    /// It is over.
+    End,
+    /// It is tried again later, as a new transaction.
+    Park,
+    /// It is over, and a bill stands for it.
+    Bill,
+}
+
+/// `resends_left` new transactions are allowed to a failed Stop (BEHAVIOUR.md 5.5).
+pub(crate) fn after_stop(outcome: Outcome, resends_left: u16) -> AfterStop {
+    match (outcome, resends_left) {
+        (Outcome::Acknowledged, _) => AfterStop::End,
+        (Outcome::Unanswered, 0) => AfterStop::Bill,
+        (Outcome::Unanswered, _) => AfterStop::Park,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plays `.` (answered) and `x` (unanswered) and notes what each leads to.
+    fn interims(max_times: u8, policy: InterimFailPolicy, play: &str) -> String {
+        let mut failures = 0;
+        let rule = InterimFail { max_times, policy };
+        play.chars()
+            .map(|outcome| {
+                let outcome = if outcome == '.' { Outcome::Acknowledged } else { Outcome::Unanswered };
+                let after;
+                (failures, after) = after_interim(outcome, rule, failures);
+                match after {
+                    AfterInterim::GoOn => '-',
+                    AfterInterim::Report => 'R',
+                    AfterInterim::Cut => 'C',
+                }
+            })
+            .collect()
+    }
+
+    /// BEHAVIOUR.md section 12, vectors 4 and 5.
+    #[test]
+    fn interim_failures_are_counted_as_the_page_says() {
+        for (max_times, policy, play, expected) in [
+            (3, InterimFailPolicy::Online, "xxxxxx.xxxx", "---R------R"),
+            (1, InterimFailPolicy::Offline, "x.x.xx", "-----C"),
+            (5, InterimFailPolicy::Offline, "xxxxxx", "-----C"),
+            (255, InterimFailPolicy::Online, &"x".repeat(400), &format!("{}R{}", "-".repeat(255), "-".repeat(144))),
+        ] {
+            assert_eq!(interims(max_times, policy, play), expected, "max-times {max_times}, {play}");
+        }
+    }
+
+    #[test]
+    fn a_start_leads_where_the_table_says() {
+        use AfterStart::{Account, KeepAccounting, Refuse, StopAtOnce};
+        for (policy, answered, unanswered, unanswered_and_down) in [
+            (StartFail::Online, Account, StopAtOnce, KeepAccounting),
+            (StartFail::OnlineKeepAccounting, Account, KeepAccounting, KeepAccounting),
+            (StartFail::Offline, Account, Refuse, KeepAccounting),
+        ] {
+            assert_eq!(after_start(Outcome::Acknowledged, policy, false), answered);
+            assert_eq!(after_start(Outcome::Acknowledged, policy, true), answered);
+            assert_eq!(after_start(Outcome::Unanswered, policy, false), unanswered);
+            assert_eq!(after_start(Outcome::Unanswered, policy, true), unanswered_and_down);
+        }
+    }
+}

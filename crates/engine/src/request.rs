@@ -1,0 +1,156 @@
+//! Requests that are out: one for each session at most, kept with their octets so that every transmission to a
+//! server is the same (owner's decision 3), and with the secret that they were signed with (DESIGN.md, rule 9).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::counters::Counters;
+use model::settings::Secret;
+use model::time::{Mono, Now};
+
+use crate::policy::Kind;
+use crate::server::Identifier;
+use crate::session::{NONE, Slot};
+
+/// The longest RADIUS packet (RFC 2865 section 3).
+pub(crate) const PACKET_MAX: usize = 4096;
+
+/// One transaction, on the server that now has it.
+#[derive(Clone)]
+pub(crate) struct Request {
+    pub(crate) session: Slot,
+    pub(crate) kind: Kind,
+    pub(crate) group: u16,
+    /// The server that has it; meaningless while [`Place::Failover`].
+    pub(crate) server: u16,
+    pub(crate) place: Place,
+    /// Transmissions made to this server.
+    pub(crate) transmissions: u8,
+    /// Transmissions that this server gets.
+    pub(crate) transmissions_max: u8,
+    /// Wait after each transmission.
+    pub(crate) timeout: Duration,
+    /// Members of the group that have had their transmissions, by position.
+    pub(crate) tried: u16,
+    /// The group's revision that `tried` counts in.
+    pub(crate) revision: u32,
+    /// When what it tells of happened.
+    pub(crate) event: Now,
+    /// The last transmission.
+    pub(crate) sent: Mono,
+    /// What it says of the session: fixed with the event, whatever server it goes to.
+    pub(crate) counters: Counters,
+    pub(crate) session_time_s: u32,
+    pub(crate) secret: Option<Arc<Secret>>,
+    pub(crate) message_authenticator: bool,
+    pub(crate) authenticator: [u8; 16],
+    length: u16,
+}
+
+/// What a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Nobody's.
+    Free,
+    /// A server that has a place for it.
+    Failover,
+    /// Its turn to be transmitted again.
+    Again(Identifier),
+    /// A reply.
+    Reply(Identifier),
+}
+
+/// All requests of a shard, counted out at start.
+pub(crate) struct Requests {
+    slots: Vec<Request>,
+    packets: Vec<u8>,
+    free: Vec<u32>,
+}
+
+impl Requests {
+    /// Room for `capacity` requests of 4,096 octets; pages are touched as they are used, the last freed first.
+    pub(crate) fn new(capacity: u32) -> Requests {
+        let empty = Request {
+            session: NONE,
+            kind: Kind::Start,
+            group: 0,
+            server: 0,
+            place: Place::Free,
+            transmissions: 0,
+            transmissions_max: 0,
+            timeout: Duration::ZERO,
+            tried: 0,
+            revision: 0,
+            event: Now::default(),
+            sent: Mono::ZERO,
+            counters: Counters::ZERO,
+            session_time_s: 0,
+            secret: None,
+            message_authenticator: false,
+            authenticator: [0; 16],
+            length: 0,
+        };
+        Requests {
+            slots: vec![empty; capacity as usize],
+            packets: vec![0; capacity as usize * PACKET_MAX],
+            free: (0..capacity).rev().collect(),
+        }
+    }
+
+    /// Whether one more can be taken.
+    pub(crate) fn has_room(&self) -> bool {
+        !self.free.is_empty()
+    }
+
+    /// Takes a place for a transaction; it has no server yet.
+    pub(crate) fn open(&mut self, session: Slot, kind: Kind, group: u16, event: Now) -> Option<u32> {
+        let index = self.free.pop()?;
+        let request = &mut self.slots[index as usize];
+        *request = Request {
+            session,
+            kind,
+            group,
+            event,
+            place: Place::Failover,
+            tried: 0,
+            counters: Counters::ZERO,
+            session_time_s: 0,
+            secret: None,
+            ..*request
+        };
+        Some(index)
+    }
+
+    /// Gives the place back.
+    pub(crate) fn close(&mut self, index: u32) {
+        let request = &mut self.slots[index as usize];
+        assert!(request.place != Place::Free, "a request is closed once");
+        request.place = Place::Free;
+        request.secret = None;
+        request.session = NONE;
+        self.free.push(index);
+    }
+
+    pub(crate) fn get(&self, index: u32) -> &Request {
+        &self.slots[index as usize]
+    }
+
+    pub(crate) fn get_mut(&mut self, index: u32) -> &mut Request {
+        &mut self.slots[index as usize]
+    }
+
+    /// Keeps the packet as it was sent.
+    pub(crate) fn keep(&mut self, index: u32, packet: &[u8]) {
+        let at = index as usize * PACKET_MAX;
+        self.packets[at..at + packet.len()].copy_from_slice(packet);
+        #[expect(clippy::cast_possible_truncation, reason = "at most PACKET_MAX")]
+        let length = packet.len() as u16;
+        self.slots[index as usize].length = length;
+    }
+
+    /// The packet as it was sent.
+    pub(crate) fn packet(&self, index: u32) -> &[u8] {
+        let at = index as usize * PACKET_MAX;
+        &self.packets[at..at + usize::from(self.slots[index as usize].length)]
+    }
+}

@@ -1,0 +1,357 @@
+//! One accounting server: its source ports and identifiers, whether it is alive, and what was counted of it.
+//!
+//! An identifier names one request at a time (DESIGN.md section 3, rule 4). It is free again after a verified
+//! reply, or when its quarantine has passed: the server's timeout, and at least five seconds, from the give-up.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use model::report::ServerReport;
+use model::time::Mono;
+
+use crate::session::NONE;
+
+/// A source port of a shard, numbered in the order of their making; the worker binds a socket for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PortId(pub u32);
+
+/// As many requests as may wait for one server's replies at once.
+pub(crate) const WINDOW: u32 = 256;
+
+/// Rules of life and death (BEHAVIOUR.md 5.2, defaults).
+const DEAD_COUNT: u32 = 10;
+const DEAD_INTERVAL: Duration = Duration::from_secs(5);
+const DEAD_TIME: Duration = Duration::from_secs(3 * 60);
+const QUARANTINE_MIN: Duration = Duration::from_secs(5);
+
+/// How many identifiers in a row are taken from one port, so that datagrams of one port follow each other.
+const RUN: u32 = 64;
+
+/// An identifier of one source port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identifier {
+    /// Which of the server's ports.
+    pub(crate) port: u16,
+    /// The octet on the wire.
+    pub(crate) value: u8,
+}
+
+/// The identifiers of one source port.
+struct Port {
+    id: PortId,
+    used: [u64; 4],
+    next: u8,
+    /// The request behind each identifier; [`NONE`] while free or in quarantine.
+    requests: Box<[u32; 256]>,
+}
+
+impl Port {
+    fn take(&mut self) -> Option<u8> {
+        // From the one after the last taken, so that an identifier rests as long as it can.
+        for step in 0..=4u8 {
+            let word = (self.next / 64 + step) % 4;
+            let mut free = !self.used[usize::from(word)];
+            let bit = u32::from(self.next % 64);
+            if step == 0 {
+                free &= u64::MAX << bit;
+            } else if step == 4 {
+                free &= !(u64::MAX << bit);
+            }
+            if free != 0 {
+                #[expect(clippy::cast_possible_truncation, reason = "below 64")]
+                let value = word * 64 + free.trailing_zeros() as u8;
+                self.used[usize::from(word)] |= 1 << (value % 64);
+                self.next = value.wrapping_add(1);
+                return Some(value);
+            }
+        }
+        None
+    }
+}
+
+/// Where the search for a waiting request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    /// It waits.
+    Request(u32),
+    /// None waits, or it was given up.
+    Unknown,
+}
+
+/// One accounting server, shared by all groups that name it (BEHAVIOUR.md 5.1).
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    /// Attributes that are the same in every request from this source: NAS-IP-Address, NAS-Identifier, …
+    pub(crate) nas_attributes: Vec<u8>,
+    /// The address that requests come from, once its ports are bound.
+    pub(crate) source: Option<IpAddr>,
+    ports: Vec<Port>,
+    current: usize,
+    run: u32,
+    quarantine: VecDeque<(Mono, Identifier)>,
+    /// Requests that wait for a reply.
+    pub(crate) in_flight: u32,
+    health: Health,
+    /// What was counted.
+    pub(crate) counts: Counts,
+}
+
+/// Whether a server is taken for alive.
+#[derive(Clone, Copy, Debug)]
+struct Health {
+    up: bool,
+    unanswered: u32,
+    first_unanswered: Mono,
+    down_since: Mono,
+}
+
+/// What was counted of one server.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) starts: u64,
+    pub(crate) interims: u64,
+    pub(crate) stops: u64,
+    pub(crate) retransmissions: u64,
+    pub(crate) responses: u64,
+    pub(crate) timeouts: u64,
+    pub(crate) identifiers_exhausted: u64,
+    round_trip_ns: u64,
+}
+
+impl Counts {
+    /// Mean of the recent round trips: an eighth of each new one (RFC 6298 section 2).
+    pub(crate) fn round_trip(&mut self, took: Duration) {
+        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX / 8);
+        self.round_trip_ns =
+            if self.round_trip_ns == 0 { took } else { self.round_trip_ns - self.round_trip_ns / 8 + took / 8 };
+    }
+}
+
+impl Server {
+    /// A server that nothing is known of: taken for alive, without ports.
+    pub(crate) fn new(address: SocketAddr) -> Server {
+        Server {
+            address,
+            nas_attributes: Vec::new(),
+            source: None,
+            ports: Vec::new(),
+            current: 0,
+            run: 0,
+            quarantine: VecDeque::new(),
+            in_flight: 0,
+            health: Health { up: true, unanswered: 0, first_unanswered: Mono::ZERO, down_since: Mono::ZERO },
+            counts: Counts::default(),
+        }
+    }
+
+    /// Gives it one source port more. Not on the packet path.
+    pub(crate) fn add_port(&mut self, id: PortId) -> u16 {
+        self.ports.push(Port { id, used: [0; 4], next: 0, requests: Box::new([NONE; 256]) });
+        self.quarantine.reserve(256 * self.ports.len() - self.quarantine.len());
+        #[expect(clippy::cast_possible_truncation, reason = "at most 256 ports")]
+        let number = (self.ports.len() - 1) as u16;
+        number
+    }
+
+    pub(crate) fn port_count(&self) -> usize {
+        self.ports.len()
+    }
+
+    pub(crate) fn port_id(&self, port: u16) -> PortId {
+        self.ports[usize::from(port)].id
+    }
+
+    /// Whether one more request may go out: a place in the window, for an Up server; the probe's single place
+    /// when the caller says so.
+    pub(crate) fn has_room(&self, probe: bool) -> bool {
+        self.source.is_some() && self.in_flight < if probe { 1 } else { WINDOW }
+    }
+
+    /// Takes an identifier for `request`. `None`: all are in use or in quarantine; counted.
+    pub(crate) fn take_identifier(&mut self, request: u32) -> Option<Identifier> {
+        // The current port as long as its run lasts, then the others, and at last the current one again.
+        for _ in 0..=self.ports.len() {
+            if self.run < RUN
+                && let Some(value) = self.ports[self.current].take()
+            {
+                self.run += 1;
+                self.in_flight += 1;
+                self.ports[self.current].requests[usize::from(value)] = request;
+                #[expect(clippy::cast_possible_truncation, reason = "at most 256 ports")]
+                return Some(Identifier { port: self.current as u16, value });
+            }
+            self.current = (self.current + 1) % self.ports.len();
+            self.run = 0;
+        }
+        self.counts.identifiers_exhausted += 1;
+        None
+    }
+
+    /// The request that waits under this identifier.
+    pub(crate) fn lookup(&self, identifier: Identifier) -> Lookup {
+        match self.ports[usize::from(identifier.port)].requests[usize::from(identifier.value)] {
+            NONE => Lookup::Unknown,
+            request => Lookup::Request(request),
+        }
+    }
+
+    /// A verified reply came: the identifier is free at once.
+    pub(crate) fn answered(&mut self, identifier: Identifier) {
+        self.forget(identifier);
+        self.free(identifier);
+        self.health.up = true;
+        self.health.unanswered = 0;
+    }
+
+    /// The wait for one transmission's reply ran out.
+    pub(crate) fn unanswered(&mut self, now: Mono) {
+        self.counts.timeouts += 1;
+        let health = &mut self.health;
+        if health.unanswered == 0 {
+            health.first_unanswered = now;
+        }
+        health.unanswered = health.unanswered.saturating_add(1);
+        if health.up
+            && health.unanswered >= DEAD_COUNT
+            && now.since(health.first_unanswered) > DEAD_INTERVAL
+        {
+            health.up = false;
+            health.down_since = now;
+        }
+    }
+
+    /// The request was given up: nothing else may use the identifier until a late reply cannot come any more.
+    pub(crate) fn given_up(&mut self, identifier: Identifier, now: Mono, timeout: Duration) {
+        self.forget(identifier);
+        self.quarantine.push_back((now.plus(timeout.max(QUARANTINE_MIN)), identifier));
+    }
+
+    /// Ends quarantines and the time of death as `now` allows. True when something became possible by it.
+    pub(crate) fn handle_timeout(&mut self, now: Mono) -> bool {
+        let mut changed = false;
+        // Timeouts differ between groups by at most 20 s; one that ends early waits behind one that ends late.
+        while let Some(&(until, identifier)) = self.quarantine.front()
+            && until <= now
+        {
+            self.quarantine.pop_front();
+            self.free(identifier);
+            changed = true;
+        }
+        if !self.health.up && now.since(self.health.down_since) >= DEAD_TIME {
+            self.health = Health { up: true, unanswered: 0, ..self.health };
+            changed = true;
+        }
+        changed
+    }
+
+    /// When [`Server::handle_timeout`] has something to do.
+    pub(crate) fn next_timeout(&self) -> Option<Mono> {
+        let quarantine = self.quarantine.front().map(|&(until, _)| until);
+        let revival = (!self.health.up).then(|| self.health.down_since.plus(DEAD_TIME));
+        [quarantine, revival].into_iter().flatten().min()
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.health.up
+    }
+
+    /// Since when it is Down; meaningless while it is Up.
+    pub(crate) fn down_since(&self) -> Mono {
+        self.health.down_since
+    }
+
+    pub(crate) fn report(&self) -> ServerReport {
+        ServerReport {
+            address: self.address,
+            up: self.health.up,
+            pending: self.in_flight.into(),
+            window: WINDOW.into(),
+            starts: self.counts.starts,
+            interims: self.counts.interims,
+            stops: self.counts.stops,
+            retransmissions: self.counts.retransmissions,
+            responses: self.counts.responses,
+            timeouts: self.counts.timeouts,
+            identifiers_exhausted: self.counts.identifiers_exhausted,
+            round_trip_ns: self.counts.round_trip_ns,
+        }
+    }
+
+    fn forget(&mut self, identifier: Identifier) {
+        self.ports[usize::from(identifier.port)].requests[usize::from(identifier.value)] = NONE;
+        self.in_flight -= 1;
+    }
+
+    fn free(&mut self, identifier: Identifier) {
+        let Identifier { port, value } = identifier;
+        self.ports[usize::from(port)].used[usize::from(value / 64)] &= !(1 << (value % 64));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn server(ports: u32) -> Server {
+        let mut server = Server::new(SocketAddr::from(([127, 0, 0, 1], 1813)));
+        for port in 0..ports {
+            server.add_port(PortId(port));
+        }
+        server
+    }
+
+    fn at(seconds: u64) -> Mono {
+        Mono::from_nanos(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn every_identifier_is_given_once_and_then_none() {
+        for ports in [1, 2, 16] {
+            let mut server = server(ports);
+            let mut seen = HashSet::new();
+            while let Some(id) = server.take_identifier(7) {
+                assert!(seen.insert((id.port, id.value)), "{id:?} twice");
+                assert_eq!(server.lookup(id), Lookup::Request(7));
+            }
+            assert_eq!(seen.len(), ports as usize * 256);
+            assert_eq!(server.counts.identifiers_exhausted, 1);
+        }
+    }
+
+    #[test]
+    fn an_identifier_given_up_rests_for_its_quarantine() {
+        let mut server = server(1);
+        let ids: Vec<_> = (0..256).filter_map(|n| server.take_identifier(n)).collect();
+        server.given_up(ids[9], at(10), Duration::from_secs(3));
+        assert_eq!(server.lookup(ids[9]), Lookup::Unknown);
+        assert_eq!(server.take_identifier(1), None);
+        assert!(!server.handle_timeout(at(14)));
+        assert_eq!(server.take_identifier(1), None);
+        assert!(server.handle_timeout(at(15)));
+        assert_eq!(server.take_identifier(1), Some(ids[9]));
+    }
+
+    #[test]
+    fn ten_unanswered_over_more_than_five_seconds_are_death_and_a_reply_is_life() {
+        let mut server = server(1);
+        let id = server.take_identifier(1).unwrap();
+        for _ in 0..10 {
+            server.unanswered(at(1));
+        }
+        assert!(server.is_up(), "all within the dead-interval");
+        server.unanswered(at(7));
+        assert!(!server.is_up());
+        assert_eq!(server.next_timeout(), Some(at(187)));
+        server.answered(id);
+        assert!(server.is_up());
+        for second in 0..11 {
+            server.unanswered(at(200 + second));
+        }
+        assert!(!server.is_up());
+        assert!(server.handle_timeout(at(600)));
+        assert!(server.is_up(), "assumed so after dead-time");
+    }
+}

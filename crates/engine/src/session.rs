@@ -1,0 +1,287 @@
+//! One session: a hot line that every interim touches, and an account that its end needs.
+
+use model::counters::{CounterSlot, Counters};
+use model::ids::{PlaneIndex, SessionSerial};
+use model::record::{BillReason, TakenOver};
+use model::time::{Mono, Now, Wall};
+use model::verdict::{Reason, Sentence};
+
+use crate::blob::BlobRef;
+
+/// The place of a session in the table.
+pub(crate) type Slot = u32;
+/// No slot, no request.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// Where a session's accounting stands. Whether the subscriber has gone meanwhile is [`Flags::DOWN`]; what waits or
+/// is out for it is `lane` and `request`.
+///
+/// ```text
+///             Start answered, or kept                Down, closed durable        answered
+///   Starting ─────────────────────────▶ Accounting ──────────────────────▶ Stopping ─────▶ Ending
+///      │ └─ start-fail online ──▶ StartFailed ── Down ─────────── bill ──────────────────────▲ ▲
+///      └─── start-fail offline ─────────────────────────────────────────────────────────────┘  │
+///   NotAccounted ── Down ── (gone)                  Stopping ⇄ Parked (resend) ── bill ────────┘
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum State {
+    /// Nobody's.
+    #[default]
+    Free,
+    /// The scheme does no accounting.
+    NotAccounted,
+    /// Its Start is due, waits or is out; or its `opened` record is not durable yet.
+    Starting,
+    /// Interims run.
+    Accounting,
+    /// Its Start failed and it stays online without accounting.
+    StartFailed,
+    /// Its Stop is due, waits or is out; or its `closed` record is not durable yet.
+    Stopping,
+    /// Its Stop failed and waits for another try.
+    Parked,
+    /// Over; the last record is on its way to the ring.
+    Ending,
+}
+
+/// Facts about a session that are true or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Flags(u16);
+
+impl Flags {
+    /// Its `opened` record is durable.
+    pub(crate) const OPENED_DURABLE: Flags = Flags(1);
+    /// Its `closed` record is durable.
+    pub(crate) const CLOSED_DURABLE: Flags = Flags(1 << 1);
+    /// Its `start-failed` record is durable.
+    pub(crate) const START_FAILED_DURABLE: Flags = Flags(1 << 2);
+    /// The subscriber has gone.
+    pub(crate) const DOWN: Flags = Flags(1 << 3);
+    /// A Stop left at least once, in this life or perhaps in an earlier one.
+    pub(crate) const STOP_SENT: Flags = Flags(1 << 4);
+    /// The zero Stop has had its one transaction.
+    pub(crate) const ZERO_STOP_DONE: Flags = Flags(1 << 5);
+    /// The zero Stop was acknowledged.
+    pub(crate) const ZERO_STOP_ACKNOWLEDGED: Flags = Flags(1 << 6);
+    /// A policy has said that the plane shall log it out.
+    pub(crate) const CUT: Flags = Flags(1 << 7);
+    /// Announced in the plane's present round of resync (compared with the round's own bit).
+    pub(crate) const ROUND: Flags = Flags(1 << 8);
+    /// Counters of earlier generations stand in the table of baselines.
+    pub(crate) const BASELINE: Flags = Flags(1 << 9);
+    /// The Start was not acknowledged, but accounting runs (`keep-accounting`, or a Down came first).
+    pub(crate) const START_KEPT: Flags = Flags(1 << 10);
+
+    pub(crate) fn has(self, flag: Flags) -> bool {
+        self.0 & flag.0 != 0
+    }
+
+    pub(crate) fn set(&mut self, flag: Flags) {
+        self.0 |= flag.0;
+    }
+
+    pub(crate) fn put(&mut self, flag: Flags, value: bool) {
+        self.0 = if value { self.0 | flag.0 } else { self.0 & !flag.0 };
+    }
+}
+
+/// What waits to be sent. Each group has a queue for each, and a session stands in one of them at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Lane {
+    /// In none.
+    #[default]
+    Out,
+    /// A Start.
+    Start,
+    /// A Stop that has not been tried, or the zero Stop.
+    Stop,
+    /// A Stop that has failed before.
+    Parked,
+    /// An interim.
+    Interim,
+}
+
+impl Lane {
+    /// How many queues a group has.
+    pub(crate) const COUNT: usize = 4;
+
+    /// The queue's place in its group.
+    pub(crate) fn index(self) -> Option<usize> {
+        (self as usize).checked_sub(1)
+    }
+}
+
+/// What every interim touches: one cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Session {
+    /// Unique in its epoch; see [`Account::epoch`].
+    pub(crate) sequence: u64,
+    /// When it came up.
+    pub(crate) opened: Mono,
+    /// When its next interim is scheduled.
+    pub(crate) next_interim: Mono,
+    pub(crate) counters: CounterSlot,
+    /// The interval in force, seconds; 0: none.
+    pub(crate) interim_s: u32,
+    /// Its name and attributes.
+    pub(crate) blob: BlobRef,
+    /// The request that is out for it, or [`NONE`].
+    pub(crate) request: u32,
+    /// Neighbours in its lane.
+    pub(crate) prev: Slot,
+    pub(crate) next: Slot,
+    pub(crate) plane: PlaneIndex,
+    /// The contract it took at log-in.
+    pub(crate) contract: u16,
+    pub(crate) flags: Flags,
+    pub(crate) state: State,
+    pub(crate) lane: Lane,
+}
+
+const _: () = assert!(size_of::<Session>() == 64);
+
+impl Session {
+    pub(crate) const FREE: Session = Session {
+        sequence: 0,
+        opened: Mono::ZERO,
+        next_interim: Mono::ZERO,
+        counters: CounterSlot { slot: 0, generation: 0 },
+        interim_s: 0,
+        blob: BlobRef::NONE,
+        request: NONE,
+        prev: NONE,
+        next: NONE,
+        plane: PlaneIndex(0),
+        contract: 0,
+        flags: Flags(0),
+        state: State::Free,
+        lane: Lane::Out,
+    };
+
+    /// Whether the subscriber has gone.
+    pub(crate) fn is_down(&self) -> bool {
+        self.flags.has(Flags::DOWN)
+    }
+}
+
+/// No event stands behind a record.
+pub(crate) const NO_EVENT: TakenOver = TakenOver { plane_epoch: 0, ring: 0, position: 0 };
+
+/// What a session's records, failures and end need.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Account {
+    /// The engine start it was born in.
+    pub(crate) epoch: u32,
+    /// Event time of Up.
+    pub(crate) opened: Wall,
+    /// When it went down, on both clocks.
+    pub(crate) closed: Now,
+    /// Counters over all generations, as last read.
+    pub(crate) sample: Counters,
+    /// When the sample was read.
+    pub(crate) sampled: Mono,
+    /// When it entered its lane.
+    pub(crate) queued: Mono,
+    /// Acct-Session-Time at the end, seconds.
+    pub(crate) session_time_s: u32,
+    pub(crate) session_timeout_s: u32,
+    /// New transactions that its Stop may still have.
+    pub(crate) resends_left: u16,
+    /// Consecutive interim failures, 0–256.
+    pub(crate) interim_failures: u16,
+    /// The server that was last asked, or `u16::MAX`.
+    pub(crate) server: u16,
+    /// Acct-Terminate-Cause.
+    pub(crate) cause: u8,
+    /// Records that wait for room in the ring.
+    pub(crate) records: Records,
+    /// Records in the ring whose durability it waits for.
+    pub(crate) awaited: u8,
+    /// The verdict that waits for the plane to take it.
+    pub(crate) verdict: Option<(Sentence, Reason)>,
+    /// Why a bill stands for it.
+    pub(crate) bill: Option<BillReason>,
+    /// When its accounting began: the base of its phase.
+    pub(crate) accounting: Mono,
+    /// The events that brought it up and down.
+    pub(crate) opened_by: TakenOver,
+    pub(crate) closed_by: TakenOver,
+}
+
+impl Account {
+    pub(crate) const FREE: Account = Account {
+        epoch: 0,
+        opened: Wall::from_millis(0),
+        closed: Now { mono: Mono::ZERO, wall: Wall::from_millis(0) },
+        sample: Counters::ZERO,
+        sampled: Mono::ZERO,
+        queued: Mono::ZERO,
+        session_time_s: 0,
+        session_timeout_s: 0,
+        resends_left: 0,
+        interim_failures: 0,
+        server: u16::MAX,
+        cause: 0,
+        records: Records::NONE,
+        awaited: 0,
+        verdict: None,
+        bill: None,
+        accounting: Mono::ZERO,
+        opened_by: NO_EVENT,
+        closed_by: NO_EVENT,
+    };
+}
+
+/// A set of records that a session owes to the ledger, emitted in the order of its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Records(u8);
+
+/// One kind of record that a session owes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Owed {
+    Opened = 0,
+    Accepted = 1,
+    StartFailed = 2,
+    Sampled = 3,
+    Closed = 4,
+    Acknowledged = 5,
+    Billed = 6,
+}
+
+impl Records {
+    pub(crate) const NONE: Records = Records(0);
+
+    const ORDER: [Owed; 7] = [
+        Owed::Opened,
+        Owed::Accepted,
+        Owed::StartFailed,
+        Owed::Sampled,
+        Owed::Closed,
+        Owed::Acknowledged,
+        Owed::Billed,
+    ];
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) fn add(&mut self, owed: Owed) {
+        self.0 |= 1 << owed as u8;
+    }
+
+    /// Takes out the one that comes first in a session's life.
+    pub(crate) fn take_first(&mut self) -> Option<Owed> {
+        let owed = Records::ORDER.into_iter().find(|&owed| self.0 & 1 << owed as u8 != 0)?;
+        self.0 &= !(1 << owed as u8);
+        Some(owed)
+    }
+}
+
+/// A session's name for life.
+pub(crate) fn serial(session: &Session, account: &Account) -> SessionSerial {
+    SessionSerial { epoch: account.epoch, sequence: session.sequence }
+}

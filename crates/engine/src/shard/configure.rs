@@ -1,0 +1,150 @@
+//! A new configuration, taken whole. Sessions keep the contract that they took at log-in; groups and servers are
+//! shared by name and address, so requests that are out go on with the secret they were sent with.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::settings::{AccountingMode, AccountingScheme, ObjectName, RadiusGroup, Settings};
+
+use super::Shard;
+use crate::attributes::{NasIdentity, write_nas};
+use crate::contract::Contract;
+use crate::group::{Group, Member};
+use crate::server::{PortId, Server};
+
+/// The group of sessions whose domain names none; it has no servers.
+pub(super) const NO_GROUP: u16 = 0;
+
+impl Shard {
+    /// Takes a configuration that was checked. Afterwards [`Shard::unbound_ports`] tells which sockets are missing.
+    pub fn configure(&mut self, settings: &Settings) {
+        self.prefix = match &settings.session_id_prefix {
+            Some(prefix) => prefix.clone(),
+            None => settings.sysname.chars().filter(char::is_ascii).take(7).collect(),
+        };
+        self.planes.set_grace(Duration::from_secs(settings.plane_link.grace_s.into()));
+        for (name, group) in &settings.radius_groups {
+            self.configure_group(name, group);
+        }
+        self.name_servers(&settings.sysname);
+        self.configure_domains(settings);
+        self.forget_groups(settings);
+    }
+
+    /// Source ports that have no socket yet, with the server that each is for.
+    pub fn unbound_ports(&self) -> impl Iterator<Item = (PortId, SocketAddr)> {
+        let servers = self.servers.iter().filter(|server| server.source.is_none());
+        servers.flat_map(|server| (0..server.port_count()).map(|port| {
+            #[expect(clippy::cast_possible_truncation, reason = "at most 256 ports")]
+            (server.port_id(port as u16), server.address)
+        }))
+    }
+
+    /// The sockets of this server's ports are bound, and its requests come from `source`.
+    pub fn handle_bound(&mut self, server: SocketAddr, source: IpAddr, sysname: &str) {
+        for known in self.servers.iter_mut().filter(|known| known.address == server) {
+            known.source = Some(source);
+            known.nas_attributes = write_nas(NasIdentity { address: source, sysname });
+        }
+    }
+
+    /// A changed sysname changes NAS-Identifier in every later packet.
+    fn name_servers(&mut self, sysname: &str) {
+        for server in &mut self.servers {
+            if let Some(address) = server.source {
+                server.nas_attributes = write_nas(NasIdentity { address, sysname });
+            }
+        }
+    }
+
+    fn configure_group(&mut self, name: &ObjectName, settings: &RadiusGroup) {
+        let mut members = Vec::with_capacity(settings.accounting.len());
+        for server in &settings.accounting {
+            // A server without a secret cannot be spoken to; the commit warned of it.
+            let Some(secret) = settings.secret_of(server) else { continue };
+            let index = self.server_index(server.address, settings.source_ports);
+            members.push(Member {
+                server: index,
+                secret: Arc::new(secret.clone()),
+                message_authenticator: server.message_authenticator,
+            });
+        }
+        let index = self.group_index(name.as_str());
+        let group = &mut self.groups[usize::from(index)];
+        let order = |members: &[Member]| members.iter().map(|member| member.server).collect::<Vec<_>>();
+        if order(&group.members) != order(&members) {
+            group.revision += 1;
+        }
+        group.members = members;
+        group.retransmit = settings.retransmit;
+        group.timeout = Duration::from_secs(settings.timeout_s.into());
+        group.stop_resend = settings.stop_resend;
+    }
+
+    /// The group of this name, made without servers if there is none.
+    pub(super) fn group_index(&mut self, name: &str) -> u16 {
+        let known = self.groups.iter().position(|group| group.name.eq_ignore_ascii_case(name));
+        let index = known.unwrap_or_else(|| {
+            self.groups.push(Group::new(name.to_owned()));
+            self.groups.len() - 1
+        });
+        u16::try_from(index).expect("a configuration has fewer than 65,536 groups")
+    }
+
+    fn server_index(&mut self, address: SocketAddr, source_ports: u16) -> u16 {
+        let known = self.servers.iter().position(|server| server.address == address);
+        let index = known.unwrap_or_else(|| {
+            self.servers.push(Server::new(address));
+            self.servers.len() - 1
+        });
+        let number = u16::try_from(index).expect("a configuration has fewer than 65,536 servers");
+        // Each shard has its share of the server's source ports, and at least one. They are made once: a changed
+        // number takes effect for servers that are configured later.
+        let share = source_ports.div_ceil(self.birth.shard_count).max(1);
+        while known.is_none() && self.servers[index].port_count() < usize::from(share) {
+            let id = PortId(u32::try_from(self.ports.len()).expect("ports are counted with 32 bits"));
+            let port = self.servers[index].add_port(id);
+            self.ports.push((number, port));
+        }
+        number
+    }
+
+    fn configure_domains(&mut self, settings: &Settings) {
+        let mut domains = BTreeMap::new();
+        for (name, domain) in &settings.domains {
+            let scheme_name = ObjectName::from(domain.scheme_or_default(name.as_str()));
+            let default = AccountingScheme::default();
+            let scheme = settings.schemes.get(&scheme_name).unwrap_or(&default).pinned(scheme_name.as_str());
+            let group = match (&domain.radius_group, scheme.mode) {
+                (Some(group), AccountingMode::Radius) => self.group_index(group.as_str()),
+                (None, _) | (_, AccountingMode::None) => NO_GROUP,
+            };
+            let contract = Contract { scheme, group, domain: name.clone() };
+            if let Some(number) = self.contracts.hold(contract) {
+                domains.insert(name.as_str().to_ascii_lowercase(), number);
+            }
+        }
+        let old = std::mem::take(&mut self.domains);
+        for (name, number) in domains {
+            self.domains.insert(name.into_bytes().into_boxed_slice(), number);
+        }
+        for number in old.into_values() {
+            self.contracts.release(number);
+        }
+    }
+
+    /// A group that is configured no more keeps its servers while a session reports to it, and loses them then.
+    fn forget_groups(&mut self, settings: &Settings) {
+        for index in 1..self.groups.len() {
+            #[expect(clippy::cast_possible_truncation, reason = "groups are numbered with 16 bits")]
+            let held = self.contracts.names_group(index as u16);
+            let group = &mut self.groups[index];
+            if !held && !settings.radius_groups.contains_key(&ObjectName::from(group.name.as_str())) {
+                group.members.clear();
+                group.revision += 1;
+            }
+        }
+    }
+}

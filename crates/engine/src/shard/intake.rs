@@ -1,0 +1,300 @@
+//! What a packet plane says, turned into sessions.
+
+use std::time::Duration;
+
+use model::counters::{CounterSlot, CounterSource, Counters};
+use model::event::{Down, EventOrigin, PlaneEvent, Reset, Subscriber, Up, Update};
+use model::ids::{PLANE_SESSION_MAX, PlaneIndex, SessionSerial};
+use model::record::TakenOver;
+use model::settings::{AccountingMode, DEFAULT_DOMAIN};
+use model::time::{Now, Wall};
+use model::verdict::{Reason, Sentence};
+
+use super::{Busy, Shard};
+use crate::attributes;
+use crate::identity::{Place, SEQUENCE_COUNT, session_id};
+use crate::session::{Flags, Lane, NO_EVENT, Owed, Slot, State};
+
+/// Acct-Terminate-Cause *NAS Error*: a session that came up again without having gone down (INTERFACES.md section 3).
+const NAS_ERROR: u8 = 9;
+/// Acct-Terminate-Cause *NAS Request*, where the plane does not say why.
+const NAS_REQUEST: u8 = 10;
+/// Acct-Interim-Interval is believed within these bounds (BEHAVIOUR.md 3.3, rule 2).
+const INTERIM_INTERVAL: std::ops::RangeInclusive<u32> = 60..=3_932_100;
+
+/// How a session ends.
+pub(super) struct Ending {
+    pub(super) cause: u8,
+    /// Final totals over all generations.
+    pub(super) counters: Counters,
+    /// Event time, where the plane knows it.
+    pub(super) at: Option<Wall>,
+    pub(super) taken_over: TakenOver,
+}
+
+impl Ending {
+    pub(super) fn without_event(cause: u8, counters: Counters) -> Ending {
+        Ending { cause, counters, at: None, taken_over: NO_EVENT }
+    }
+}
+
+impl Shard {
+    /// Takes one event. `Err(Busy)`: nothing was taken, and the same event must come again later.
+    pub fn handle_event(
+        &mut self,
+        now: Now,
+        origin: EventOrigin,
+        event: PlaneEvent<'_>,
+        counters: &impl CounterSource,
+    ) -> Result<(), Busy> {
+        self.let_leave();
+        if self.refusals.is_full() {
+            return Err(Busy);
+        }
+        if self.planes.was_taken_over(origin.plane, origin.ring, origin.position) {
+            return Ok(());
+        }
+        match event {
+            PlaneEvent::Up(up) => self.up(now, origin, &up, counters),
+            PlaneEvent::Update(update) => self.update(origin.plane, &update),
+            PlaneEvent::Down(down) => self.down(now, origin, &down, counters),
+            PlaneEvent::Reset(reset) => self.reset(origin.plane, reset, counters),
+            PlaneEvent::ResyncBegin => self.resync_begins(origin.plane),
+            PlaneEvent::ResyncEnd => self.resync_ends(now, origin.plane),
+        }
+        Ok(())
+    }
+
+    fn up(&mut self, now: Now, origin: EventOrigin, up: &Up<'_>, counters: &impl CounterSource) {
+        if up.session.is_empty() || up.session.len() > PLANE_SESSION_MAX {
+            self.refuse(origin.plane, up.session, Reason::Malformed);
+            return;
+        }
+        if let Some(slot) = self.table.find(origin.plane, up.session) {
+            if self.planes.is_resyncing(origin.plane) {
+                self.announced(slot, up.counters);
+                return;
+            }
+            let totals = self.read(slot, counters).unwrap_or(self.account(slot).sample);
+            self.close(slot, now, Ending { at: up.at, ..Ending::without_event(NAS_ERROR, totals) });
+        }
+        self.open(now, origin, up);
+    }
+
+    /// A session that the engine knows is announced in a resync: it goes on.
+    fn announced(&mut self, slot: Slot, counters: CounterSlot) {
+        let plane = self.session(slot).plane;
+        let round = self.planes.round(plane);
+        self.session_mut(slot).flags.put(Flags::ROUND, round);
+        self.move_counters(slot, counters);
+        let session = self.session(slot);
+        match session.state {
+            State::NotAccounted => self.pronounce(slot, Sentence::Admit, Reason::NotAccounted),
+            State::Accounting | State::StartFailed if !session.flags.has(Flags::CUT) => {
+                self.pronounce(slot, Sentence::Admit, Reason::Known);
+            }
+            State::Accounting => self.pronounce(slot, Sentence::Cut, Reason::InterimFailed),
+            // A verdict is on its way as soon as the `opened` record, or the Start, allows it.
+            State::Starting if session.flags.has(Flags::OPENED_DURABLE) => self.admit_if_due(slot),
+            State::Starting | State::Free | State::StartFailed | State::Stopping | State::Parked | State::Ending => {}
+        }
+    }
+
+    fn open(&mut self, now: Now, origin: EventOrigin, up: &Up<'_>) {
+        let subscriber = &up.subscriber;
+        let Some(contract) = self.contract_of(subscriber) else {
+            self.refuse(origin.plane, up.session, Reason::NoDomain);
+            return;
+        };
+        let number = self.next_sequence * u64::from(self.birth.shard_count) + u64::from(self.birth.shard);
+        let serial = SessionSerial { epoch: self.birth.epoch, sequence: number % SEQUENCE_COUNT };
+        let id = session_id(&self.prefix, Place::of(subscriber), serial, &self.key);
+        let domain = self.contracts.get(contract).domain.as_str();
+        let mut run = [0; attributes::RUN_MAX];
+        let Some(length) = attributes::write(&mut run, subscriber, &id, domain, serial) else {
+            self.refuse(origin.plane, up.session, Reason::Malformed);
+            return;
+        };
+        let Some(slot) = self.table.insert(origin.plane, up.session, &run[..length]) else {
+            self.refuse(origin.plane, up.session, Reason::Full);
+            return;
+        };
+        self.next_sequence += 1;
+        self.contracts.share(contract);
+        self.table.enlist(slot);
+        let scheme = self.contracts.get(contract).scheme;
+        let round = self.planes.round(origin.plane);
+        let session = self.session_mut(slot);
+        session.sequence = serial.sequence;
+        session.opened = now.mono;
+        session.contract = contract;
+        session.counters = up.counters;
+        session.interim_s = interim_interval(subscriber.acct_interim_interval, scheme.interim_s);
+        session.flags.put(Flags::ROUND, round);
+        let taken_over = self.taken_over(origin);
+        let account = self.account_mut(slot);
+        account.epoch = serial.epoch;
+        account.opened = up.at.unwrap_or(now.wall);
+        account.opened_by = taken_over;
+        account.session_timeout_s = subscriber.session_timeout.unwrap_or(0);
+        match scheme.mode {
+            AccountingMode::Radius => self.owe(slot, Owed::Opened),
+            AccountingMode::None => {
+                self.session_mut(slot).state = State::NotAccounted;
+                self.pronounce(slot, Sentence::Admit, Reason::NotAccounted);
+            }
+        }
+    }
+
+    fn update(&mut self, plane: PlaneIndex, update: &Update<'_>) {
+        let Some(slot) = self.table.find(plane, update.session) else {
+            self.counts.unknown_session += 1;
+            return;
+        };
+        let mut run = [0; attributes::RUN_MAX];
+        let old = self.table.blobs.attributes(self.session(slot).blob);
+        let Some(length) = attributes::merge(&mut run, old, &update.changed) else { return };
+        if let Some(interval) = update.changed.acct_interim_interval
+            && INTERIM_INTERVAL.contains(&interval)
+        {
+            self.session_mut(slot).interim_s = interval;
+        }
+        if let Some(timeout) = update.changed.session_timeout {
+            self.account_mut(slot).session_timeout_s = timeout;
+        }
+        if self.table.replace_attributes(slot, &run[..length]) && self.session(slot).state != State::NotAccounted {
+            self.owe(slot, Owed::Opened);
+        }
+    }
+
+    fn down(&mut self, now: Now, origin: EventOrigin, down: &Down<'_>, counters: &impl CounterSource) {
+        let Some(slot) = self.table.find(origin.plane, down.session) else {
+            self.counts.unknown_session += 1;
+            return;
+        };
+        let totals = match down.totals {
+            Some(totals) => Some(totals.plus(self.baseline(slot))),
+            None => self.read(slot, counters),
+        };
+        let ending = Ending {
+            cause: if down.cause == 0 { NAS_REQUEST } else { down.cause },
+            counters: totals.unwrap_or(self.account(slot).sample),
+            at: down.at,
+            taken_over: self.taken_over(origin),
+        };
+        self.close(slot, now, ending);
+    }
+
+    /// The subscriber has gone: its numbers are fixed, and the Stop leaves when they are durable.
+    pub(super) fn close(&mut self, slot: Slot, now: Now, ending: Ending) {
+        self.table.delist(slot);
+        self.timers.cancel(slot);
+        let opened = self.session(slot).opened;
+        let account = self.account_mut(slot);
+        // Between two times that the plane gave, what it says counts; otherwise the clock that never steps does.
+        let lasted = match ending.at {
+            Some(at) => Duration::from_millis(at.as_millis().saturating_sub(account.opened.as_millis())),
+            None => now.mono.since(opened),
+        };
+        account.closed = Now { mono: now.mono, wall: ending.at.unwrap_or(now.wall) };
+        account.session_time_s = u32::try_from(lasted.as_secs()).unwrap_or(u32::MAX);
+        account.sample = ending.counters;
+        account.sampled = now.mono;
+        account.cause = ending.cause;
+        account.closed_by = ending.taken_over;
+        let session = self.session_mut(slot);
+        session.flags.set(Flags::DOWN);
+        let (state, lane) = (session.state, session.lane);
+        if state == State::NotAccounted {
+            session.state = State::Ending;
+            self.release(slot);
+            return;
+        }
+        // Its Stop replaces an interim that has not left yet, and its bill the zero Stop.
+        if lane == Lane::Interim || (lane == Lane::Stop && state == State::StartFailed) {
+            self.dequeue(slot);
+        }
+        self.owe(slot, Owed::Closed);
+        self.settle(slot, now.mono);
+    }
+
+    fn reset(&mut self, plane: PlaneIndex, reset: Reset<'_>, counters: &impl CounterSource) {
+        let Some(slot) = self.table.find(plane, reset.session) else {
+            self.counts.unknown_session += 1;
+            return;
+        };
+        // The old generation may still stand in the slot: then nothing is lost at all.
+        if let Some(last) = self.read(slot, counters) {
+            self.account_mut(slot).sample = last;
+        }
+        self.move_counters(slot, reset.counters);
+    }
+
+    /// The session's counters are elsewhere now. In another generation they began again at zero, so what was last
+    /// read becomes the baseline.
+    fn move_counters(&mut self, slot: Slot, counters: CounterSlot) {
+        let old = self.session(slot).counters;
+        if old == counters {
+            return;
+        }
+        if old.generation != counters.generation {
+            let last = self.account(slot).sample;
+            self.baselines.insert(slot, last);
+            self.session_mut(slot).flags.set(Flags::BASELINE);
+        }
+        self.session_mut(slot).counters = counters;
+        if self.session(slot).state != State::NotAccounted {
+            self.owe(slot, Owed::Opened);
+        }
+    }
+
+    /// What the session has counted up to now, over all generations; `None` when its slot cannot be read.
+    pub(super) fn read(&self, slot: Slot, counters: &impl CounterSource) -> Option<Counters> {
+        let session = self.session(slot);
+        counters.read(session.plane, session.counters).map(|read| read.plus(self.baseline(slot)))
+    }
+
+    fn taken_over(&self, origin: EventOrigin) -> TakenOver {
+        TakenOver { plane_epoch: self.planes.epoch(origin.plane), ring: origin.ring, position: origin.position }
+    }
+
+    /// The contract of the domain that the event names, else of the one behind the last `@` of the user name if it
+    /// is configured, else of the default domain (INTERFACES.md section 2). `None`: the event names an unknown one.
+    fn contract_of(&self, subscriber: &Subscriber<'_>) -> Option<u16> {
+        if let Some(domain) = subscriber.domain {
+            return self.contract_of_domain(domain);
+        }
+        let user = subscriber.user.unwrap_or_default();
+        let suffix = user.iter().rposition(|&c| c == b'@').map(|at| &user[at + 1..]);
+        let named = suffix.and_then(|domain| self.contract_of_domain(domain));
+        named.or_else(|| self.contract_of_domain(DEFAULT_DOMAIN.as_bytes()))
+    }
+
+    fn contract_of_domain(&self, domain: &[u8]) -> Option<u16> {
+        let mut folded = [0; 64];
+        let folded = folded.get_mut(..domain.len())?;
+        folded.copy_from_slice(domain);
+        folded.make_ascii_lowercase();
+        self.domains.get(&*folded).copied()
+    }
+}
+
+/// The server's interval where it is sane, else the scheme's (BEHAVIOUR.md 3.3, rule 2).
+fn interim_interval(from_server: Option<u32>, from_scheme: u32) -> u32 {
+    from_server.filter(|interval| INTERIM_INTERVAL.contains(interval)).unwrap_or(from_scheme)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// BEHAVIOUR.md section 12, vector 3.
+    #[test]
+    fn the_server_s_interval_wins_when_sane() {
+        for (from_server, expected) in
+            [(None, 600), (Some(0), 600), (Some(59), 600), (Some(60), 60), (Some(3_932_100), 3_932_100), (Some(3_932_101), 600)]
+        {
+            assert_eq!(interim_interval(from_server, 600), expected, "{from_server:?}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! A session's life: what follows from the end of a transaction, from a Down, and from durability.
+
+use model::record::BillReason;
+use model::settings::StartFail;
+use model::time::Mono;
+use model::verdict::{Reason, Sentence};
+
+use super::{Notice, Shard};
+use crate::policy::{AfterInterim, AfterStart, AfterStop, Kind, Outcome, after_interim, after_start, after_stop};
+use crate::session::{Flags, Lane, NONE, Owed, Slot, State, serial};
+use crate::phase::first_interim;
+
+/// How long a failed Stop waits for its next transaction (BEHAVIOUR.md 5.5).
+const PARKED: std::time::Duration = std::time::Duration::from_secs(30);
+
+impl Shard {
+    /// Does what the session's state and flags now allow. Asking too often does no harm: a session that waits in
+    /// a lane, or has a request out, is left alone.
+    pub(super) fn settle(&mut self, slot: Slot, now: Mono) {
+        let session = self.session(slot);
+        if session.request != NONE || session.lane != Lane::Out {
+            return;
+        }
+        let flags = session.flags;
+        match session.state {
+            State::Starting if flags.has(Flags::OPENED_DURABLE) => self.enqueue(slot, Lane::Start, now),
+            State::Accounting if flags.has(Flags::DOWN) => {
+                self.session_mut(slot).state = State::Stopping;
+                self.account_mut(slot).resends_left = self.groups[usize::from(self.group_of(slot))].stop_resend;
+                self.counts.stops_unacknowledged += 1;
+                self.settle(slot, now);
+            }
+            State::Stopping if flags.has(Flags::CLOSED_DURABLE) => self.enqueue(slot, Lane::Stop, now),
+            State::StartFailed if flags.has(Flags::DOWN) => self.bill(slot, BillReason::StartFailed),
+            State::StartFailed if flags.has(Flags::START_FAILED_DURABLE) && !flags.has(Flags::ZERO_STOP_DONE) => {
+                self.enqueue(slot, Lane::Stop, now);
+            }
+            State::Ending => self.release(slot),
+            State::Free
+            | State::NotAccounted
+            | State::Starting
+            | State::Accounting
+            | State::StartFailed
+            | State::Stopping
+            | State::Parked => {}
+        }
+    }
+
+    /// A transaction has ended; its request is closed already.
+    pub(super) fn transaction_ended(&mut self, slot: Slot, kind: Kind, outcome: Outcome, now: Mono) {
+        match kind {
+            Kind::Start => self.start_ended(slot, outcome, now),
+            Kind::Interim => self.interim_ended(slot, outcome),
+            Kind::Stop => self.stop_ended(slot, outcome, now),
+            Kind::ZeroStop => {
+                let acknowledged = outcome == Outcome::Acknowledged;
+                let flags = &mut self.session_mut(slot).flags;
+                flags.set(Flags::ZERO_STOP_DONE);
+                flags.put(Flags::ZERO_STOP_ACKNOWLEDGED, acknowledged);
+                if acknowledged {
+                    self.owe(slot, Owed::StartFailed);
+                }
+            }
+        }
+        self.settle(slot, now);
+    }
+
+    fn start_ended(&mut self, slot: Slot, outcome: Outcome, now: Mono) {
+        let policy = self.contracts.get(self.session(slot).contract).scheme.start_fail;
+        let down = self.session(slot).is_down();
+        match after_start(outcome, policy, down) {
+            after @ (AfterStart::Account | AfterStart::KeepAccounting) => {
+                let session = self.session_mut(slot);
+                session.state = State::Accounting;
+                session.flags.put(Flags::START_KEPT, after == AfterStart::KeepAccounting);
+                self.account_mut(slot).accounting = now;
+                self.owe(slot, Owed::Accepted);
+                if !down {
+                    self.arm_first_interim(slot, now);
+                    if policy == StartFail::Offline {
+                        self.pronounce(slot, Sentence::Admit, Reason::StartAccepted);
+                    }
+                }
+            }
+            AfterStart::StopAtOnce => {
+                self.session_mut(slot).state = State::StartFailed;
+                self.owe(slot, Owed::StartFailed);
+            }
+            AfterStart::Refuse => {
+                self.table.delist(slot);
+                self.counts.refused += 1;
+                self.pronounce(slot, Sentence::Refuse, Reason::StartFailed);
+                self.end(slot, Owed::Acknowledged);
+            }
+        }
+    }
+
+    /// The first interim lies at the session's own phase, counted from the end of the Start (BEHAVIOUR.md 3.3,
+    /// rule 4).
+    pub(super) fn arm_first_interim(&mut self, slot: Slot, base: Mono) {
+        let session = self.session(slot);
+        if session.interim_s == 0 {
+            return;
+        }
+        let hash = self.contracts.get(session.contract).scheme.interim_hash;
+        let due = first_interim(&self.key, serial(session, self.account(slot)), session.interim_s, hash, base);
+        self.session_mut(slot).next_interim = due;
+        self.timers.set(slot, due);
+    }
+
+    fn interim_ended(&mut self, slot: Slot, outcome: Outcome) {
+        let rule = self.contracts.get(self.session(slot).contract).scheme.interim_fail;
+        let failures = self.account(slot).interim_failures;
+        let (failures, after) = after_interim(outcome, rule, failures);
+        if self.account(slot).interim_failures != failures {
+            self.account_mut(slot).interim_failures = failures;
+            self.owe(slot, Owed::Sampled);
+        }
+        if self.session(slot).is_down() {
+            return;
+        }
+        match after {
+            AfterInterim::GoOn => {}
+            AfterInterim::Report => {
+                let serial = serial(self.session(slot), self.account(slot));
+                self.notice(Notice::InterimFailed(serial));
+            }
+            AfterInterim::Cut if self.session(slot).flags.has(Flags::CUT) => {}
+            AfterInterim::Cut => {
+                self.session_mut(slot).flags.set(Flags::CUT);
+                self.timers.cancel(slot);
+                self.counts.cut += 1;
+                self.pronounce(slot, Sentence::Cut, Reason::InterimFailed);
+            }
+        }
+    }
+
+    fn stop_ended(&mut self, slot: Slot, outcome: Outcome, now: Mono) {
+        match after_stop(outcome, self.account(slot).resends_left) {
+            AfterStop::End => {
+                self.counts.stops_unacknowledged -= 1;
+                self.end(slot, Owed::Acknowledged);
+            }
+            AfterStop::Park => {
+                self.account_mut(slot).resends_left -= 1;
+                self.session_mut(slot).state = State::Parked;
+                // Spread over half the pause, so that an outage's Stops do not come back as one.
+                let stagger = self.key.stagger(serial(self.session(slot), self.account(slot)), PARKED / 2);
+                self.timers.set(slot, now.plus(PARKED + stagger));
+            }
+            AfterStop::Bill => {
+                self.counts.stops_unacknowledged -= 1;
+                self.bill(slot, BillReason::StopUnanswered);
+            }
+        }
+    }
+
+    fn bill(&mut self, slot: Slot, reason: BillReason) {
+        self.account_mut(slot).bill = Some(reason);
+        self.counts.bills_made += 1;
+        self.end(slot, Owed::Billed);
+    }
+
+    /// The session is over with this record.
+    pub(super) fn end(&mut self, slot: Slot, last: Owed) {
+        self.timers.cancel(slot);
+        self.session_mut(slot).state = State::Ending;
+        self.owe(slot, last);
+    }
+
+    /// Frees the slot of a session that is over, when nothing of it is on the way any more.
+    pub(super) fn release(&mut self, slot: Slot) {
+        let account = self.account(slot);
+        let session = self.session(slot);
+        if session.state != State::Ending
+            || !account.records.is_empty()
+            || account.awaited > 0
+            || account.verdict.is_some()
+        {
+            return;
+        }
+        assert!(session.request == NONE && session.lane == Lane::Out, "a session that is over waits for nothing");
+        let contract = session.contract;
+        if session.flags.has(Flags::BASELINE) {
+            self.baselines.remove(&slot);
+        }
+        self.contracts.release(contract);
+        self.table.remove(slot);
+    }
+}

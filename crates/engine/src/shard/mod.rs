@@ -1,0 +1,239 @@
+//! The shard: every session of one core, from its Up to its last record.
+
+mod configure;
+mod intake;
+mod life;
+mod planes;
+mod records;
+mod replies;
+mod reporting;
+mod restore;
+mod timing;
+mod transmit;
+mod verdicts;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use hashbrown::HashMap;
+use model::counters::Counters;
+use model::ids::SessionSerial;
+use model::report::Discards;
+use model::time::Mono;
+
+pub use replies::Received;
+pub use restore::Restored;
+pub use transmit::{BATCH_MAX, Transmit, TransmitBatch};
+
+use crate::contract::Contracts;
+use crate::group::Group;
+use crate::identity::Key;
+use crate::request::Requests;
+use crate::server::Server;
+use crate::session::{Account, Lane, Session, Slot};
+use crate::table::Table;
+use crate::wheel::Wheel;
+use planes::Planes;
+use records::Awaited;
+use verdicts::Refusals;
+
+/// How much a shard can hold; taken at start, never more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Sessions, those whose Stop is not acknowledged included.
+    pub sessions: usize,
+    /// Requests that are out at once, over all servers.
+    pub requests: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { sessions: 1 << 20, requests: 4096 }
+    }
+}
+
+/// Who this shard is in this life of the engine.
+#[derive(Clone, Copy)]
+pub struct Birth {
+    /// The engine start, durable before anything uses it.
+    pub epoch: u32,
+    /// The key behind session ids and phases, the same in every life.
+    pub key: [u8; 16],
+    /// Which of the shards.
+    pub shard: u16,
+    /// How many shards there are.
+    pub shard_count: u16,
+}
+
+/// The event cannot be taken now; leave it where it is and come again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy;
+
+/// Something that an operator may want to read in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A server did not answer for too long (BEHAVIOUR.md 5.2).
+    ServerDown(SocketAddr),
+    /// A server answers again.
+    ServerUp(SocketAddr),
+    /// Real-time accounting of a session has failed; the policy keeps the subscriber online.
+    InterimFailed(SessionSerial),
+}
+
+/// One core's sessions, without I/O: it is told what happened and asked what to do.
+///
+/// Four kinds of method, to be called in this order from one loop:
+///
+/// 1. `handle_*` tell it something: an event of a packet plane, datagrams, time, *durable through N*, a new
+///    configuration. They change state and never wait.
+/// 2. [`Shard::poll_transmit`] writes the datagrams that are due into the caller's batch. Poll until it adds none,
+///    or stop whenever the way to the wire is full: what is not polled waits here, in its lane.
+/// 3. [`Shard::poll_record`] and [`Shard::poll_verdict`] give what the ledger and the planes must take. Call them only
+///    when there is room for one more: what was polled is gone.
+/// 4. [`Shard::poll_timeout`] says when `handle_timeout` has something to do. Calling it earlier does no harm.
+///
+/// `now` never goes backwards. No method fails: bad input is counted and named, and a broken invariant of the
+/// shard's own stops the process (DESIGN.md section 3, rule 7).
+pub struct Shard {
+    birth: Birth,
+    key: Key,
+    /// The next session's number within the shard.
+    next_sequence: u64,
+    /// What Acct-Session-Id begins with.
+    prefix: String,
+    table: Table,
+    /// Counters of earlier generations, for the few sessions whose plane lost them.
+    baselines: HashMap<Slot, Counters>,
+    /// Each session's timer: the next interim, or the next try of a parked Stop.
+    timers: Wheel,
+    requests: Requests,
+    /// Each request's timer: the end of the wait for a reply.
+    deadlines: Wheel,
+    /// Requests whose turn it is to be transmitted again.
+    again: VecDeque<u32>,
+    /// Requests that wait for a place on the next server.
+    failover: VecDeque<u32>,
+    servers: Vec<Server>,
+    /// The server, and its port, behind each port of the shard.
+    ports: Vec<(u16, u16)>,
+    groups: Vec<Group>,
+    group_turn: usize,
+    contracts: Contracts,
+    /// The contract of each domain, by its name in lower case.
+    domains: HashMap<Box<[u8]>, u16>,
+    planes: Planes,
+    /// Sessions that owe records, each once.
+    owing: VecDeque<Slot>,
+    /// Records in the ring whose durability somebody waits for, in their order.
+    awaited: VecDeque<Awaited>,
+    /// Records polled in this life.
+    record_count: u64,
+    /// Sessions whose verdict waits for the plane, each once.
+    verdicts: VecDeque<Slot>,
+    /// Verdicts on subscribers that got no session.
+    refusals: Refusals,
+    /// The session whose last record or verdict is borrowed by the caller.
+    leaving: Option<Slot>,
+    notices: VecDeque<Notice>,
+    counts: Counts,
+    discards: Discards,
+}
+
+/// What a shard counts of itself.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    bills_made: u64,
+    refused: u64,
+    cut: u64,
+    /// Events about sessions that are not known: delivered twice, or of a refused subscriber.
+    unknown_session: u64,
+    /// Stops that are due, out or parked.
+    stops_unacknowledged: u64,
+}
+
+/// Notices that are kept for the log; more than these at once tell nothing new.
+const NOTICE_COUNT_MAX: usize = 256;
+
+impl Shard {
+    /// An empty shard without a configuration. All memory that it will ever use on the packet path is taken here.
+    pub fn new(birth: Birth, limits: Limits, now: Mono) -> Shard {
+        let requests = limits.requests as usize;
+        Shard {
+            birth,
+            key: Key::new(birth.key),
+            next_sequence: 0,
+            prefix: String::new(),
+            table: Table::new(limits.sessions, birth.key),
+            baselines: HashMap::new(),
+            timers: Wheel::new(limits.sessions, now),
+            requests: Requests::new(limits.requests),
+            deadlines: Wheel::new(requests, now),
+            again: VecDeque::with_capacity(requests),
+            failover: VecDeque::with_capacity(requests),
+            servers: Vec::new(),
+            ports: Vec::new(),
+            groups: vec![Group::new(String::new())],
+            group_turn: 0,
+            contracts: Contracts::default(),
+            domains: HashMap::new(),
+            planes: Planes::default(),
+            owing: VecDeque::with_capacity(limits.sessions),
+            awaited: VecDeque::with_capacity(records::AWAITED_MAX),
+            record_count: 0,
+            verdicts: VecDeque::with_capacity(limits.sessions),
+            refusals: Refusals::new(),
+            leaving: None,
+            notices: VecDeque::with_capacity(NOTICE_COUNT_MAX),
+            counts: Counts::default(),
+            discards: Discards::default(),
+        }
+    }
+
+    /// The next thing worth a line in the log.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        if self.notices.len() < NOTICE_COUNT_MAX {
+            self.notices.push_back(notice);
+        }
+    }
+
+    fn session(&self, slot: Slot) -> &Session {
+        &self.table.sessions[slot as usize]
+    }
+
+    fn session_mut(&mut self, slot: Slot) -> &mut Session {
+        &mut self.table.sessions[slot as usize]
+    }
+
+    fn account(&self, slot: Slot) -> &Account {
+        &self.table.accounts[slot as usize]
+    }
+
+    fn account_mut(&mut self, slot: Slot) -> &mut Account {
+        &mut self.table.accounts[slot as usize]
+    }
+
+    fn group_of(&self, slot: Slot) -> u16 {
+        self.contracts.get(self.session(slot).contract).group
+    }
+
+    /// Puts a session at the end of a lane of its group.
+    fn enqueue(&mut self, slot: Slot, lane: Lane, now: Mono) {
+        let group = usize::from(self.group_of(slot));
+        self.account_mut(slot).queued = now;
+        if let Some(index) = lane.index() {
+            self.table.push_back(&mut self.groups[group].lanes[index], lane, slot);
+        }
+    }
+
+    /// Takes a session out of the lane that it stands in, if any.
+    fn dequeue(&mut self, slot: Slot) {
+        let group = usize::from(self.group_of(slot));
+        if let Some(index) = self.session(slot).lane.index() {
+            self.table.unlink(&mut self.groups[group].lanes[index], slot);
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What the ledger must remember: sessions owe records, the worker takes them one by one as the ring has room, and
+//! *durable through N* lets the sessions go on.
+
+use model::counters::Counters;
+use model::record::{
+    Accepted, Acknowledged, Bill, BillReason, Closed, Delivered, Opened, Record, Sampled, StartFailed, ZeroStop,
+};
+use model::settings::StartFail;
+use model::time::Now;
+use model::verdict::{Reason, Sentence};
+use model::ids::BillId;
+
+use super::Shard;
+use crate::session::{Flags, Owed, Slot, State, serial};
+
+/// Records that may be on the way to the disk at once while somebody waits for them; then the ring counts as full.
+pub(super) const AWAITED_MAX: usize = 1 << 16;
+
+/// A record in the ring that a session waits for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Awaited {
+    /// Durable when so many records of this shard are.
+    through: u64,
+    slot: Slot,
+    what: Flags,
+}
+
+impl Shard {
+    /// The session owes this record.
+    pub(super) fn owe(&mut self, slot: Slot, owed: Owed) {
+        let records = &mut self.account_mut(slot).records;
+        let first = records.is_empty();
+        records.add(owed);
+        if first {
+            self.owing.push_back(slot);
+        }
+    }
+
+    /// The next record for the ledger, to be copied before the next call. Poll only when the ring has room for the
+    /// longest record. The n-th record polled in this life is the one that *durable through n* covers.
+    pub fn poll_record(&mut self) -> Option<Record<'_>> {
+        self.let_leave();
+        if self.awaited.len() == AWAITED_MAX {
+            return None;
+        }
+        let slot = *self.owing.front()?;
+        let owed = self.account_mut(slot).records.take_first()?;
+        if self.account(slot).records.is_empty() {
+            self.owing.pop_front();
+        }
+        self.record_count += 1;
+        let what = match owed {
+            Owed::Opened => Some(Flags::OPENED_DURABLE),
+            Owed::Closed => Some(Flags::CLOSED_DURABLE),
+            Owed::StartFailed => Some(Flags::START_FAILED_DURABLE),
+            Owed::Accepted | Owed::Sampled | Owed::Acknowledged | Owed::Billed => None,
+        };
+        if let Some(what) = what {
+            self.awaited.push_back(Awaited { through: self.record_count, slot, what });
+            self.account_mut(slot).awaited += 1;
+        }
+        self.leaving = Some(slot);
+        Some(self.record(slot, owed))
+    }
+
+    /// How many records were polled in this life.
+    pub fn record_count(&self) -> u64 {
+        self.record_count
+    }
+
+    /// Whether a session still owes a record. While none does, everything that the shard was told of is in the
+    /// records polled so far.
+    pub fn owes_records(&self) -> bool {
+        !self.owing.is_empty()
+    }
+
+    /// The first `through` records of this life are on the disk.
+    pub fn handle_durable(&mut self, now: Now, through: u64) {
+        self.let_leave();
+        while let Some(&Awaited { through: needed, slot, what }) = self.awaited.front()
+            && needed <= through
+        {
+            self.awaited.pop_front();
+            self.account_mut(slot).awaited -= 1;
+            let first = !self.session(slot).flags.has(what);
+            self.session_mut(slot).flags.set(what);
+            if what == Flags::OPENED_DURABLE && first {
+                self.admit_if_due(slot);
+            }
+            self.settle(slot, now.mono);
+        }
+    }
+
+    /// Under every policy but `start-fail offline` the subscriber goes online as soon as its session is durable.
+    pub(super) fn admit_if_due(&mut self, slot: Slot) {
+        let session = self.session(slot);
+        let waits = self.contracts.get(session.contract).scheme.start_fail == StartFail::Offline;
+        if session.state == State::Starting && !session.is_down() && !waits {
+            self.pronounce(slot, Sentence::Admit, Reason::Opened);
+        }
+    }
+
+    /// Frees the session whose last record or verdict the caller has copied by now.
+    pub(super) fn let_leave(&mut self) {
+        if let Some(slot) = self.leaving.take() {
+            self.release(slot);
+        }
+    }
+
+    fn record(&self, slot: Slot, owed: Owed) -> Record<'_> {
+        let (session, account) = (self.session(slot), self.account(slot));
+        let serial = serial(session, account);
+        match owed {
+            Owed::Opened => Record::Opened(self.opened(slot)),
+            Owed::Accepted => Record::Accepted(Accepted {
+                serial,
+                at: account.accounting,
+                keep_accounting: session.flags.has(Flags::START_KEPT),
+            }),
+            Owed::StartFailed => {
+                Record::StartFailed(StartFailed { serial, zero_stop: zero_stop(session.flags) })
+            }
+            Owed::Sampled => Record::Sampled(Sampled {
+                serial,
+                at: account.sampled,
+                counters: account.sample,
+                interim_failures: account.interim_failures,
+            }),
+            Owed::Closed => Record::Closed(self.closed(slot)),
+            Owed::Acknowledged => Record::Acknowledged(Acknowledged { serial }),
+            Owed::Billed => Record::Billed(self.billed(slot)),
+        }
+    }
+
+    fn opened(&self, slot: Slot) -> Opened<'_> {
+        let (session, account) = (self.session(slot), self.account(slot));
+        let contract = self.contracts.get(session.contract);
+        Opened {
+            serial: serial(session, account),
+            taken_over: account.opened_by,
+            plane: self.planes.name(session.plane),
+            session: self.table.blobs.name(session.blob),
+            domain: contract.domain.as_str(),
+            group: &self.groups[usize::from(contract.group)].name,
+            scheme: contract.scheme,
+            interim_s: session.interim_s,
+            session_timeout_s: account.session_timeout_s,
+            at: Now { mono: session.opened, wall: account.opened },
+            counters: session.counters,
+            baseline: self.baseline(slot),
+            attributes: self.table.blobs.attributes(session.blob),
+        }
+    }
+
+    fn closed(&self, slot: Slot) -> Closed {
+        let account = self.account(slot);
+        Closed {
+            serial: serial(self.session(slot), account),
+            taken_over: account.closed_by,
+            at: account.closed,
+            cause: account.cause,
+            session_time_s: account.session_time_s,
+            counters: account.sample,
+        }
+    }
+
+    fn billed(&self, slot: Slot) -> Bill<'_> {
+        let (session, account) = (self.session(slot), self.account(slot));
+        let sent = session.flags.has(Flags::STOP_SENT);
+        Bill {
+            id: BillId::default(),
+            reason: account.bill.unwrap_or(BillReason::StopUnanswered),
+            delivered: if sent { Delivered::Unknown } else { Delivered::No },
+            zero_stop: zero_stop(session.flags),
+            server: self.servers.get(usize::from(account.server)).map(|server| server.address),
+            opened: self.opened(slot),
+            closed: self.closed(slot),
+        }
+    }
+
+    /// What the session counted in earlier generations.
+    pub(super) fn baseline(&self, slot: Slot) -> Counters {
+        if self.session(slot).flags.has(Flags::BASELINE) {
+            self.baselines.get(&slot).copied().unwrap_or_default()
+        } else {
+            Counters::ZERO
+        }
+    }
+}
+
+fn zero_stop(flags: Flags) -> ZeroStop {
+    if flags.has(Flags::ZERO_STOP_ACKNOWLEDGED) { ZeroStop::Acknowledged } else { ZeroStop::Unknown }
+}

@@ -1,0 +1,139 @@
+//! What comes back from the servers. A datagram that is not the verified reply to a request that waits is counted
+//! by name and changes nothing.
+
+use std::net::SocketAddr;
+
+use model::time::Now;
+use wire::radius::authenticator::{ResponseCheck, verify_responses};
+use wire::radius::packet::{Code, Packet, ParseError};
+
+use super::{Notice, Shard, transmit::BATCH_MAX};
+use crate::policy::Outcome;
+use crate::request::Place;
+use crate::server::{Identifier, Lookup, PortId};
+
+/// A datagram as it came in.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'a> {
+    /// The port that it came in on.
+    pub port: PortId,
+    /// Who sent it, or pretends to have.
+    pub from: SocketAddr,
+    /// Its octets; more than 4,096 of them, or cut short by the receiver, is *oversized*.
+    pub octets: &'a [u8],
+    /// The receiver's buffer was shorter than the datagram.
+    pub truncated: bool,
+}
+
+/// A reply whose request was found; only its authenticator is still to be believed.
+#[derive(Clone, Copy)]
+struct Candidate<'a> {
+    request: u32,
+    server: u16,
+    identifier: Identifier,
+    packet: Packet<'a>,
+}
+
+impl Shard {
+    /// Takes datagrams, at best many at once: their authenticators are computed together.
+    pub fn handle_datagrams(&mut self, now: Now, datagrams: &[Received<'_>]) {
+        self.let_leave();
+        for datagrams in datagrams.chunks(BATCH_MAX) {
+            self.handle_batch(now, datagrams);
+        }
+    }
+
+    fn handle_batch(&mut self, now: Now, datagrams: &[Received<'_>]) {
+        let mut candidates = [const { None::<Candidate<'_>> }; BATCH_MAX];
+        let mut count = 0;
+        for datagram in datagrams {
+            if let Some(candidate) = self.candidate(datagram) {
+                candidates[count] = Some(candidate);
+                count += 1;
+            }
+        }
+        let mut checks = [const { None::<ResponseCheck<'_>> }; BATCH_MAX];
+        for (check, candidate) in checks.iter_mut().zip(candidates[..count].iter().flatten()) {
+            let request = self.requests.get(candidate.request);
+            let secret = request.secret.as_ref().map_or(&[][..], |secret| secret.octets());
+            *check = Some(ResponseCheck::new(candidate.packet, &request.authenticator, secret));
+        }
+        let mut genuine = [false; BATCH_MAX];
+        verify_responses(&mut checks[..count], &mut genuine[..count]);
+        for (candidate, genuine) in candidates[..count].iter().flatten().zip(genuine) {
+            // The same reply may stand in the batch twice: the second finds its request gone.
+            if self.servers[usize::from(candidate.server)].lookup(candidate.identifier) != Lookup::Request(candidate.request) {
+                self.discards.unknown_identifier += 1;
+            } else if genuine {
+                self.answered(candidate, now);
+            } else {
+                self.discards.bad_authenticator += 1;
+            }
+        }
+    }
+
+    /// Finds the request that a datagram may be the reply to.
+    fn candidate<'a>(&mut self, datagram: &Received<'a>) -> Option<Candidate<'a>> {
+        let discards = &mut self.discards;
+        if datagram.truncated {
+            discards.oversized += 1;
+            return None;
+        }
+        let packet = match Packet::parse(datagram.octets) {
+            Ok(packet) => packet,
+            Err(ParseError::Truncated) => {
+                discards.truncated += 1;
+                return None;
+            }
+            Err(ParseError::Oversized) => {
+                discards.oversized += 1;
+                return None;
+            }
+            Err(_) => {
+                discards.malformed += 1;
+                return None;
+            }
+        };
+        let &(server, port) = self.ports.get(datagram.port.0 as usize)?;
+        if self.servers[usize::from(server)].address != datagram.from {
+            discards.wrong_address += 1;
+            return None;
+        }
+        if packet.code() != Code::AccountingResponse {
+            discards.unexpected_code += 1;
+            return None;
+        }
+        let identifier = Identifier { port, value: packet.identifier() };
+        match self.servers[usize::from(server)].lookup(identifier) {
+            Lookup::Request(request) => Some(Candidate { request, server, identifier, packet }),
+            Lookup::Unknown => {
+                discards.unknown_identifier += 1;
+                None
+            }
+        }
+    }
+
+    fn answered(&mut self, candidate: &Candidate<'_>, now: Now) {
+        let index = candidate.request;
+        let request = self.requests.get(index);
+        let took = now.mono.since(request.sent);
+        let first = request.transmissions == 1;
+        // One that waited to be transmitted again need not be any more.
+        if matches!(request.place, Place::Again(_)) {
+            self.again.retain(|&other| other != index);
+        }
+        let server = &mut self.servers[usize::from(candidate.server)];
+        let was_up = server.is_up();
+        server.answered(candidate.identifier);
+        server.counts.responses += 1;
+        if first {
+            // A reply to one of several transmissions tells no round trip (Karn's rule, RFC 6298 section 3).
+            server.counts.round_trip(took);
+        }
+        if !was_up {
+            let address = server.address;
+            self.notice(Notice::ServerUp(address));
+        }
+        self.close_request(index, Outcome::Acknowledged, now.mono);
+    }
+}

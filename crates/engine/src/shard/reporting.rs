@@ -1,0 +1,83 @@
+//! Rows for the displays.
+
+use model::counters::CounterSource;
+use model::report::{AccessUser, AccountingState, ShardReport};
+use model::time::Now;
+
+use super::Shard;
+use crate::attributes;
+use crate::session::{Flags, Slot, State, serial};
+
+impl Shard {
+    /// What the shard knows of itself.
+    pub fn report(&self) -> ShardReport {
+        ShardReport {
+            sessions: self.table.len() as u64,
+            session_capacity: self.table.capacity() as u64,
+            stops_unacknowledged: self.counts.stops_unacknowledged,
+            bills_made: self.counts.bills_made,
+            refused: self.counts.refused,
+            cut: self.counts.cut,
+            servers: self.servers.iter().map(|server| server.report()).collect(),
+            discards: self.discards,
+        }
+    }
+
+    /// The first `count` sessions in the order of their slots, sessions that wait for their Stop's end included.
+    pub fn access_users(&self, now: Now, counters: &impl CounterSource, count: usize) -> Vec<AccessUser> {
+        self.table.slots().filter(|&slot| self.is_shown(slot)).take(count).map(|slot| self.access_user(slot, now, counters)).collect()
+    }
+
+    /// The session with this Acct-Session-Id.
+    pub fn access_user_by_id(&self, now: Now, counters: &impl CounterSource, session_id: &[u8]) -> Option<AccessUser> {
+        let has_id = |&slot: &Slot| {
+            self.is_shown(slot)
+                && attributes::session_id(self.table.blobs.attributes(self.session(slot).blob)) == Some(session_id)
+        };
+        self.table.slots().find(has_id).map(|slot| self.access_user(slot, now, counters))
+    }
+
+    fn is_shown(&self, slot: Slot) -> bool {
+        self.session(slot).state != State::Free
+    }
+
+    fn access_user(&self, slot: Slot, now: Now, counters: &impl CounterSource) -> AccessUser {
+        let (session, account) = (self.session(slot), self.account(slot));
+        let contract = self.contracts.get(session.contract);
+        let run = self.table.blobs.attributes(session.blob);
+        let shown = attributes::shown(run);
+        let down = session.is_down();
+        AccessUser {
+            serial: serial(session, account),
+            session_id: shown.session_id,
+            user: shown.user,
+            domain: contract.domain.as_str().to_owned(),
+            plane: self.planes.name(session.plane).to_owned(),
+            plane_session: String::from_utf8_lossy(self.table.blobs.name(session.blob)).into_owned(),
+            framed_ip: shown.framed_ip,
+            mac: shown.mac,
+            state: self.accounting_state(slot),
+            group: self.groups[usize::from(contract.group)].name.clone(),
+            opened: account.opened,
+            session_time_s: if down { account.session_time_s.into() } else { now.mono.since(session.opened).as_secs() },
+            interim_s: session.interim_s,
+            next_interim_s: self.timers.is_set(slot).then(|| session.next_interim.since(now.mono).as_secs()),
+            interim_failures: account.interim_failures,
+            counters: if down { account.sample } else { self.read(slot, counters).unwrap_or(account.sample) },
+        }
+    }
+
+    fn accounting_state(&self, slot: Slot) -> AccountingState {
+        let session = self.session(slot);
+        match session.state {
+            State::NotAccounted => AccountingState::NotAccounted,
+            State::Starting if !session.flags.has(Flags::OPENED_DURABLE) => AccountingState::Opening,
+            State::Starting => AccountingState::Starting,
+            State::Accounting => AccountingState::Accounting,
+            State::StartFailed => AccountingState::StartFailed,
+            State::Stopping => AccountingState::Stopping,
+            State::Parked => AccountingState::Parked,
+            State::Free | State::Ending => AccountingState::Ending,
+        }
+    }
+}

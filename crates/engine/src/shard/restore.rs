@@ -1,0 +1,127 @@
+//! Sessions of an earlier life, as the ledger remembers them. They go on where they were: no second Start, the same
+//! phase, the same totals (DESIGN.md section 4).
+
+use std::time::Duration;
+
+use model::counters::Counters;
+use model::ids::PlaneIndex;
+use model::record::{Accepted, Closed, Opened, Sampled, StartFailed, ZeroStop};
+use model::settings::ObjectName;
+use model::time::{Mono, Now};
+
+use super::Shard;
+use crate::contract::Contract;
+use crate::phase::{first_interim, next_interim};
+use crate::session::{Flags, Slot, State};
+
+/// One session as the ledger remembers it.
+#[derive(Clone, Copy, Debug)]
+pub struct Restored<'a> {
+    /// How it began.
+    pub opened: Opened<'a>,
+    /// Its Start was acknowledged, or failed and was kept.
+    pub accepted: Option<Accepted>,
+    /// Its Start failed and accounting ended.
+    pub start_failed: Option<StartFailed>,
+    /// What it last counted.
+    pub sampled: Option<Sampled>,
+    /// How it ended, if it has.
+    pub closed: Option<Closed>,
+}
+
+/// The session found no slot: the shard is smaller than the one that it lived in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoSlot;
+
+impl Shard {
+    /// Takes a session back. To be called before the first event, after [`Shard::configure`].
+    pub fn restore(&mut self, now: Now, plane: PlaneIndex, restored: &Restored<'_>) -> Result<(), NoSlot> {
+        let opened = &restored.opened;
+        let slot = self.table.insert(plane, opened.session, opened.attributes).ok_or(NoSlot)?;
+        let group = if opened.group.is_empty() { super::configure::NO_GROUP } else { self.group_index(opened.group) };
+        let contract = Contract { scheme: opened.scheme, group, domain: ObjectName::from(opened.domain) };
+        let Some(contract) = self.contracts.hold(contract) else { return Err(NoSlot) };
+        let session = self.session_mut(slot);
+        session.sequence = opened.serial.sequence;
+        session.opened = opened.at.mono;
+        session.counters = opened.counters;
+        session.interim_s = opened.interim_s;
+        session.contract = contract;
+        session.flags.set(Flags::OPENED_DURABLE);
+        let account = self.account_mut(slot);
+        account.epoch = opened.serial.epoch;
+        account.opened = opened.at.wall;
+        account.opened_by = opened.taken_over;
+        account.session_timeout_s = opened.session_timeout_s;
+        if let Some(sampled) = restored.sampled {
+            account.sample = sampled.counters;
+            account.sampled = sampled.at;
+            account.interim_failures = sampled.interim_failures;
+        }
+        if opened.baseline != Counters::ZERO {
+            self.baselines.insert(slot, opened.baseline);
+            self.session_mut(slot).flags.set(Flags::BASELINE);
+        }
+        self.restore_state(slot, restored);
+        match restored.closed {
+            Some(closed) => self.restore_closed(slot, &closed, now.mono),
+            None => {
+                self.table.enlist(slot);
+                self.restore_phase(slot, now.mono);
+                self.settle(slot, now.mono);
+            }
+        }
+        Ok(())
+    }
+
+    fn restore_state(&mut self, slot: Slot, restored: &Restored<'_>) {
+        if let Some(failed) = restored.start_failed {
+            let session = self.session_mut(slot);
+            session.state = State::StartFailed;
+            // The zero Stop had its one transaction, whatever became of it (owner's decision 4).
+            session.flags.set(Flags::START_FAILED_DURABLE);
+            session.flags.set(Flags::ZERO_STOP_DONE);
+            session.flags.put(Flags::ZERO_STOP_ACKNOWLEDGED, failed.zero_stop == ZeroStop::Acknowledged);
+        } else if let Some(accepted) = restored.accepted {
+            let session = self.session_mut(slot);
+            session.state = State::Accounting;
+            session.flags.put(Flags::START_KEPT, accepted.keep_accounting);
+            self.account_mut(slot).accounting = accepted.at;
+        }
+    }
+
+    /// A session that had gone already owes its Stop. That an earlier life sent it cannot be ruled out.
+    fn restore_closed(&mut self, slot: Slot, closed: &Closed, now: Mono) {
+        let account = self.account_mut(slot);
+        account.closed = closed.at;
+        account.session_time_s = closed.session_time_s;
+        account.sample = closed.counters;
+        account.cause = closed.cause;
+        account.closed_by = closed.taken_over;
+        let session = self.session_mut(slot);
+        session.flags.set(Flags::DOWN);
+        session.flags.set(Flags::CLOSED_DURABLE);
+        session.flags.set(Flags::STOP_SENT);
+        if session.state == State::Starting {
+            // Its Stop tells all that a late Start could.
+            session.state = State::Accounting;
+        }
+        self.settle(slot, now);
+    }
+
+    /// The phase is the same as before; what was missed is skipped, not fired at once.
+    fn restore_phase(&mut self, slot: Slot, now: Mono) {
+        let session = self.session(slot);
+        if session.state != State::Accounting || session.interim_s == 0 {
+            return;
+        }
+        let account = self.account(slot);
+        let serial = crate::session::serial(session, account);
+        let hash = self.contracts.get(session.contract).scheme.interim_hash;
+        let interval = session.interim_s;
+        let first = first_interim(&self.key, serial, interval, hash, account.accounting);
+        let next = next_interim(first, interval, now.plus(Duration::from_millis(1)));
+        self.session_mut(slot).next_interim = next;
+        self.timers.set(slot, next);
+    }
+}

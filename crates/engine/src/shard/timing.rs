@@ -1,0 +1,156 @@
+//! What time alone brings about.
+
+use std::time::Duration;
+
+use model::time::{Mono, Now};
+
+use super::Shard;
+use crate::group::Choice;
+use crate::phase::next_interim;
+use crate::policy::{Kind, Outcome};
+use crate::request::Place;
+use crate::session::{Lane, NONE, Slot, State};
+
+impl Shard {
+    /// Does all that is due at `now`: waits for replies that ran out, interims, parked Stops, quarantines, graces.
+    /// Safe to call too often.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.let_leave();
+        while let Some(request) = self.deadlines.expire(now.mono) {
+            self.reply_is_overdue(request, now.mono);
+        }
+        while let Some(slot) = self.timers.expire(now.mono) {
+            self.session_is_due(slot, now.mono);
+        }
+        for server in &mut self.servers {
+            server.handle_timeout(now.mono);
+        }
+        self.fail_unsent(now.mono);
+        self.expire_planes(now);
+    }
+
+    /// When [`Shard::handle_timeout`] has something to do; `None`: not before something else happens.
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        let servers = self.servers.iter().filter_map(|server| server.next_timeout()).min();
+        let groups = (0..self.groups.len()).filter_map(|group| self.next_unsent_failure(group)).min();
+        let timers = [self.deadlines.next_expiry(), self.timers.next_expiry(), servers, groups, self.planes.next_timeout()];
+        timers.into_iter().flatten().min()
+    }
+
+    /// A session's own timer: its interim, or the next try of its Stop.
+    fn session_is_due(&mut self, slot: Slot, now: Mono) {
+        let session = self.session(slot);
+        let idle = session.lane == Lane::Out && session.request == NONE;
+        match session.state {
+            State::Accounting if !session.is_down() => {
+                if session.interim_s == 0 {
+                    return;
+                }
+                // The schedule keeps its phase whatever the last interim took (BEHAVIOUR.md 3.3, rule 6).
+                let scheduled = session.next_interim.plus(Duration::from_secs(session.interim_s.into()));
+                let next = next_interim(scheduled, session.interim_s, now);
+                self.session_mut(slot).next_interim = next;
+                self.timers.set(slot, next);
+                if idle {
+                    self.enqueue(slot, Lane::Interim, now);
+                }
+            }
+            State::Parked if idle => self.enqueue(slot, Lane::Parked, now),
+            _ => {}
+        }
+    }
+
+    /// The wait for one transmission's reply ran out: transmit again, ask the next server, or give up.
+    fn reply_is_overdue(&mut self, index: u32, now: Mono) {
+        let request = self.requests.get(index);
+        let Place::Reply(identifier) = request.place else { return };
+        let (session, kind, server, timeout) = (request.session, request.kind, request.server, request.timeout);
+        // A Down ends further transmissions of what its Stop will tell anyway (owner's decision 6).
+        let overtaken = self.session(session).is_down() && matches!(kind, Kind::Start | Kind::Interim | Kind::ZeroStop);
+        let spent = request.transmissions >= request.transmissions_max;
+        let was_up = self.servers[usize::from(server)].is_up();
+        self.servers[usize::from(server)].unanswered(now);
+        if was_up && !self.servers[usize::from(server)].is_up() {
+            self.notice(super::Notice::ServerDown(self.servers[usize::from(server)].address));
+        }
+        if !spent && !overtaken {
+            self.requests.get_mut(index).place = Place::Again(identifier);
+            self.again.push_back(index);
+            return;
+        }
+        self.servers[usize::from(server)].given_up(identifier, now, timeout);
+        self.requests.get_mut(index).place = Place::Failover;
+        if overtaken || self.choose(index) == Choice::Exhausted {
+            self.close_request(index, Outcome::Unanswered, now);
+        } else {
+            self.failover.push_back(index);
+        }
+    }
+
+    /// Whom a request that has no server would ask now.
+    pub(super) fn choose(&self, index: u32) -> Choice {
+        let request = self.requests.get(index);
+        let group = &self.groups[usize::from(request.group)];
+        if request.revision != group.revision {
+            // Its group's members were changed under it: what it tried says nothing any more, and it has had a turn.
+            return if group.members.is_empty() || request.tried != 0 { Choice::Exhausted } else { group.choose(&self.servers, 0) };
+        }
+        group.choose(&self.servers, request.tried)
+    }
+
+    /// Ends a transaction: its request's place is free and its session goes on.
+    pub(super) fn close_request(&mut self, index: u32, outcome: Outcome, now: Mono) {
+        let request = self.requests.get(index);
+        let (session, kind) = (request.session, request.kind);
+        self.deadlines.cancel(index);
+        self.requests.close(index);
+        self.session_mut(session).request = NONE;
+        self.transaction_ended(session, kind, outcome, now);
+    }
+
+    /// While every server of a group is Down, due work that found no place in time has failed unsent, with its
+    /// policy (owner's decision 5). A group without servers fails it at once.
+    fn fail_unsent(&mut self, now: Mono) {
+        for group in 0..self.groups.len() {
+            if self.groups[group].is_idle() {
+                continue;
+            }
+            let Some(down_since) = self.groups[group].down_since(&self.servers) else { continue };
+            let patience = self.groups[group].patience();
+            for lane in [Lane::Start, Lane::Stop, Lane::Parked, Lane::Interim] {
+                // What a failure puts back into a lane is not looked at again: the count is taken before.
+                let waiting = lane.index().map_or(0, |index| self.groups[group].lanes[index].count);
+                for _ in 0..waiting {
+                    let Some(slot) = self.groups[group].first(lane) else { break };
+                    if self.account(slot).queued.max(down_since).plus(patience) > now {
+                        break;
+                    }
+                    let kind = self.kind_of(slot);
+                    self.dequeue(slot);
+                    self.transaction_ended(slot, kind, Outcome::Unanswered, now);
+                }
+            }
+        }
+    }
+
+    fn next_unsent_failure(&self, group: usize) -> Option<Mono> {
+        let group = &self.groups[group];
+        if group.is_idle() {
+            return None;
+        }
+        let down_since = group.down_since(&self.servers)?;
+        let heads = [Lane::Start, Lane::Stop, Lane::Parked, Lane::Interim].into_iter().filter_map(|lane| group.first(lane));
+        heads.map(|slot| self.account(slot).queued.max(down_since).plus(group.patience())).min()
+    }
+
+    /// What a session that waits in a lane waits to send.
+    pub(super) fn kind_of(&self, slot: Slot) -> Kind {
+        match self.session(slot).state {
+            State::Starting => Kind::Start,
+            State::Accounting => Kind::Interim,
+            State::StartFailed => Kind::ZeroStop,
+            State::Stopping | State::Parked => Kind::Stop,
+            State::Free | State::NotAccounted | State::Ending => unreachable!("it has nothing to send"),
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Work becomes octets: what is transmitted again, what goes on to the next server, and what waits in the lanes.
+
+use std::net::SocketAddr;
+
+use model::counters::CounterSource;
+use model::time::Now;
+use wire::radius::authenticator::{RequestSign, sign_requests};
+
+use super::Shard;
+use crate::group::Choice;
+use crate::packet;
+use crate::policy::Kind;
+use crate::request::{PACKET_MAX, Place};
+use crate::server::PortId;
+use crate::session::{Flags, Owed, Slot};
+
+/// Datagrams in one batch: as many as segmentation offload takes, and enough to fill every MD5 lane.
+pub const BATCH_MAX: usize = 64;
+
+/// One datagram of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit<'a> {
+    /// The source port.
+    pub port: PortId,
+    /// The server.
+    pub to: SocketAddr,
+    /// What to send.
+    pub octets: &'a [u8],
+}
+
+/// Datagrams that the shard wants sent, in order. The caller owns it and uses it again.
+pub struct TransmitBatch {
+    octets: Vec<u8>,
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    port: PortId,
+    to: SocketAddr,
+    start: usize,
+    length: usize,
+    request: u32,
+    /// Encoded in this round, so its authenticator is still to be computed.
+    fresh: bool,
+}
+
+impl Default for TransmitBatch {
+    fn default() -> TransmitBatch {
+        TransmitBatch { octets: vec![0; BATCH_MAX * PACKET_MAX], entries: Vec::with_capacity(BATCH_MAX) }
+    }
+}
+
+impl TransmitBatch {
+    /// Empties it.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+    }
+
+    /// How many datagrams there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The datagrams.
+    pub fn iter(&self) -> impl Iterator<Item = Transmit<'_>> {
+        self.entries.iter().map(|entry| Transmit {
+            port: entry.port,
+            to: entry.to,
+            octets: &self.octets[entry.start..entry.start + entry.length],
+        })
+    }
+
+    /// Where the next datagram is written; one after the other, so that equal lengths can be sent as one.
+    fn next_start(&self) -> usize {
+        self.entries.last().map_or(0, |entry| entry.start + entry.length)
+    }
+}
+
+impl Shard {
+    /// Fills `batch`, which is emptied first, with at most `room` datagrams that are due now. An empty batch: nothing
+    /// is due, or what is due waits for a place on its server.
+    pub fn poll_transmit(&mut self, now: Now, counters: &impl CounterSource, room: usize, batch: &mut TransmitBatch) {
+        self.let_leave();
+        batch.clear();
+        let room = room.min(BATCH_MAX);
+        while batch.len() < room
+            && let Some(index) = self.again.pop_front()
+        {
+            self.transmit_again(index, now, batch);
+        }
+        self.transmit_failovers(now, room, batch);
+        self.transmit_new(now, counters, room, batch);
+        self.sign(batch);
+    }
+
+    /// The same octets to the same server once more.
+    fn transmit_again(&mut self, index: u32, now: Now, batch: &mut TransmitBatch) {
+        let Place::Again(identifier) = self.requests.get(index).place else { return };
+        let server = &mut self.servers[usize::from(self.requests.get(index).server)];
+        server.counts.retransmissions += 1;
+        let (port, to) = (server.port_id(identifier.port), server.address);
+        let (start, packet) = (batch.next_start(), self.requests.packet(index));
+        batch.octets[start..start + packet.len()].copy_from_slice(packet);
+        batch.entries.push(Entry { port, to, start, length: packet.len(), request: index, fresh: false });
+        self.wait_for_reply(index, Place::Reply(identifier), now);
+    }
+
+    /// Transactions that one server did not answer go to the next; one that finds no place waits on.
+    fn transmit_failovers(&mut self, now: Now, room: usize, batch: &mut TransmitBatch) {
+        for _ in 0..self.failover.len() {
+            if batch.len() == room {
+                return;
+            }
+            let Some(index) = self.failover.pop_front() else { return };
+            match self.choose(index) {
+                Choice::Member(member) if self.place(index, member, now, batch) => {}
+                Choice::Member(_) | Choice::Wait => self.failover.push_back(index),
+                Choice::Exhausted => self.close_request(index, crate::policy::Outcome::Unanswered, now.mono),
+            }
+        }
+    }
+
+    /// Sessions that wait in the lanes, group by group.
+    fn transmit_new(&mut self, now: Now, counters: &impl CounterSource, room: usize, batch: &mut TransmitBatch) {
+        let group_count = self.groups.len();
+        for step in 0..group_count {
+            let group = (self.group_turn + step) % group_count;
+            while batch.len() < room && self.requests.has_room() && !self.groups[group].is_idle() {
+                let Choice::Member(member) = self.groups[group].choose(&self.servers, 0) else { break };
+                let Some(lane) = self.groups[group].next_lane() else { break };
+                let Some(slot) = self.groups[group].first(lane) else { break };
+                if !self.begin(slot, group, member, now, counters, batch) {
+                    break;
+                }
+            }
+        }
+        self.group_turn = (self.group_turn + 1) % group_count;
+    }
+
+    /// Begins the transaction that a session waits for. False: it found no identifier and waits on.
+    fn begin(
+        &mut self,
+        slot: Slot,
+        group: usize,
+        member: usize,
+        now: Now,
+        counters: &impl CounterSource,
+        batch: &mut TransmitBatch,
+    ) -> bool {
+        let kind = self.kind_of(slot);
+        let account = self.account(slot);
+        let event = match kind {
+            Kind::Start => Now { mono: self.session(slot).opened, wall: account.opened },
+            Kind::Interim | Kind::ZeroStop => now,
+            Kind::Stop => account.closed,
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "groups are numbered with 16 bits")]
+        let Some(index) = self.requests.open(slot, kind, group as u16, event) else { return false };
+        self.requests.get_mut(index).revision = self.groups[group].revision;
+        match kind {
+            Kind::Start | Kind::ZeroStop => {}
+            Kind::Interim => {
+                let read = self.read(slot, counters);
+                let opened = self.session(slot).opened;
+                let account = self.account_mut(slot);
+                account.sample = read.unwrap_or(account.sample);
+                account.sampled = now.mono;
+                let request = self.requests.get_mut(index);
+                request.counters = self.table.accounts[slot as usize].sample;
+                request.session_time_s = u32::try_from(now.mono.since(opened).as_secs()).unwrap_or(u32::MAX);
+            }
+            Kind::Stop => {
+                let account = &self.table.accounts[slot as usize];
+                let request = self.requests.get_mut(index);
+                request.counters = account.sample;
+                request.session_time_s = account.session_time_s;
+            }
+        }
+        if !self.place(index, member, now, batch) {
+            self.requests.close(index);
+            return false;
+        }
+        self.dequeue(slot);
+        self.session_mut(slot).request = index;
+        match kind {
+            Kind::Interim => self.owe(slot, Owed::Sampled),
+            Kind::Stop => self.session_mut(slot).flags.set(Flags::STOP_SENT),
+            Kind::Start | Kind::ZeroStop => {}
+        }
+        true
+    }
+
+    /// Encodes a request for a member of its group, with an identifier of its own. False: none is free.
+    fn place(&mut self, index: u32, member: usize, now: Now, batch: &mut TransmitBatch) -> bool {
+        let group = &self.groups[usize::from(self.requests.get(index).group)];
+        let member_of = group.members[member].clone();
+        let (retransmit, timeout) = (group.retransmit, group.timeout);
+        let server = &mut self.servers[usize::from(member_of.server)];
+        let Some(identifier) = server.take_identifier(index) else { return false };
+        let request = self.requests.get_mut(index);
+        match request.kind {
+            Kind::Start => server.counts.starts += 1,
+            Kind::Interim => server.counts.interims += 1,
+            Kind::Stop | Kind::ZeroStop => server.counts.stops += 1,
+        }
+        request.server = member_of.server;
+        request.secret = Some(member_of.secret);
+        request.message_authenticator = member_of.message_authenticator;
+        request.transmissions = 0;
+        request.transmissions_max = retransmit;
+        request.timeout = timeout;
+        request.tried |= 1 << member;
+        let slot = request.session;
+        self.table.accounts[slot as usize].server = member_of.server;
+        let start = batch.next_start();
+        let room = &mut batch.octets[start..start + PACKET_MAX];
+        let own = self.table.blobs.attributes(self.table.sessions[slot as usize].blob);
+        let cause = self.table.accounts[slot as usize].cause;
+        let length = packet::encode(room, identifier.value, request, own, &server.nas_attributes, cause, now);
+        let entry = Entry { port: server.port_id(identifier.port), to: server.address, start, length, request: index, fresh: true };
+        batch.entries.push(entry);
+        self.wait_for_reply(index, Place::Reply(identifier), now);
+        true
+    }
+
+    fn wait_for_reply(&mut self, index: u32, place: Place, now: Now) {
+        let request = self.requests.get_mut(index);
+        request.place = place;
+        request.sent = now.mono;
+        request.transmissions += 1;
+        let deadline = now.mono.plus(request.timeout);
+        self.deadlines.set(index, deadline);
+    }
+
+    /// Computes the authenticators of what was encoded in this round, all together, and keeps the packets.
+    fn sign(&mut self, batch: &mut TransmitBatch) {
+        let mut jobs = [const { None::<RequestSign<'_>> }; BATCH_MAX];
+        let mut rest = &mut batch.octets[..];
+        let mut cut = 0;
+        let mut count = 0;
+        for entry in batch.entries.iter().filter(|entry| entry.fresh) {
+            let (_, tail) = rest.split_at_mut(entry.start - cut);
+            let (packet, tail) = tail.split_at_mut(entry.length);
+            (rest, cut) = (tail, entry.start + entry.length);
+            let request = self.requests.get(entry.request);
+            let secret = request.secret.as_ref().map_or(&[][..], |secret| secret.octets());
+            jobs[count] = Some(RequestSign::new(packet, secret));
+            count += 1;
+        }
+        sign_requests(&mut jobs[..count]);
+        for entry in batch.entries.iter().filter(|entry| entry.fresh) {
+            let packet = &batch.octets[entry.start..entry.start + entry.length];
+            self.requests.get_mut(entry.request).authenticator.copy_from_slice(&packet[4..20]);
+            self.requests.keep(entry.request, packet);
+        }
+    }
+
+}

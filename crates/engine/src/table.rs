@@ -1,0 +1,245 @@
+//! The session table: slots taken at start, found by slot or by (plane, the plane's own name), and linked into
+//! the lanes that they wait in.
+
+use hashbrown::HashTable;
+use model::ids::PlaneIndex;
+use siphasher::sip::SipHasher13;
+use std::hash::Hasher;
+
+use crate::blob::{BlobRef, Blobs};
+use crate::session::{Account, Lane, NONE, Session, Slot, State};
+
+/// Average octets of name and attributes that a session may have before the table is full of them.
+const BLOB_OCTETS_MEAN: usize = 288;
+
+/// Sessions, as many as were counted out at start.
+pub(crate) struct Table {
+    pub(crate) sessions: Vec<Session>,
+    pub(crate) accounts: Vec<Account>,
+    pub(crate) blobs: Blobs,
+    names: HashTable<Slot>,
+    hash_key: [u8; 16],
+    free: Slot,
+    used: usize,
+    capacity: usize,
+}
+
+impl Table {
+    /// For `capacity` sessions. `hash_key` keeps a plane from choosing names that collide.
+    pub(crate) fn new(capacity: usize, hash_key: [u8; 16]) -> Table {
+        Table {
+            sessions: Vec::with_capacity(capacity),
+            accounts: Vec::with_capacity(capacity),
+            blobs: Blobs::new(capacity.saturating_mul(BLOB_OCTETS_MEAN)),
+            names: HashTable::with_capacity(capacity),
+            hash_key,
+            free: NONE,
+            used: 0,
+            capacity,
+        }
+    }
+
+    /// Slots in use.
+    pub(crate) fn len(&self) -> usize {
+        self.used
+    }
+
+    /// Slots in all.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Every slot that was ever used; look at the state before believing it.
+    pub(crate) fn slots(&self) -> std::ops::Range<Slot> {
+        #[expect(clippy::cast_possible_truncation, reason = "the wheel refuses more owners than 32 bits")]
+        let end = self.sessions.len() as Slot;
+        0..end
+    }
+
+    /// Takes a slot for a session with this name and these attributes; `None` when slots or octets have run out.
+    pub(crate) fn insert(&mut self, plane: PlaneIndex, name: &[u8], attributes: &[u8]) -> Option<Slot> {
+        if self.used == self.capacity {
+            return None;
+        }
+        let blob = self.blobs.store(name, attributes)?;
+        let slot = if self.free == NONE {
+            let slot = self.slots().end;
+            self.sessions.push(Session::FREE);
+            self.accounts.push(Account::FREE);
+            slot
+        } else {
+            let slot = self.free;
+            self.free = self.sessions[slot as usize].next;
+            slot
+        };
+        self.sessions[slot as usize] = Session { plane, blob, state: State::Starting, ..Session::FREE };
+        self.accounts[slot as usize] = Account::FREE;
+        self.used += 1;
+        Some(slot)
+    }
+
+    /// Makes the slot findable by its name.
+    pub(crate) fn enlist(&mut self, slot: Slot) {
+        let Table { sessions, blobs, names, hash_key, .. } = self;
+        let hash_of = |slot: &Slot| {
+            let session = &sessions[*slot as usize];
+            hash(hash_key, session.plane, blobs.name(session.blob))
+        };
+        names.insert_unique(hash_of(&slot), slot, hash_of);
+    }
+
+    /// The slot is no longer found by its name, which another session may now take.
+    pub(crate) fn delist(&mut self, slot: Slot) {
+        let session = &self.sessions[slot as usize];
+        let hash = hash(&self.hash_key, session.plane, self.blobs.name(session.blob));
+        if let Ok(entry) = self.names.find_entry(hash, |&other| other == slot) {
+            entry.remove();
+        }
+    }
+
+    /// The live session of this name.
+    pub(crate) fn find(&self, plane: PlaneIndex, name: &[u8]) -> Option<Slot> {
+        let same = |&slot: &Slot| {
+            let session = &self.sessions[slot as usize];
+            session.plane == plane && self.blobs.name(session.blob) == name
+        };
+        self.names.find(hash(&self.hash_key, plane, name), same).copied()
+    }
+
+    /// Replaces a session's attributes; false, and nothing changed, when there is no room.
+    pub(crate) fn replace_attributes(&mut self, slot: Slot, attributes: &[u8]) -> bool {
+        let old = self.sessions[slot as usize].blob;
+        let mut name = [0; model::ids::PLANE_SESSION_MAX];
+        let name = {
+            let kept = self.blobs.name(old);
+            name[..kept.len()].copy_from_slice(kept);
+            &name[..kept.len()]
+        };
+        let Some(new) = self.blobs.store(name, attributes) else { return false };
+        self.sessions[slot as usize].blob = new;
+        self.blobs.release(old);
+        true
+    }
+
+    /// Gives the slot back. It stands in no lane and is not enlisted any more.
+    pub(crate) fn remove(&mut self, slot: Slot) {
+        let session = &mut self.sessions[slot as usize];
+        assert!(session.state == State::Ending && session.lane == Lane::Out && session.request == NONE);
+        self.blobs.release(session.blob);
+        *session = Session { next: self.free, blob: BlobRef::NONE, ..Session::FREE };
+        self.free = slot;
+        self.used -= 1;
+    }
+
+    /// Puts a session at the end of a queue.
+    pub(crate) fn push_back(&mut self, queue: &mut Queue, lane: Lane, slot: Slot) {
+        let session = &mut self.sessions[slot as usize];
+        assert!(session.lane == Lane::Out);
+        session.lane = lane;
+        session.prev = queue.tail;
+        session.next = NONE;
+        match queue.tail {
+            NONE => queue.head = slot,
+            tail => self.sessions[tail as usize].next = slot,
+        }
+        queue.tail = slot;
+        queue.count += 1;
+    }
+
+    /// Takes a session out of the queue that it stands in.
+    pub(crate) fn unlink(&mut self, queue: &mut Queue, slot: Slot) {
+        let session = &mut self.sessions[slot as usize];
+        session.lane = Lane::Out;
+        let (prev, next) = (session.prev, session.next);
+        match prev {
+            NONE => queue.head = next,
+            prev => self.sessions[prev as usize].next = next,
+        }
+        match next {
+            NONE => queue.tail = prev,
+            next => self.sessions[next as usize].prev = prev,
+        }
+        queue.count -= 1;
+    }
+}
+
+/// A queue of sessions, linked through them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Queue {
+    /// The first, or [`NONE`].
+    pub(crate) head: Slot,
+    tail: Slot,
+    /// How many.
+    pub(crate) count: u32,
+}
+
+impl Queue {
+    pub(crate) const EMPTY: Queue = Queue { head: NONE, tail: NONE, count: 0 };
+}
+
+fn hash(key: &[u8; 16], plane: PlaneIndex, name: &[u8]) -> u64 {
+    let mut hasher = SipHasher13::new_with_key(key);
+    hasher.write_u16(plane.0);
+    hasher.write(name);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(table: &Table, queue: &Queue) -> Vec<Slot> {
+        let mut seen = Vec::new();
+        let mut slot = queue.head;
+        while slot != NONE {
+            seen.push(slot);
+            slot = table.sessions[slot as usize].next;
+        }
+        seen
+    }
+
+    #[test]
+    fn names_are_found_until_they_are_delisted() {
+        let mut table = Table::new(4, [1; 16]);
+        let plane = PlaneIndex(1);
+        let a = table.insert(plane, b"a", b"").unwrap();
+        let b = table.insert(plane, b"b", b"").unwrap();
+        table.enlist(a);
+        table.enlist(b);
+        assert_eq!(table.find(plane, b"a"), Some(a));
+        assert_eq!(table.find(PlaneIndex(2), b"a"), None);
+        table.delist(a);
+        assert_eq!(table.find(plane, b"a"), None);
+        assert_eq!(table.find(plane, b"b"), Some(b));
+    }
+
+    #[test]
+    fn slots_run_out_and_come_back() {
+        let mut table = Table::new(2, [1; 16]);
+        let plane = PlaneIndex(0);
+        let a = table.insert(plane, b"a", b"").unwrap();
+        assert!(table.insert(plane, b"b", b"").is_some());
+        assert_eq!(table.insert(plane, b"c", b""), None);
+        table.sessions[a as usize].state = State::Ending;
+        table.remove(a);
+        assert_eq!(table.insert(plane, b"c", b""), Some(a));
+    }
+
+    #[test]
+    fn a_queue_keeps_its_order_when_one_leaves() {
+        let mut table = Table::new(4, [1; 16]);
+        let mut queue = Queue::EMPTY;
+        let slots: Vec<_> = (0..4u8).map(|n| table.insert(PlaneIndex(0), &[n], b"").unwrap()).collect();
+        for &slot in &slots {
+            table.push_back(&mut queue, Lane::Stop, slot);
+        }
+        table.unlink(&mut queue, slots[1]);
+        assert_eq!(order(&table, &queue), [slots[0], slots[2], slots[3]]);
+        table.unlink(&mut queue, slots[3]);
+        table.unlink(&mut queue, slots[0]);
+        assert_eq!(order(&table, &queue), [slots[2]]);
+        table.push_back(&mut queue, Lane::Stop, slots[0]);
+        assert_eq!(order(&table, &queue), [slots[2], slots[0]]);
+        assert_eq!(queue.count, 2);
+    }
+}

@@ -1,0 +1,400 @@
+//! The timer wheel: one timer for each of a fixed number of owners, at 4 bytes an entry.
+//!
+//! ```text
+//!   near:  4,096 slots of one tick (16 ms)      0 … 65 s ahead
+//!   far:   4,096 slots of 4,096 ticks           65 s … 74 h ahead, moved to near as their turn comes
+//!   slot → chunk → chunk → …      a chunk is one cache line: 15 owners and a link
+//! ```
+//!
+//! `due[owner]` is the truth; an entry in a slot is only a hint to look there. Setting a timer writes `due` and
+//! leaves a hint; cancelling or moving it later leaves the old hint behind, which is dropped when its slot comes
+//! and `due` disagrees. So nothing is ever unlinked, firing touches two dense arrays in order, and a longer span
+//! than the wheel's is a hint in the last far slot that finds itself early and moves on.
+//!
+//! **Full:** chunks are counted out for every owner at start; when stale hints use them up, [`Wheel::sweep`]
+//! rebuilds the slots without them. There is no allocation after [`Wheel::new`].
+
+use std::time::Duration;
+
+use model::time::Mono;
+
+/// How long one tick is. Timers fire at the end of the tick that they fall into, never early.
+pub const TICK: Duration = Duration::from_millis(16);
+
+const TICK_NANOS: u64 = 16_000_000;
+const SLOT_BITS: u32 = 12;
+const SLOT_COUNT: usize = 1 << SLOT_BITS;
+const SLOT_MASK: u32 = (SLOT_COUNT - 1) as u32;
+const CHUNK_OWNERS: usize = 15;
+const NONE: u32 = u32::MAX;
+/// `due` of an owner without a timer. No tick has this number: see [`Wheel::tick_of`].
+const IDLE: u32 = 0;
+
+/// One cache line: a link and the owners of one slot.
+#[repr(C, align(64))]
+#[derive(Clone, Copy)]
+struct Chunk {
+    next: u32,
+    owners: [u32; CHUNK_OWNERS],
+}
+
+const _: () = assert!(size_of::<Chunk>() == 64);
+
+/// The head of a slot's chain: its newest chunk and how many owners stand in it.
+#[derive(Clone, Copy)]
+struct Slot {
+    head: u32,
+    fill: u32,
+}
+
+const EMPTY: Slot = Slot { head: NONE, fill: 0 };
+
+/// Timers for owners `0 .. capacity`, at most one each.
+pub struct Wheel {
+    due: Vec<u32>,
+    slots: Vec<Slot>,
+    occupied: Vec<u64>,
+    chunks: Vec<Chunk>,
+    free: u32,
+    /// The tick that is being fired; every earlier one has been. Tick `n` ends at `origin + (n − 1) · TICK`.
+    cursor: u32,
+    origin: Mono,
+}
+
+impl Wheel {
+    /// Timers for `capacity` owners, starting at `now`. Takes about 9 bytes for each owner that is ever used.
+    ///
+    /// # Panics
+    /// When `capacity` does not leave the number that stands for "no owner" free.
+    pub fn new(capacity: usize, now: Mono) -> Wheel {
+        assert!(capacity < NONE as usize, "an owner is a 32-bit number");
+        // Every owner once, an unfinished chunk in every slot of both levels, and room for stale hints.
+        let chunk_count = (capacity + capacity / 8).div_ceil(CHUNK_OWNERS) + 2 * SLOT_COUNT + 16;
+        Wheel {
+            due: vec![IDLE; capacity],
+            slots: vec![EMPTY; 2 * SLOT_COUNT],
+            occupied: vec![0; 2 * SLOT_COUNT / 64],
+            chunks: Vec::with_capacity(chunk_count),
+            free: NONE,
+            cursor: 1,
+            origin: now,
+        }
+    }
+
+    /// Sets `owner`'s timer to fire at `at`, or in the next tick when that has passed. Replaces an earlier one.
+    pub fn set(&mut self, owner: u32, at: Mono) {
+        let due = self.tick_of(at);
+        if self.due[owner as usize] == due {
+            return;
+        }
+        self.due[owner as usize] = due;
+        self.hint(owner, due);
+    }
+
+    /// Takes `owner`'s timer away.
+    pub fn cancel(&mut self, owner: u32) {
+        self.due[owner as usize] = IDLE;
+    }
+
+    /// Whether `owner` has a timer.
+    pub fn is_set(&self, owner: u32) -> bool {
+        self.due[owner as usize] != IDLE
+    }
+
+    /// Fires one timer that is due at `now`: takes it away and returns its owner. Call until `None`.
+    pub fn expire(&mut self, now: Mono) -> Option<u32> {
+        loop {
+            let slot = (self.cursor & SLOT_MASK) as usize;
+            while let Some(owner) = self.pop(slot) {
+                let due = self.due[owner as usize];
+                if due == self.cursor {
+                    self.due[owner as usize] = IDLE;
+                    return Some(owner);
+                }
+            }
+            // Asked anew each time: `rebase` may have renumbered the ticks.
+            let limit = self.elapsed_ticks(now);
+            if self.cursor >= limit {
+                return None;
+            }
+            self.advance(limit);
+        }
+    }
+
+    /// The earliest moment at which [`Wheel::expire`] may find something; `None` when no timer is set. It may be
+    /// early (a stale hint, a far slot), never late.
+    pub fn next_expiry(&self) -> Option<Mono> {
+        let near = self.next_occupied(0, self.cursor & SLOT_MASK).map(u64::from);
+        let turn_left = u64::from(SLOT_MASK - (self.cursor & SLOT_MASK)) + 1;
+        let far_slot = (self.cursor >> SLOT_BITS).wrapping_add(1) & SLOT_MASK;
+        let far = self.next_occupied(SLOT_COUNT, far_slot).map(|turns| turn_left + (u64::from(turns) << SLOT_BITS));
+        let ahead = match (near, far) {
+            (None, None) => return None,
+            (Some(ticks), None) | (None, Some(ticks)) => ticks,
+            (Some(near), Some(far)) => near.min(far),
+        };
+        Some(Mono::from_nanos(
+            self.origin.as_nanos() + (u64::from(self.cursor) - 1 + ahead).saturating_mul(TICK_NANOS),
+        ))
+    }
+
+    /// The first tick that ends at or after `at` and has not been fired. [`Wheel::rebase`] keeps all in 32 bits;
+    /// what lies two years ahead fires early and is set again by its owner.
+    fn tick_of(&self, at: Mono) -> u32 {
+        let nanos = at.as_nanos().saturating_sub(self.origin.as_nanos());
+        let tick = nanos.div_ceil(TICK_NANOS).saturating_add(1);
+        u32::try_from(tick).unwrap_or(NONE).max(self.cursor)
+    }
+
+    /// The last tick that has ended at `now`.
+    fn elapsed_ticks(&self, now: Mono) -> u32 {
+        let ticks = now.as_nanos().saturating_sub(self.origin.as_nanos()) / TICK_NANOS + 1;
+        u32::try_from(ticks).unwrap_or(NONE)
+    }
+
+    /// Moves the cursor to the next tick that may hold something, and not beyond `limit`.
+    fn advance(&mut self, limit: u32) {
+        let turn_end = self.cursor | SLOT_MASK;
+        let next = self.next_occupied(0, (self.cursor + 1) & SLOT_MASK).map_or(NONE, |ahead| self.cursor + 1 + ahead);
+        if next <= turn_end && next <= limit {
+            self.cursor = next;
+        } else if turn_end < limit {
+            self.cursor = turn_end + 1;
+            self.cascade();
+            self.rebase();
+        } else {
+            self.cursor = limit;
+        }
+    }
+
+    /// Hands the owners of the far slot whose turn has come to the near slots.
+    fn cascade(&mut self) {
+        let turn = self.cursor >> SLOT_BITS;
+        let slot = SLOT_COUNT + (turn & SLOT_MASK) as usize;
+        // What is hinted again lands in another slot: near, or far beyond this turn.
+        while let Some(owner) = self.pop(slot) {
+            let due = self.due[owner as usize];
+            if due != IDLE {
+                self.hint(owner, due);
+            }
+        }
+    }
+
+    /// Begins the count of ticks again before it leaves 32 bits, once in a year. The amount is a whole number of
+    /// far turns, so every hint stays where it is.
+    fn rebase(&mut self) {
+        const SHIFT: u32 = 1 << 30;
+        const { assert!(SHIFT.is_multiple_of(1 << (2 * SLOT_BITS))) };
+        if self.cursor < 2 * SHIFT {
+            return;
+        }
+        for due in &mut self.due {
+            *due = due.saturating_sub(SHIFT);
+        }
+        self.cursor -= SHIFT;
+        self.origin = Mono::from_nanos(self.origin.as_nanos() + u64::from(SHIFT) * TICK_NANOS);
+    }
+
+    /// Leaves a hint to look at `owner` when `due` comes.
+    fn hint(&mut self, owner: u32, due: u32) {
+        let slot = if due - self.cursor < SLOT_COUNT as u32 {
+            (due & SLOT_MASK) as usize
+        } else {
+            let turn = self.cursor >> SLOT_BITS;
+            SLOT_COUNT + ((due >> SLOT_BITS).min(turn + SLOT_MASK) & SLOT_MASK) as usize
+        };
+        if !self.push(slot, owner) {
+            self.sweep();
+        }
+    }
+
+    /// Builds all slots anew from `due`, without the stale hints.
+    fn sweep(&mut self) {
+        self.slots.fill(EMPTY);
+        self.occupied.fill(0);
+        self.chunks.clear();
+        self.free = NONE;
+        for owner in 0..self.due.len() {
+            let due = self.due[owner];
+            if due != IDLE {
+                #[expect(clippy::cast_possible_truncation, reason = "checked in new")]
+                self.hint(owner as u32, due);
+            }
+        }
+    }
+
+    /// False when no chunk is left.
+    fn push(&mut self, slot: usize, owner: u32) -> bool {
+        let Slot { head, fill } = self.slots[slot];
+        if head != NONE && (fill as usize) < CHUNK_OWNERS {
+            self.chunks[head as usize].owners[fill as usize] = owner;
+            self.slots[slot].fill = fill + 1;
+            return true;
+        }
+        let mut chunk = Chunk { next: head, owners: [NONE; CHUNK_OWNERS] };
+        chunk.owners[0] = owner;
+        let index = if self.free != NONE {
+            let index = self.free;
+            self.free = self.chunks[index as usize].next;
+            self.chunks[index as usize] = chunk;
+            index
+        } else if self.chunks.len() < self.chunks.capacity() {
+            self.chunks.push(chunk);
+            #[expect(clippy::cast_possible_truncation, reason = "fewer chunks than owners and slots")]
+            let index = (self.chunks.len() - 1) as u32;
+            index
+        } else {
+            return false;
+        };
+        self.slots[slot] = Slot { head: index, fill: 1 };
+        self.occupied[slot / 64] |= 1 << (slot % 64);
+        true
+    }
+
+    fn pop(&mut self, slot: usize) -> Option<u32> {
+        let Slot { head, fill } = self.slots[slot];
+        if head == NONE {
+            return None;
+        }
+        let chunk = &mut self.chunks[head as usize];
+        let owner = chunk.owners[fill as usize - 1];
+        if fill > 1 {
+            self.slots[slot].fill = fill - 1;
+            return Some(owner);
+        }
+        let next = chunk.next;
+        chunk.next = self.free;
+        self.free = head;
+        self.slots[slot] = Slot { head: next, fill: CHUNK_OWNERS as u32 };
+        if next == NONE {
+            self.occupied[slot / 64] &= !(1 << (slot % 64));
+        }
+        Some(owner)
+    }
+
+    /// How many slots from `from` onwards, around the circle of the level at `base`, the first occupied one lies.
+    fn next_occupied(&self, base: usize, from: u32) -> Option<u32> {
+        const WORDS: usize = SLOT_COUNT / 64;
+        let level = &self.occupied[base / 64..base / 64 + WORDS];
+        let (first, bit) = (from as usize / 64, from % 64);
+        for step in 0..=WORDS {
+            let mut word = level[(first + step) % WORDS];
+            if step == 0 {
+                word &= u64::MAX << bit;
+            } else if step == WORDS {
+                word &= !(u64::MAX << bit);
+            }
+            if word != 0 {
+                let found = ((first + step) * 64) as u32 + word.trailing_zeros();
+                return Some(found - from);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn millis(millis: u64) -> Mono {
+        Mono::from_nanos(millis * 1_000_000)
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Set { owner: u32, ahead_ms: u64 },
+        Cancel { owner: u32 },
+        Pass { ms: u64 },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let ahead = prop_oneof![0..200u64, 0..100_000u64, 0..4_000_000_000u64];
+        let pass = prop_oneof![0..50u64, 0..70_000u64, 0..400_000_000u64];
+        prop_oneof![
+            4 => (0..40u32, ahead).prop_map(|(owner, ahead_ms)| Step::Set { owner, ahead_ms }),
+            1 => (0..40u32).prop_map(|owner| Step::Cancel { owner }),
+            3 => pass.prop_map(|ms| Step::Pass { ms }),
+        ]
+    }
+
+    proptest! {
+        /// Held against a map of owner → moment: fires all that is due, never early, at most a tick late.
+        #[test]
+        fn agrees_with_a_map(begin in 0..u64::MAX / 4, steps in prop::collection::vec(step(), 1..200)) {
+            let mut now = Mono::from_nanos(begin);
+            let mut wheel = Wheel::new(40, now);
+            let mut oracle: BTreeMap<u32, Mono> = BTreeMap::new();
+            for step in steps {
+                match step {
+                    Step::Set { owner, ahead_ms } => {
+                        let at = now.plus(Duration::from_millis(ahead_ms));
+                        wheel.set(owner, at);
+                        oracle.insert(owner, at);
+                    }
+                    Step::Cancel { owner } => {
+                        wheel.cancel(owner);
+                        oracle.remove(&owner);
+                    }
+                    Step::Pass { ms } => {
+                        now = now.plus(Duration::from_millis(ms));
+                        while let Some(owner) = wheel.expire(now) {
+                            let at = oracle.remove(&owner);
+                            prop_assert!(at.is_some_and(|at| at <= now), "{owner} fired at {now:?}, set for {at:?}");
+                        }
+                        for (owner, at) in &oracle {
+                            prop_assert!(at.plus(TICK) > now, "{owner} is late at {now:?}, set for {at:?}");
+                        }
+                    }
+                }
+                if let Some(earliest) = oracle.values().min() {
+                    let next = wheel.next_expiry();
+                    prop_assert!(next.is_some_and(|next| next < earliest.plus(TICK).max(now.plus(TICK))), "{next:?} for {earliest:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn stale_hints_are_swept_and_nothing_is_lost() {
+        let mut wheel = Wheel::new(100, Mono::ZERO);
+        for round in 0..5_000 {
+            for owner in 0..100 {
+                wheel.set(owner, millis(1_000_000 + round * 100 + u64::from(owner)));
+            }
+        }
+        let mut fired = Vec::new();
+        while let Some(owner) = wheel.expire(millis(2_000_000)) {
+            fired.push(owner);
+        }
+        fired.sort_unstable();
+        assert_eq!(fired, (0..100).collect::<Vec<_>>());
+        assert_eq!(wheel.next_expiry(), None);
+    }
+
+    #[test]
+    fn the_count_of_ticks_begins_again_after_a_year() {
+        let day = Duration::from_secs(86_400);
+        let mut wheel = Wheel::new(2, Mono::ZERO);
+        let mut now = Mono::ZERO;
+        wheel.set(1, now.plus(day * 3));
+        for _ in 0..365 * 3 {
+            now = now.plus(day * 3);
+            assert_eq!(wheel.expire(now), Some(1), "at {now:?}");
+            assert_eq!(wheel.expire(now), None);
+            wheel.set(1, now.plus(day * 3));
+        }
+    }
+
+    #[test]
+    fn a_million_timers_take_at_most_ten_bytes_each() {
+        let capacity = 1_000_000;
+        let wheel = Wheel::new(capacity, Mono::ZERO);
+        let bytes = wheel.due.capacity() * 4 + wheel.chunks.capacity() * 64 + wheel.slots.capacity() * 8;
+        assert!(bytes <= capacity * 10, "{bytes}");
+    }
+}

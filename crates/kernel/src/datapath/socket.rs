@@ -1,0 +1,54 @@
+//! Making a UDP socket as the datapath wants it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::BindSpec;
+
+/// A bound, unconnected UDP socket, closed in children, that reports what its full receive buffer has dropped.
+///
+/// It blocks when asked to do so without `MSG_DONTWAIT`: an io_uring would otherwise fail a request at once where it
+/// should wait for the socket. Nothing in this crate calls a blocking one directly.
+pub(super) fn open(spec: &BindSpec) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(spec.local), Type::DGRAM, Some(Protocol::UDP))?;
+    if spec.local.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    set_option(&socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1)?;
+    set_buffer(&socket, spec.receive_buffer, libc::SO_RCVBUFFORCE, libc::SO_RCVBUF)?;
+    set_buffer(&socket, spec.send_buffer, libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)?;
+    socket.bind(&spec.local.into())?;
+    Ok(socket)
+}
+
+/// The address that `socket` is bound to.
+pub(super) fn local_address(socket: &Socket) -> io::Result<SocketAddr> {
+    socket.local_addr()?.as_socket().ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Growth of a 32-bit count that the kernel lets wrap.
+pub(super) fn growth(seen: &mut u32, now: u32) -> u64 {
+    let more = now.wrapping_sub(*seen);
+    *seen = now;
+    more.into()
+}
+
+/// Sets a buffer size beyond the system's bound where this process may, within it otherwise.
+fn set_buffer(socket: &Socket, octets: u32, forced: libc::c_int, ordinary: libc::c_int) -> io::Result<()> {
+    if octets == 0 {
+        return Ok(());
+    }
+    let value = libc::c_int::try_from(octets).unwrap_or(libc::c_int::MAX);
+    set_option(socket, libc::SOL_SOCKET, forced, value)
+        .or_else(|_| set_option(socket, libc::SOL_SOCKET, ordinary, value))
+}
+
+fn set_option(socket: &Socket, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    let length = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: an open descriptor and one integer of this frame, read before the call returns.
+    let status = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), length) };
+    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

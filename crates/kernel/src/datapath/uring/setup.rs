@@ -1,0 +1,59 @@
+//! Setting a ring up: the newest mode that the kernel has, and the check that it has what we need.
+
+use std::io;
+
+use io_uring::{IoUring, Probe, opcode};
+
+use super::super::{Limits, Missing, OpenError};
+
+/// A ring with a table of registered descriptors: first the sockets, then the watches.
+///
+/// It is disabled until its first use, so that it may be set up on another thread than it runs on.
+pub(super) fn ring(limits: &Limits) -> Result<IoUring, OpenError> {
+    let sockets = u32::from(limits.sockets);
+    let watches = u32::from(limits.watches);
+    let messages = u32::from(limits.transmit_slots);
+    // One wait submits at most every message, and arms and cancels every socket and watch.
+    let submissions = (messages + 2 * (sockets + watches)).next_power_of_two().min(32_768);
+    // Every message, buffer, and twice every socket and watch (its end and its cancellation) may complete at once.
+    let completions = messages + u32::from(limits.receive_buffers) + 4 * (sockets + watches);
+    let completions = completions.next_power_of_two().max(submissions);
+    let ring = build(submissions, completions).map_err(missing)?;
+
+    let mut probe = Probe::new();
+    ring.submitter().register_probe(&mut probe).map_err(missing)?;
+    // Multishot recvmsg has no flag of its own; zero-copy send came with the same release.
+    if !probe.is_supported(opcode::SendZc::CODE) || !ring.params().is_feature_ext_arg() {
+        return Err(OpenError::IoUring(Missing::TooOld));
+    }
+    ring.submitter().register_files_sparse(sockets + watches).map_err(missing)?;
+    Ok(ring)
+}
+
+/// The cause behind an error from setting up.
+pub(super) fn missing(error: io::Error) -> OpenError {
+    OpenError::IoUring(Missing::from_error(&error))
+}
+
+/// Tries the modes from the fastest to the plainest. EINVAL means that a kernel does not know a flag of the mode.
+fn build(submissions: u32, completions: u32) -> io::Result<IoUring> {
+    // Linux 6.1: completions are worked off inside our own wait and never interrupt the worker.
+    let newest = builder(completions, |builder| {
+        builder.setup_single_issuer().setup_defer_taskrun().setup_taskrun_flag();
+    });
+    // Linux 6.0.
+    let older = builder(completions, |builder| {
+        builder.setup_single_issuer().setup_coop_taskrun().setup_taskrun_flag();
+    });
+    match newest.build(submissions) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => older.build(submissions),
+        result => result,
+    }
+}
+
+fn builder(completions: u32, mode: impl FnOnce(&mut io_uring::Builder)) -> io_uring::Builder {
+    let mut builder = IoUring::builder();
+    builder.setup_r_disabled().setup_cqsize(completions).setup_submit_all().setup_clamp().dontfork();
+    mode(&mut builder);
+    builder
+}

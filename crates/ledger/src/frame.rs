@@ -1,0 +1,91 @@
+//! Record ↔ octets. This file is the only one that knows how a record is laid out; what surrounds it on the disk
+//! is `segment`'s.
+//!
+//! Little-endian, no padding, fields in the order below; a *text* is its octets, its length stands with the other
+//! lengths of the record. Nothing is optional, so a record that is too short, or too long, is no record.
+//!
+//! ```text
+//! record        kind 1, then by kind:
+//!  1 started      epoch 4, boot id 16, now, key 16
+//!  2 opened       opened
+//!  3 accepted     serial, mono 8, keep accounting 1 (0 or 1)
+//!  4 start-failed serial, zero Stop 1
+//!  5 sampled      serial, mono 8, counters, interim failures 2
+//!  6 closed       closed
+//!  7 acknowledged serial
+//!  8 billed       bill id (epoch 4, sequence 8), reason 1, delivered 1, zero Stop 1, server, closed, opened
+//!
+//! serial        epoch 4, sequence 8
+//! now           mono 8 (nanoseconds), wall 8 (milliseconds)
+//! counters      v4 then v6, each: in octets 8, in packets 8, out octets 8, out packets 8
+//! taken over    plane epoch 8, ring 2, position 8
+//! scheme        mode 1, start-fail 1, interim seconds 4, interim hash 1, interim-fail max-times 1, policy 1
+//! server        family 1 (0 none, 4, 6), address 16 (an IPv4 address and 12 zeros), port 2, scope id 4
+//! closed        serial, taken over, now, cause 1, session time 4, counters
+//! opened        serial, taken over, scheme, interim seconds 4, session timeout 4, now, slot 4, generation 4,
+//!               baseline counters, lengths of plane 1, session 1, domain 1, group 1, attributes 2, then these five
+//! ```
+//!
+//! Kinds are never given twice; later ones follow (moves to the card, intents, claims, tombstones). A kind that this
+//! release does not know makes recovery refuse the store rather than forget something.
+//!
+//! The id of a bill stands at a fixed place ([`number_bill`]), because the shard that writes the record does not
+//! know it: the ledger numbers bills as it appends them.
+
+mod decode;
+mod encode;
+
+pub use decode::{DecodeError, decode};
+pub use encode::{TooLong, encode, encoded_len};
+
+use model::ids::BillId;
+
+/// No record is longer, in octets. What a session may bring fits: the sum is proved below.
+pub const RECORD_LEN_MAX: usize = 4096;
+
+pub(crate) const KIND_STARTED: u8 = 1;
+pub(crate) const KIND_OPENED: u8 = 2;
+pub(crate) const KIND_ACCEPTED: u8 = 3;
+pub(crate) const KIND_START_FAILED: u8 = 4;
+pub(crate) const KIND_SAMPLED: u8 = 5;
+pub(crate) const KIND_CLOSED: u8 = 6;
+pub(crate) const KIND_ACKNOWLEDGED: u8 = 7;
+pub(crate) const KIND_BILLED: u8 = 8;
+
+const KIND_LEN: usize = 1;
+const SERIAL_LEN: usize = 4 + 8;
+const NOW_LEN: usize = 8 + 8;
+const COUNTERS_LEN: usize = 2 * (4 * 8);
+const TAKEN_OVER_LEN: usize = 8 + 2 + 8;
+const SCHEME_LEN: usize = 1 + 1 + 4 + 1 + 1 + 1;
+const SERVER_LEN: usize = 1 + 16 + 2 + 4;
+const BILL_ID_LEN: usize = 4 + 8;
+const CLOSED_LEN: usize = SERIAL_LEN + TAKEN_OVER_LEN + NOW_LEN + 1 + 4 + COUNTERS_LEN;
+const OPENED_LENGTHS_LEN: usize = 1 + 1 + 1 + 1 + 2;
+const OPENED_LEN_FIXED: usize =
+    SERIAL_LEN + TAKEN_OVER_LEN + SCHEME_LEN + 4 + 4 + NOW_LEN + 8 + COUNTERS_LEN + OPENED_LENGTHS_LEN;
+const BILL_LEN_FIXED: usize = BILL_ID_LEN + 3 + SERVER_LEN + CLOSED_LEN + OPENED_LEN_FIXED;
+
+const BILL_ID_AT: usize = KIND_LEN;
+
+/// The longest record is a bill. Its names: plane, session, domain, group. Its attributes: eight Class and five more
+/// of full length (User-Name, Calling-Station-Id, NAS-Port-Id, Acct-Multi-Session-Id, one to spare), and the short ones.
+const _: () = {
+    let names = model::ids::PLANE_NAME_MAX + model::ids::PLANE_SESSION_MAX + 64 + 32;
+    let attributes = (model::event::ClassList::MAX + 5) * 255 + 160;
+    assert!(KIND_LEN + BILL_LEN_FIXED + names + attributes <= RECORD_LEN_MAX);
+};
+
+/// Whether the octets are a bill's record. They are not looked at further.
+pub fn is_bill(record: &[u8]) -> bool {
+    record.first() == Some(&KIND_BILLED)
+}
+
+/// Gives a bill its name, in its encoded record. Does nothing to any other record.
+pub fn number_bill(record: &mut [u8], id: BillId) {
+    if !is_bill(record) || record.len() < BILL_ID_AT + BILL_ID_LEN {
+        return;
+    }
+    record[BILL_ID_AT..BILL_ID_AT + 4].copy_from_slice(&id.epoch.to_le_bytes());
+    record[BILL_ID_AT + 4..BILL_ID_AT + BILL_ID_LEN].copy_from_slice(&id.sequence.to_le_bytes());
+}

@@ -1,0 +1,262 @@
+//! Octets → record. Every length is checked, every number that names something must be one of the names, and what
+//! is left over is an error: octets that decode encode to themselves.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+use model::counters::{CounterSlot, Counters, Totals};
+use model::ids::{BillId, SessionSerial};
+use model::record::{
+    Accepted, Acknowledged, Bill, BillReason, Closed, Delivered, Opened, Record, Sampled, StartFailed, Started,
+    TakenOver, ZeroStop,
+};
+use model::settings::{AccountingMode, InterimFail, InterimFailPolicy, PinnedScheme, StartFail};
+use model::time::{Mono, Now, Wall};
+
+use super::{
+    KIND_ACCEPTED, KIND_ACKNOWLEDGED, KIND_BILLED, KIND_CLOSED, KIND_OPENED, KIND_SAMPLED, KIND_START_FAILED,
+    KIND_STARTED,
+};
+
+/// Why octets are no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecodeError {
+    /// They end too early.
+    Truncated,
+    /// The record ends before they do.
+    Trailing,
+    /// No record of this release begins so; a later release may have written it.
+    UnknownKind(u8),
+    /// A field holds a number that names nothing.
+    BadValue,
+    /// A name is not UTF-8.
+    BadText,
+}
+
+impl std::fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            DecodeError::Truncated => f.write_str("the record ends too early"),
+            DecodeError::Trailing => f.write_str("octets follow the record"),
+            DecodeError::UnknownKind(kind) => write!(f, "unknown kind of record {kind}"),
+            DecodeError::BadValue => f.write_str("a field of the record holds an impossible value"),
+            DecodeError::BadText => f.write_str("a name in the record is not UTF-8"),
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+/// Reads one record that fills `octets` exactly.
+///
+/// # Errors
+///
+/// [`DecodeError`]; any octets may be handed in.
+pub fn decode(octets: &[u8]) -> Result<Record<'_>, DecodeError> {
+    let mut reader = Reader { rest: octets };
+    let record = match reader.u8()? {
+        KIND_STARTED => Record::Started(Started {
+            epoch: reader.u32()?,
+            boot_id: reader.take()?,
+            at: reader.now()?,
+            key: reader.take()?,
+        }),
+        KIND_OPENED => Record::Opened(reader.opened()?),
+        KIND_ACCEPTED => {
+            Record::Accepted(Accepted { serial: reader.serial()?, at: reader.mono()?, keep_accounting: reader.flag()? })
+        }
+        KIND_START_FAILED => {
+            Record::StartFailed(StartFailed { serial: reader.serial()?, zero_stop: reader.zero_stop()? })
+        }
+        KIND_SAMPLED => Record::Sampled(Sampled {
+            serial: reader.serial()?,
+            at: reader.mono()?,
+            counters: reader.counters()?,
+            interim_failures: reader.u16()?,
+        }),
+        KIND_CLOSED => Record::Closed(reader.closed()?),
+        KIND_ACKNOWLEDGED => Record::Acknowledged(Acknowledged { serial: reader.serial()? }),
+        KIND_BILLED => Record::Billed(reader.bill()?),
+        kind => return Err(DecodeError::UnknownKind(kind)),
+    };
+    if reader.rest.is_empty() { Ok(record) } else { Err(DecodeError::Trailing) }
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let (here, rest) = self.rest.split_first_chunk::<N>().ok_or(DecodeError::Truncated)?;
+        self.rest = rest;
+        Ok(*here)
+    }
+
+    fn octets(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
+        let (here, rest) = self.rest.split_at_checked(len).ok_or(DecodeError::Truncated)?;
+        self.rest = rest;
+        Ok(here)
+    }
+
+    fn text(&mut self, len: u8) -> Result<&'a str, DecodeError> {
+        std::str::from_utf8(self.octets(usize::from(len))?).map_err(|_| DecodeError::BadText)
+    }
+
+    fn u8(&mut self) -> Result<u8, DecodeError> {
+        let [value] = self.take()?;
+        Ok(value)
+    }
+
+    fn u16(&mut self) -> Result<u16, DecodeError> {
+        self.take().map(u16::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Result<u32, DecodeError> {
+        self.take().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, DecodeError> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    fn flag(&mut self) -> Result<bool, DecodeError> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(DecodeError::BadValue),
+        }
+    }
+
+    fn mono(&mut self) -> Result<Mono, DecodeError> {
+        self.u64().map(Mono::from_nanos)
+    }
+
+    fn now(&mut self) -> Result<Now, DecodeError> {
+        Ok(Now { mono: self.mono()?, wall: Wall::from_millis(self.u64()?) })
+    }
+
+    fn serial(&mut self) -> Result<SessionSerial, DecodeError> {
+        Ok(SessionSerial { epoch: self.u32()?, sequence: self.u64()? })
+    }
+
+    fn totals(&mut self) -> Result<Totals, DecodeError> {
+        Ok(Totals {
+            in_octets: self.u64()?,
+            in_packets: self.u64()?,
+            out_octets: self.u64()?,
+            out_packets: self.u64()?,
+        })
+    }
+
+    fn counters(&mut self) -> Result<Counters, DecodeError> {
+        Ok(Counters { v4: self.totals()?, v6: self.totals()? })
+    }
+
+    fn taken_over(&mut self) -> Result<TakenOver, DecodeError> {
+        Ok(TakenOver { plane_epoch: self.u64()?, ring: self.u16()?, position: self.u64()? })
+    }
+
+    fn zero_stop(&mut self) -> Result<ZeroStop, DecodeError> {
+        match self.u8()? {
+            0 => Ok(ZeroStop::Unknown),
+            1 => Ok(ZeroStop::Acknowledged),
+            _ => Err(DecodeError::BadValue),
+        }
+    }
+
+    fn scheme(&mut self) -> Result<PinnedScheme, DecodeError> {
+        let mode = match self.u8()? {
+            0 => AccountingMode::None,
+            1 => AccountingMode::Radius,
+            _ => return Err(DecodeError::BadValue),
+        };
+        let start_fail = match self.u8()? {
+            0 => StartFail::Online,
+            1 => StartFail::OnlineKeepAccounting,
+            2 => StartFail::Offline,
+            _ => return Err(DecodeError::BadValue),
+        };
+        let interim_s = self.u32()?;
+        let interim_hash = self.flag()?;
+        let max_times = self.u8()?;
+        let policy = match self.u8()? {
+            0 => InterimFailPolicy::Online,
+            1 => InterimFailPolicy::Offline,
+            _ => return Err(DecodeError::BadValue),
+        };
+        Ok(PinnedScheme { mode, start_fail, interim_s, interim_hash, interim_fail: InterimFail { max_times, policy } })
+    }
+
+    fn server(&mut self) -> Result<Option<SocketAddr>, DecodeError> {
+        let family = self.u8()?;
+        let address: [u8; 16] = self.take()?;
+        let port = self.u16()?;
+        let scope = self.u32()?;
+        let [a, b, c, d, unused @ ..] = address;
+        match family {
+            0 if address == [0; 16] && port == 0 && scope == 0 => Ok(None),
+            4 if unused == [0; 12] && scope == 0 => Ok(Some((Ipv4Addr::new(a, b, c, d), port).into())),
+            6 => Ok(Some(SocketAddrV6::new(Ipv6Addr::from(address), port, 0, scope).into())),
+            _ => Err(DecodeError::BadValue),
+        }
+    }
+
+    fn closed(&mut self) -> Result<Closed, DecodeError> {
+        Ok(Closed {
+            serial: self.serial()?,
+            taken_over: self.taken_over()?,
+            at: self.now()?,
+            cause: self.u8()?,
+            session_time_s: self.u32()?,
+            counters: self.counters()?,
+        })
+    }
+
+    fn opened(&mut self) -> Result<Opened<'a>, DecodeError> {
+        let serial = self.serial()?;
+        let taken_over = self.taken_over()?;
+        let scheme = self.scheme()?;
+        let interim_s = self.u32()?;
+        let session_timeout_s = self.u32()?;
+        let at = self.now()?;
+        let counters = CounterSlot { slot: self.u32()?, generation: self.u32()? };
+        let baseline = self.counters()?;
+        let [plane, session, domain, group] = self.take()?;
+        let attributes = self.u16()?;
+        Ok(Opened {
+            serial,
+            taken_over,
+            plane: self.text(plane)?,
+            session: self.octets(usize::from(session))?,
+            domain: self.text(domain)?,
+            group: self.text(group)?,
+            scheme,
+            interim_s,
+            session_timeout_s,
+            at,
+            counters,
+            baseline,
+            attributes: self.octets(usize::from(attributes))?,
+        })
+    }
+
+    fn bill(&mut self) -> Result<Bill<'a>, DecodeError> {
+        let id = BillId { epoch: self.u32()?, sequence: self.u64()? };
+        let reason = match self.u8()? {
+            1 => BillReason::StopUnanswered,
+            2 => BillReason::StartFailed,
+            3 => BillReason::QueueDropped,
+            4 => BillReason::Rebooted,
+            _ => return Err(DecodeError::BadValue),
+        };
+        let delivered = match self.u8()? {
+            0 => Delivered::No,
+            1 => Delivered::Unknown,
+            _ => return Err(DecodeError::BadValue),
+        };
+        let zero_stop = self.zero_stop()?;
+        let server = self.server()?;
+        let closed = self.closed()?;
+        Ok(Bill { id, reason, delivered, zero_stop, server, closed, opened: self.opened()? })
+    }
+}

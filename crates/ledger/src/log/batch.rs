@@ -1,0 +1,146 @@
+//! The records of one write, as they will stand on the disk.
+
+use model::ids::BillId;
+
+use crate::frame::{self, RECORD_LEN_MAX};
+use crate::pool::BillRef;
+use crate::segment::{
+    BATCH_HEAD_LEN, FRAME_HEAD_LEN, Place, SEGMENT_HEAD_LEN, SegmentHead, StoreId, blocks, frame_head, frame_len, seal,
+};
+
+/// Records on the way to the disk. Room for the segment's header is kept in front, so that a segment's first batch
+/// goes out with it in one write; and a batch can be sealed again for another segment when a write failed.
+///
+/// ```text
+/// bytes   segment header (used when first in a segment) │ batch header │ frames │ zeros, once sealed
+/// ```
+pub(super) struct Batch {
+    bytes: Vec<u8>,
+    /// Where the frames end; zeros follow in a sealed batch.
+    frames_end: usize,
+    /// Octets that the batch may take on the disk.
+    len_max: usize,
+    /// Sequence number of the first record.
+    first: u64,
+    count: u16,
+    /// Bills among the records: where the frame begins in `bytes`, and the bill.
+    bills: Vec<(usize, BilledRecord)>,
+}
+
+#[derive(Clone, Copy)]
+struct BilledRecord {
+    id: BillId,
+    record_len: usize,
+    in_octets: u64,
+    out_octets: u64,
+}
+
+/// What a sealed batch is in the chain.
+#[derive(Clone, Copy)]
+pub(super) struct Sealed {
+    pub(super) seed: u32,
+    pub(super) chain_after: u32,
+    /// Whether the segment's header goes out with it.
+    pub(super) with_head: bool,
+}
+
+impl Batch {
+    pub(super) fn new(len_max: usize) -> Batch {
+        let mut bytes = Vec::with_capacity(SEGMENT_HEAD_LEN + len_max);
+        bytes.resize(FRAMES_AT, 0);
+        Batch { bytes, frames_end: FRAMES_AT, len_max, first: 0, count: 0, bills: Vec::new() }
+    }
+
+    /// Empties it; the next record will be number `first`.
+    pub(super) fn clear(&mut self, first: u64) {
+        self.bytes.truncate(FRAMES_AT);
+        self.frames_end = FRAMES_AT;
+        self.first = first;
+        self.count = 0;
+        self.bills.clear();
+    }
+
+    pub(super) fn set_len_max(&mut self, len_max: usize) {
+        self.len_max = len_max;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(super) fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// The sequence number after the last record.
+    pub(super) fn end(&self) -> u64 {
+        self.first + u64::from(self.count)
+    }
+
+    /// Octets on the disk, without a segment header.
+    pub(super) fn disk_len(&self) -> usize {
+        blocks(self.frames_end - SEGMENT_HEAD_LEN)
+    }
+
+    pub(super) fn has_room(&self, record_len: usize) -> bool {
+        blocks(self.frames_end - SEGMENT_HEAD_LEN + frame_len(record_len)) <= self.len_max
+    }
+
+    /// Adds a record, with `number` as its id if it is a bill without one. Says whether it was given that id.
+    pub(super) fn push(&mut self, record: &[u8], number: BillId) -> bool {
+        assert!(!record.is_empty() && record.len() <= RECORD_LEN_MAX, "a record comes from frame::encode");
+        assert!(self.bytes.len() == self.frames_end, "a sealed batch takes no more records");
+        let frame_at = self.bytes.len();
+        self.bytes.extend_from_slice(&frame_head(record.len(), self.count));
+        self.bytes.extend_from_slice(record);
+        let numbered = frame::is_bill(record) && self.enter_bill(frame_at, number);
+        self.bytes.resize(frame_at + frame_len(record.len()), 0);
+        self.frames_end = self.bytes.len();
+        self.count += 1;
+        numbered
+    }
+
+    fn enter_bill(&mut self, frame_at: usize, number: BillId) -> bool {
+        let record = &mut self.bytes[frame_at + FRAME_HEAD_LEN..];
+        let Ok(model::record::Record::Billed(bill)) = frame::decode(record) else {
+            panic!("a bill comes from frame::encode");
+        };
+        let is_new = bill.id == BillId::default();
+        let id = if is_new { number } else { bill.id };
+        let total = bill.closed.counters.v4.plus(bill.closed.counters.v6);
+        let (in_octets, out_octets) = (total.in_octets, total.out_octets);
+        self.bills.push((frame_at, BilledRecord { id, record_len: record.len(), in_octets, out_octets }));
+        frame::number_bill(record, id);
+        is_new
+    }
+
+    /// Computes its checksums for a place in the chain, again if need be.
+    pub(super) fn seal(&mut self, store: &StoreId, segment: u64, chain: u32, head: Option<SegmentHead>) -> Sealed {
+        assert!(self.count > 0, "an empty batch is not written");
+        let (segment_head, batch) = self.bytes.split_at_mut(SEGMENT_HEAD_LEN);
+        if let Some(head) = &head {
+            head.write(segment_head);
+        }
+        let frames_end = self.frames_end - SEGMENT_HEAD_LEN;
+        let (seed, chain_after) = seal(&mut batch[..frames_end], store, segment, (self.first, self.count), chain);
+        self.bytes.resize(SEGMENT_HEAD_LEN + blocks(frames_end), 0);
+        Sealed { seed, chain_after, with_head: head.is_some() }
+    }
+
+    /// What is to be written.
+    pub(super) fn write(&self, sealed: Sealed) -> &[u8] {
+        if sealed.with_head { &self.bytes } else { &self.bytes[SEGMENT_HEAD_LEN..] }
+    }
+
+    /// The bills in it, by the place they have when the batch stands at `offset` of `segment`.
+    pub(super) fn bills(&self, segment: u64, offset: usize, seed: u32) -> impl Iterator<Item = BillRef> {
+        self.bills.iter().map(move |(frame_at, bill)| BillRef {
+            id: bill.id,
+            place: Place::new(segment, offset + (frame_at - SEGMENT_HEAD_LEN), bill.record_len, seed),
+            in_octets: bill.in_octets,
+            out_octets: bill.out_octets,
+        })
+    }
+}
+
+const FRAMES_AT: usize = SEGMENT_HEAD_LEN + BATCH_HEAD_LEN;

@@ -1,0 +1,391 @@
+//! What a store says after a crash. Nothing is appended before it was read: only [`Recovery::finish`] makes a
+//! [`LogStart`], and only that makes a [`Log`].
+//!
+//! Segments come in the order of their numbers, each whole; records go to a [`RecordSink`] in the order of their
+//! sequence numbers. Whatever is not as it should be is a [`Finding`], and every finding is one of these cases:
+//!
+//! | case | what is met | what causes it | what is kept |
+//! |---|---|---|---|
+//! | **A** clean end | zeros, or the segment's end, after a whole batch | any stop between two writes | everything |
+//! | **B** torn tail | blocks of zeros inside the last batch, and nothing valid after it | a power cut during a write: the batch was never promised | its frames before the first missing one |
+//! | **C** hole | zeros, and valid batches after them | a disk that acknowledged a sync it had not done | everything around the hole |
+//! | **D** damage | octets whose checksum is wrong, and no torn write explains them | rot, a bad block, a foreign hand; a file cut short | every frame whose own checksum is right |
+//! | **E** foreign | a segment of another store, another number, an older epoch, another past | a directory put together from two | nothing: set aside |
+//! | **F** missing | sequence numbers that no segment has, after a clean end | a lost or deleted file | everything else |
+//! | **G** header | one copy of a segment's header, or both, unreadable, and batches behind | rot; a torn first write | everything |
+//! | **H** again | a segment that begins with the last batch of the one before | a failed sync; every restart | the later copy; what it lacks from the earlier |
+//! | **I** unused | a segment of zeros | it was made ahead of its need | nothing to keep; its number is used again |
+//! | **J** undecodable | a record that is not one though its checksum is right | a fault of ours | every other record |
+//!
+//! C, D, E, F and J are damage ([`RecoveryReport::is_damaged`]); the number of records lost to each is exact where a
+//! later record exists. They are named at every recovery that meets them, and their segments stay as they are. A record
+//! of a later release is none of these: recovery refuses the store, for what it cannot read it would forget.
+//!
+//! **The last batch is never trusted.** The next batch is written only after a batch's sync, so every batch but the last
+//! is known to be on the disk. The last may be in the page cache only: the process may have been killed between
+//! write and sync, or after a sync that failed. So its records are *carried*: they are taken for true, and the new
+//! life writes them again, with the same sequence numbers, to a new segment, before anything else. Nothing is ever
+//! appended to a segment of an earlier life.
+//!
+//! Memory: one batch, beside what the sink keeps.
+
+mod scan;
+mod tail;
+
+use model::record::{Record, Started};
+use model::time::Now;
+
+use self::scan::Stopped;
+use self::tail::Tail;
+use crate::frame::{self, DecodeError};
+use crate::log::{Beginning, Log, LogBounds};
+use crate::segment::{Place, SEGMENT_FIRST, StoreId};
+
+/// An engine start has a number of at most six hex digits (BEHAVIOUR.md 8.2).
+pub const EPOCH_MAX: u32 = 0xFF_FFFF;
+
+/// Takes records as they are read.
+pub trait RecordSink {
+    /// One record: its sequence number, where it stands, what it says, and the octets that say so.
+    fn record(&mut self, sequence: u64, place: Place, record: &Record<'_>, octets: &[u8]);
+}
+
+/// The letters of the table above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Case {
+    /// A
+    CleanEnd,
+    /// B
+    TornTail,
+    /// C
+    Hole,
+    /// D
+    Damage,
+    /// E
+    Foreign,
+    /// F
+    Missing,
+    /// G
+    Header,
+    /// H
+    Again,
+    /// I
+    Unused,
+    /// J
+    Undecodable,
+}
+
+impl Case {
+    /// The letter in the table.
+    pub const fn letter(self) -> char {
+        match self {
+            Case::CleanEnd => 'A',
+            Case::TornTail => 'B',
+            Case::Hole => 'C',
+            Case::Damage => 'D',
+            Case::Foreign => 'E',
+            Case::Missing => 'F',
+            Case::Header => 'G',
+            Case::Again => 'H',
+            Case::Unused => 'I',
+            Case::Undecodable => 'J',
+        }
+    }
+
+    /// Whether the store is not what was promised.
+    pub const fn is_damage(self) -> bool {
+        match self {
+            Case::Hole | Case::Damage | Case::Foreign | Case::Missing | Case::Undecodable => true,
+            Case::CleanEnd | Case::TornTail | Case::Header | Case::Again | Case::Unused => false,
+        }
+    }
+}
+
+/// One case met, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Which.
+    pub case: Case,
+    /// The segment's number.
+    pub segment: u64,
+    /// The first octet in it.
+    pub offset: u64,
+    /// How many octets.
+    pub len: u64,
+    /// Records that were promised and are gone, as far as can be known.
+    pub records_lost: u64,
+}
+
+/// What recovery met.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecoveryReport {
+    /// Segments handed in.
+    pub segments: u64,
+    /// Records given to the sink.
+    pub records: u64,
+    /// Records that were promised and are gone, as far as can be known.
+    pub records_lost: u64,
+    /// Every case met, in order of place.
+    pub findings: Vec<Finding>,
+}
+
+impl RecoveryReport {
+    /// Whether the store is not what was promised.
+    pub fn is_damaged(&self) -> bool {
+        self.findings.iter().any(|finding| finding.case.is_damage())
+    }
+
+    fn add(&mut self, finding: Finding) {
+        self.records_lost += finding.records_lost;
+        self.findings.push(finding);
+    }
+}
+
+/// Why the store is not opened. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecoveryError {
+    /// A later release has written to it: the segment, or a record in it, is of a kind unknown here.
+    NewerRelease {
+        /// The first such segment.
+        segment: u64,
+    },
+    /// The engine has been started [`EPOCH_MAX`] times on it; session ids would repeat.
+    EpochsExhausted,
+}
+
+impl std::fmt::Display for RecoveryError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            RecoveryError::NewerRelease { segment } => write!(f, "segment {segment} was written by a later release"),
+            RecoveryError::EpochsExhausted => f.write_str("the store has seen as many starts as it can number"),
+        }
+    }
+}
+
+impl std::error::Error for RecoveryError {}
+
+/// What a store says.
+#[derive(Debug)]
+pub struct Recovered<S> {
+    /// What the sink made of the records.
+    pub state: S,
+    /// The last engine start; 0: none yet.
+    pub epoch_last: u32,
+    /// The key of session ids and phases; `None` before the first start.
+    pub key: Option<[u8; 16]>,
+    /// The box's boot id at the last start.
+    pub boot_id: Option<[u8; 16]>,
+    /// What was met.
+    pub report: RecoveryReport,
+}
+
+/// What a new life begins with.
+#[derive(Clone, Copy, Debug)]
+pub struct Life {
+    /// The box's boot id.
+    pub boot_id: [u8; 16],
+    /// The moment.
+    pub at: Now,
+    /// Drawn at random; names the store when this is its first life.
+    pub fresh_store: StoreId,
+    /// Drawn at random; the key of session ids and phases when the store has none.
+    pub fresh_key: [u8; 16],
+}
+
+/// The right to append to a store that was read to its end.
+#[derive(Debug)]
+pub struct LogStart {
+    store: Option<StoreId>,
+    segment_next: u64,
+    first: u64,
+    chain: u32,
+    base: u64,
+    carried: Vec<Vec<u8>>,
+    epoch: u32,
+    key: Option<[u8; 16]>,
+}
+
+impl LogStart {
+    /// The engine start that [`begin`](LogStart::begin) will record.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Records of the last batch, which the new life writes again first.
+    pub fn carried_count(&self) -> usize {
+        self.carried.len()
+    }
+
+    /// Begins a life: a log whose first own record is the [`Started`] that is given back. Its epoch may be used, and what
+    /// was recovered acted upon, once the log's [`durable_through`](Log::durable_through) has reached
+    /// [`started_at`](Log::started_at).
+    pub fn begin(self, life: Life, bounds: LogBounds) -> (Log, Started) {
+        let started =
+            Started { epoch: self.epoch, boot_id: life.boot_id, at: life.at, key: self.key.unwrap_or(life.fresh_key) };
+        let beginning = Beginning {
+            store: self.store.unwrap_or(life.fresh_store),
+            segment_next: self.segment_next,
+            first: self.first,
+            chain: self.chain,
+            base: self.base,
+            carried: &self.carried,
+            started,
+        };
+        (Log::begin(beginning, bounds), started)
+    }
+}
+
+/// Reads a store. Create it, hand in every segment there is, finish.
+pub struct Recovery<S> {
+    sink: S,
+    store: Option<StoreId>,
+    epoch_last: u32,
+    /// The epoch of the last segment's header.
+    head_epoch_last: u32,
+    key: Option<[u8; 16]>,
+    boot_id: Option<[u8; 16]>,
+    /// The last batch read: not delivered until the next one shows that it was synced.
+    tail: Option<Tail<'static>>,
+    /// Where reading stopped short in the last segment.
+    stopped: Option<Stopped>,
+    /// The next record, and the chain before it, while there is no tail.
+    position: Position,
+    base: u64,
+    number_last: u64,
+    segment_next: u64,
+    refusal: Option<RecoveryError>,
+    report: RecoveryReport,
+}
+
+/// A place in the sequence of records. The chain is unknown after damage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Position {
+    sequence: u64,
+    chain: Option<u32>,
+}
+
+impl<S: RecordSink> Recovery<S> {
+    /// Nothing read yet.
+    pub fn new(sink: S) -> Recovery<S> {
+        Recovery {
+            sink,
+            store: None,
+            epoch_last: 0,
+            head_epoch_last: 0,
+            key: None,
+            boot_id: None,
+            tail: None,
+            stopped: None,
+            position: Position { sequence: 1, chain: Some(0) },
+            base: 1,
+            number_last: 0,
+            segment_next: SEGMENT_FIRST,
+            refusal: None,
+            report: RecoveryReport::default(),
+        }
+    }
+
+    /// Reads one segment, whole. Numbers only grow from call to call; any octets may be handed in.
+    pub fn segment(&mut self, number: u64, octets: &[u8]) {
+        assert!(number > self.number_last, "segments come in the order of their numbers");
+        self.number_last = number;
+        self.report.segments += 1;
+        if self.refusal.is_none() {
+            self.read_segment(number, octets);
+        }
+    }
+
+    /// All segments have been handed in.
+    ///
+    /// # Errors
+    ///
+    /// [`RecoveryError`]: the store must not be appended to.
+    pub fn finish(mut self) -> Result<(Recovered<S>, LogStart), RecoveryError> {
+        let (first, chain, carried) = match self.tail.take() {
+            Some(mut tail) => {
+                let finding = tail.judge_as_last();
+                if finding.case != Case::CleanEnd || self.stopped.is_none() {
+                    self.report.add(finding);
+                }
+                let carried = tail.records().map(<[u8]>::to_vec).collect();
+                self.deliver(&tail);
+                (tail.first(), tail.chain_before(), carried)
+            }
+            None => (self.position.sequence, self.position.chain.unwrap_or(0), Vec::new()),
+        };
+        self.resolve_stop(None);
+        if let Some(refusal) = self.refusal {
+            return Err(refusal);
+        }
+        if self.epoch_last >= EPOCH_MAX {
+            return Err(RecoveryError::EpochsExhausted);
+        }
+        let start = LogStart {
+            store: self.store,
+            segment_next: self.segment_next,
+            first,
+            chain,
+            base: self.base,
+            carried,
+            epoch: self.epoch_last + 1,
+            key: self.key,
+        };
+        let recovered = Recovered {
+            state: self.sink,
+            epoch_last: self.epoch_last,
+            key: self.key,
+            boot_id: self.boot_id,
+            report: self.report,
+        };
+        Ok((recovered, start))
+    }
+
+    /// A batch that is known to have been synced.
+    fn commit(&mut self, tail: &Tail<'_>) {
+        if let Some(finding) = tail.judge_as_synced() {
+            self.report.add(finding);
+        }
+        self.deliver(tail);
+    }
+
+    fn deliver(&mut self, tail: &Tail<'_>) {
+        for (sequence, place, octets) in tail.frames() {
+            match frame::decode(octets) {
+                Ok(record) => {
+                    self.report.records += 1;
+                    self.learn(&record);
+                    self.sink.record(sequence, place, &record, octets);
+                }
+                Err(DecodeError::UnknownKind(_)) => {
+                    self.refusal.get_or_insert(RecoveryError::NewerRelease { segment: place.segment });
+                }
+                Err(_) => self.report.add(Finding {
+                    case: Case::Undecodable,
+                    segment: place.segment,
+                    offset: u64::from(place.offset),
+                    len: u64::from(place.len),
+                    records_lost: 1,
+                }),
+            }
+        }
+    }
+
+    /// What the store knows of itself. An epoch that any name carries has been used, even if its `started` is damaged.
+    fn learn(&mut self, record: &Record<'_>) {
+        let epoch = match record {
+            Record::Started(started) => {
+                self.key.get_or_insert(started.key);
+                self.boot_id = Some(started.boot_id);
+                started.epoch
+            }
+            Record::Opened(opened) => opened.serial.epoch,
+            Record::Accepted(accepted) => accepted.serial.epoch,
+            Record::StartFailed(failed) => failed.serial.epoch,
+            Record::Sampled(sampled) => sampled.serial.epoch,
+            Record::Closed(closed) => closed.serial.epoch,
+            Record::Acknowledged(acknowledged) => acknowledged.serial.epoch,
+            Record::Billed(bill) => bill.id.epoch.max(bill.opened.serial.epoch),
+        };
+        self.epoch_last = self.epoch_last.max(epoch);
+    }
+}

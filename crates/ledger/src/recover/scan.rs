@@ -1,0 +1,191 @@
+//! Reading one segment: its header, how it joins the one before, its batches, and where they end.
+
+use super::tail::Tail;
+use super::{Case, Finding, Position, RecordSink, Recovery, RecoveryError};
+use crate::segment::{BLOCK, BatchHead, HeadFound, SEGMENT_HEAD_LEN, SEGMENT_LEN_MAX, SegmentHead, StoreId, is_zero};
+
+/// Something that is no batch stands after the last batch of a segment. What it is depends on what follows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stopped {
+    segment: u64,
+    at: usize,
+    len: usize,
+    /// Its first block is zeros, as a torn write leaves it.
+    torn: bool,
+}
+
+impl<S: RecordSink> Recovery<S> {
+    pub(super) fn read_segment(&mut self, number: u64, octets: &[u8]) {
+        let len_max = usize::try_from(SEGMENT_LEN_MAX).unwrap_or(usize::MAX);
+        let octets = &octets[..octets.len().min(len_max)];
+        let Some(head) = self.read_head(number, octets) else { return };
+        self.segment_next = number + 1;
+        if !self.belongs(number, &head, octets) {
+            return;
+        }
+        self.store = Some(head.store);
+        self.head_epoch_last = head.epoch;
+        self.epoch_last = self.epoch_last.max(head.epoch);
+        self.base = self.base.max(head.base);
+        if head.len > octets.len() as u64 {
+            let missing = head.len - octets.len() as u64;
+            self.add(Case::Damage, number, octets.len(), missing, 0);
+        }
+        self.read_batches(number, &head, octets);
+    }
+
+    /// The segment's header, or what its first batch tells of it.
+    fn read_head(&mut self, number: u64, octets: &[u8]) -> Option<SegmentHead> {
+        match SegmentHead::read(octets) {
+            HeadFound::Good { head, copies } => {
+                if copies < 2 {
+                    self.add(Case::Header, number, 0, SEGMENT_HEAD_LEN as u64, 0);
+                }
+                Some(head)
+            }
+            HeadFound::NewerVersion => {
+                self.refusal = Some(RecoveryError::NewerRelease { segment: number });
+                None
+            }
+            HeadFound::Zeros if is_zero(octets) => {
+                self.add(Case::Unused, number, 0, octets.len() as u64, 0);
+                None
+            }
+            found @ (HeadFound::Zeros | HeadFound::Damaged) => {
+                self.segment_next = number + 1;
+                let store = self.store?;
+                let anywhere = Position { sequence: 1, chain: None };
+                let Some((_, batch)) = next_batch((&store, number), octets, SEGMENT_HEAD_LEN, anywhere, 1) else {
+                    let case = if found == HeadFound::Zeros { Case::TornTail } else { Case::Damage };
+                    self.add(case, number, 0, octets.len() as u64, 0);
+                    return None;
+                };
+                self.add(Case::Header, number, 0, SEGMENT_HEAD_LEN as u64, 0);
+                Some(SegmentHead {
+                    store,
+                    number,
+                    epoch: self.head_epoch_last,
+                    chain: batch.chain,
+                    first: batch.first,
+                    base: self.base,
+                    len: octets.len() as u64,
+                })
+            }
+        }
+    }
+
+    /// Whether the segment continues what was read so far; if it does, what lies between is settled.
+    fn belongs(&mut self, number: u64, head: &SegmentHead, octets: &[u8]) -> bool {
+        let end = self.end();
+        let again = self.tail.as_ref().map(|tail| (tail.first(), tail.chain_before()));
+        let continues = if again.is_some_and(|(first, _)| first == head.first) {
+            again == Some((head.first, head.chain))
+        } else if head.first == end.sequence {
+            end.chain.is_none_or(|chain| chain == head.chain)
+        } else {
+            head.first > end.sequence
+        };
+        let ours = self.store.is_none_or(|store| store == head.store)
+            && head.number == number
+            && head.epoch >= self.head_epoch_last
+            && continues;
+        if !ours {
+            self.add(Case::Foreign, number, 0, octets.len() as u64, 0);
+            return false;
+        }
+        // What nobody needs any more may have been deleted.
+        let lost = head.first.saturating_sub(end.sequence.max(head.base));
+        let explained = self.stopped.is_some();
+        self.resolve_stop(Some(lost));
+        if lost > 0 && !explained {
+            self.add(Case::Missing, number, 0, 0, lost);
+        }
+        true
+    }
+
+    /// Where the sequence stands after all that was read.
+    fn end(&self) -> Position {
+        match &self.tail {
+            Some(tail) => Position { sequence: tail.end(), chain: tail.chain_after() },
+            None => self.position,
+        }
+    }
+
+    fn read_batches(&mut self, number: u64, head: &SegmentHead, octets: &[u8]) {
+        let mut at = SEGMENT_HEAD_LEN;
+        let mut expected = Position { sequence: head.first, chain: Some(head.chain) };
+        let mut last: Option<Tail<'_>> = self.tail.take();
+        loop {
+            // Beyond damage nothing is taken that the last batch has already, perhaps under the same numbers.
+            let beyond = last.as_ref().map_or(expected.sequence, |last| last.end().max(expected.sequence));
+            let Some((found_at, batch)) = next_batch((&head.store, number), octets, at, expected, beyond) else {
+                break;
+            };
+            if found_at > at || batch.first > expected.sequence {
+                let case = if is_zero(&octets[at..found_at]) { Case::Hole } else { Case::Damage };
+                self.add(case, number, at, (found_at - at) as u64, batch.first.saturating_sub(beyond));
+            }
+            let tail = Tail::read(number, octets, found_at, &batch);
+            expected = Position { sequence: tail.end(), chain: tail.chain_after() };
+            at = found_at + batch.disk_len();
+            last = Some(self.follow(last, tail));
+        }
+        self.position = expected;
+        self.tail = last.map(Tail::into_owned);
+        let rest = octets.get(at..).unwrap_or_default();
+        if !is_zero(rest) {
+            let torn = is_zero(&rest[..BLOCK.min(rest.len())]);
+            self.stopped = Some(Stopped { segment: number, at, len: rest.len(), torn });
+        }
+    }
+
+    /// `tail` was read after `last`: either it is the same batch, written again, or `last` had been synced.
+    fn follow<'b>(&mut self, last: Option<Tail<'b>>, tail: Tail<'b>) -> Tail<'b> {
+        match last {
+            None => tail,
+            Some(last) if last.first() == tail.first() => {
+                self.report.add(last.finding(Case::Again, 0));
+                last.superseded_by(tail)
+            }
+            Some(last) => {
+                self.commit(&last);
+                tail
+            }
+        }
+    }
+
+    /// What stood after the last batch is known for what it was once it is clear what follows: a segment that lacks
+    /// so many records, or none.
+    pub(super) fn resolve_stop(&mut self, followed_by: Option<u64>) {
+        if let Some(Stopped { segment, at, len, torn }) = self.stopped.take() {
+            let lost = followed_by.unwrap_or(0);
+            let promised = lost > 0 || (followed_by.is_none() && !torn);
+            let case = if promised { Case::Damage } else { Case::TornTail };
+            self.add(case, segment, at, len as u64, lost);
+        }
+    }
+
+    fn add(&mut self, case: Case, segment: u64, offset: usize, len: u64, records_lost: u64) {
+        self.report.add(Finding { case, segment, offset: offset as u64, len, records_lost });
+    }
+}
+
+/// The batch that continues at `expected`, or the first one at any later block boundary with a sequence number of
+/// `beyond` or more.
+fn next_batch(
+    (store, segment): (&StoreId, u64),
+    octets: &[u8],
+    from: usize,
+    expected: Position,
+    beyond: u64,
+) -> Option<(usize, BatchHead)> {
+    (from..octets.len()).step_by(BLOCK).find_map(|at| {
+        let batch = BatchHead::read(store, segment, &octets[at..])?;
+        let continues = if batch.first == expected.sequence {
+            expected.chain.is_none_or(|chain| chain == batch.chain)
+        } else {
+            batch.first > expected.sequence && batch.first >= beyond
+        };
+        continues.then_some((at, batch))
+    })
+}

@@ -1,0 +1,174 @@
+//! One batch as it was read: delivered once the next one shows that it was synced, carried when it is the last.
+
+use std::borrow::Cow;
+
+use super::{Case, Finding};
+use crate::segment::{BATCH_HEAD_LEN, BatchHead, Place, Span, Spans, looks_torn};
+
+/// A batch, whole or not.
+pub(super) struct Tail<'a> {
+    first: u64,
+    end: u64,
+    chain_before: u32,
+    /// `None` when a frame is bad.
+    chain_after: Option<u32>,
+    /// Where it stands.
+    segment: u64,
+    at: usize,
+    len: usize,
+    /// Whether a torn write explains what is missing.
+    torn: bool,
+    /// One; two when a batch that was written again lacks something that the first copy has.
+    parts: Vec<Part<'a>>,
+}
+
+/// Good frames out of one copy of a batch, in order.
+struct Part<'a> {
+    segment: u64,
+    /// The first frame's place in the segment.
+    frames_at: usize,
+    seed: u32,
+    frames: Cow<'a, [u8]>,
+    good: Vec<Span>,
+}
+
+impl<'a> Tail<'a> {
+    /// Judges the batch at `at` of the segment, whose header has been read.
+    pub(super) fn read(segment: u64, octets: &'a [u8], at: usize, head: &BatchHead) -> Tail<'a> {
+        let frames_at = at + BATCH_HEAD_LEN;
+        let frames = &octets[frames_at..frames_at + head.len];
+        let mut spans = Spans::default();
+        spans.read(head, frames);
+        let torn = spans.chain.is_none() && looks_torn(&octets[at..frames_at + head.len], &spans.good);
+        let part = Part { segment, frames_at, seed: head.seed, frames: Cow::Borrowed(frames), good: spans.good };
+        Tail {
+            first: head.first,
+            end: head.end(),
+            chain_before: head.chain,
+            chain_after: spans.chain,
+            segment,
+            at,
+            len: BATCH_HEAD_LEN + head.len,
+            torn,
+            parts: vec![part],
+        }
+    }
+
+    pub(super) fn into_owned(self) -> Tail<'static> {
+        let parts = self.parts.into_iter().map(|part| Part {
+            segment: part.segment,
+            frames_at: part.frames_at,
+            seed: part.seed,
+            frames: Cow::Owned(part.frames.into_owned()),
+            good: part.good,
+        });
+        Tail {
+            first: self.first,
+            end: self.end,
+            chain_before: self.chain_before,
+            chain_after: self.chain_after,
+            segment: self.segment,
+            at: self.at,
+            len: self.len,
+            torn: self.torn,
+            parts: parts.collect(),
+        }
+    }
+
+    pub(super) fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// The sequence number after the last record.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
+    pub(super) fn chain_before(&self) -> u32 {
+        self.chain_before
+    }
+
+    pub(super) fn chain_after(&self) -> Option<u32> {
+        self.chain_after
+    }
+
+    /// Sequence number, place and record of every good frame.
+    pub(super) fn frames(&self) -> impl Iterator<Item = (u64, Place, &[u8])> {
+        self.parts.iter().flat_map(|part| {
+            part.good.iter().map(|span| {
+                let at = part.frames_at + span.at as usize;
+                let place = Place::new(part.segment, at, span.record_len(), part.seed);
+                (self.first + u64::from(span.index), place, span.record(&part.frames))
+            })
+        })
+    }
+
+    pub(super) fn records(&self) -> impl Iterator<Item = &[u8]> {
+        self.frames().map(|(_, _, record)| record)
+    }
+
+    /// This batch was written again as `again`. The later copy counts; where it lacks something, what the earlier one
+    /// has from its begin up to its first bad frame is put in front.
+    pub(super) fn superseded_by<'b>(mut self, again: Tail<'b>) -> Tail<'b>
+    where
+        'a: 'b,
+    {
+        if again.missing() == 0 {
+            return again;
+        }
+        self.keep_unbroken();
+        let kept = self.parts.iter().map(|part| part.good.len()).sum::<usize>();
+        let mut parts: Vec<Part<'b>> = self.parts;
+        let mut merged = Tail { parts: Vec::new(), ..again };
+        for mut part in again.parts {
+            part.good.retain(|span| usize::from(span.index) >= kept);
+            parts.push(part);
+        }
+        for part in &mut parts {
+            let count = merged.end - merged.first;
+            part.good.retain(|span| u64::from(span.index) < count);
+        }
+        merged.parts = parts;
+        merged
+    }
+
+    /// What is wrong with a batch that has a later one behind it, if anything is.
+    pub(super) fn judge_as_synced(&self) -> Option<Finding> {
+        let missing = self.missing();
+        let case = if self.torn { Case::Hole } else { Case::Damage };
+        (missing > 0).then(|| self.finding(case, missing))
+    }
+
+    /// What the last batch is. Of a torn one nothing was promised, and what stands behind a gap is dropped: so the
+    /// store never shows a state that has not been. Of a damaged one everything readable is kept.
+    pub(super) fn judge_as_last(&mut self) -> Finding {
+        match self.missing() {
+            0 => self.finding(Case::CleanEnd, 0),
+            _ if self.torn => {
+                self.keep_unbroken();
+                self.finding(Case::TornTail, 0)
+            }
+            missing => self.finding(Case::Damage, missing),
+        }
+    }
+
+    fn missing(&self) -> u64 {
+        let good: usize = self.parts.iter().map(|part| part.good.len()).sum();
+        (self.end - self.first).saturating_sub(good as u64)
+    }
+
+    fn keep_unbroken(&mut self) {
+        let mut next = 0;
+        for part in &mut self.parts {
+            part.good.retain(|span| {
+                let follows = usize::from(span.index) == next;
+                next += usize::from(follows);
+                follows
+            });
+        }
+    }
+
+    pub(super) fn finding(&self, case: Case, records_lost: u64) -> Finding {
+        Finding { case, segment: self.segment, offset: self.at as u64, len: self.len as u64, records_lost }
+    }
+}

@@ -1,0 +1,242 @@
+//! The records of a store, folded into what a new life must know: who is online, whose Stop is owed, which bills there
+//! are, and what each plane's event rings have already been heard to say.
+//!
+//! A session's variable part (its `opened`, and its `closed`) is kept as the octets of the record, in one [`Arena`],
+//! and decoded again when it is looked at. So a session takes its record and about 130 octets, and a million of them
+//! need a handful of allocations.
+//!
+//! Records of a session that is not known are counted and forgotten: after damage they are all that is left of it.
+
+mod arena;
+
+use std::collections::BTreeMap;
+
+use hashbrown::HashMap;
+use model::ids::SessionSerial;
+use model::record::{Closed, Opened, Record, Sampled, TakenOver, ZeroStop};
+use model::time::Mono;
+
+use self::arena::{Arena, Slot};
+use crate::frame;
+use crate::pool::BillRef;
+use crate::recover::RecordSink;
+use crate::segment::Place;
+
+/// What became of a session's Start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartOutcome {
+    /// Not known: not sent yet, or sent without a reply.
+    Pending,
+    /// Accounting runs.
+    Accepted {
+        /// Since when; the base of the interim phase.
+        at: Mono,
+        /// True when the Start failed and the scheme says `online keep-accounting`.
+        keep_accounting: bool,
+    },
+    /// It failed, and the session stays online without accounting.
+    Failed {
+        /// What became of the zero Stop.
+        zero_stop: ZeroStop,
+    },
+}
+
+/// A session that is online, or whose Stop is owed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LiveSession<'a> {
+    /// How it began, as last written.
+    pub opened: Opened<'a>,
+    /// What became of its Start.
+    pub start: StartOutcome,
+    /// What it had counted when it was last sampled, and its interim failures.
+    pub sampled: Option<Sampled>,
+    /// How it ended; its Stop is owed. `None`: it is online.
+    pub closed: Option<Closed>,
+}
+
+/// How far a plane's event ring has been taken over. An event at this position or before it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingPosition<'a> {
+    /// The plane's name.
+    pub plane: &'a str,
+    /// Its epoch: which memory the position counts in.
+    pub plane_epoch: u64,
+    /// The ring.
+    pub ring: u16,
+    /// The first record of the last event that was taken over.
+    pub position: u64,
+}
+
+/// The state that records add up to. A [`RecordSink`].
+#[derive(Debug, Default)]
+pub struct Replay {
+    sessions: HashMap<SessionSerial, Session>,
+    arena: Arena,
+    bills: Vec<BillRef>,
+    /// Per plane, per (plane epoch, ring).
+    rings: HashMap<String, BTreeMap<(u64, u16), u64>>,
+    unknown_sessions: u64,
+}
+
+#[derive(Debug)]
+struct Session {
+    opened: Slot,
+    closed: Option<Slot>,
+    start: StartOutcome,
+    sampled: Option<Sampled>,
+}
+
+impl Replay {
+    /// Nothing has happened.
+    pub fn new() -> Replay {
+        Replay::default()
+    }
+
+    /// Sessions that are online, or whose Stop is owed.
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Each of them, in no order.
+    pub fn sessions(&self) -> impl Iterator<Item = LiveSession<'_>> {
+        self.sessions.values().map(|session| self.live(session))
+    }
+
+    /// One of them.
+    pub fn session(&self, serial: SessionSerial) -> Option<LiveSession<'_>> {
+        self.sessions.get(&serial).map(|session| self.live(session))
+    }
+
+    /// Every bill, in the order they were made.
+    pub fn bills(&self) -> &[BillRef] {
+        &self.bills
+    }
+
+    /// What was taken over from each plane's rings.
+    pub fn ring_positions(&self) -> impl Iterator<Item = RingPosition<'_>> {
+        self.rings.iter().flat_map(|(plane, rings)| {
+            rings.iter().map(move |(&(plane_epoch, ring), &position)| RingPosition {
+                plane,
+                plane_epoch,
+                ring,
+                position,
+            })
+        })
+    }
+
+    /// Records that spoke of a session which is not known.
+    pub fn unknown_sessions(&self) -> u64 {
+        self.unknown_sessions
+    }
+
+    fn live(&self, session: &Session) -> LiveSession<'_> {
+        let Ok(Record::Opened(opened)) = frame::decode(self.arena.get(session.opened)) else {
+            unreachable!("it was decoded when it was entered")
+        };
+        let closed = session.closed.map(|slot| match frame::decode(self.arena.get(slot)) {
+            Ok(Record::Closed(closed)) => closed,
+            _ => unreachable!("it was decoded when it was entered"),
+        });
+        LiveSession { opened, start: session.start, sampled: session.sampled, closed }
+    }
+
+    fn handle_opened(&mut self, opened: &Opened<'_>, octets: &[u8]) {
+        self.take_over(opened.plane, opened.taken_over);
+        let slot = self.arena.insert(octets);
+        match self.sessions.get_mut(&opened.serial) {
+            Some(session) => self.arena.remove(std::mem::replace(&mut session.opened, slot)),
+            None => {
+                let session = Session { opened: slot, closed: None, start: StartOutcome::Pending, sampled: None };
+                self.sessions.insert(opened.serial, session);
+            }
+        }
+    }
+
+    fn handle_closed(&mut self, closed: &Closed, octets: &[u8]) {
+        let Some(session) = self.sessions.get_mut(&closed.serial) else {
+            self.unknown_sessions += 1;
+            return;
+        };
+        if let Some(slot) = session.closed.take() {
+            self.arena.remove(slot);
+        }
+        session.closed = Some(self.arena.insert(octets));
+        let slot = session.opened;
+        if closed.taken_over.plane_epoch != 0
+            && let Ok(Record::Opened(opened)) = frame::decode(self.arena.get(slot))
+        {
+            take_over(&mut self.rings, opened.plane, closed.taken_over);
+        }
+    }
+
+    fn handle_over(&mut self, serial: SessionSerial) {
+        let Some(session) = self.sessions.remove(&serial) else {
+            self.unknown_sessions += 1;
+            return;
+        };
+        self.arena.remove(session.opened);
+        if let Some(slot) = session.closed {
+            self.arena.remove(slot);
+        }
+        if self.arena.is_sparse() {
+            let slots = self
+                .sessions
+                .values_mut()
+                .flat_map(|session| std::iter::once(&mut session.opened).chain(session.closed.as_mut()));
+            self.arena.compact(slots);
+        }
+    }
+
+    fn change(&mut self, serial: SessionSerial, change: impl FnOnce(&mut Session)) {
+        match self.sessions.get_mut(&serial) {
+            Some(session) => change(session),
+            None => self.unknown_sessions += 1,
+        }
+    }
+
+    fn take_over(&mut self, plane: &str, taken_over: TakenOver) {
+        take_over(&mut self.rings, plane, taken_over);
+    }
+}
+
+impl RecordSink for Replay {
+    fn record(&mut self, _sequence: u64, place: Place, record: &Record<'_>, octets: &[u8]) {
+        match record {
+            Record::Started(_) => {}
+            Record::Opened(opened) => self.handle_opened(opened, octets),
+            Record::Accepted(accepted) => self.change(accepted.serial, |session| {
+                session.start = StartOutcome::Accepted { at: accepted.at, keep_accounting: accepted.keep_accounting };
+            }),
+            Record::StartFailed(failed) => self.change(failed.serial, |session| {
+                session.start = StartOutcome::Failed { zero_stop: failed.zero_stop };
+            }),
+            Record::Sampled(sampled) => {
+                self.change(sampled.serial, |session| session.sampled = Some(*sampled));
+            }
+            Record::Closed(closed) => self.handle_closed(closed, octets),
+            Record::Acknowledged(acknowledged) => self.handle_over(acknowledged.serial),
+            Record::Billed(bill) => {
+                // A bill is complete in itself: its session may be unknown, it counts all the same, and what its Up
+                // and Down took over is in it.
+                self.take_over(bill.opened.plane, bill.opened.taken_over);
+                self.take_over(bill.opened.plane, bill.closed.taken_over);
+                if self.sessions.contains_key(&bill.opened.serial) {
+                    self.handle_over(bill.opened.serial);
+                }
+                self.bills.push(BillRef::new(bill, place));
+            }
+        }
+    }
+}
+
+fn take_over(rings: &mut HashMap<String, BTreeMap<(u64, u16), u64>>, plane: &str, taken_over: TakenOver) {
+    if taken_over.plane_epoch == 0 {
+        return;
+    }
+    let positions = rings.entry_ref(plane).or_default();
+    let position = positions.entry((taken_over.plane_epoch, taken_over.ring)).or_default();
+    *position = (*position).max(taken_over.position);
+}
+
+#[cfg(test)]
+mod tests;

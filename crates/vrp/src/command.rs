@@ -1,0 +1,358 @@
+//! The shape of a declaration, the places where commands are typed, and what a handler sees.
+
+use std::net::IpAddr;
+
+use model::settings::{AccountingScheme, Domain, ObjectName, RadiusGroup, Secret, Settings};
+
+use crate::error::Refusal;
+use crate::secret::{self, Sealer};
+use crate::value::Value;
+
+/// One command: everything that is said about it, and its handler.
+#[derive(Debug)]
+pub struct Command {
+    /// Where it may be typed.
+    pub(crate) views: &'static [View],
+    /// 0 visit, 1 monitoring, 2 configuration, 3 management (BEHAVIOUR.md 2.4).
+    pub(crate) level: u8,
+    /// The section of BEHAVIOUR.md behind it.
+    pub(crate) section: &'static str,
+    /// How it is written, in the notation of `syntax`.
+    pub(crate) formats: &'static [&'static str],
+    /// How it is taken back; the positive forms after `undo` are understood as well.
+    pub(crate) undo: Option<Undo>,
+    /// A help text per keyword and argument name; words that several commands share stand in `grammar::words`.
+    pub(crate) help: &'static [(&'static str, &'static str)],
+    /// What it does.
+    pub(crate) action: Action,
+    /// How it prints in the configuration.
+    pub(crate) stored: Stored,
+}
+
+impl Command {
+    /// Where it may be typed.
+    pub fn views(&self) -> &'static [View] {
+        self.views
+    }
+
+    /// 0 visit, 1 monitoring, 2 configuration, 3 management (BEHAVIOUR.md 2.4).
+    pub fn level(&self) -> u8 {
+        self.level
+    }
+
+    /// The section of BEHAVIOUR.md behind it.
+    pub fn section(&self) -> &'static str {
+        self.section
+    }
+
+    /// How it is written; arguments as `name:TYPE`.
+    pub fn formats(&self) -> &'static [&'static str] {
+        self.formats
+    }
+
+    /// What follows `undo`; empty when it cannot be taken back.
+    pub fn undo_formats(&self) -> &'static [&'static str] {
+        self.undo.as_ref().map_or(&[], |undo| undo.formats)
+    }
+
+    /// Whether a configuration file may hold it.
+    pub(crate) fn configures(&self) -> bool {
+        matches!(self.action, Action::Configure(_) | Action::Enter(_))
+    }
+}
+
+/// Sets something in the candidate: checks first, changes last.
+pub(crate) type Handler = fn(&mut Edit<'_>, &Words) -> Result<Done, Refusal>;
+
+/// How a command is taken back.
+#[derive(Debug)]
+pub(crate) struct Undo {
+    pub(crate) formats: &'static [&'static str],
+    pub(crate) run: Handler,
+}
+
+/// What a command does.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Changes the candidate.
+    Configure(Handler),
+    /// Enters a view, and creates its object when there is none.
+    Enter(fn(&mut Edit<'_>, &Words) -> Result<Place, Refusal>),
+    /// Moves the sitting itself.
+    Control(Control),
+    /// Shows something.
+    Display(fn(&Place, &Words) -> Display),
+}
+
+/// How a handler ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    Applied,
+    /// Nothing is changed yet: the user has to agree to this question first.
+    Ask(String),
+}
+
+/// Moves of the sitting itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Control {
+    SystemView,
+    Quit,
+    Return,
+    Commit,
+    ClearCandidate,
+    Save,
+}
+
+/// What to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Display {
+    /// The settings tell it.
+    Own(OwnDisplay),
+    /// The engine or the ledger has the rows.
+    Live(DisplayRequest),
+}
+
+/// Displays that the settings alone answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum OwnDisplay {
+    CurrentConfiguration,
+    This,
+    CandidateOnly,
+    CandidateChanges,
+    CandidateMerge,
+    Schemes,
+    Scheme(ObjectName),
+    Version,
+}
+
+/// Displays whose rows the daemon fetches; it calls the function of [`crate::render`] that each names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DisplayRequest {
+    /// [`crate::render::access_users`]
+    AccessUsers,
+    /// [`crate::render::access_user`]
+    AccessUser {
+        /// The Acct-Session-Id, 1–44 characters.
+        session_id: String,
+    },
+    /// [`crate::render::local_bill_information`]
+    LocalBillInformation,
+    /// [`crate::render::radius_server_packet`]
+    RadiusServerPacket {
+        /// The server.
+        address: IpAddr,
+        /// Its port; `None`: every port of the address.
+        port: Option<u16>,
+    },
+    /// [`crate::render::radius_server_configuration`]
+    RadiusServerConfiguration {
+        /// The group; `None`: all.
+        group: Option<ObjectName>,
+    },
+}
+
+/// How a command prints in the configuration.
+#[derive(Debug)]
+pub(crate) enum Stored {
+    /// Not at all.
+    Never,
+    /// As lines of its view, none at the default.
+    Lines(fn(&Settings, &Place) -> Vec<String>),
+    /// As a section for each of these places.
+    Sections(fn(&Settings) -> Vec<Place>),
+}
+
+/// Kinds of places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum View {
+    /// `<HUAWEI>`
+    User,
+    /// `[~HUAWEI]`
+    System,
+    /// `[~HUAWEI-aaa]`
+    Aaa,
+    /// `[~HUAWEI-aaa-accounting-X]`
+    Scheme,
+    /// `[~HUAWEI-aaa-domain-D]`
+    Domain,
+    /// `[~HUAWEI-radius-G]`
+    RadiusGroup,
+    /// `[~HUAWEI-local-aaa-server]`
+    LocalAaaServer,
+}
+
+impl View {
+    /// All of them.
+    pub const ALL: [View; 7] =
+        [View::User, View::System, View::Aaa, View::Scheme, View::Domain, View::RadiusGroup, View::LocalAaaServer];
+}
+
+/// Where a user is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The user view.
+    User,
+    /// The system view.
+    System,
+    /// AAA.
+    Aaa,
+    /// An accounting scheme.
+    Scheme(ObjectName),
+    /// A domain.
+    Domain(ObjectName),
+    /// A RADIUS server group.
+    RadiusGroup(ObjectName),
+    /// The local AAA server.
+    LocalAaaServer,
+}
+
+impl Place {
+    /// What kind of place it is.
+    pub fn view(&self) -> View {
+        match self {
+            Place::User => View::User,
+            Place::System => View::System,
+            Place::Aaa => View::Aaa,
+            Place::Scheme(_) => View::Scheme,
+            Place::Domain(_) => View::Domain,
+            Place::RadiusGroup(_) => View::RadiusGroup,
+            Place::LocalAaaServer => View::LocalAaaServer,
+        }
+    }
+
+    /// One view up.
+    pub(crate) fn parent(&self) -> Option<Place> {
+        match self {
+            Place::User => None,
+            Place::System => Some(Place::User),
+            Place::Aaa | Place::RadiusGroup(_) | Place::LocalAaaServer => Some(Place::System),
+            Place::Scheme(_) | Place::Domain(_) => Some(Place::Aaa),
+        }
+    }
+
+    /// What the prompt shows after the sysname (BEHAVIOUR.md 2.1).
+    pub(crate) fn prompt_suffix(&self) -> String {
+        match self {
+            Place::User | Place::System => String::new(),
+            Place::Aaa => "-aaa".to_owned(),
+            Place::Scheme(name) => format!("-aaa-accounting-{name}"),
+            Place::Domain(name) => format!("-aaa-domain-{name}"),
+            Place::RadiusGroup(name) => format!("-radius-{name}"),
+            Place::LocalAaaServer => "-local-aaa-server".to_owned(),
+        }
+    }
+
+    /// The line that opens its section; the user and the system view have none.
+    pub(crate) fn heading(&self) -> Option<String> {
+        match self {
+            Place::User | Place::System => None,
+            Place::Aaa => Some("aaa".to_owned()),
+            Place::Scheme(name) => Some(format!("accounting-scheme {name}")),
+            Place::Domain(name) => Some(format!("domain {name}")),
+            Place::RadiusGroup(name) => Some(format!("radius-server group {name}")),
+            Place::LocalAaaServer => Some("local-aaa-server".to_owned()),
+        }
+    }
+}
+
+/// What a handler sees of the sitting.
+pub(crate) struct Edit<'a> {
+    /// The candidate.
+    pub(crate) settings: &'a mut Settings,
+    /// Where the line was typed.
+    pub(crate) place: &'a Place,
+    pub(crate) sealer: &'a dyn Sealer,
+    /// How many bills the pool holds now.
+    pub(crate) bill_count: &'a dyn Fn() -> u64,
+    /// Whether the user agreed to the question of this line.
+    pub(crate) confirmed: bool,
+}
+
+impl Edit<'_> {
+    /// The name of the scheme whose view this is, and the scheme.
+    pub(crate) fn scheme(&mut self) -> Result<(&str, &mut AccountingScheme), Refusal> {
+        let Place::Scheme(name) = self.place else { return Err(Refusal::SchemeMissing) };
+        let scheme = self.settings.schemes.get_mut(name).ok_or(Refusal::SchemeMissing)?;
+        Ok((name.as_str(), scheme))
+    }
+
+    /// The name of the domain whose view this is, and the domain.
+    pub(crate) fn domain(&mut self) -> Result<(&str, &mut Domain), Refusal> {
+        let Place::Domain(name) = self.place else { return Err(Refusal::DomainMissing) };
+        let domain = self.settings.domains.get_mut(name).ok_or(Refusal::DomainMissing)?;
+        Ok((name.as_str(), domain))
+    }
+
+    /// The group whose view this is.
+    pub(crate) fn group(&mut self) -> Result<&mut RadiusGroup, Refusal> {
+        let Place::RadiusGroup(name) = self.place else { return Err(Refusal::GroupMissing) };
+        self.settings.radius_groups.get_mut(name).ok_or(Refusal::GroupMissing)
+    }
+
+    /// The secret that the line holds, if it holds one; `current` is the one that it would replace.
+    pub(crate) fn secret(&self, words: &Words, current: Option<&Secret>) -> Result<Option<Secret>, Refusal> {
+        words.text_if("secret").map(|word| secret::read(word, current, self.sealer)).transpose()
+    }
+}
+
+/// The words of a line that matched: keywords in full, arguments by name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Words {
+    pub(crate) keywords: Vec<&'static str>,
+    pub(crate) arguments: Vec<(&'static str, Value)>,
+}
+
+impl Words {
+    /// Whether the keyword was there.
+    pub(crate) fn has(&self, keyword: &str) -> bool {
+        self.keywords.contains(&keyword)
+    }
+
+    /// A number that the syntax demands.
+    pub(crate) fn number<T: TryFrom<u32>>(&self, name: &str) -> T {
+        self.number_if(name).unwrap_or_else(|| undeclared(name))
+    }
+
+    /// A number that may be left out. The declared range is within the type that the handler asks for.
+    pub(crate) fn number_if<T: TryFrom<u32>>(&self, name: &str) -> Option<T> {
+        match self.argument(name)? {
+            Value::Number(number) => Some(T::try_from(*number).unwrap_or_else(|_| undeclared(name))),
+            _ => undeclared(name),
+        }
+    }
+
+    /// A word that the syntax demands.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.text_if(name).unwrap_or_else(|| undeclared(name))
+    }
+
+    /// A word that may be left out.
+    pub(crate) fn text_if(&self, name: &str) -> Option<&str> {
+        match self.argument(name)? {
+            Value::Text(text) => Some(text),
+            _ => undeclared(name),
+        }
+    }
+
+    /// The name of an object that the syntax demands.
+    pub(crate) fn object(&self, name: &str) -> ObjectName {
+        ObjectName::from(self.text(name))
+    }
+
+    /// An address that the syntax demands.
+    pub(crate) fn address(&self, name: &str) -> IpAddr {
+        match self.argument(name) {
+            Some(Value::Address(address)) => *address,
+            _ => undeclared(name),
+        }
+    }
+
+    fn argument(&self, name: &str) -> Option<&Value> {
+        self.arguments.iter().find(|(given, _)| *given == name).map(|(_, value)| value)
+    }
+}
+
+/// A handler asked for what its declaration does not promise: our own mistake, never the user's.
+fn undeclared(name: &str) -> ! {
+    panic!("the declaration promises no such argument: {name}")
+}

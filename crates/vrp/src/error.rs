@@ -1,0 +1,159 @@
+//! What can be wrong with a line, in the vendor's words where they are public (BEHAVIOUR.md 2.3).
+
+use std::fmt;
+
+use model::settings::ObjectName;
+
+use crate::check::Problem;
+
+/// The line does not follow the grammar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misstep {
+    /// No keyword begins so here.
+    Unrecognized,
+    /// More has to come.
+    Incomplete,
+    /// Several keywords begin so.
+    Ambiguous,
+    /// A value of the wrong type or out of range.
+    WrongParameter,
+    /// Nothing more may come.
+    TooMany,
+}
+
+impl fmt::Display for Misstep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Misstep::Unrecognized => "Error: Unrecognized command found at '^' position.",
+            Misstep::Incomplete => "Error: Incomplete command found at '^' position.",
+            Misstep::Ambiguous => "Error: Ambiguous command found at '^' position.",
+            Misstep::WrongParameter => "Error: Wrong parameter found at '^' position.",
+            Misstep::TooMany => "Error:Too many parameters found at '^' position.",
+        })
+    }
+}
+
+/// The line is good, but what it asks for cannot be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No such accounting scheme.
+    SchemeMissing,
+    /// A built-in accounting scheme is not deleted.
+    SchemeBuiltIn,
+    /// A domain is bound to the scheme.
+    SchemeBound(ObjectName),
+    /// 256 schemes exist.
+    SchemesFull,
+    /// No such domain.
+    DomainMissing,
+    /// A built-in domain is not deleted.
+    DomainBuiltIn,
+    /// No such RADIUS server group.
+    GroupMissing,
+    /// A domain is bound to the group.
+    GroupBound(ObjectName),
+    /// No such accounting server.
+    ServerMissing,
+    /// 16 accounting servers exist in the group.
+    ServersFull,
+    /// Text in the shape of a stored secret that does not open.
+    SecretUnreadable,
+    /// The method is recognised and cannot be had yet.
+    HwtacacsUnavailable,
+    /// The option is recognised and cannot be had yet.
+    TrafficUnavailable,
+    /// Someone else committed since this candidate was begun.
+    RunningChanged,
+    /// No such session.
+    SessionMissing,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sentence = match self {
+            Refusal::SchemeMissing => "The accounting scheme does not exist.",
+            Refusal::SchemeBuiltIn => "A default accounting scheme cannot be deleted.",
+            Refusal::SchemeBound(domain) => {
+                return write!(f, "Error: The accounting scheme is used by domain {domain}.");
+            }
+            Refusal::SchemesFull => "The number of accounting schemes has reached the maximum (256).",
+            Refusal::DomainMissing => "The domain does not exist.",
+            Refusal::DomainBuiltIn => "A default domain cannot be deleted.",
+            Refusal::GroupMissing => "The RADIUS server group does not exist.",
+            Refusal::GroupBound(domain) => {
+                return write!(f, "Error: The RADIUS server group is used by domain {domain}.");
+            }
+            Refusal::ServerMissing => "The accounting server does not exist.",
+            Refusal::ServersFull => "The number of accounting servers in the group has reached the maximum (16).",
+            Refusal::SecretUnreadable => "The cipher text cannot be decrypted.",
+            Refusal::HwtacacsUnavailable => "HWTACACS accounting is not available in this version.",
+            Refusal::TrafficUnavailable => "The traffic condition is not available in this version.",
+            Refusal::RunningChanged => {
+                "The running configuration was changed by another user; clear the candidate and configure again."
+            }
+            Refusal::SessionMissing => "The access user does not exist.",
+        };
+        write!(f, "Error: {sentence}")
+    }
+}
+
+/// Why a line was not obeyed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It does not follow the grammar.
+    Misstep(Misstep),
+    /// What it asks for cannot be.
+    Refusal(Refusal),
+    /// The tree as a whole cannot be taken.
+    Problem(Problem),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Misstep(misstep) => misstep.fmt(f),
+            Fault::Refusal(refusal) => refusal.fmt(f),
+            Fault::Problem(problem) => problem.fmt(f),
+        }
+    }
+}
+
+/// A line that was not obeyed, as it may be shown: whatever could be a secret is six asterisks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandError {
+    /// The line as it may be shown.
+    pub line: String,
+    /// Where the caret stands, in characters from the start of `line`; only a [`Misstep`] has one.
+    pub caret: Option<usize>,
+    /// What is wrong.
+    pub fault: Fault,
+}
+
+impl CommandError {
+    /// Without a line to point at.
+    pub(crate) fn plain(fault: Fault) -> CommandError {
+        CommandError { line: String::new(), caret: None, fault }
+    }
+
+    /// For a terminal, where the line stands on the screen already, after a prompt of `indent` characters.
+    pub fn to_terminal(&self, indent: usize) -> String {
+        match self.caret {
+            Some(caret) => format!("{}^\n{}", " ".repeat(indent + caret), self.fault),
+            None => self.fault.to_string(),
+        }
+    }
+
+    /// For a script, where the line is not to be seen: the line, the caret below it, the message.
+    pub fn to_script(&self) -> String {
+        match self.caret {
+            Some(_) => format!("{}\n{}", self.line, self.to_terminal(0)),
+            None => self.fault.to_string(),
+        }
+    }
+}
+
+impl From<Refusal> for CommandError {
+    fn from(refusal: Refusal) -> CommandError {
+        CommandError::plain(Fault::Refusal(refusal))
+    }
+}

@@ -1,0 +1,150 @@
+//! The displays.
+
+use super::CONFIGURATION;
+use crate::command::{Action, Command, Display, DisplayRequest, OwnDisplay, Place, Stored, View, Words};
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command {
+        views: &View::ALL,
+        level: 3,
+        section: "2.5",
+        formats: &["display current-configuration"],
+        undo: None,
+        help: &[("current-configuration", "The running configuration")],
+        action: Action::Display(|_, _| Display::Own(OwnDisplay::CurrentConfiguration)),
+        stored: Stored::Never,
+    },
+    Command {
+        views: &View::ALL,
+        level: 1,
+        section: "2.3",
+        formats: &["display this"],
+        undo: None,
+        help: &[("this", "What is in force in the current view")],
+        action: Action::Display(|_, _| Display::Own(OwnDisplay::This)),
+        stored: Stored::Never,
+    },
+    Command {
+        views: CONFIGURATION,
+        level: 3,
+        section: "2.2",
+        formats: &["display configuration candidate [ changes | merge ]"],
+        undo: None,
+        help: &[
+            ("candidate", "What is not committed"),
+            ("changes", "Differences from the running configuration"),
+            ("merge", "All of it, committed or not"),
+        ],
+        action: Action::Display(candidate),
+        stored: Stored::Never,
+    },
+    Command {
+        views: &View::ALL,
+        level: 1,
+        section: "3.6",
+        formats: &["display accounting-scheme [ scheme:NAME<1-32> | name scheme:NAME<1-32> ]"],
+        undo: None,
+        help: &[
+            ("accounting-scheme", "Accounting schemes"),
+            ("name", "One scheme by its name"),
+            ("scheme", "Name of the scheme"),
+        ],
+        action: Action::Display(accounting_scheme),
+        stored: Stored::Never,
+    },
+    Command {
+        views: &View::ALL,
+        level: 1,
+        section: "5.7",
+        formats: &["display radius-server configuration [ group group:NAME<1-32> ]"],
+        undo: None,
+        help: &[("configuration", "Configuration and state of the servers")],
+        action: Action::Display(radius_configuration),
+        stored: Stored::Never,
+    },
+    Command {
+        views: &View::ALL,
+        level: 1,
+        section: "5.7",
+        formats: &["display radius-server packet { ip-address ip:X.X.X.X | ipv6-address ip:X:X::X:X } \
+                    [ port:INTEGER<1-65535> ] accounting"],
+        undo: None,
+        help: &[
+            ("packet", "Packet counters of a server"),
+            ("ip-address", "Server by its IPv4 address"),
+            ("ipv6-address", "Server by its IPv6 address"),
+            ("accounting", "Accounting packets"),
+        ],
+        action: Action::Display(radius_packet),
+        stored: Stored::Never,
+    },
+    Command {
+        views: &View::ALL,
+        level: 1,
+        section: "2.4",
+        formats: &["display access-user [ session-id session:STRING<1-44> ]"],
+        undo: None,
+        help: &[
+            ("access-user", "Users that are online or not settled yet"),
+            ("session-id", "One of them in detail"),
+            ("session", "Its Acct-Session-Id"),
+        ],
+        action: Action::Display(access_user),
+        stored: Stored::Never,
+    },
+    Command {
+        views: &View::ALL,
+        level: 3,
+        section: "7.7",
+        formats: &["display local-bill information"],
+        undo: None,
+        help: &[("information", "How full the stores are")],
+        action: Action::Display(|_, _| Display::Live(DisplayRequest::LocalBillInformation)),
+        stored: Stored::Never,
+    },
+    Command {
+        views: &View::ALL,
+        level: 1,
+        section: "2.4",
+        formats: &["display version"],
+        undo: None,
+        help: &[("version", "Version of the software")],
+        action: Action::Display(|_, _| Display::Own(OwnDisplay::Version)),
+        stored: Stored::Never,
+    },
+];
+
+fn candidate(_: &Place, words: &Words) -> Display {
+    Display::Own(if words.has("changes") {
+        OwnDisplay::CandidateChanges
+    } else if words.has("merge") {
+        OwnDisplay::CandidateMerge
+    } else {
+        OwnDisplay::CandidateOnly
+    })
+}
+
+/// With a name, or in the view of a scheme: that one.
+fn accounting_scheme(place: &Place, words: &Words) -> Display {
+    let here = match place {
+        Place::Scheme(name) => Some(name.clone()),
+        _ => None,
+    };
+    let named = words.text_if("scheme").map(Into::into);
+    Display::Own(named.or(here).map_or(OwnDisplay::Schemes, OwnDisplay::Scheme))
+}
+
+fn radius_configuration(_: &Place, words: &Words) -> Display {
+    Display::Live(DisplayRequest::RadiusServerConfiguration { group: words.text_if("group").map(Into::into) })
+}
+
+fn radius_packet(_: &Place, words: &Words) -> Display {
+    Display::Live(DisplayRequest::RadiusServerPacket { address: words.address("ip"), port: words.number_if("port") })
+}
+
+fn access_user(_: &Place, words: &Words) -> Display {
+    Display::Live(match words.text_if("session") {
+        Some(session) => DisplayRequest::AccessUser { session_id: session.to_owned() },
+        None => DisplayRequest::AccessUsers,
+    })
+}

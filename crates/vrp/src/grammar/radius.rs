@@ -1,0 +1,224 @@
+//! Commands of the RADIUS server group view.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use model::settings::{AccountingServer, RadiusGroup, Settings};
+
+use crate::command::{Action, Command, Done, Edit, Place, Stored, Undo, View, Words};
+use crate::error::Refusal;
+
+/// How often a Stop is tried again when the command names no number (BEHAVIOUR.md 5.5).
+const STOP_RESEND_UNNUMBERED: u16 = 50;
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command {
+        views: &[View::RadiusGroup],
+        level: 2,
+        section: "5.1",
+        formats: &["radius-server { shared-key secret:SECRET<1-128> | shared-key-cipher secret:SECRET<1-128> }"],
+        undo: Some(Undo { formats: &["radius-server { shared-key | shared-key-cipher }"], run: undo_shared_key }),
+        help: &[],
+        action: Action::Configure(shared_key),
+        stored: Stored::Lines(stored_shared_key),
+    },
+    Command {
+        views: &[View::RadiusGroup],
+        level: 2,
+        section: "5.1",
+        formats: &[
+            "radius-server accounting { ip:X.X.X.X | ip:X:X::X:X } port:INTEGER<1-65535> \
+             [ { shared-key secret:SECRET<1-128> | shared-key-cipher secret:SECRET<1-128> } | weight weight:INTEGER<0-100> \
+             | message-authenticator ]*",
+            "radius-server accounting { ip:X.X.X.X | ip:X:X::X:X } \
+             { { shared-key secret:SECRET<1-128> | shared-key-cipher secret:SECRET<1-128> } | message-authenticator }* \
+             port:INTEGER<1-65535> [ weight weight:INTEGER<0-100> ]",
+        ],
+        undo: Some(Undo {
+            formats: &["radius-server accounting { ip:X.X.X.X | ip:X:X::X:X } [ port:INTEGER<1-65535> ]"],
+            run: undo_accounting_server,
+        }),
+        help: &[("accounting", "Accounting server")],
+        action: Action::Configure(accounting_server),
+        stored: Stored::Lines(stored_accounting_servers),
+    },
+    Command {
+        views: &[View::RadiusGroup],
+        level: 2,
+        section: "5.1",
+        formats: &["radius-server { retransmit times:INTEGER<1-5> | timeout seconds:INTEGER<3-25> }*"],
+        undo: Some(Undo { formats: &["radius-server { retransmit | timeout }*"], run: undo_retransmit }),
+        help: &[
+            ("retransmit", "Transmissions to one server"),
+            ("times", "Their number, the first included"),
+            ("timeout", "Wait for a reply"),
+            ("seconds", "Seconds"),
+        ],
+        action: Action::Configure(retransmit),
+        stored: Stored::Lines(stored_retransmit),
+    },
+    Command {
+        views: &[View::RadiusGroup],
+        level: 2,
+        section: "INTERFACES 2",
+        formats: &["radius-server source-ports count:INTEGER<1-256>"],
+        undo: Some(Undo { formats: &["radius-server source-ports"], run: undo_source_ports }),
+        help: &[("source-ports", "Source ports per server"), ("count", "Their number")],
+        action: Action::Configure(source_ports),
+        stored: Stored::Lines(stored_source_ports),
+    },
+    Command {
+        views: &[View::RadiusGroup],
+        level: 2,
+        section: "5.5, owner's decision 2",
+        formats: &["radius-server accounting-stop-packet resend [ count:INTEGER<1-65535> ]"],
+        undo: Some(Undo { formats: &["radius-server accounting-stop-packet resend"], run: undo_stop_resend }),
+        help: &[
+            ("accounting-stop-packet", "Stops that no server answered"),
+            ("resend", "Try them again"),
+            ("count", "How often; 50 when left out"),
+        ],
+        action: Action::Configure(stop_resend),
+        stored: Stored::Lines(stored_stop_resend),
+    },
+];
+
+fn shared_key(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    let current = edit.group()?.shared_key.clone();
+    let secret = edit.secret(words, current.as_ref())?;
+    edit.group()?.shared_key = secret;
+    Ok(Done::Applied)
+}
+
+fn undo_shared_key(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
+    edit.group()?.shared_key = None;
+    Ok(Done::Applied)
+}
+
+fn stored_shared_key(settings: &Settings, place: &Place) -> Vec<String> {
+    let secret = group_of(settings, place).and_then(|group| group.shared_key.as_ref());
+    secret.map(|secret| format!("radius-server shared-key-cipher {}", secret.stored())).into_iter().collect()
+}
+
+/// The server of the line as it is to be; one of that address and port is replaced as a whole.
+fn accounting_server(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    let address = SocketAddr::new(words.address("ip"), words.number("port"));
+    let servers = &edit.group()?.accounting;
+    let place = servers.iter().position(|server| server.address == address);
+    if place.is_none() && servers.len() >= RadiusGroup::SERVER_COUNT_MAX {
+        return Err(Refusal::ServersFull);
+    }
+    let current = place.and_then(|place| servers[place].shared_key.clone());
+    let shared_key = edit.secret(words, current.as_ref())?;
+    let server = AccountingServer {
+        address,
+        shared_key,
+        weight: words.number_if("weight").unwrap_or(0),
+        message_authenticator: words.has("message-authenticator"),
+    };
+    let servers = &mut edit.group()?.accounting;
+    match place {
+        Some(place) => servers[place] = server,
+        None => servers.push(server),
+    }
+    Ok(Done::Applied)
+}
+
+/// Without a port, every server of the address goes.
+fn undo_accounting_server(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    let ip = words.address("ip");
+    let port: Option<u16> = words.number_if("port");
+    let servers = &mut edit.group()?.accounting;
+    let count = servers.len();
+    servers.retain(|server| server.address.ip() != ip || port.is_some_and(|port| server.address.port() != port));
+    if servers.len() == count { Err(Refusal::ServerMissing) } else { Ok(Done::Applied) }
+}
+
+fn stored_accounting_servers(settings: &Settings, place: &Place) -> Vec<String> {
+    let servers = group_of(settings, place).map_or(&[][..], |group| &group.accounting);
+    servers.iter().map(stored_server).collect()
+}
+
+fn stored_server(server: &AccountingServer) -> String {
+    let mut line = format!("radius-server accounting {} {}", server.address.ip(), server.address.port());
+    if let Some(secret) = &server.shared_key {
+        let _ = write!(line, " shared-key-cipher {}", secret.stored());
+    }
+    let _ = write!(line, " weight {}", server.weight);
+    if server.message_authenticator {
+        line.push_str(" message-authenticator");
+    }
+    line
+}
+
+fn retransmit(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    let group = edit.group()?;
+    group.retransmit = words.number_if("times").unwrap_or(group.retransmit);
+    group.timeout_s = words.number_if("seconds").unwrap_or(group.timeout_s);
+    Ok(Done::Applied)
+}
+
+fn undo_retransmit(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    let default = RadiusGroup::default();
+    let group = edit.group()?;
+    if words.has("retransmit") {
+        group.retransmit = default.retransmit;
+    }
+    if words.has("timeout") {
+        group.timeout_s = default.timeout_s;
+    }
+    Ok(Done::Applied)
+}
+
+fn stored_retransmit(settings: &Settings, place: &Place) -> Vec<String> {
+    let Some(group) = group_of(settings, place) else { return Vec::new() };
+    let default = RadiusGroup::default();
+    let mut line = String::from("radius-server");
+    if group.retransmit != default.retransmit {
+        let _ = write!(line, " retransmit {}", group.retransmit);
+    }
+    if group.timeout_s != default.timeout_s {
+        let _ = write!(line, " timeout {}", group.timeout_s);
+    }
+    if line == "radius-server" { Vec::new() } else { vec![line] }
+}
+
+fn source_ports(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    edit.group()?.source_ports = words.number("count");
+    Ok(Done::Applied)
+}
+
+fn undo_source_ports(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
+    edit.group()?.source_ports = RadiusGroup::default().source_ports;
+    Ok(Done::Applied)
+}
+
+fn stored_source_ports(settings: &Settings, place: &Place) -> Vec<String> {
+    let default = RadiusGroup::default().source_ports;
+    let count = group_of(settings, place).map_or(default, |group| group.source_ports);
+    if count == default { Vec::new() } else { vec![format!("radius-server source-ports {count}")] }
+}
+
+fn stop_resend(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    edit.group()?.stop_resend = words.number_if("count").unwrap_or(STOP_RESEND_UNNUMBERED);
+    Ok(Done::Applied)
+}
+
+/// Not back to the default of 3, but off (owner's decision 2).
+fn undo_stop_resend(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
+    edit.group()?.stop_resend = 0;
+    Ok(Done::Applied)
+}
+
+fn stored_stop_resend(settings: &Settings, place: &Place) -> Vec<String> {
+    match group_of(settings, place).map(|group| group.stop_resend) {
+        None | Some(RadiusGroup::STOP_RESEND_DEFAULT) => Vec::new(),
+        Some(0) => vec!["undo radius-server accounting-stop-packet resend".to_owned()],
+        Some(count) => vec![format!("radius-server accounting-stop-packet resend {count}")],
+    }
+}
+
+fn group_of<'a>(settings: &'a Settings, place: &Place) -> Option<&'a RadiusGroup> {
+    let Place::RadiusGroup(name) = place else { return None };
+    settings.radius_groups.get(name)
+}

@@ -1,0 +1,210 @@
+//! Commands of the accounting scheme view.
+
+use model::settings::{
+    AccountingMode, AccountingScheme, Interim, InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit, Settings,
+    StartFail,
+};
+
+use crate::command::{Action, Command, Done, Edit, Place, Stored, Undo, View, Words};
+use crate::error::Refusal;
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command {
+        views: &[View::Scheme],
+        level: 2,
+        section: "3.2",
+        formats: &["accounting-mode { hwtacacs | none | radius }"],
+        undo: Some(Undo { formats: &["accounting-mode"], run: undo_mode }),
+        help: &[
+            ("accounting-mode", "Accounting method"),
+            ("hwtacacs", "HWTACACS servers"),
+            ("none", "No accounting"),
+            ("radius", "RADIUS servers"),
+        ],
+        action: Action::Configure(mode),
+        stored: Stored::Lines(stored_mode),
+    },
+    Command {
+        views: &[View::Scheme],
+        level: 2,
+        section: "3.2",
+        formats: &["accounting start-fail { online [ keep-accounting ] | offline }"],
+        undo: Some(Undo { formats: &["accounting start-fail"], run: undo_start_fail }),
+        help: &[
+            ("start-fail", "What to do when accounting cannot be started"),
+            ("keep-accounting", "Go on accounting instead of sending a Stop at once"),
+        ],
+        action: Action::Configure(start_fail),
+        stored: Stored::Lines(stored_start_fail),
+    },
+    Command {
+        views: &[View::Scheme],
+        level: 2,
+        section: "3.2, 3.3",
+        formats: &["accounting interim interval interval:INTEGER<0-65535> [ second ] [ traffic ] [ hash ]"],
+        undo: Some(Undo { formats: &["accounting interim interval"], run: undo_interim }),
+        help: &[
+            ("interim", "Real-time accounting"),
+            ("interval", "Interval in minutes; 0: off"),
+            ("second", "The interval is in seconds"),
+            ("traffic", "Send only when traffic has flowed"),
+            ("hash", "First packet at a random moment between one and two intervals"),
+        ],
+        action: Action::Configure(interim_interval),
+        stored: Stored::Lines(|settings, place| stored_interim(settings, place, InterimSpelling::Interval)),
+    },
+    Command {
+        views: &[View::Scheme],
+        level: 3,
+        section: "3.2, 3.3",
+        formats: &["accounting realtime interval:INTEGER<0-65535>"],
+        undo: Some(Undo { formats: &["accounting realtime"], run: undo_interim }),
+        help: &[("interval", "Interval in minutes; 0: off")],
+        action: Action::Configure(realtime),
+        stored: Stored::Lines(|settings, place| stored_interim(settings, place, InterimSpelling::Realtime)),
+    },
+    Command {
+        views: &[View::Scheme],
+        level: 3,
+        section: "3.2, 3.4",
+        formats: &["accounting interim-fail [ max-times times:INTEGER<1-255> ] { online | offline }"],
+        undo: Some(Undo { formats: &["accounting interim-fail"], run: undo_interim_fail }),
+        help: &[
+            ("interim-fail", "What to do when real-time accounting fails"),
+            ("max-times", "Failures in a row that are borne"),
+            ("times", "Their number; the policy comes with the next one"),
+        ],
+        action: Action::Configure(interim_fail),
+        stored: Stored::Lines(stored_interim_fail),
+    },
+];
+
+fn mode(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    if words.has("hwtacacs") {
+        return Err(Refusal::HwtacacsUnavailable);
+    }
+    let mode = if words.has("none") { AccountingMode::None } else { AccountingMode::Radius };
+    let (name, scheme) = edit.scheme()?;
+    let is_default = mode == AccountingScheme::default().mode_or_default(name);
+    scheme.mode = if is_default { None } else { Some(mode) };
+    Ok(Done::Applied)
+}
+
+fn undo_mode(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
+    edit.scheme()?.1.mode = None;
+    Ok(Done::Applied)
+}
+
+fn stored_mode(settings: &Settings, place: &Place) -> Vec<String> {
+    let mode = scheme_of(settings, place).and_then(|scheme| scheme.mode);
+    let word = mode.map(|mode| match mode {
+        AccountingMode::None => "none",
+        AccountingMode::Radius => "radius",
+    });
+    word.map(|word| format!("accounting-mode {word}")).into_iter().collect()
+}
+
+fn start_fail(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    edit.scheme()?.1.start_fail = if words.has("offline") {
+        StartFail::Offline
+    } else if words.has("keep-accounting") {
+        StartFail::OnlineKeepAccounting
+    } else {
+        StartFail::Online
+    };
+    Ok(Done::Applied)
+}
+
+fn undo_start_fail(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
+    edit.scheme()?.1.start_fail = StartFail::default();
+    Ok(Done::Applied)
+}
+
+fn stored_start_fail(settings: &Settings, place: &Place) -> Vec<String> {
+    match scheme_of(settings, place).map(|scheme| scheme.start_fail) {
+        None | Some(StartFail::Online) => Vec::new(),
+        Some(StartFail::OnlineKeepAccounting) => vec!["accounting start-fail online keep-accounting".to_owned()],
+        Some(StartFail::Offline) => vec!["accounting start-fail offline".to_owned()],
+    }
+}
+
+fn interim_interval(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    if words.has("traffic") {
+        return Err(Refusal::TrafficUnavailable);
+    }
+    let unit = if words.has("second") { IntervalUnit::Second } else { IntervalUnit::Minute };
+    set_interim(
+        edit,
+        Interim { value: words.number("interval"), unit, hash: words.has("hash"), spelling: InterimSpelling::Interval },
+    )
+}
+
+fn realtime(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    set_interim(
+        edit,
+        Interim {
+            value: words.number("interval"),
+            unit: IntervalUnit::Minute,
+            hash: false,
+            spelling: InterimSpelling::Realtime,
+        },
+    )
+}
+
+/// 0 is the default and leaves nothing; with `hash` it stays, for that applies to an interval that the
+/// authentication server gives as well (BEHAVIOUR.md 3.3, rule 2).
+fn set_interim(edit: &mut Edit<'_>, interim: Interim) -> Result<Done, Refusal> {
+    let is_default = interim.value == 0 && !interim.hash;
+    edit.scheme()?.1.interim = if is_default { None } else { Some(interim) };
+    Ok(Done::Applied)
+}
+
+/// One setting under two spellings: either undoes it (BEHAVIOUR.md 11.9).
+fn undo_interim(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
+    edit.scheme()?.1.interim = None;
+    Ok(Done::Applied)
+}
+
+fn stored_interim(settings: &Settings, place: &Place, spelling: InterimSpelling) -> Vec<String> {
+    let interim = scheme_of(settings, place).and_then(|scheme| scheme.interim);
+    let Some(interim) = interim.filter(|interim| interim.spelling == spelling) else { return Vec::new() };
+    let second = if interim.unit == IntervalUnit::Second { " second" } else { "" };
+    let hash = if interim.hash { " hash" } else { "" };
+    vec![match spelling {
+        InterimSpelling::Interval => format!("accounting interim interval {}{second}{hash}", interim.value),
+        InterimSpelling::Realtime => format!("accounting realtime {}", interim.value),
+    }]
+}
+
+fn interim_fail(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    // Without `max-times` the number goes back to its default (BEHAVIOUR.md 11.15).
+    let max_times = words.number_if("times").unwrap_or(InterimFail::default().max_times);
+    let policy = if words.has("offline") { InterimFailPolicy::Offline } else { InterimFailPolicy::Online };
+    edit.scheme()?.1.interim_fail = InterimFail { max_times, policy };
+    Ok(Done::Applied)
+}
+
+fn undo_interim_fail(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
+    edit.scheme()?.1.interim_fail = InterimFail::default();
+    Ok(Done::Applied)
+}
+
+fn stored_interim_fail(settings: &Settings, place: &Place) -> Vec<String> {
+    let default = InterimFail::default();
+    let fail = scheme_of(settings, place).map_or(default, |scheme| scheme.interim_fail);
+    if fail == default {
+        return Vec::new();
+    }
+    let max_times =
+        if fail.max_times == default.max_times { String::new() } else { format!("max-times {} ", fail.max_times) };
+    let policy = match fail.policy {
+        InterimFailPolicy::Online => "online",
+        InterimFailPolicy::Offline => "offline",
+    };
+    vec![format!("accounting interim-fail {max_times}{policy}")]
+}
+
+fn scheme_of<'a>(settings: &'a Settings, place: &Place) -> Option<&'a AccountingScheme> {
+    let Place::Scheme(name) = place else { return None };
+    settings.schemes.get(name)
+}

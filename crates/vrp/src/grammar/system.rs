@@ -1,0 +1,168 @@
+//! Commands of the system view.
+
+use model::settings::{LocalAaaServer, PlaneLink, RadiusGroup, Settings};
+
+use crate::command::{Action, Command, Done, Edit, Place, Stored, Undo, View, Words};
+use crate::error::Refusal;
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command {
+        views: &[View::System],
+        level: 2,
+        section: "2.1",
+        formats: &["sysname name:STRING<1-64>"],
+        undo: Some(Undo { formats: &["sysname"], run: undo_sysname }),
+        help: &[("sysname", "Name of the box"), ("name", "The name; Acct-Session-Id begins with its first seven")],
+        action: Action::Configure(sysname),
+        stored: Stored::Lines(stored_sysname),
+    },
+    Command {
+        views: &[View::System],
+        level: 2,
+        section: "INTERFACES 2",
+        formats: &["session-id prefix prefix:STRING<1-7>"],
+        undo: Some(Undo { formats: &["session-id prefix"], run: undo_session_id_prefix }),
+        help: &[("session-id", "Acct-Session-Id"), ("prefix", "What it begins with, instead of the sysname")],
+        action: Action::Configure(session_id_prefix),
+        stored: Stored::Lines(stored_session_id_prefix),
+    },
+    Command {
+        views: &[View::System],
+        level: 2,
+        section: "INTERFACES 2",
+        formats: &["plane-link path path:PATH<1-107>"],
+        undo: Some(Undo { formats: &["plane-link path"], run: undo_plane_link_path }),
+        help: &[("path", "Socket where packet planes link in")],
+        action: Action::Configure(plane_link_path),
+        stored: Stored::Lines(stored_plane_link_path),
+    },
+    Command {
+        views: &[View::System],
+        level: 2,
+        section: "INTERFACES 2",
+        formats: &["plane-link grace seconds:INTEGER<0-86400>"],
+        undo: Some(Undo { formats: &["plane-link grace"], run: undo_plane_link_grace }),
+        help: &[("grace", "How long sessions outlive the link"), ("seconds", "Seconds; 0: for ever")],
+        action: Action::Configure(plane_link_grace),
+        stored: Stored::Lines(stored_plane_link_grace),
+    },
+    Command {
+        views: &[View::System],
+        level: 2,
+        section: "5.1",
+        formats: &["radius-server group group:NAME<1-32>"],
+        undo: Some(Undo { formats: &["radius-server group group:NAME<1-32>"], run: undo_radius_group }),
+        help: &[],
+        action: Action::Enter(radius_group),
+        stored: Stored::Sections(stored_radius_groups),
+    },
+    Command {
+        views: &[View::System],
+        level: 2,
+        section: "2.1",
+        formats: &["aaa"],
+        undo: None,
+        help: &[],
+        action: Action::Enter(|_, _| Ok(Place::Aaa)),
+        stored: Stored::Sections(|_| vec![Place::Aaa]),
+    },
+    Command {
+        views: &[View::System],
+        level: 2,
+        section: "7.1",
+        formats: &["local-aaa-server"],
+        undo: None,
+        help: &[("local-aaa-server", "Local AAA server: bills that no accounting server took")],
+        action: Action::Enter(|_, _| Ok(Place::LocalAaaServer)),
+        stored: Stored::Sections(stored_local_aaa_server),
+    },
+];
+
+fn sysname(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    words.text("name").clone_into(&mut edit.settings.sysname);
+    Ok(Done::Applied)
+}
+
+fn undo_sysname(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
+    edit.settings.sysname = Settings::default().sysname;
+    Ok(Done::Applied)
+}
+
+fn stored_sysname(settings: &Settings, _: &Place) -> Vec<String> {
+    let is_default = settings.sysname == Settings::default().sysname;
+    if is_default { Vec::new() } else { vec![format!("sysname {}", settings.sysname)] }
+}
+
+fn session_id_prefix(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    edit.settings.session_id_prefix = Some(words.text("prefix").to_owned());
+    Ok(Done::Applied)
+}
+
+fn undo_session_id_prefix(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
+    edit.settings.session_id_prefix = None;
+    Ok(Done::Applied)
+}
+
+fn stored_session_id_prefix(settings: &Settings, _: &Place) -> Vec<String> {
+    settings.session_id_prefix.iter().map(|prefix| format!("session-id prefix {prefix}")).collect()
+}
+
+fn plane_link_path(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    edit.settings.plane_link.path = Some(words.text("path").to_owned());
+    Ok(Done::Applied)
+}
+
+fn undo_plane_link_path(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
+    edit.settings.plane_link.path = None;
+    Ok(Done::Applied)
+}
+
+fn stored_plane_link_path(settings: &Settings, _: &Place) -> Vec<String> {
+    settings.plane_link.path.iter().map(|path| format!("plane-link path {path}")).collect()
+}
+
+fn plane_link_grace(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    edit.settings.plane_link.grace_s = words.number("seconds");
+    Ok(Done::Applied)
+}
+
+fn undo_plane_link_grace(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
+    edit.settings.plane_link.grace_s = PlaneLink::default().grace_s;
+    Ok(Done::Applied)
+}
+
+fn stored_plane_link_grace(settings: &Settings, _: &Place) -> Vec<String> {
+    let grace_s = settings.plane_link.grace_s;
+    if grace_s == PlaneLink::default().grace_s { Vec::new() } else { vec![format!("plane-link grace {grace_s}")] }
+}
+
+fn radius_group(edit: &mut Edit<'_>, words: &Words) -> Result<Place, Refusal> {
+    let groups = &mut edit.settings.radius_groups;
+    let name = words.object("group");
+    if let Some((first_spelling, _)) = groups.get_key_value(&name) {
+        return Ok(Place::RadiusGroup(first_spelling.clone()));
+    }
+    groups.insert(name.clone(), RadiusGroup::default());
+    Ok(Place::RadiusGroup(name))
+}
+
+fn undo_radius_group(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    let group = words.object("group");
+    if !edit.settings.radius_groups.contains_key(&group) {
+        return Err(Refusal::GroupMissing);
+    }
+    let mut domains = edit.settings.domains.iter();
+    if let Some((domain, _)) = domains.find(|(_, domain)| domain.radius_group.as_ref() == Some(&group)) {
+        return Err(Refusal::GroupBound(domain.clone()));
+    }
+    edit.settings.radius_groups.remove(&group);
+    Ok(Done::Applied)
+}
+
+fn stored_radius_groups(settings: &Settings) -> Vec<Place> {
+    settings.radius_groups.keys().cloned().map(Place::RadiusGroup).collect()
+}
+
+fn stored_local_aaa_server(settings: &Settings) -> Vec<Place> {
+    if settings.local_aaa_server == LocalAaaServer::default() { Vec::new() } else { vec![Place::LocalAaaServer] }
+}

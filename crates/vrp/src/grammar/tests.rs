@@ -1,0 +1,284 @@
+//! Tests that are read off the declarations, so that a new command is tested as soon as it is declared.
+
+use std::sync::Arc;
+
+use model::settings::{AccountingServer, RadiusGroup, Settings};
+
+use super::commands;
+use crate::command::{Action, Command, Place, Stored, View};
+use crate::error::{Fault, Misstep, Refusal};
+use crate::matching::{self, FORMS, Form};
+use crate::secret::{SealError, Sealer};
+use crate::shell::{Answer, Context, Shell};
+use crate::syntax::{Leaf, Node};
+use crate::value::Kind;
+use crate::{check, config};
+
+struct World;
+
+impl Sealer for World {
+    fn open(&self, stored: &str) -> Result<Vec<u8>, SealError> {
+        let inside = &stored[4..stored.len() - 4];
+        if inside.is_empty() { Err(SealError) } else { Ok(inside.bytes().rev().collect()) }
+    }
+
+    fn seal(&self, secret: &[u8]) -> String {
+        let turned: String = secret.iter().rev().map(|octet| char::from(*octet)).collect();
+        format!("%^%#{turned}%^%#")
+    }
+}
+
+impl Context for World {
+    fn sealer(&self) -> &dyn Sealer {
+        self
+    }
+
+    fn bill_count(&self) -> u64 {
+        0
+    }
+}
+
+/// Settings in which the objects that the samples name exist.
+fn settings() -> Settings {
+    let mut settings = Settings::default();
+    settings.schemes.entry("x1".into()).or_default();
+    settings.domains.entry("x1".into()).or_default();
+    let server = |address: &str| AccountingServer {
+        address: address.parse().unwrap(),
+        shared_key: None,
+        weight: 0,
+        message_authenticator: false,
+    };
+    let group = RadiusGroup {
+        accounting: [1, 65_535].map(|port| server(&format!("192.0.2.1:{port}"))).to_vec(),
+        ..RadiusGroup::default()
+    };
+    settings.radius_groups.insert("x1".into(), group);
+    let group = settings.radius_groups.get_mut(&"x1".into()).unwrap();
+    group.accounting.extend([1, 65_535].map(|port| server(&format!("[2001:db8::1]:{port}"))));
+    settings
+}
+
+fn place(view: View) -> Vec<&'static str> {
+    match view {
+        View::User => vec![],
+        View::System => vec!["system-view"],
+        View::Aaa => vec!["system-view", "aaa"],
+        View::Scheme => vec!["system-view", "aaa", "accounting-scheme x1"],
+        View::Domain => vec!["system-view", "aaa", "domain x1"],
+        View::RadiusGroup => vec!["system-view", "radius-server group x1"],
+        View::LocalAaaServer => vec!["system-view", "local-aaa-server"],
+    }
+}
+
+fn sitting(view: View) -> Shell {
+    let mut shell = Shell::new(Arc::new(settings()));
+    for line in place(view) {
+        shell.execute(line, &World);
+    }
+    assert_eq!(shell.place().view(), view);
+    shell
+}
+
+/// Words that fill an argument: the ends of its range.
+fn fillings(kind: Kind) -> Vec<String> {
+    match kind {
+        Kind::Integer { min, max } => vec![min.to_string(), max.to_string()],
+        Kind::Text { max, .. } | Kind::Path { max, .. } => vec!["a".to_owned(), "a".repeat(max as usize)],
+        Kind::Name { .. } => vec!["x1".to_owned()],
+        Kind::Secret { max, .. } => vec!["k".to_owned(), "k".repeat(max as usize), "%^%#yek%^%#".to_owned()],
+        Kind::Ipv4 => vec!["192.0.2.1".to_owned()],
+        Kind::Ipv6 => vec!["2001:db8::1".to_owned()],
+    }
+}
+
+/// Lines that the node admits: every choice, every option, every order of at most three members of a set.
+fn samples(node: &Node) -> Vec<String> {
+    match node {
+        Node::Word(word) => vec![(*word).to_owned()],
+        Node::Argument(argument) => fillings(argument.kind),
+        Node::Sequence(nodes) => nodes.iter().map(samples).reduce(|left, right| product(&left, &right)).unwrap(),
+        Node::Choice(nodes) => nodes.iter().flat_map(samples).collect(),
+        Node::Optional(node) => [vec![String::new()], samples(node)].concat(),
+        Node::AnyOrder { items, required } => {
+            let mut found = if *required { vec![] } else { vec![String::new()] };
+            let one = |item: &Node| samples(item).swap_remove(0);
+            found.extend(items.iter().flat_map(samples));
+            found.push(items.iter().map(one).collect::<Vec<_>>().join(" "));
+            found.push(items.iter().rev().map(one).collect::<Vec<_>>().join(" "));
+            found
+        }
+    }
+}
+
+fn product(left: &[String], right: &[String]) -> Vec<String> {
+    let join = |one: &String, other: &String| format!("{one} {other}").trim().to_owned();
+    left.iter().flat_map(|one| right.iter().map(move |other| join(one, other))).collect()
+}
+
+fn every_form() -> impl Iterator<Item = (View, &'static Form)> {
+    FORMS.iter().flat_map(|form| form.command.views.iter().map(move |view| (*view, form)))
+}
+
+#[test]
+fn every_line_that_a_declaration_admits_reaches_its_own_command() {
+    for (view, form) in every_form() {
+        for line in samples(&form.node) {
+            let matched = matching::parse(view, &line, |_| true).unwrap_or_else(|error| panic!("{line}: {error:?}"));
+            assert!(std::ptr::eq(matched.command, form.command), "{line} in {view:?} is another command");
+            assert_eq!(matched.negated, form.negated, "{line}");
+        }
+    }
+}
+
+#[test]
+fn every_line_that_a_declaration_admits_is_obeyed_and_survives_the_file() {
+    for (view, form) in every_form() {
+        for line in samples(&form.node) {
+            let mut shell = sitting(view);
+            match shell.execute(&line, &World) {
+                Answer::Error(error) => {
+                    let known = [Refusal::HwtacacsUnavailable, Refusal::TrafficUnavailable];
+                    let refused = |refusal: &Refusal| known.contains(refusal);
+                    assert!(matches!(&error.fault, Fault::Refusal(r) if refused(r)), "{line}: {error:?}");
+                }
+                _ => assert!(!shell.is_asking() || line.starts_with("sa"), "{line} asks"),
+            }
+            let mut candidate = shell.candidate().clone();
+            for group in candidate.radius_groups.values_mut() {
+                group.shared_key.get_or_insert(crate::secret::read("k", None, &World).unwrap());
+            }
+            assert_eq!(config::read(&config::write(&candidate), &World).as_ref(), Ok(&candidate), "{line}");
+        }
+    }
+}
+
+#[test]
+fn one_beyond_each_end_of_each_range_is_a_wrong_parameter() {
+    let mut tried = 0;
+    for (view, form) in every_form() {
+        for (index, leaf) in form.node.leaves().into_iter().enumerate() {
+            let Leaf::Argument(argument) = leaf else { continue };
+            let beyond = match argument.kind {
+                Kind::Integer { min, max } => {
+                    vec![(u64::from(max) + 1).to_string(), (i64::from(min) - 1).to_string(), "x".to_owned()]
+                }
+                Kind::Text { max, .. } | Kind::Path { max, .. } | Kind::Name { max, .. } => {
+                    vec!["a".repeat(max as usize + 1)]
+                }
+                Kind::Secret { max, .. } => vec!["a".repeat(max as usize + 1)],
+                Kind::Ipv4 | Kind::Ipv6 => vec!["1.2.3".to_owned(), "0.0.0.0".to_owned(), "::".to_owned()],
+            };
+            for word in beyond {
+                let Some(line) = line_up_to(&form.node, index, &word) else { continue };
+                let error = matching::parse(view, &line, |_| true).expect_err(&line);
+                assert_eq!(error.misstep, Misstep::WrongParameter, "{line}");
+                assert_eq!(error.word, line.split(' ').count() - 1, "{line}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 60, "only {tried} ranges were tried");
+}
+
+/// A line in which the argument `index`, counted over the leaves of the form, comes last and is `word`.
+fn line_up_to(node: &Node, index: usize, word: &str) -> Option<String> {
+    fn reach(node: &Node, index: usize, word: &str) -> Option<String> {
+        let count = node.leaves().len();
+        match node {
+            Node::Argument(_) if index == 0 => Some(word.to_owned()),
+            Node::Word(_) | Node::Argument(_) => None,
+            Node::Sequence(nodes) => {
+                let mut before = Vec::new();
+                let mut passed = 0;
+                for node in nodes {
+                    let here = node.leaves().len();
+                    if index < passed + here {
+                        before.push(reach(node, index - passed, word)?);
+                        return Some(before.join(" ").trim().to_owned());
+                    }
+                    passed += here;
+                    before.push(samples(node).into_iter().find(|sample| !sample.is_empty()).unwrap_or_default());
+                }
+                None
+            }
+            Node::Optional(node) => reach(node, index, word),
+            Node::Choice(nodes) | Node::AnyOrder { items: nodes, .. } => {
+                let mut passed = 0;
+                for node in nodes {
+                    let here = node.leaves().len();
+                    if index < passed + here {
+                        return reach(node, index - passed, word);
+                    }
+                    passed += here;
+                }
+                debug_assert!(index >= count);
+                None
+            }
+        }
+    }
+    reach(node, index, word)
+}
+
+#[test]
+fn every_stored_setting_can_be_taken_back() {
+    for command in commands().filter(|command| matches!(command.stored, Stored::Lines(_))) {
+        let undo = command.undo.as_ref().unwrap_or_else(|| panic!("{:?} has no undo", command.formats));
+        let view = command.views[0];
+        let mut shell = sitting(view);
+        let before = config::write(shell.candidate());
+        for format in command.formats {
+            let line = samples(&crate::syntax::parse(format).unwrap()).pop().unwrap();
+            shell.execute(&line, &World);
+        }
+        let line = samples(&crate::syntax::parse(undo.formats[0]).unwrap()).pop().unwrap();
+        let answer = shell.execute(&format!("undo {line}"), &World);
+        assert_eq!(answer, Answer::Silent, "undo {line}");
+        // Two commands do not go back to where they were: a server that was there before is gone as well, and the
+        // resending of Stops is switched off.
+        if !line.contains("radius-server accounting") {
+            assert_eq!(config::write(shell.candidate()), before, "undo {line}");
+        }
+    }
+}
+
+#[test]
+fn declarations_are_complete() {
+    for command in commands() {
+        assert!(!command.views.is_empty() && !command.formats.is_empty() && command.level <= 3);
+        assert!(!command.section.is_empty(), "{:?}", command.formats);
+        let changes = matches!(command.action, Action::Configure(_));
+        let printed = matches!(command.stored, Stored::Lines(_));
+        assert_eq!(changes, printed, "what is set must print, and only that: {:?}", command.formats);
+        for format in command.formats.iter().chain(command.undo_formats()) {
+            assert!(crate::syntax::parse(format).is_ok(), "{format}");
+        }
+    }
+}
+
+#[test]
+fn no_help_text_is_left_over() {
+    let leaves = |command: &Command| -> Vec<&str> {
+        let forms = FORMS.iter().filter(|form| std::ptr::eq(form.command, command));
+        let name = |leaf| match leaf {
+            Leaf::Word(word) => word,
+            Leaf::Argument(argument) => argument.name,
+        };
+        forms.flat_map(|form| form.node.leaves()).map(name).collect()
+    };
+    for command in commands() {
+        let used = leaves(command);
+        for (word, _) in command.help {
+            assert!(used.contains(word), "{word} of {:?}", command.formats);
+        }
+    }
+    for (word, _) in super::words::SHARED {
+        assert!(commands().any(|command| leaves(command).contains(word)), "{word}");
+    }
+}
+
+#[test]
+fn the_settings_of_these_tests_lack_nothing_but_secrets() {
+    let found = check(&settings());
+    assert!(found.iter().all(|finding| matches!(finding.place, Place::RadiusGroup(_) | Place::Domain(_))), "{found:?}");
+}

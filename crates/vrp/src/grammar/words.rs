@@ -1,0 +1,25 @@
+//! Help texts of words that several commands share, so that they read the same everywhere.
+
+pub(crate) const SHARED: &[(&str, &str)] = &[
+    ("aaa", "Authentication, authorization and accounting"),
+    ("accounting", "Accounting"),
+    ("cache", "Local bill pool"),
+    ("clear", "Clear information"),
+    ("configuration", "Configuration"),
+    ("display", "Display information"),
+    ("group", "RADIUS server group"),
+    ("ip", "Address of the server"),
+    ("local-bill", "Local bills"),
+    ("message-authenticator", "Sign requests with Message-Authenticator"),
+    ("offline", "Log the user out"),
+    ("online", "Keep the user online"),
+    ("plane-link", "Link to packet planes"),
+    ("port", "UDP port of the server"),
+    ("radius-server", "RADIUS servers"),
+    ("realtime", "Interval of real-time accounting in minutes"),
+    ("secret", "Plain text or stored form of the secret"),
+    ("shared-key", "Secret shared with the server"),
+    ("shared-key-cipher", "Secret shared with the server, as stored"),
+    ("undo", "Take a command back or restore its default"),
+    ("weight", "Share of the server under loading-share"),
+];

@@ -1,0 +1,63 @@
+//! The displays as text, in the vendor's lay-out where it is public, and as one JSON value each.
+//!
+//! Whoever has the rows calls one function here; none of them looks anything up. Integers beyond 2⁵³ are exact in
+//! the JSON text. Times are printed in UTC; in JSON they are epoch seconds.
+
+mod access_user;
+mod bill;
+mod radius;
+mod scheme;
+mod table;
+
+pub use access_user::{access_user, access_users};
+pub use bill::local_bill_information;
+pub use radius::{radius_server_configuration, radius_server_packet};
+
+use model::settings::Settings;
+use serde_json::{Value, json};
+
+use crate::command::{OwnDisplay, Place};
+use crate::error::Refusal;
+use crate::listing;
+
+/// One display in both dresses.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    /// Lines, each with its end; empty when there is nothing to show.
+    pub text: String,
+    /// The same for a program.
+    pub json: Value,
+}
+
+/// A display that the settings alone answer. All of them show what is in force but those of the candidate.
+pub(crate) fn own(
+    display: &OwnDisplay,
+    running: &Settings,
+    candidate: &Settings,
+    place: &Place,
+) -> Result<Shown, Refusal> {
+    Ok(match display {
+        OwnDisplay::CurrentConfiguration => configuration(listing::whole(running)),
+        OwnDisplay::This => configuration(listing::one(running, place)),
+        OwnDisplay::CandidateOnly => configuration(listing::additions(running, candidate)),
+        OwnDisplay::CandidateChanges => configuration(listing::changes(running, candidate)),
+        OwnDisplay::CandidateMerge => configuration(listing::whole(candidate)),
+        OwnDisplay::Schemes => scheme::list(running),
+        OwnDisplay::Scheme(name) => {
+            let (name, found) = running.schemes.get_key_value(name).ok_or(Refusal::SchemeMissing)?;
+            scheme::detail(name, found)
+        }
+        OwnDisplay::Version => version(),
+    })
+}
+
+fn configuration(text: String) -> Shown {
+    let lines: Vec<&str> = text.lines().collect();
+    let json = json!({ "configuration": lines });
+    Shown { text, json }
+}
+
+fn version() -> Shown {
+    let version = env!("CARGO_PKG_VERSION");
+    Shown { text: format!("Tollgate {version}\n"), json: json!({ "product": "Tollgate", "version": version }) }
+}

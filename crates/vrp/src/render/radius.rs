@@ -1,0 +1,252 @@
+//! `display radius-server configuration` and `display radius-server packet` (BEHAVIOUR.md 5.7).
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use model::report::ServerReport;
+use model::settings::{ObjectName, RadiusGroup, Settings};
+use serde_json::{Value, json};
+
+use super::Shown;
+use super::table::labelled;
+use crate::error::Refusal;
+
+/// The groups with the state of their servers; `reports` come from every shard. A server that no shard reports is
+/// assumed to be up.
+///
+/// # Errors
+/// [`Refusal::GroupMissing`] when `group` is named and does not exist.
+pub fn radius_server_configuration(
+    settings: &Settings,
+    group: Option<&ObjectName>,
+    reports: &[ServerReport],
+) -> Result<Shown, Refusal> {
+    let wanted = |name: &ObjectName| group.is_none_or(|group| group == name);
+    let groups: Vec<_> = settings.radius_groups.iter().filter(|(name, _)| wanted(name)).collect();
+    if group.is_some() && groups.is_empty() {
+        return Err(Refusal::GroupMissing);
+    }
+    let text = groups.iter().map(|(name, group)| text_of(name, group, reports)).collect();
+    let json = groups.iter().map(|(name, group)| json_of(name, group, reports)).collect();
+    Ok(Shown { text, json })
+}
+
+/// The counters of the server at `address`, summed over the shards; without a port, of every server there.
+///
+/// # Errors
+/// [`Refusal::ServerMissing`] when no report is of such a server.
+pub fn radius_server_packet(address: IpAddr, port: Option<u16>, reports: &[ServerReport]) -> Result<Shown, Refusal> {
+    let mut servers: BTreeMap<SocketAddr, ServerReport> = BTreeMap::new();
+    let asked = |report: &&ServerReport| {
+        report.address.ip() == address && port.is_none_or(|port| report.address.port() == port)
+    };
+    for report in reports.iter().filter(asked) {
+        servers.entry(report.address).and_modify(|sum| add(sum, report)).or_insert(*report);
+    }
+    if servers.is_empty() {
+        return Err(Refusal::ServerMissing);
+    }
+    let text = servers.values().map(packet_text).collect();
+    let json = servers.values().map(packet_json).collect();
+    Ok(Shown { text, json })
+}
+
+fn text_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> String {
+    let mut rows = vec![("Server-group-name", name.to_string()), ("Authentication-server", "-".to_owned())];
+    for server in &group.accounting {
+        let state = if is_up(server.address, reports) { "UP" } else { "DOWN" };
+        let (ip, port, weight) = (server.address.ip(), server.address.port(), server.weight);
+        rows.push(("Accounting-server", format!("IP:{ip} Port:{port} Weight[{weight}] [{state}]")));
+        rows.push(("", "Vpn: -".to_owned()));
+    }
+    if group.accounting.is_empty() {
+        rows.push(("Accounting-server", "-".to_owned()));
+    }
+    let resend = if group.stop_resend == 0 { "NO" } else { "YES" };
+    rows.extend([
+        ("Protocol-version", "radius".to_owned()),
+        ("Shared-secret-key", if group.shared_key.is_some() { "******" } else { "-" }.to_owned()),
+        ("Retransmission", group.retransmit.to_string()),
+        ("Timeout-interval(s)", group.timeout_s.to_string()),
+        ("Source-ports", group.source_ports.to_string()),
+        ("Acct-Stop-Packet Resend", resend.to_owned()),
+        ("Acct-Stop-Packet Resend-Times", group.stop_resend.to_string()),
+        ("Traffic-unit", "B".to_owned()),
+        ("ClassAsCar", "NO".to_owned()),
+        ("Packet send algorithm", "Master-Backup".to_owned()),
+    ]);
+    labelled(&rows)
+}
+
+fn json_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> Value {
+    let server = |server: &model::settings::AccountingServer| {
+        json!({
+            "server": server.address.to_string(),
+            "weight": server.weight,
+            "message_authenticator": server.message_authenticator,
+            "own_shared_key": server.shared_key.is_some(),
+            "up": is_up(server.address, reports),
+        })
+    };
+    json!({
+        "name": name.as_str(),
+        "accounting": group.accounting.iter().map(server).collect::<Vec<_>>(),
+        "shared_key": group.shared_key.is_some(),
+        "retransmit": group.retransmit,
+        "timeout_s": group.timeout_s,
+        "source_ports": group.source_ports,
+        "stop_resend": group.stop_resend,
+    })
+}
+
+/// One shard that hears the server is enough.
+fn is_up(address: SocketAddr, reports: &[ServerReport]) -> bool {
+    let mut of_server = reports.iter().filter(|report| report.address == address).peekable();
+    of_server.peek().is_none() || of_server.any(|report| report.up)
+}
+
+fn add(sum: &mut ServerReport, report: &ServerReport) {
+    let responses = sum.responses + report.responses;
+    sum.round_trip_ns = mean_round_trip(sum, report);
+    sum.up |= report.up;
+    sum.pending += report.pending;
+    sum.window += report.window;
+    sum.starts += report.starts;
+    sum.interims += report.interims;
+    sum.stops += report.stops;
+    sum.retransmissions += report.retransmissions;
+    sum.responses = responses;
+    sum.timeouts += report.timeouts;
+    sum.identifiers_exhausted += report.identifiers_exhausted;
+}
+
+/// Each shard's mean weighs as much as its replies.
+fn mean_round_trip(one: &ServerReport, other: &ServerReport) -> u64 {
+    let weighed = |report: &ServerReport| u128::from(report.round_trip_ns) * u128::from(report.responses);
+    let responses = u128::from(one.responses) + u128::from(other.responses);
+    let mean = (weighed(one) + weighed(other)).checked_div(responses).unwrap_or(0);
+    u64::try_from(mean).unwrap_or(u64::MAX)
+}
+
+fn packet_text(server: &ServerReport) -> String {
+    let requests = server.starts + server.interims + server.stops;
+    let pairs = [
+        [("Account Requests", requests), ("Account Retransmissions", server.retransmissions)],
+        [("Account Responses", server.responses), ("Pending Requests", server.pending)],
+        [("Start Requests", server.starts), ("Realtime Requests", server.interims)],
+        [("Stop Requests", server.stops), ("Timeouts", server.timeouts)],
+        [("Window", server.window), ("Identifiers Exhausted", server.identifiers_exhausted)],
+    ];
+    let cell = |(label, count): (&str, u64)| format!("{label:<24}: {count:<20}");
+    let rows: String = pairs
+        .iter()
+        .map(|[left, right]| format!("  {}  {}", cell(*left), cell(*right)).trim_end().to_owned() + "\n")
+        .collect();
+    let address = server.address;
+    let state = if server.up { "UP" } else { "DOWN" };
+    format!(
+        "Total radius server accounting packets of {address} [{state}]:\n{rows}  {:<24}: {}\n",
+        "Mean Round Trip(us)",
+        server.round_trip_ns / 1000
+    )
+}
+
+fn packet_json(server: &ServerReport) -> Value {
+    json!({
+        "server": server.address.to_string(),
+        "up": server.up,
+        "pending": server.pending,
+        "window": server.window,
+        "starts": server.starts,
+        "interims": server.interims,
+        "stops": server.stops,
+        "retransmissions": server.retransmissions,
+        "responses": server.responses,
+        "timeouts": server.timeouts,
+        "identifiers_exhausted": server.identifiers_exhausted,
+        "round_trip_ns": server.round_trip_ns,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::settings::{AccountingServer, Secret};
+
+    fn report(address: &str, up: bool, responses: u64, round_trip_ns: u64) -> ServerReport {
+        ServerReport {
+            address: address.parse().unwrap(),
+            up,
+            pending: 1,
+            window: 64,
+            starts: 10,
+            interims: 20,
+            stops: 30,
+            retransmissions: 4,
+            responses,
+            timeouts: 5,
+            identifiers_exhausted: 6,
+            round_trip_ns,
+        }
+    }
+
+    fn settings() -> Settings {
+        let mut settings = Settings::default();
+        let group = RadiusGroup {
+            accounting: ["192.0.2.1:1813", "[2001:db8::1]:1813"]
+                .map(|address| AccountingServer {
+                    address: address.parse().unwrap(),
+                    shared_key: None,
+                    weight: 7,
+                    message_authenticator: false,
+                })
+                .to_vec(),
+            shared_key: Some(Secret::new(b"topsecret".to_vec(), "%^%#sealed%^%#".to_owned())),
+            stop_resend: 0,
+            ..RadiusGroup::default()
+        };
+        settings.radius_groups.insert("g1".into(), group);
+        settings
+    }
+
+    #[test]
+    fn a_group_shows_its_servers_and_never_its_secret() {
+        let reports = [report("192.0.2.1:1813", false, 0, 0)];
+        let shown = radius_server_configuration(&settings(), Some(&"G1".into()), &reports).unwrap();
+        for line in [
+            "  Server-group-name                     : g1\n",
+            "  Accounting-server                     : IP:192.0.2.1 Port:1813 Weight[7] [DOWN]\n",
+            "  Accounting-server                     : IP:2001:db8::1 Port:1813 Weight[7] [UP]\n",
+            "  Shared-secret-key                     : ******\n",
+            "  Retransmission                        : 3\n",
+            "  Acct-Stop-Packet Resend               : NO\n",
+            "  Acct-Stop-Packet Resend-Times         : 0\n",
+        ] {
+            assert!(shown.text.contains(line), "{line}{}", shown.text);
+        }
+        let all = format!("{}{}", shown.text, shown.json);
+        assert!(!all.contains("topsecret") && !all.contains("sealed"));
+        let missing = radius_server_configuration(&settings(), Some(&"g2".into()), &reports);
+        assert_eq!(missing, Err(Refusal::GroupMissing));
+    }
+
+    #[test]
+    fn counters_are_summed_over_the_shards() {
+        let reports = [
+            report("192.0.2.1:1813", false, 1, 1_000_000),
+            report("192.0.2.1:1813", true, 3, 5_000_000),
+            report("192.0.2.1:1814", true, 9, 9_000_000),
+        ];
+        let ip = "192.0.2.1".parse().unwrap();
+        let shown = radius_server_packet(ip, Some(1813), &reports).unwrap();
+        let words = shown.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in
+            ["[UP]", "Account Requests : 120", "Account Retransmissions : 8", "Account Responses : 4", "Timeouts : 10"]
+        {
+            assert!(words.contains(part), "{part} in {words}");
+        }
+        assert!(words.contains("Mean Round Trip(us) : 4000"), "{words}");
+        assert_eq!(radius_server_packet(ip, None, &reports).unwrap().json.as_array().map(Vec::len), Some(2));
+        assert_eq!(radius_server_packet(ip, Some(9), &reports), Err(Refusal::ServerMissing));
+    }
+}

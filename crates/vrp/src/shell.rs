@@ -1,0 +1,305 @@
+//! One user's sitting: where the user is, the candidate, and a question that may be open.
+//!
+//! The daemon's loop is: hand a line to [`Shell::execute`], do what the [`Answer`] says, print, repeat. After
+//! [`Answer::Commit`] it calls [`Shell::committed`] or [`Shell::refused`]; when someone else's commit has gone
+//! through it calls [`Shell::running_changed`]. Nothing is printed, read or awaited here.
+
+use std::sync::Arc;
+
+use model::settings::Settings;
+
+use crate::check::{Problem, check};
+use crate::command::{Action, Control, Display, DisplayRequest, Done, Edit, Place};
+use crate::error::{CommandError, Fault, Refusal};
+use crate::matching::{self, Matched};
+use crate::render::{self, Shown};
+use crate::secret::Sealer;
+
+/// What a line may need to know of the world.
+pub trait Context {
+    /// Opens and seals secrets.
+    fn sealer(&self) -> &dyn Sealer;
+
+    /// How many bills the pool holds now; `undo local-bill-pool enable` asks first when there are any.
+    fn bill_count(&self) -> u64;
+}
+
+/// What the daemon does next.
+#[derive(Debug, PartialEq)]
+pub enum Answer {
+    /// Nothing.
+    Silent,
+    /// Print this line.
+    Text(&'static str),
+    /// Print what the settings told.
+    Show(Shown),
+    /// Fetch the rows, render and print them.
+    Display(DisplayRequest),
+    /// Print it; a script ends with exit status 1.
+    Error(CommandError),
+    /// Print it without a line end; the next line is the answer (at the end of a script's input, `N`).
+    Question(String),
+    /// Put these settings into force, then call [`Shell::committed`] or [`Shell::refused`].
+    Commit(Commit),
+    /// Write the running configuration to the startup file.
+    Save,
+    /// The user is leaving.
+    Ended,
+}
+
+/// Settings to be put into force.
+#[derive(Debug, PartialEq)]
+pub struct Commit {
+    /// The whole new tree, checked.
+    pub settings: Settings,
+    /// Warnings to print.
+    pub warnings: Vec<Problem>,
+}
+
+/// One user's sitting.
+#[derive(Debug)]
+pub struct Shell {
+    place: Place,
+    running: Arc<Settings>,
+    /// What was running when the candidate was last equal to it.
+    base: Arc<Settings>,
+    candidate: Settings,
+    uncommitted: bool,
+    asked: Option<Asked>,
+    /// Whether the user leaves for the user view when the commit has gone through.
+    leaving: bool,
+}
+
+/// A question that is open, and what it is about.
+#[derive(Clone, Debug)]
+enum Asked {
+    Save,
+    Leave,
+    Confirm { line: String },
+}
+
+const ENTERED_SYSTEM_VIEW: &str = "Enter system view, return user view with return command.";
+const SAVE: &str =
+    "Warning: The current configuration will be written to the device.\nAre you sure to continue? [Y/N]:";
+const LEAVE: &str = "Warning: Uncommitted configurations found, commit them before exiting? [Y(yes)/N(no)/C(cancel)]:";
+const LEAVE_AGAIN: &str = "Error: Please choose 'YES', 'NO' or 'CANCEL' first before pressing 'Enter'. [Y/N/C]:";
+const AGAIN: &str = "Error: Please choose 'YES' or 'NO' first before pressing 'Enter'. [Y/N]:";
+
+impl Shell {
+    /// A sitting in the user view, over what is running.
+    pub fn new(running: Arc<Settings>) -> Shell {
+        Shell {
+            place: Place::User,
+            base: Arc::clone(&running),
+            candidate: Settings::clone(&running),
+            running,
+            uncommitted: false,
+            asked: None,
+            leaving: false,
+        }
+    }
+
+    /// Obeys a line, or takes it as the answer to the open question.
+    pub fn execute(&mut self, line: &str, context: &dyn Context) -> Answer {
+        if let Some(asked) = self.asked.take() {
+            return self.answered(asked, line, context);
+        }
+        if line.trim().is_empty() {
+            return Answer::Silent;
+        }
+        match matching::parse(self.place.view(), line, |_| true) {
+            Ok(matched) => {
+                self.obey(&matched, line, false, context).unwrap_or_else(|refusal| Answer::Error(refusal.into()))
+            }
+            Err(mismatch) => Answer::Error(mismatch.error),
+        }
+    }
+
+    /// Whether the next line is the answer to a question.
+    pub fn is_asking(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Whether the candidate differs from what was running when it was begun.
+    pub fn uncommitted(&self) -> bool {
+        self.uncommitted
+    }
+
+    /// Where the user is.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// What is running, as far as this sitting was told.
+    pub fn running(&self) -> &Settings {
+        &self.running
+    }
+
+    /// The candidate.
+    pub fn candidate(&self) -> &Settings {
+        &self.candidate
+    }
+
+    /// `<HUAWEI>`, `[~HUAWEI-aaa]`, `[*HUAWEI-aaa-accounting-s1]` (BEHAVIOUR.md 2.1). A new sysname shows once it is
+    /// in force.
+    pub fn prompt(&self) -> String {
+        let sysname = &self.running.sysname;
+        if self.place == Place::User {
+            return format!("<{sysname}>");
+        }
+        let mark = if self.uncommitted { '*' } else { '~' };
+        format!("[{mark}{sysname}{}]", self.place.prompt_suffix())
+    }
+
+    /// The commit has gone through, and `running` is in force.
+    pub fn committed(&mut self, running: Arc<Settings>) {
+        self.running = running;
+        self.clear_candidate();
+        if std::mem::take(&mut self.leaving) {
+            self.place = Place::User;
+        }
+    }
+
+    /// The commit was refused by the daemon, which says why; the candidate stays as it is.
+    pub fn refused(&mut self) {
+        self.leaving = false;
+    }
+
+    /// Someone else committed. A candidate without changes follows; one with changes is kept, and its commit will
+    /// be refused, so that nobody's settings are lost unseen.
+    pub fn running_changed(&mut self, running: Arc<Settings>) {
+        self.running = running;
+        if !self.uncommitted {
+            self.clear_candidate();
+        }
+    }
+
+    fn obey(
+        &mut self,
+        matched: &Matched,
+        line: &str,
+        confirmed: bool,
+        context: &dyn Context,
+    ) -> Result<Answer, Refusal> {
+        let mut edit = Edit {
+            settings: &mut self.candidate,
+            place: &self.place,
+            sealer: context.sealer(),
+            bill_count: &|| context.bill_count(),
+            confirmed,
+        };
+        let words = &matched.words;
+        let done = match &matched.command.action {
+            Action::Configure(_) | Action::Enter(_) if matched.negated => match &matched.command.undo {
+                Some(undo) => (undo.run)(&mut edit, words)?,
+                None => Done::Applied,
+            },
+            Action::Configure(run) => run(&mut edit, words)?,
+            Action::Enter(enter) => {
+                let place = enter(&mut edit, words)?;
+                self.place = place;
+                Done::Applied
+            }
+            Action::Control(control) => return self.control(*control),
+            Action::Display(display) => return self.display(display(&self.place, words)),
+        };
+        self.uncommitted = self.candidate != *self.base;
+        Ok(match done {
+            Done::Applied => Answer::Silent,
+            Done::Ask(question) => self.ask(Asked::Confirm { line: line.to_owned() }, question),
+        })
+    }
+
+    fn control(&mut self, control: Control) -> Result<Answer, Refusal> {
+        match control {
+            Control::SystemView => {
+                self.place = Place::System;
+                Ok(Answer::Text(ENTERED_SYSTEM_VIEW))
+            }
+            Control::Quit => match self.place.parent() {
+                None => Ok(Answer::Ended),
+                Some(Place::User) => Ok(self.leave()),
+                Some(parent) => {
+                    self.place = parent;
+                    Ok(Answer::Silent)
+                }
+            },
+            Control::Return => Ok(self.leave()),
+            Control::Commit => self.commit(),
+            Control::ClearCandidate => {
+                self.clear_candidate();
+                self.place = Place::System;
+                Ok(Answer::Silent)
+            }
+            Control::Save => Ok(self.ask(Asked::Save, SAVE.to_owned())),
+        }
+    }
+
+    /// To the user view, where no candidate can be.
+    fn leave(&mut self) -> Answer {
+        if self.uncommitted {
+            return self.ask(Asked::Leave, LEAVE.to_owned());
+        }
+        self.place = Place::User;
+        Answer::Silent
+    }
+
+    fn commit(&mut self) -> Result<Answer, Refusal> {
+        if !self.uncommitted {
+            return Ok(Answer::Silent);
+        }
+        if *self.base != *self.running {
+            return Err(Refusal::RunningChanged);
+        }
+        let problems = check(&self.candidate).into_iter().map(|finding| finding.problem);
+        let (mut errors, warnings): (Vec<_>, Vec<_>) = problems.partition(Problem::is_error);
+        if !errors.is_empty() {
+            return Ok(Answer::Error(CommandError::plain(Fault::Problem(errors.swap_remove(0)))));
+        }
+        Ok(Answer::Commit(Commit { settings: self.candidate.clone(), warnings }))
+    }
+
+    fn display(&self, display: Display) -> Result<Answer, Refusal> {
+        match display {
+            Display::Own(own) => render::own(&own, &self.running, &self.candidate, &self.place).map(Answer::Show),
+            Display::Live(request) => Ok(Answer::Display(request)),
+        }
+    }
+
+    fn ask(&mut self, asked: Asked, question: String) -> Answer {
+        self.asked = Some(asked);
+        Answer::Question(question)
+    }
+
+    fn answered(&mut self, asked: Asked, line: &str, context: &dyn Context) -> Answer {
+        let word = line.trim().to_ascii_lowercase();
+        match (word.as_str(), asked) {
+            ("y" | "yes", Asked::Save) => Answer::Save,
+            ("y" | "yes", Asked::Leave) => {
+                let answer = self.commit().unwrap_or_else(|refusal| Answer::Error(refusal.into()));
+                self.leaving = matches!(answer, Answer::Commit(_));
+                answer
+            }
+            ("y" | "yes", Asked::Confirm { line }) => match matching::parse(self.place.view(), &line, |_| true) {
+                Ok(matched) => {
+                    self.obey(&matched, &line, true, context).unwrap_or_else(|refusal| Answer::Error(refusal.into()))
+                }
+                Err(mismatch) => Answer::Error(mismatch.error),
+            },
+            ("n" | "no", Asked::Leave) => {
+                self.clear_candidate();
+                self.place = Place::User;
+                Answer::Silent
+            }
+            ("n" | "no", Asked::Save | Asked::Confirm { .. }) | ("c" | "cancel", Asked::Leave) => Answer::Silent,
+            (_, Asked::Leave) => self.ask(Asked::Leave, LEAVE_AGAIN.to_owned()),
+            (_, asked) => self.ask(asked, AGAIN.to_owned()),
+        }
+    }
+
+    fn clear_candidate(&mut self) {
+        self.base = Arc::clone(&self.running);
+        self.candidate = Settings::clone(&self.running);
+        self.uncommitted = false;
+    }
+}

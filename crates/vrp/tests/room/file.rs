@@ -1,0 +1,367 @@
+//! Configuration files: what they look like, that they read back, and what is said of wrong ones.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::support::World;
+use model::settings::{
+    AccountingMode, AccountingScheme, AccountingServer, BUILT_IN_DOMAINS, BUILT_IN_SCHEMES, Domain, Interim,
+    InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit, LocalAaaServer, ObjectName, PlaneLink, RadiusGroup,
+    Secret, Settings, StartFail,
+};
+use proptest::prelude::*;
+use vrp::{Sealer, config};
+
+const WHOLE: &str = "\
+sysname BNG1
+#
+session-id prefix B1
+#
+plane-link path /run/plane.sock
+plane-link grace 0
+#
+radius-server group g1
+ radius-server shared-key-cipher %^%#T746f70%^%#
+ radius-server accounting 192.0.2.1 1813 weight 0
+ radius-server accounting 2001:db8::1 1813 shared-key-cipher %^%#T6b%^%# weight 5 message-authenticator
+ radius-server retransmit 5 timeout 10
+ radius-server source-ports 64
+ undo radius-server accounting-stop-packet resend
+#
+radius-server group g2
+#
+aaa
+ #
+ accounting-scheme default
+ #
+ accounting-scheme default0
+ #
+ accounting-scheme default1
+  accounting-mode none
+ #
+ accounting-scheme s1
+  accounting start-fail online keep-accounting
+  accounting interim interval 15 second hash
+  accounting interim-fail max-times 5 offline
+ #
+ accounting-scheme s2
+  accounting start-fail offline
+  accounting realtime 3
+  accounting interim-fail offline
+ #
+ domain d1
+  accounting-scheme s1
+  radius-server group g1
+ #
+ domain default0
+ #
+ domain default1
+ #
+ domain default_admin
+#
+local-aaa-server
+ local-bill-pool enable
+ local-bill cache capacity 16000000
+ local-bill cache alarm-threshold 50
+#
+return
+";
+
+const EMPTY: &str = "\
+aaa
+ #
+ accounting-scheme default
+ #
+ accounting-scheme default0
+ #
+ accounting-scheme default1
+ #
+ domain default0
+ #
+ domain default1
+ #
+ domain default_admin
+#
+return
+";
+
+fn read(text: &str) -> Result<Settings, Vec<config::LineError>> {
+    config::read(text, &World::default())
+}
+
+#[test]
+fn a_whole_file_reads_and_writes_to_the_letter() {
+    let settings = read(WHOLE).unwrap();
+    assert_eq!(config::write(&settings), WHOLE);
+    let group = &settings.radius_groups[&"g1".into()];
+    assert_eq!(group.shared_key.as_ref().map(Secret::octets), Some(&b"top"[..]));
+    assert_eq!(group.stop_resend, 0);
+    assert_eq!(settings.domains[&"d1".into()].accounting_scheme, Some("s1".into()));
+}
+
+#[test]
+fn the_defaults_print_as_empty_blocks() {
+    assert_eq!(config::write(&Settings::default()), EMPTY);
+    for text in [EMPTY, "", "return\n", "#\n#\nreturn", "!Software Version V800\n\n#\n"] {
+        assert_eq!(read(text).as_ref(), Ok(&Settings::default()), "{text}");
+    }
+}
+
+#[test]
+fn indentation_line_ends_and_missing_marks_do_not_matter() {
+    let settings = read(WHOLE).unwrap();
+    let flat: String = WHOLE.lines().map(|line| format!("{}\r\n", line.trim())).collect();
+    assert_eq!(read(&flat).as_ref(), Ok(&settings));
+    let tabbed = WHOLE.replace(' ', "\t");
+    assert_eq!(read(&tabbed).as_ref(), Ok(&settings));
+    let without_return = WHOLE.replace("return\n", "");
+    assert_eq!(read(&without_return).as_ref(), Ok(&settings));
+    let blocks_side_by_side = "aaa\n accounting-scheme s1\n  accounting realtime 3\n accounting-scheme s2\n domain d1\n\
+                               local-aaa-server\n local-bill-pool enable\n";
+    let settings = read(blocks_side_by_side).unwrap();
+    assert!(settings.local_aaa_server.pool_enabled);
+    assert!(settings.schemes.contains_key(&"s2".into()) && settings.domains.contains_key(&"d1".into()));
+    assert_eq!(settings.schemes[&"s2".into()].interim, None);
+}
+
+#[test]
+fn plain_secrets_are_sealed_when_they_are_read() {
+    let text = "radius-server group g1\n radius-server shared-key top\n radius-server accounting 192.0.2.1 1813\n";
+    let written = config::write(&read(text).unwrap());
+    assert!(written.contains(" radius-server shared-key-cipher %^%#T746f70%^%#\n"), "{written}");
+}
+
+/// Each error as its line number and its last line of text.
+fn errors(text: &str) -> Vec<(usize, String)> {
+    let errors = read(text).expect_err("the file is wrong");
+    errors.iter().map(|error| (error.number, error.error.fault.to_string())).collect()
+}
+
+#[test]
+fn every_wrong_line_is_named() {
+    let text = "\
+sysnam
+#
+radius-server group g1
+ radius-server accounting 192.0.2.1 70000
+ radius-server shared-key-cipher %^%#broken%^%#
+ radius-server retransmit 9
+#
+aaa
+ #
+ accounting-scheme s1
+  accounting interim interval 5 traffic
+  accounting realtime 3
+ #
+ domain d1
+  accounting-scheme s9
+#
+display this
+commit
+#
+return
+sysname AFTER
+";
+    let found = errors(text);
+    let expected: &[(usize, &str)] = &[
+        (1, "Error: Incomplete command found at '^' position."),
+        (4, "Error: Wrong parameter found at '^' position."),
+        (5, "Error: The cipher text cannot be decrypted."),
+        (6, "Error: Wrong parameter found at '^' position."),
+        (11, "Error: The traffic condition is not available in this version."),
+        (15, "Error: The accounting scheme does not exist."),
+        (17, "Error: Unrecognized command found at '^' position."),
+        (18, "Error: Unrecognized command found at '^' position."),
+        (21, "Error: Unrecognized command found at '^' position."),
+    ];
+    let found: Vec<(usize, &str)> = found.iter().map(|(number, text)| (*number, text.as_str())).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn an_error_shows_its_line_its_caret_and_no_secret() {
+    let shown = |text: &str| read(text).unwrap_err()[0].to_string();
+    assert_eq!(
+        shown("aaa\n accounting-scheme s1\n  accounting realtime 70000\n"),
+        "line 3:\n  accounting realtime 70000\n                      ^\nError: Wrong parameter found at '^' position."
+    );
+    let broken = shown("radius-server group g1\n radius-server shared-key-cipher %^%#topsecret%^%#\n");
+    assert_eq!(broken, "line 2:\nradius-server shared-key-cipher ******\nError: The cipher text cannot be decrypted.");
+    assert!(!shown("radius-server group g1\n radius-server shared-key topsecret x").contains("topsecret"));
+}
+
+#[test]
+fn a_block_that_was_not_opened_is_passed_over() {
+    let text = "radius-server group a/b\n radius-server retransmit 3\n#\naaa\n accounting-scheme -\n  accounting realtime 3\n \
+                accounting-scheme s1\n";
+    let numbers: Vec<usize> = errors(text).into_iter().map(|(number, _)| number).collect();
+    assert_eq!(numbers, [1, 5]);
+}
+
+#[test]
+fn what_only_the_whole_tree_can_tell_is_said_of_the_block() {
+    let text = "sysname B\n#\nradius-server group g1\n radius-server accounting 192.0.2.1 1813 weight 0\n#\nreturn\n";
+    let message = "Error: Accounting server 192.0.2.1:1813 of RADIUS server group g1 has no shared key.";
+    assert_eq!(errors(text), [(3, message.to_owned())]);
+}
+
+#[test]
+fn a_typo_in_a_block_is_not_taken_for_a_command_around_it() {
+    // In the AAA view `accounting` is short for `accounting-scheme`.
+    let found = errors("aaa\n accounting-scheme s1\n  accounting s9\n");
+    assert_eq!(found, [(3, "Error: Unrecognized command found at '^' position.".to_owned())]);
+}
+
+fn name() -> impl Strategy<Value = ObjectName> {
+    "[A-Za-z0-9@._-]{3,32}".prop_map(|name| ObjectName::from(name.as_str()))
+}
+
+fn secret() -> impl Strategy<Value = Secret> {
+    prop::collection::vec(any::<u8>(), 1..128).prop_map(|octets| {
+        let stored = World::default().seal(&octets);
+        Secret::new(octets, stored)
+    })
+}
+
+fn ip() -> impl Strategy<Value = IpAddr> {
+    let v4 = any::<[u8; 4]>()
+        .prop_map(Ipv4Addr::from)
+        .prop_filter("a host", |ip| !ip.is_unspecified() && !ip.is_multicast() && !ip.is_broadcast());
+    let v6 = any::<[u8; 16]>()
+        .prop_map(Ipv6Addr::from)
+        .prop_filter("a host", |ip| !ip.is_unspecified() && !ip.is_multicast());
+    prop_oneof![v4.prop_map(IpAddr::V4), v6.prop_map(IpAddr::V6)]
+}
+
+fn server() -> impl Strategy<Value = AccountingServer> {
+    (ip(), 1..=u16::MAX, prop::option::of(secret()), 0..=100_u8, any::<bool>()).prop_map(
+        |(ip, port, shared_key, weight, message_authenticator)| AccountingServer {
+            address: SocketAddr::new(ip, port),
+            shared_key,
+            weight,
+            message_authenticator,
+        },
+    )
+}
+
+fn group() -> impl Strategy<Value = RadiusGroup> {
+    let servers = prop::collection::vec(server(), 0..=16);
+    (servers, secret(), 1..=5_u8, 3..=25_u8, 1..=256_u16, any::<u16>()).prop_map(
+        |(mut accounting, key, retransmit, timeout_s, source_ports, stop_resend)| {
+            let mut seen = Vec::new();
+            accounting.retain(|server| {
+                !seen.contains(&server.address) && {
+                    seen.push(server.address);
+                    true
+                }
+            });
+            RadiusGroup { accounting, shared_key: Some(key), retransmit, timeout_s, source_ports, stop_resend }
+        },
+    )
+}
+
+fn interim() -> impl Strategy<Value = Interim> {
+    (any::<u16>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_filter_map(
+        "0 without hash is the default",
+        |(value, second, hash, realtime)| {
+            let (unit, hash, spelling) = match (realtime, second) {
+                (true, _) => (IntervalUnit::Minute, false, InterimSpelling::Realtime),
+                (false, true) => (IntervalUnit::Second, hash, InterimSpelling::Interval),
+                (false, false) => (IntervalUnit::Minute, hash, InterimSpelling::Interval),
+            };
+            (value != 0 || hash).then_some(Interim { value, unit, hash, spelling })
+        },
+    )
+}
+
+fn scheme() -> impl Strategy<Value = AccountingScheme> {
+    let start_fail =
+        prop_oneof![Just(StartFail::Online), Just(StartFail::OnlineKeepAccounting), Just(StartFail::Offline)];
+    let policy = prop_oneof![Just(InterimFailPolicy::Online), Just(InterimFailPolicy::Offline)];
+    let mode = prop_oneof![Just(None), Just(Some(AccountingMode::None)), Just(Some(AccountingMode::Radius))];
+    (mode, start_fail, prop::option::of(interim()), 1..=u8::MAX, policy).prop_map(
+        |(mode, start_fail, interim, max_times, policy)| AccountingScheme {
+            mode,
+            start_fail,
+            interim,
+            interim_fail: InterimFail { max_times, policy },
+        },
+    )
+}
+
+/// Any settings that typing can lead to: what is at its default says so.
+fn settings() -> impl Strategy<Value = Settings> {
+    let box_wide = (
+        "[!-~]{1,64}",
+        prop::option::of("[!-~]{1,7}"),
+        prop::option::of("/[!-~]{1,100}"),
+        0..=86_400_u32,
+        any::<bool>(),
+        1..=16_000_000_u32,
+        50..=100_u8,
+    );
+    let groups = prop::collection::btree_map(name(), group(), 0..4);
+    let schemes = prop::collection::btree_map(name(), scheme(), 0..6);
+    let built_in = prop::collection::vec(scheme(), BUILT_IN_SCHEMES.len());
+    let binding = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<bool>(), any::<bool>());
+    let domains = prop::collection::btree_map(name(), binding.clone(), 0..6);
+    let built_in_domains = prop::collection::vec(binding, BUILT_IN_DOMAINS.len());
+    (box_wide, groups, schemes, built_in, domains, built_in_domains).prop_map(
+        |(box_wide, radius_groups, mut schemes, built_in, mut bindings, built_in_bindings)| {
+            let (sysname, session_id_prefix, path, grace_s, pool_enabled, cache_capacity, cache_alarm_threshold) =
+                box_wide;
+            schemes.extend(BUILT_IN_SCHEMES.map(ObjectName::from).into_iter().zip(built_in));
+            for (name, scheme) in &mut schemes {
+                let default = AccountingScheme::default().mode_or_default(name.as_str());
+                scheme.mode = scheme.mode.filter(|mode| *mode != default);
+            }
+            bindings.extend(BUILT_IN_DOMAINS.map(ObjectName::from).into_iter().zip(built_in_bindings));
+            let scheme_names: Vec<_> = schemes.keys().cloned().collect();
+            let group_names: Vec<_> = radius_groups.keys().cloned().collect();
+            let mut domains = BTreeMap::new();
+            for (name, (scheme, group, has_scheme, has_group)) in bindings {
+                let default = ObjectName::from(Domain::default().scheme_or_default(name.as_str()));
+                let scheme = Some(scheme.get(&scheme_names).clone()).filter(|scheme| has_scheme && *scheme != default);
+                let group = has_group.then_some(group).filter(|_| !group_names.is_empty());
+                let radius_group = group.map(|group| group.get(&group_names).clone());
+                domains.insert(name, Domain { accounting_scheme: scheme, radius_group });
+            }
+            Settings {
+                sysname,
+                session_id_prefix,
+                plane_link: PlaneLink { path, grace_s },
+                radius_groups,
+                schemes,
+                domains,
+                local_aaa_server: LocalAaaServer { pool_enabled, cache_capacity, cache_alarm_threshold },
+            }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_reads_back(settings in settings()) {
+        let text = config::write(&settings);
+        let read_back = read(&text);
+        prop_assert_eq!(read_back.as_ref(), Ok(&settings), "{}", text);
+        prop_assert_eq!(config::write(&settings), text);
+    }
+
+    #[test]
+    fn text_is_a_fixed_point(settings in settings()) {
+        let text = config::write(&settings);
+        prop_assert_eq!(config::write(&read(&text).unwrap()), text);
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused(text in "(?s).{0,300}") {
+        let _ = read(&text);
+    }
+
+    #[test]
+    fn a_damaged_file_is_read_or_refused(cut in 0..WHOLE.len(), with in ".{0,3}") {
+        let _ = read(&format!("{}{with}{}", &WHOLE[..cut], &WHOLE[cut..]));
+        let _ = read(&WHOLE[..cut]);
+    }
+}

@@ -1,0 +1,7 @@
+//! The room as a black box: lines and files in, answers and settings out.
+
+mod file;
+mod hostile;
+mod seeds;
+mod sitting;
+mod support;
