@@ -21,9 +21,8 @@ impl BlobRef {
 const UNIT: usize = 16;
 const PAGE: usize = 16 * 1024;
 /// Piece sizes; the last holds the longest name with the longest attributes that fit into a packet.
-const SIZES: [usize; 21] = [
-    64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 256, 304, 384, 512, 640, 1024, 1360, 2048, 2720, 4608,
-];
+const SIZES: [usize; 21] =
+    [64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 256, 304, 384, 512, 640, 1024, 1360, 2048, 2720, 4608];
 const NONE: u32 = u32::MAX;
 /// Each piece begins with the lengths of its two parts.
 const HEADER: usize = 4;

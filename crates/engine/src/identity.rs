@@ -11,23 +11,23 @@ use model::ids::SessionSerial;
 use siphasher::sip::SipHasher13;
 
 /// The length of every Acct-Session-Id: version 1 with a three-part interface (BEHAVIOUR.md 8.2).
-pub const SESSION_ID_LEN: usize = 33;
+pub(crate) const SESSION_ID_LEN: usize = 33;
 
 /// As many sessions as six Base62 digits can name in one engine start.
-pub const SEQUENCE_COUNT: u64 = 62u64.pow(6);
+pub(crate) const SEQUENCE_COUNT: u64 = 62u64.pow(6);
 
 const PREFIX_LEN: usize = 7;
 
 /// Acct-Session-Id as octets.
-pub type SessionId = [u8; SESSION_ID_LEN];
+pub(crate) type SessionId = [u8; SESSION_ID_LEN];
 
 /// The key behind session ids and phases.
 #[derive(Clone, Copy)]
-pub struct Key([u8; 16]);
+pub(crate) struct Key([u8; 16]);
 
 impl Key {
     /// Drawn at the first start on a state directory and kept in its ledger.
-    pub const fn new(octets: [u8; 16]) -> Key {
+    pub(crate) const fn new(octets: [u8; 16]) -> Key {
         Key(octets)
     }
 
@@ -41,14 +41,14 @@ impl Key {
 
     /// How long after its base a session's first interim is due: uniform in [T, 2T] at millisecond resolution
     /// (BEHAVIOUR.md 11.10, owner's decision 11).
-    pub fn first_interim(&self, serial: SessionSerial, interval: Duration) -> Duration {
+    pub(crate) fn first_interim(&self, serial: SessionSerial, interval: Duration) -> Duration {
         let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX / 4);
         let hash = self.hash(b'p', u64::from(serial.epoch), serial.sequence);
         Duration::from_millis(millis + scale(hash, millis + 1))
     }
 
     /// Where in a period a session's own work lies when nothing else fixes it: uniform in [0, `period`).
-    pub fn stagger(&self, serial: SessionSerial, period: Duration) -> Duration {
+    pub(crate) fn stagger(&self, serial: SessionSerial, period: Duration) -> Duration {
         let millis = u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
         Duration::from_millis(scale(self.hash(b's', u64::from(serial.epoch), serial.sequence), millis))
     }
@@ -73,12 +73,12 @@ impl Key {
 
 /// `hash` scaled to `0 .. range` without the bias of a remainder.
 fn scale(hash: u64, range: u64) -> u64 {
-    ((u128::from(hash) * u128::from(range)) >> 64) as u64
+    u64::try_from((u128::from(hash) * u128::from(range)) >> 64).unwrap_or(range)
 }
 
 /// Prints a session's Acct-Session-Id: prefix 7, slot 2, card 1, port 2, outer VLAN 4, inner VLAN 5, epoch 6 hex
 /// digits, sequence 6 Base62 digits.
-pub fn session_id(prefix: &str, place: Place, serial: SessionSerial, key: &Key) -> SessionId {
+pub(crate) fn session_id(prefix: &str, place: Place, serial: SessionSerial, key: &Key) -> SessionId {
     const BASE62: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut id = [b'0'; SESSION_ID_LEN];
@@ -89,7 +89,7 @@ pub fn session_id(prefix: &str, place: Place, serial: SessionSerial, key: &Key) 
     let mut put = |value: u64, width: usize, base: u64, digits: &[u8]| {
         let mut rest = value;
         for digit in id[at..at + width].iter_mut().rev() {
-            *digit = digits[(rest % base) as usize];
+            *digit = digits[usize::try_from(rest % base).unwrap_or_default()];
             rest /= base;
         }
         at += width;
@@ -106,28 +106,27 @@ pub fn session_id(prefix: &str, place: Place, serial: SessionSerial, key: &Key) 
 
 /// Where a subscriber is attached; what is not known is 0 (owner's decision 12).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     /// 0–99.
-    pub slot: u16,
+    pub(crate) slot: u16,
     /// 0–9.
-    pub card: u16,
+    pub(crate) card: u16,
     /// 0–99.
-    pub port: u16,
+    pub(crate) port: u16,
     /// 0–4094.
-    pub outer_vlan: u16,
+    pub(crate) outer_vlan: u16,
     /// 0–4094.
-    pub inner_vlan: u16,
+    pub(crate) inner_vlan: u16,
 }
 
 impl Place {
     /// From NAS-Port-Id where it has the vendor's form, else from NAS-Port in its default format (slot 8 bits,
     /// subslot 4, port 8, VLAN 12), else unknown.
-    pub fn of(subscriber: &Subscriber<'_>) -> Place {
+    pub(crate) fn of(subscriber: &Subscriber<'_>) -> Place {
         let named = subscriber.nas_port_id.and_then(|id| str::from_utf8(id).ok()).and_then(Place::from_port_id);
         named.or_else(|| subscriber.nas_port.map(Place::from_port)).unwrap_or_default()
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "masked to 8 and 12 bits")]
     fn from_port(port: u32) -> Place {
         Place {
             slot: (port >> 24) as u16,

@@ -1,3 +1,55 @@
-//! engine
+//! # The engine: one shard of it, without I/O
+//!
+//! A shard owns the sessions of one core from Up to the last record: it decides what is told to which server and
+//! when, what an unanswered request leads to, and what the ledger must know first. It is a machine that is told
+//! what happened and asked what to do; the daemon and the simulator drive the same one.
+//!
+//! ```text
+//!  PlaneEvent ─▶ handle_event ─▶ sessions ─▶ lanes ─▶ requests ─▶ poll_transmit ─▶ datagrams
+//!                                  │  ▲                   ▲
+//!                     poll_record ◀┘  └ handle_durable    └ handle_datagrams, handle_timeout
+//! ```
+//!
+//! **Comes in:** plane events, datagrams, time, *durable through N*, settings. **Goes out:** datagrams, records,
+//! verdicts, notices, rows for displays. **Never:** a clock, a socket, a file, a thread, unseeded randomness, an error.
+//!
+//! What may leave is bound to what is durable (DESIGN.md section 3, rule 5): no Start and no `admit` before `opened`, no
+//! Stop before `closed`. A session has one transaction at a time, so Start, interims and Stop keep their order.
+//!
+//! **Full.** Session slots: the subscriber is refused, and counted. Identifiers, requests, the window of a server: work
+//! waits in its lane. The ring: the shard keeps the record, and frees no session before it has been taken.
+//! Verdicts: a session keeps its own; while 1,024 refusals wait, no event is taken.
+//!
+//! **How many, how much:** per session 64 octets that each interim touches, an account, its name and attributes, about
+//! 9 octets of timer and 6 of index; all counted out by [`Limits`]. Nothing is allocated after [`Shard::new`] but for
+//! configurations, displays and baselines.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `shard/` | the machine: one file for each thing that can happen to it |
+//! | `policy` | what the end of a transaction leads to: total tables |
+//! | `session`, `table`, `blob` | a session, where sessions are kept, what differs in length |
+//! | `wheel`, `phase` | timers; when interims are due |
+//! | `server`, `group`, `request` | identifiers, life and death; lanes and choice; what is out |
+//! | `contract` | what a session took at log-in |
+//! | `identity`, `attributes`, `packet` | Acct-Session-Id; a session's attributes; a request's octets |
+
 #![forbid(unsafe_code)]
+
+mod attributes;
+mod blob;
+mod contract;
+mod group;
+mod identity;
+mod packet;
+mod phase;
+mod policy;
+mod request;
+mod server;
+mod session;
+mod shard;
+mod table;
 pub mod wheel;
+
+pub use server::PortId;
+pub use shard::{BATCH_MAX, Birth, Busy, Limits, NoSlot, Notice, Received, Restored, Shard, Transmit, TransmitBatch};

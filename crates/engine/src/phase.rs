@@ -44,7 +44,9 @@ mod tests {
 
     #[test]
     fn missed_ticks_are_skipped_and_the_phase_stays() {
-        for (first, interval, now, expected) in [(100, 60, 50, 100), (100, 60, 100, 160), (100, 60, 159, 160), (100, 60, 1000, 1060)] {
+        for (first, interval, now, expected) in
+            [(100, 60, 50, 100), (100, 60, 100, 160), (100, 60, 159, 160), (100, 60, 1000, 1060)]
+        {
             assert_eq!(next_interim(at(first), interval, at(now)), at(expected));
         }
     }

@@ -212,10 +212,7 @@ impl Server {
             health.first_unanswered = now;
         }
         health.unanswered = health.unanswered.saturating_add(1);
-        if health.up
-            && health.unanswered >= DEAD_COUNT
-            && now.since(health.first_unanswered) > DEAD_INTERVAL
-        {
+        if health.up && health.unanswered >= DEAD_COUNT && now.since(health.first_unanswered) > DEAD_INTERVAL {
             health.up = false;
             health.down_since = now;
         }

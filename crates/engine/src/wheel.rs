@@ -24,8 +24,9 @@ pub const TICK: Duration = Duration::from_millis(16);
 const TICK_NANOS: u64 = 16_000_000;
 const SLOT_BITS: u32 = 12;
 const SLOT_COUNT: usize = 1 << SLOT_BITS;
-const SLOT_MASK: u32 = (SLOT_COUNT - 1) as u32;
+const SLOT_MASK: u32 = (1 << SLOT_BITS) - 1;
 const CHUNK_OWNERS: usize = 15;
+const CHUNK_FULL: u32 = 15;
 const NONE: u32 = u32::MAX;
 /// `due` of an owner without a timer. No tick has this number: see [`Wheel::tick_of`].
 const IDLE: u32 = 0;
@@ -133,9 +134,7 @@ impl Wheel {
             (Some(ticks), None) | (None, Some(ticks)) => ticks,
             (Some(near), Some(far)) => near.min(far),
         };
-        Some(Mono::from_nanos(
-            self.origin.as_nanos() + (u64::from(self.cursor) - 1 + ahead).saturating_mul(TICK_NANOS),
-        ))
+        Some(Mono::from_nanos(self.origin.as_nanos() + (u64::from(self.cursor) - 1 + ahead).saturating_mul(TICK_NANOS)))
     }
 
     /// The first tick that ends at or after `at` and has not been fired. [`Wheel::rebase`] keeps all in 32 bits;
@@ -197,7 +196,7 @@ impl Wheel {
 
     /// Leaves a hint to look at `owner` when `due` comes.
     fn hint(&mut self, owner: u32, due: u32) {
-        let slot = if due - self.cursor < SLOT_COUNT as u32 {
+        let slot = if due - self.cursor <= SLOT_MASK {
             (due & SLOT_MASK) as usize
         } else {
             let turn = self.cursor >> SLOT_BITS;
@@ -265,7 +264,7 @@ impl Wheel {
         let next = chunk.next;
         chunk.next = self.free;
         self.free = head;
-        self.slots[slot] = Slot { head: next, fill: CHUNK_OWNERS as u32 };
+        self.slots[slot] = Slot { head: next, fill: CHUNK_FULL };
         if next == NONE {
             self.occupied[slot / 64] &= !(1 << (slot % 64));
         }
@@ -285,8 +284,8 @@ impl Wheel {
                 word &= !(u64::MAX << bit);
             }
             if word != 0 {
-                let found = ((first + step) * 64) as u32 + word.trailing_zeros();
-                return Some(found - from);
+                let found = (first + step) * 64 + word.trailing_zeros() as usize;
+                return u32::try_from(found - from as usize).ok();
             }
         }
         None

@@ -206,7 +206,7 @@ mod tests {
     fn what_could_fault_later_is_refused() {
         let both = SEALS;
         let file = OwnedFd::from(File::open("/proc/self/exe").unwrap());
-        let (pipe, _other) = std::io::pipe().unwrap();
+        let (pipe, _other) = io::pipe().unwrap();
         for (name, descriptor, expected) in [
             ("unsealed", memfd(4096, 0), "Unsealed"),
             ("may grow", memfd(4096, libc::F_SEAL_SHRINK), "Unsealed"),

@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn only_an_eventfd_is_a_bell() {
         let file = tempfile::tempfile().unwrap();
-        let (pipe, _other) = std::io::pipe().unwrap();
+        let (pipe, _other) = io::pipe().unwrap();
         for descriptor in [OwnedFd::from(file), OwnedFd::from(pipe)] {
             assert_eq!(Waker::from_received(descriptor).unwrap_err().kind(), io::ErrorKind::InvalidInput);
         }

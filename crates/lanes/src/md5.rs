@@ -161,7 +161,9 @@ fn digest_group<const L: usize>(compress: Compress<L>, jobs: &mut [Job<'_>], gro
         }
         compress(&mut state, &blocks);
         // The group is ordered, so the lanes that end here are the next ones.
-        while let Some((lane, &(_, index))) = pending.clone().next().filter(|(_, (block_count, _))| *block_count == block) {
+        while let Some((lane, &(_, index))) =
+            pending.clone().next().filter(|(_, (block_count, _))| *block_count == block)
+        {
             jobs[usize::from(index)].digest = lane_digest(&state, lane);
             pending.next();
         }

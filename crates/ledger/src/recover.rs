@@ -320,6 +320,7 @@ impl<S: RecordSink> Recovery<S> {
         if self.epoch_last >= EPOCH_MAX {
             return Err(RecoveryError::EpochsExhausted);
         }
+        self.report.findings.sort_by_key(|finding| (finding.segment, finding.offset));
         let start = LogStart {
             store: self.store,
             segment_next: self.segment_next,

@@ -171,6 +171,13 @@ pub(crate) struct RingPlace {
 }
 
 impl RingPlace {
+    /// How often the ring was filled before `position`, in the 16 bits that a head word carries.
+    #[inline]
+    pub(crate) fn lap(&self, position: u64) -> u16 {
+        let [low, high, ..] = (position >> self.records.trailing_zeros()).to_le_bytes();
+        u16::from_le_bytes([low, high])
+    }
+
     /// The first word of the record at `position`.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "masked to less than the number of records, a u32")]

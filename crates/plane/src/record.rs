@@ -7,7 +7,8 @@
 //!  16 body, its first 240 octets
 //!
 //! head word     0 version   1 kind    2 index   3 count (1–16)
-//!               4 octets of the body (16 bits)  6 low 16 bits of the first record's position
+//!               4 octets of the body (16 bits)  6 lap of the first record (its position / records
+//!                                                 of the ring, low 16 bits)
 //! body          fields without gaps:  tag (8 bits)  length (8 bits)  value
 //! ```
 //!
@@ -87,20 +88,20 @@ pub(crate) struct Head {
     pub(crate) index: u8,
     pub(crate) count: u8,
     pub(crate) body_bytes: u16,
-    pub(crate) stamp: u16,
+    pub(crate) lap: u16,
 }
 
 impl Head {
-    /// The head of an event's first record at `position`.
+    /// The head of an event's first record, in a certain lap of its ring.
     ///
     /// # Panics
     ///
     /// When the body is longer than 16 records hold; `encode` makes none that is.
-    pub(crate) fn first(kind: Kind, body_bytes: usize, position: u64) -> Head {
+    pub(crate) fn first(kind: Kind, body_bytes: usize, lap: u16) -> Head {
         assert!(body_bytes <= BODY_BYTES_MAX, "an event of more than 16 records");
         let count = u8::try_from(records_for(body_bytes)).unwrap_or(u8::MAX);
         let body_bytes = u16::try_from(body_bytes).unwrap_or(u16::MAX);
-        Head { version: RECORD_VERSION, kind: kind as u8, index: 0, count, body_bytes, stamp: stamp(position) }
+        Head { version: RECORD_VERSION, kind: kind as u8, index: 0, count, body_bytes, lap }
     }
 
     /// The head of the event's record with this index.
@@ -110,17 +111,17 @@ impl Head {
 
     #[inline]
     pub(crate) fn from_word(word: u64) -> Head {
-        let [version, kind, index, count, body_low, body_high, stamp_low, stamp_high] = word.to_le_bytes();
+        let [version, kind, index, count, body_low, body_high, lap_low, lap_high] = word.to_le_bytes();
         let body_bytes = u16::from_le_bytes([body_low, body_high]);
-        Head { version, kind, index, count, body_bytes, stamp: u16::from_le_bytes([stamp_low, stamp_high]) }
+        Head { version, kind, index, count, body_bytes, lap: u16::from_le_bytes([lap_low, lap_high]) }
     }
 
     #[inline]
     pub(crate) fn to_word(self) -> u64 {
         let [body_low, body_high] = self.body_bytes.to_le_bytes();
-        let [stamp_low, stamp_high] = self.stamp.to_le_bytes();
+        let [lap_low, lap_high] = self.lap.to_le_bytes();
         let Head { version, kind, index, count, .. } = self;
-        u64::from_le_bytes([version, kind, index, count, body_low, body_high, stamp_low, stamp_high])
+        u64::from_le_bytes([version, kind, index, count, body_low, body_high, lap_low, lap_high])
     }
 }
 
@@ -131,13 +132,6 @@ pub(crate) const RECORD_VERSION: u8 = VERSION.to_le_bytes()[0];
 #[inline]
 pub(crate) const fn records_for(body_bytes: usize) -> usize {
     1 + body_bytes.saturating_sub(FIRST_BODY_BYTES).div_ceil(NEXT_BODY_BYTES)
-}
-
-/// What of a position a head word carries.
-#[inline]
-pub(crate) const fn stamp(position: u64) -> u16 {
-    let octets = position.to_le_bytes();
-    u16::from_le_bytes([octets[0], octets[1]])
 }
 
 /// The hash of a session's name that a plane puts beside it: 64-bit FNV-1a, with 0 replaced by 1. The engine uses it to
@@ -175,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_head_survives_its_word() {
-        let head = Head::first(Kind::Down, 300, 0x1_2345);
+        let head = Head::first(Kind::Down, 300, 0x2345);
         assert_eq!(head.to_word(), 0x2345_012c_0200_0301);
         assert_eq!(Head::from_word(head.to_word()), head);
     }

@@ -20,6 +20,7 @@ pub(super) const NO_GROUP: u16 = 0;
 impl Shard {
     /// Takes a configuration that was checked. Afterwards [`Shard::unbound_ports`] tells which sockets are missing.
     pub fn configure(&mut self, settings: &Settings) {
+        self.sysname.clone_from(&settings.sysname);
         self.prefix = match &settings.session_id_prefix {
             Some(prefix) => prefix.clone(),
             None => settings.sysname.chars().filter(char::is_ascii).take(7).collect(),
@@ -28,7 +29,7 @@ impl Shard {
         for (name, group) in &settings.radius_groups {
             self.configure_group(name, group);
         }
-        self.name_servers(&settings.sysname);
+        self.name_servers();
         self.configure_domains(settings);
         self.forget_groups(settings);
     }
@@ -36,25 +37,28 @@ impl Shard {
     /// Source ports that have no socket yet, with the server that each is for.
     pub fn unbound_ports(&self) -> impl Iterator<Item = (PortId, SocketAddr)> {
         let servers = self.servers.iter().filter(|server| server.source.is_none());
-        servers.flat_map(|server| (0..server.port_count()).map(|port| {
-            #[expect(clippy::cast_possible_truncation, reason = "at most 256 ports")]
-            (server.port_id(port as u16), server.address)
-        }))
+        servers.flat_map(|server| {
+            (0..server.port_count()).map(|port| {
+                #[expect(clippy::cast_possible_truncation, reason = "at most 256 ports")]
+                (server.port_id(port as u16), server.address)
+            })
+        })
     }
 
     /// The sockets of this server's ports are bound, and its requests come from `source`.
-    pub fn handle_bound(&mut self, server: SocketAddr, source: IpAddr, sysname: &str) {
+    pub fn handle_bound(&mut self, server: SocketAddr, source: IpAddr) {
         for known in self.servers.iter_mut().filter(|known| known.address == server) {
             known.source = Some(source);
-            known.nas_attributes = write_nas(NasIdentity { address: source, sysname });
         }
+        self.name_servers();
     }
 
-    /// A changed sysname changes NAS-Identifier in every later packet.
-    fn name_servers(&mut self, sysname: &str) {
+    /// Writes anew who the box is in the eyes of each server: a changed sysname counts for every later packet.
+    fn name_servers(&mut self) {
         for server in &mut self.servers {
             if let Some(address) = server.source {
-                server.nas_attributes = write_nas(NasIdentity { address, sysname });
+                let startup = self.birth.started.event_timestamp();
+                server.nas_attributes = write_nas(&NasIdentity { address, sysname: &self.sysname, startup });
             }
         }
     }

@@ -76,7 +76,7 @@ impl Shard {
                 return;
             }
             let totals = self.read(slot, counters).unwrap_or(self.account(slot).sample);
-            self.close(slot, now, Ending { at: up.at, ..Ending::without_event(NAS_ERROR, totals) });
+            self.close(slot, now, &Ending { at: up.at, ..Ending::without_event(NAS_ERROR, totals) });
         }
         self.open(now, origin, up);
     }
@@ -182,11 +182,11 @@ impl Shard {
             at: down.at,
             taken_over: self.taken_over(origin),
         };
-        self.close(slot, now, ending);
+        self.close(slot, now, &ending);
     }
 
     /// The subscriber has gone: its numbers are fixed, and the Stop leaves when they are durable.
-    pub(super) fn close(&mut self, slot: Slot, now: Now, ending: Ending) {
+    pub(super) fn close(&mut self, slot: Slot, now: Now, ending: &Ending) {
         self.table.delist(slot);
         self.timers.cancel(slot);
         let opened = self.session(slot).opened;
@@ -291,9 +291,14 @@ mod tests {
     /// BEHAVIOUR.md section 12, vector 3.
     #[test]
     fn the_server_s_interval_wins_when_sane() {
-        for (from_server, expected) in
-            [(None, 600), (Some(0), 600), (Some(59), 600), (Some(60), 60), (Some(3_932_100), 3_932_100), (Some(3_932_101), 600)]
-        {
+        for (from_server, expected) in [
+            (None, 600),
+            (Some(0), 600),
+            (Some(59), 600),
+            (Some(60), 60),
+            (Some(3_932_100), 3_932_100),
+            (Some(3_932_101), 600),
+        ] {
             assert_eq!(interim_interval(from_server, 600), expected, "{from_server:?}");
         }
     }

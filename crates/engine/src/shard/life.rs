@@ -6,9 +6,9 @@ use model::time::Mono;
 use model::verdict::{Reason, Sentence};
 
 use super::{Notice, Shard};
+use crate::phase::first_interim;
 use crate::policy::{AfterInterim, AfterStart, AfterStop, Kind, Outcome, after_interim, after_start, after_stop};
 use crate::session::{Flags, Lane, NONE, Owed, Slot, State, serial};
-use crate::phase::first_interim;
 
 /// How long a failed Stop waits for its next transaction (BEHAVIOUR.md 5.5).
 const PARKED: std::time::Duration = std::time::Duration::from_secs(30);

@@ -19,10 +19,10 @@ use hashbrown::HashMap;
 use model::counters::Counters;
 use model::ids::SessionSerial;
 use model::report::Discards;
-use model::time::Mono;
+use model::time::{Mono, Wall};
 
 pub use replies::Received;
-pub use restore::Restored;
+pub use restore::{NoSlot, Restored};
 pub use transmit::{BATCH_MAX, Transmit, TransmitBatch};
 
 use crate::contract::Contracts;
@@ -59,6 +59,8 @@ pub struct Birth {
     pub epoch: u32,
     /// The key behind session ids and phases, the same in every life.
     pub key: [u8; 16],
+    /// When the engine started.
+    pub started: Wall,
     /// Which of the shards.
     pub shard: u16,
     /// How many shards there are.
@@ -99,6 +101,7 @@ pub struct Shard {
     key: Key,
     /// The next session's number within the shard.
     next_sequence: u64,
+    sysname: String,
     /// What Acct-Session-Id begins with.
     prefix: String,
     table: Table,
@@ -162,6 +165,7 @@ impl Shard {
             birth,
             key: Key::new(birth.key),
             next_sequence: 0,
+            sysname: String::new(),
             prefix: String::new(),
             table: Table::new(limits.sessions, birth.key),
             baselines: HashMap::new(),

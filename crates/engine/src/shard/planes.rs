@@ -70,7 +70,11 @@ impl Planes {
         if self.grace.is_zero() {
             return None;
         }
-        self.items.iter().filter(|plane| !plane.linked && plane.lost != FOR_GOOD).map(|plane| plane.lost.plus(self.grace)).min()
+        self.items
+            .iter()
+            .filter(|plane| !plane.linked && plane.lost != FOR_GOOD)
+            .map(|plane| plane.lost.plus(self.grace))
+            .min()
     }
 }
 
@@ -168,7 +172,7 @@ impl Shard {
             let session = self.session(slot);
             let live = !matches!(session.state, State::Free | State::Ending) && !session.is_down();
             if live && session.plane == plane && gone(session.flags) {
-                self.close(slot, now, super::intake::Ending::without_event(LOST_SERVICE, self.account(slot).sample));
+                self.close(slot, now, &super::intake::Ending::without_event(LOST_SERVICE, self.account(slot).sample));
             }
         }
     }

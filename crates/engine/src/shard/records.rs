@@ -2,13 +2,13 @@
 //! *durable through N* lets the sessions go on.
 
 use model::counters::Counters;
+use model::ids::BillId;
 use model::record::{
     Accepted, Acknowledged, Bill, BillReason, Closed, Delivered, Opened, Record, Sampled, StartFailed, ZeroStop,
 };
 use model::settings::StartFail;
 use model::time::Now;
 use model::verdict::{Reason, Sentence};
-use model::ids::BillId;
 
 use super::Shard;
 use crate::session::{Flags, Owed, Slot, State, serial};
@@ -117,9 +117,7 @@ impl Shard {
                 at: account.accounting,
                 keep_accounting: session.flags.has(Flags::START_KEPT),
             }),
-            Owed::StartFailed => {
-                Record::StartFailed(StartFailed { serial, zero_stop: zero_stop(session.flags) })
-            }
+            Owed::StartFailed => Record::StartFailed(StartFailed { serial, zero_stop: zero_stop(session.flags) }),
             Owed::Sampled => Record::Sampled(Sampled {
                 serial,
                 at: account.sampled,

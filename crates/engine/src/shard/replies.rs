@@ -3,9 +3,11 @@
 
 use std::net::SocketAddr;
 
+use arrayvec::ArrayVec;
 use model::time::Now;
-use wire::radius::authenticator::{ResponseCheck, verify_responses};
-use wire::radius::packet::{Code, Packet, ParseError};
+use wire::radius::authenticator::{Unverified, VerifyError, verify_responses};
+use wire::radius::packet::ParseError;
+use wire::radius::{Code, Packet};
 
 use super::{Notice, Shard, transmit::BATCH_MAX};
 use crate::policy::Outcome;
@@ -44,25 +46,13 @@ impl Shard {
     }
 
     fn handle_batch(&mut self, now: Now, datagrams: &[Received<'_>]) {
-        let mut candidates = [const { None::<Candidate<'_>> }; BATCH_MAX];
-        let mut count = 0;
-        for datagram in datagrams {
-            if let Some(candidate) = self.candidate(datagram) {
-                candidates[count] = Some(candidate);
-                count += 1;
-            }
-        }
-        let mut checks = [const { None::<ResponseCheck<'_>> }; BATCH_MAX];
-        for (check, candidate) in checks.iter_mut().zip(candidates[..count].iter().flatten()) {
-            let request = self.requests.get(candidate.request);
-            let secret = request.secret.as_ref().map_or(&[][..], |secret| secret.octets());
-            *check = Some(ResponseCheck::new(candidate.packet, &request.authenticator, secret));
-        }
-        let mut genuine = [false; BATCH_MAX];
-        verify_responses(&mut checks[..count], &mut genuine[..count]);
-        for (candidate, genuine) in candidates[..count].iter().flatten().zip(genuine) {
+        let candidates: ArrayVec<Candidate<'_>, BATCH_MAX> =
+            datagrams.iter().filter_map(|datagram| self.candidate(datagram)).collect();
+        let genuine = self.genuine(&candidates);
+        for (candidate, genuine) in candidates.iter().zip(genuine) {
             // The same reply may stand in the batch twice: the second finds its request gone.
-            if self.servers[usize::from(candidate.server)].lookup(candidate.identifier) != Lookup::Request(candidate.request) {
+            let server = &self.servers[usize::from(candidate.server)];
+            if server.lookup(candidate.identifier) != Lookup::Request(candidate.request) {
                 self.discards.unknown_identifier += 1;
             } else if genuine {
                 self.answered(candidate, now);
@@ -70,6 +60,22 @@ impl Shard {
                 self.discards.bad_authenticator += 1;
             }
         }
+    }
+
+    /// Which of the candidates their servers have signed.
+    fn genuine(&self, candidates: &[Candidate<'_>]) -> ArrayVec<bool, BATCH_MAX> {
+        let mut responses = ArrayVec::<Unverified<'_>, BATCH_MAX>::new();
+        for candidate in candidates {
+            let request = self.requests.get(candidate.request);
+            responses.push(Unverified {
+                packet: candidate.packet,
+                request_authenticator: &request.authenticator,
+                secret: request.secret.as_ref().map_or(&[], |secret| secret.octets()),
+                verdict: Err(VerifyError::Authenticator),
+            });
+        }
+        verify_responses(&mut responses);
+        responses.iter().map(|response| response.verdict.is_ok()).collect()
     }
 
     /// Finds the request that a datagram may be the reply to.
@@ -99,7 +105,7 @@ impl Shard {
             discards.wrong_address += 1;
             return None;
         }
-        if packet.code() != Code::AccountingResponse {
+        if packet.code() != Code::ACCOUNTING_RESPONSE {
             discards.unexpected_code += 1;
             return None;
         }

@@ -25,7 +25,12 @@ impl Shard {
 
     /// The first `count` sessions in the order of their slots, sessions that wait for their Stop's end included.
     pub fn access_users(&self, now: Now, counters: &impl CounterSource, count: usize) -> Vec<AccessUser> {
-        self.table.slots().filter(|&slot| self.is_shown(slot)).take(count).map(|slot| self.access_user(slot, now, counters)).collect()
+        self.table
+            .slots()
+            .filter(|&slot| self.is_shown(slot))
+            .take(count)
+            .map(|slot| self.access_user(slot, now, counters))
+            .collect()
     }
 
     /// The session with this Acct-Session-Id.

@@ -33,7 +33,8 @@ impl Shard {
     pub fn poll_timeout(&self) -> Option<Mono> {
         let servers = self.servers.iter().filter_map(|server| server.next_timeout()).min();
         let groups = (0..self.groups.len()).filter_map(|group| self.next_unsent_failure(group)).min();
-        let timers = [self.deadlines.next_expiry(), self.timers.next_expiry(), servers, groups, self.planes.next_timeout()];
+        let timers =
+            [self.deadlines.next_expiry(), self.timers.next_expiry(), servers, groups, self.planes.next_timeout()];
         timers.into_iter().flatten().min()
     }
 
@@ -93,7 +94,11 @@ impl Shard {
         let group = &self.groups[usize::from(request.group)];
         if request.revision != group.revision {
             // Its group's members were changed under it: what it tried says nothing any more, and it has had a turn.
-            return if group.members.is_empty() || request.tried != 0 { Choice::Exhausted } else { group.choose(&self.servers, 0) };
+            return if group.members.is_empty() || request.tried != 0 {
+                Choice::Exhausted
+            } else {
+                group.choose(&self.servers, 0)
+            };
         }
         group.choose(&self.servers, request.tried)
     }
@@ -139,7 +144,8 @@ impl Shard {
             return None;
         }
         let down_since = group.down_since(&self.servers)?;
-        let heads = [Lane::Start, Lane::Stop, Lane::Parked, Lane::Interim].into_iter().filter_map(|lane| group.first(lane));
+        let heads =
+            [Lane::Start, Lane::Stop, Lane::Parked, Lane::Interim].into_iter().filter_map(|lane| group.first(lane));
         heads.map(|slot| self.account(slot).queued.max(down_since).plus(group.patience())).min()
     }
 

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
+use arrayvec::ArrayVec;
 use model::counters::CounterSource;
 use model::time::Now;
-use wire::radius::authenticator::{RequestSign, sign_requests};
+use wire::radius::authenticator::{Unsigned, sign_requests};
 
 use super::Shard;
 use crate::group::Choice;
@@ -223,7 +224,14 @@ impl Shard {
         let own = self.table.blobs.attributes(self.table.sessions[slot as usize].blob);
         let cause = self.table.accounts[slot as usize].cause;
         let length = packet::encode(room, identifier.value, request, own, &server.nas_attributes, cause, now);
-        let entry = Entry { port: server.port_id(identifier.port), to: server.address, start, length, request: index, fresh: true };
+        let entry = Entry {
+            port: server.port_id(identifier.port),
+            to: server.address,
+            start,
+            length,
+            request: index,
+            fresh: true,
+        };
         batch.entries.push(entry);
         self.wait_for_reply(index, Place::Reply(identifier), now);
         true
@@ -240,25 +248,23 @@ impl Shard {
 
     /// Computes the authenticators of what was encoded in this round, all together, and keeps the packets.
     fn sign(&mut self, batch: &mut TransmitBatch) {
-        let mut jobs = [const { None::<RequestSign<'_>> }; BATCH_MAX];
+        let mut unsigned = ArrayVec::<Unsigned<'_>, BATCH_MAX>::new();
         let mut rest = &mut batch.octets[..];
         let mut cut = 0;
-        let mut count = 0;
         for entry in batch.entries.iter().filter(|entry| entry.fresh) {
             let (_, tail) = rest.split_at_mut(entry.start - cut);
             let (packet, tail) = tail.split_at_mut(entry.length);
             (rest, cut) = (tail, entry.start + entry.length);
             let request = self.requests.get(entry.request);
             let secret = request.secret.as_ref().map_or(&[][..], |secret| secret.octets());
-            jobs[count] = Some(RequestSign::new(packet, secret));
-            count += 1;
+            unsigned.push(Unsigned { packet, secret, message_authenticator: request.message_authenticator });
         }
-        sign_requests(&mut jobs[..count]);
+        sign_requests(&mut unsigned);
+        drop(unsigned);
         for entry in batch.entries.iter().filter(|entry| entry.fresh) {
             let packet = &batch.octets[entry.start..entry.start + entry.length];
             self.requests.get_mut(entry.request).authenticator.copy_from_slice(&packet[4..20]);
             self.requests.keep(entry.request, packet);
         }
     }
-
 }

@@ -3,7 +3,12 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 /// Room for either address: the length of a `sockaddr_in6`, the longer of the two.
-pub(super) const NAME_ROOM: usize = size_of::<libc::sockaddr_in6>();
+pub(super) const NAME_ROOM: usize = NAME_LENGTH as usize;
+
+/// The same, as the kernel takes it.
+pub(super) const NAME_LENGTH: libc::socklen_t = 28;
+
+const _: () = assert!(NAME_ROOM == size_of::<libc::sockaddr_in6>());
 
 /// Room for the only control message that is received: a header of 16 octets and 32 bits, padded to 8.
 pub(super) const CONTROL_ROOM: usize = 24;
@@ -101,8 +106,7 @@ mod tests {
             let length = encode(&address, &mut name);
             let theirs = socket2::SockAddr::from(address);
             // SAFETY: the storage holds `len` octets and lives as long as `theirs`.
-            let expected =
-                unsafe { std::slice::from_raw_parts(theirs.as_ptr().cast::<u8>(), theirs.len() as usize) };
+            let expected = unsafe { std::slice::from_raw_parts(theirs.as_ptr().cast::<u8>(), theirs.len() as usize) };
             assert_eq!(&name[..length as usize], expected, "{text}");
         }
     }

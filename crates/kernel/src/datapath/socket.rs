@@ -47,8 +47,9 @@ fn set_buffer(socket: &Socket, octets: u32, forced: libc::c_int, ordinary: libc:
 }
 
 fn set_option(socket: &Socket, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
-    let length = size_of::<libc::c_int>() as libc::socklen_t;
+    const LENGTH: libc::socklen_t = 4;
+    const { assert!(size_of::<libc::c_int>() == LENGTH as usize) };
     // SAFETY: an open descriptor and one integer of this frame, read before the call returns.
-    let status = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), length) };
+    let status = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), LENGTH) };
     if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -20,7 +20,7 @@ use std::fmt;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
 use io_uring::types::{CancelBuilder, Fixed, SubmitArgs, Timespec};
@@ -35,13 +35,20 @@ use inbox::Inbox;
 /// How long a drop waits for the kernel to let go of the buffers.
 const DROP_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What a request is, in the upper octet of its user data.
+/// What a request is, in the upper octet of its user data. The number beside it is a socket's, a slot's, a watch's, none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Receive,
     Send,
     Watch,
     Cancel,
+}
+
+/// The number of a socket or of a watch.
+#[derive(Clone, Copy, Debug)]
+enum Seat {
+    Socket(u16),
+    Watch(u16),
 }
 
 /// The identity of a request, as 64 bits of user data: kind, generation, number.
@@ -53,6 +60,9 @@ struct Tag {
 }
 
 impl Tag {
+    /// Cancellations need no telling apart.
+    const CANCEL: Tag = Tag { kind: Kind::Cancel, generation: 0, number: 0 };
+
     fn to_user_data(self) -> u64 {
         (self.kind as u64) << 56 | u64::from(self.generation) << 16 | u64::from(self.number)
     }
@@ -91,9 +101,51 @@ impl<Descriptor> Place<Descriptor> {
         Place { holder: None, generation: 0, armed: false, in_flight: 0, registered: false, overflow: 0 }
     }
 
-    fn is_free(&self) -> bool {
-        self.holder.is_none() && self.in_flight == 0 && !self.registered
+    /// Takes a registered descriptor in.
+    fn hold(&mut self, holder: Descriptor) {
+        self.holder = Some(holder);
+        self.generation = self.generation.wrapping_add(1);
+        self.registered = true;
+        self.overflow = 0;
     }
+
+    /// Whether the holder of that generation is still there.
+    fn holds(&self, generation: u32) -> bool {
+        self.holder.is_some() && self.generation == generation
+    }
+
+    /// Whether the receive or poll of a holder has to be started.
+    fn wants_arming(&self) -> bool {
+        self.holder.is_some() && !self.armed
+    }
+
+    /// The receive or poll starts; returns the generation it is for.
+    fn arm(&mut self) -> u32 {
+        self.armed = true;
+        self.in_flight += 1;
+        self.generation
+    }
+
+    /// The receive or poll has ended.
+    fn disarm(&mut self) {
+        self.armed = false;
+        self.in_flight -= 1;
+    }
+
+    /// Whether the holder is gone, the kernel does nothing for it any more, and only the table still has it.
+    fn is_left(&self) -> bool {
+        self.holder.is_none() && self.in_flight == 0 && self.registered
+    }
+
+    fn is_free(&self) -> bool {
+        self.holder.is_none() && !self.registered
+    }
+}
+
+/// The lowest free number of a table.
+fn free_number<Descriptor>(places: &[Place<Descriptor>]) -> io::Result<u16> {
+    let number = places.iter().position(Place::is_free).ok_or(io::ErrorKind::QuotaExceeded)?;
+    u16::try_from(number).map_err(|_| io::ErrorKind::QuotaExceeded.into())
 }
 
 /// Something for `next`, in the order of completion.
@@ -112,8 +164,8 @@ pub struct Uring {
     sockets: Vec<Place<Socket>>,
     watches: Vec<Place<Waker>>,
     /// Sockets and watches to arm, and places to cancel, with the next submission. A number may stand here in vain.
-    to_arm: VecDeque<(Kind, u16)>,
-    to_cancel: VecDeque<(Kind, u16)>,
+    to_arm: VecDeque<Seat>,
+    to_cancel: VecDeque<Seat>,
     ready: VecDeque<Ready>,
     ready_max: usize,
     /// The buffer lent by the last `next`.
@@ -154,12 +206,13 @@ impl Uring {
     }
 
     pub(super) fn bind(&mut self, spec: BindSpec) -> io::Result<SocketIndex> {
-        let number = free_place(&self.sockets)?;
+        let number = free_number(&self.sockets)?;
+        let seat = Seat::Socket(number);
         let socket = socket::open(&spec)?;
-        self.ring.submitter().register_files_update(number.into(), &[socket.as_raw_fd()])?;
-        hold(&mut self.sockets[usize::from(number)], socket);
+        self.ring.submitter().register_files_update(self.position(seat), &[socket.as_raw_fd()])?;
+        self.sockets[usize::from(number)].hold(socket);
         self.outbox.open_lane(number);
-        self.to_arm.push_back((Kind::Receive, number));
+        self.to_arm.push_back(seat);
         Ok(SocketIndex(number))
     }
 
@@ -172,30 +225,24 @@ impl Uring {
         let Some(place) = self.sockets.get_mut(socket.number()) else { return };
         if place.holder.take().is_some() {
             self.outbox.close_lane(socket.0);
-            if place.in_flight > 0 {
-                self.to_cancel.push_back((Kind::Receive, socket.0));
-            }
-            self.unregister_if_done(Kind::Receive, socket.0);
+            self.leave(Seat::Socket(socket.0));
         }
     }
 
     pub(super) fn watch(&mut self, waker: &Waker) -> io::Result<WatchIndex> {
-        let number = free_place(&self.watches)?;
+        let number = free_number(&self.watches)?;
+        let seat = Seat::Watch(number);
         let waker = waker.try_clone()?;
-        let position = self.position(Kind::Watch, number);
-        self.ring.submitter().register_files_update(position, &[std::os::fd::AsFd::as_fd(&waker).as_raw_fd()])?;
-        hold(&mut self.watches[usize::from(number)], waker);
-        self.to_arm.push_back((Kind::Watch, number));
+        self.ring.submitter().register_files_update(self.position(seat), &[waker.as_fd().as_raw_fd()])?;
+        self.watches[usize::from(number)].hold(waker);
+        self.to_arm.push_back(seat);
         Ok(WatchIndex(number))
     }
 
     pub(super) fn unwatch(&mut self, watch: WatchIndex) {
         let Some(place) = self.watches.get_mut(watch.number()) else { return };
         if place.holder.take().is_some() {
-            if place.in_flight > 0 {
-                self.to_cancel.push_back((Kind::Watch, watch.0));
-            }
-            self.unregister_if_done(Kind::Watch, watch.0);
+            self.leave(Seat::Watch(watch.0));
         }
     }
 
@@ -215,11 +262,12 @@ impl Uring {
         let mut wait = if self.ready.is_empty() { timeout } else { Some(Duration::ZERO) };
         loop {
             self.queue_requests()?;
-            self.enter(wait)?;
+            let was_interrupted = self.enter(wait)? == Entered::Interrupted;
             self.reap();
             // Sends complete at once and in silence; they alone are no reason to return.
-            let has_passed = wait.is_some_and(|wait| started.elapsed() >= wait);
-            if has_passed || !self.ready.is_empty() || (was_full && self.outbox.room() > 0) {
+            let has_passed = timeout.is_some_and(|timeout| started.elapsed() >= timeout);
+            let has_room = was_full && self.outbox.room() > 0;
+            if has_passed || was_interrupted || has_room || !self.ready.is_empty() {
                 return Ok(());
             }
             wait = timeout.map(|timeout| timeout.saturating_sub(started.elapsed()));
@@ -256,27 +304,32 @@ impl Uring {
         self.counts
     }
 
+    /// The socket itself, to provoke the kernel.
+    #[cfg(test)]
+    pub(super) fn socket(&self, socket: SocketIndex) -> Option<&Socket> {
+        self.sockets[socket.number()].holder.as_ref()
+    }
+
     /// Counts a datagram; `false` when the buffer does not hold one as it should.
     fn admit(&mut self, socket: u16, buffer: u16, length: usize) -> bool {
-        let Some(message) = self.inbox.read(buffer, length) else { return false };
-        if address::decode(message.name_data()).is_none() {
+        let Some(received) = self.inbox.read(buffer, length) else { return false };
+        if address::decode(received.name).is_none() {
             return false;
         }
-        if let Some(overflow) = address::overflow(message.control_data()) {
+        if let Some(overflow) = address::overflow(received.control) {
             let seen = &mut self.sockets[usize::from(socket)].overflow;
             self.counts.receive_overflow += socket::growth(seen, overflow);
         }
-        self.counts.truncated += u64::from(message.is_payload_truncated());
+        self.counts.truncated += u64::from(received.truncated);
         self.counts.datagrams_in += 1;
         true
     }
 
     /// The datagram of a buffer that `admit` has accepted.
     fn datagram(&self, socket: u16, buffer: u16, length: usize) -> Option<Completion<'_>> {
-        let message = self.inbox.read(buffer, length)?;
-        let from = address::decode(message.name_data())?;
-        let truncated = message.is_payload_truncated();
-        let bytes = self.inbox.payload(buffer, length);
+        let received = self.inbox.read(buffer, length)?;
+        let from = address::decode(received.name)?;
+        let (bytes, truncated) = (received.datagram, received.truncated);
         Some(Completion::Datagram { socket: SocketIndex(socket), from, bytes, truncated })
     }
 
@@ -298,13 +351,12 @@ impl Uring {
 
     /// Puts everything that waits for a submission into the submission queue.
     fn queue_requests(&mut self) -> io::Result<()> {
-        while let Some((kind, number)) = self.to_cancel.pop_front() {
-            let criteria = CancelBuilder::fd(Fixed(self.position(kind, number))).all();
-            let tag = Tag { kind: Kind::Cancel, generation: 0, number };
-            self.push(opcode::AsyncCancel2::new(criteria).build(), tag)?;
+        while let Some(seat) = self.to_cancel.pop_front() {
+            let criteria = CancelBuilder::fd(Fixed(self.position(seat))).all();
+            self.push(opcode::AsyncCancel2::new(criteria).build(), Tag::CANCEL)?;
         }
-        while let Some((kind, number)) = self.to_arm.pop_front() {
-            self.arm(kind, number)?;
+        while let Some(seat) = self.to_arm.pop_front() {
+            self.arm(seat)?;
         }
         while let Some(slot) = self.outbox.pop() {
             self.send(slot)?;
@@ -313,28 +365,27 @@ impl Uring {
     }
 
     /// Starts receiving on a socket, or polling a watch, unless it is gone or armed already.
-    fn arm(&mut self, kind: Kind, number: u16) -> io::Result<()> {
-        let descriptor = Fixed(self.position(kind, number));
-        let (entry, generation) = match kind {
-            Kind::Watch => {
-                let place = &mut self.watches[usize::from(number)];
-                if place.holder.is_none() || place.armed {
-                    return Ok(());
-                }
-                place.begin();
-                (opcode::PollAdd::new(descriptor, libc::POLLIN.unsigned_abs().into()).build(), place.generation)
-            }
-            _ => {
+    fn arm(&mut self, seat: Seat) -> io::Result<()> {
+        let descriptor = Fixed(self.position(seat));
+        match seat {
+            Seat::Socket(number) => {
                 let place = &mut self.sockets[usize::from(number)];
-                if place.holder.is_none() || place.armed {
-                    return Ok(());
+                if place.wants_arming() {
+                    let tag = Tag { kind: Kind::Receive, generation: place.arm(), number };
+                    let receive = opcode::RecvMsgMulti::new(descriptor, self.inbox.layout(), inbox::GROUP);
+                    self.push(receive.build(), tag)?;
                 }
-                place.begin();
-                let entry = opcode::RecvMsgMulti::new(descriptor, self.inbox.layout(), inbox::GROUP);
-                (entry.build(), place.generation)
             }
-        };
-        self.push(entry, Tag { kind, generation, number })
+            Seat::Watch(number) => {
+                let place = &mut self.watches[usize::from(number)];
+                if place.wants_arming() {
+                    let tag = Tag { kind: Kind::Watch, generation: place.arm(), number };
+                    let poll = opcode::PollAdd::new(descriptor, libc::POLLIN.unsigned_abs().into());
+                    self.push(poll.build(), tag)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Hands a message to the kernel, which owns its slot from then on.
@@ -369,14 +420,14 @@ impl Uring {
     }
 
     /// Submits, and waits for one completion. A zero wait makes no system call when there is nothing to do.
-    fn enter(&mut self, wait: Option<Duration>) -> io::Result<()> {
+    fn enter(&mut self, wait: Option<Duration>) -> io::Result<Entered> {
         let queue = self.ring.submission();
         let queued = u32::try_from(queue.len()).unwrap_or(u32::MAX);
         let has_work = queue.taskrun() || queue.cq_overflow();
         drop(queue);
         let may_wait = wait != Some(Duration::ZERO) && self.ring.completion().is_empty();
         if queued == 0 && !has_work && !may_wait {
-            return Ok(());
+            return Ok(Entered::Done);
         }
         let timespec = Timespec::from(wait.unwrap_or_default());
         let arguments = if wait.is_some() { SubmitArgs::new().timespec(&timespec) } else { SubmitArgs::new() };
@@ -389,11 +440,11 @@ impl Uring {
         // SAFETY: EXT_ARG says that the argument is an `io_uring_getevents_arg`, which `SubmitArgs` is; it and the
         // timespec it points to live in this frame until the call returns. `queued` entries are in the queue, each with
         // the guarantees given to `push`.
-        let entered =
-            unsafe { self.ring.submitter().enter(queued, may_wait.into(), flags.bits(), Some(&arguments)) };
+        let entered = unsafe { self.ring.submitter().enter(queued, may_wait.into(), flags.bits(), Some(&arguments)) };
         match entered {
-            Ok(_) => Ok(()),
-            Err(error) if is_passing(&error) => Ok(()),
+            Ok(_) => Ok(Entered::Done),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Entered::Interrupted),
+            Err(error) if is_passing(&error) => Ok(Entered::Done),
             Err(error) => Err(error),
         }
     }
@@ -417,27 +468,27 @@ impl Uring {
     }
 
     fn received(&mut self, tag: Tag, entry: &cqueue::Entry, is_final: bool) {
+        let Tag { generation, number: socket, .. } = tag;
+        if let (Some(buffer), Ok(length)) = (cqueue::buffer_select(entry.flags()), usize::try_from(entry.result())) {
+            self.ready.push_back(Ready::Datagram { socket, generation, buffer, length });
+        }
         if is_final {
-            self.sockets[usize::from(tag.number)].end();
             match -entry.result() {
                 libc::ENOBUFS => self.counts.receive_starved += 1,
-                libc::ECANCELED => {}
-                errno if errno > 0 => self.counts.receive_errors += 1,
+                errno if errno > 0 && errno != libc::ECANCELED => self.counts.receive_errors += 1,
                 _ => {}
             }
-            self.to_arm.push_back((Kind::Receive, tag.number));
-            self.unregister_if_done(Kind::Receive, tag.number);
-        }
-        if let (Some(buffer), Ok(length)) = (cqueue::buffer_select(entry.flags()), usize::try_from(entry.result())) {
-            let Tag { generation, number: socket, .. } = tag;
-            self.ready.push_back(Ready::Datagram { socket, generation, buffer, length });
+            self.sockets[usize::from(socket)].disarm();
+            self.to_arm.push_back(Seat::Socket(socket));
+            self.unregister_if_left(Seat::Socket(socket));
         }
     }
 
     fn sent(&mut self, tag: Tag, result: i32) {
-        let socket = self.outbox.socket(tag.number);
+        let Tag { generation, number: slot, .. } = tag;
+        let socket = self.outbox.socket(slot);
         self.sockets[usize::from(socket)].in_flight -= 1;
-        match self.outbox.finish(tag.number, (result < 0).then_some(-result)) {
+        match self.outbox.finish(slot, (result < 0).then_some(-result)) {
             Outcome::Sent(datagrams) => {
                 self.counts.messages_out += 1;
                 self.counts.datagrams_out += u64::from(datagrams);
@@ -445,45 +496,135 @@ impl Uring {
             Outcome::Uncoalesced => self.counts.coalescing_refused += 1,
             Outcome::Failed { socket, to, datagrams, error } => {
                 self.counts.transmit_failures += u64::from(datagrams);
-                let generation = tag.generation;
                 self.ready.push_back(Ready::TransmitFailed { socket, generation, to, datagrams, error });
             }
         }
-        self.unregister_if_done(Kind::Receive, socket);
+        self.unregister_if_left(Seat::Socket(socket));
     }
 
     fn rung(&mut self, tag: Tag, result: i32) {
-        let place = &mut self.watches[usize::from(tag.number)];
-        place.end();
-        if place.holds(tag.generation) && result >= 0 {
+        let Tag { generation, number: watch, .. } = tag;
+        let place = &mut self.watches[usize::from(watch)];
+        place.disarm();
+        if place.holds(generation) && result >= 0 {
             self.counts.system_calls += 1;
+            // Drained before it is told and before it is armed again: a ring from now on is seen by the next poll.
             if place.holder.as_ref().is_some_and(Waker::drain) {
-                self.ready.push_back(Ready::Woken { watch: tag.number, generation: tag.generation });
+                self.ready.push_back(Ready::Woken { watch, generation });
             }
         }
-        self.to_arm.push_back((Kind::Watch, tag.number));
-        self.unregister_if_done(Kind::Watch, tag.number);
+        self.to_arm.push_back(Seat::Watch(watch));
+        self.unregister_if_left(Seat::Watch(watch));
     }
 
-    /// Takes the descriptor of a place out of the ring's table when its holder is gone and the kernel is done with it;
-    /// the number is free then.
-    fn unregister_if_done(&mut self, kind: Kind, number: u16) {
-        let position = self.position(kind, number);
-        let (is_done, registered) = match kind {
-            Kind::Watch => self.watches[usize::from(number)].done(),
-            _ => self.sockets[usize::from(number)].done(),
+    /// Ends what the kernel does for a seat whose holder has just gone.
+    fn leave(&mut self, seat: Seat) {
+        let in_flight = match seat {
+            Seat::Socket(number) => self.sockets[usize::from(number)].in_flight,
+            Seat::Watch(number) => self.watches[usize::from(number)].in_flight,
         };
-        if is_done {
-            // It cannot fail for a position inside the table; if it did, the number would stay in use.
-            *registered = self.ring.submitter().register_files_update(position, &[-1]).is_err();
+        if in_flight > 0 {
+            self.to_cancel.push_back(seat);
+        }
+        self.unregister_if_left(seat);
+    }
+
+    /// Takes the descriptor of a seat out of the ring's table when its holder is gone and the kernel is done with it; the
+    /// number is free then. Until then the ring keeps the descriptor open, and a socket its port.
+    fn unregister_if_left(&mut self, seat: Seat) {
+        let is_left = match seat {
+            Seat::Socket(number) => self.sockets[usize::from(number)].is_left(),
+            Seat::Watch(number) => self.watches[usize::from(number)].is_left(),
+        };
+        if !is_left {
+            return;
+        }
+        // It does not fail for a position inside the table; if it did, the number would stay in use.
+        if self.ring.submitter().register_files_update(self.position(seat), &[-1]).is_ok() {
+            match seat {
+                Seat::Socket(number) => self.sockets[usize::from(number)].registered = false,
+                Seat::Watch(number) => self.watches[usize::from(number)].registered = false,
+            }
         }
     }
 
-    /// Where a socket or watch stands in the ring's table of descriptors.
-    fn position(&self, kind: Kind, number: u16) -> u32 {
-        match kind {
-            Kind::Watch => u32::from(number) + u32::try_from(self.sockets.len()).unwrap_or(u32::MAX),
-            _ => number.into(),
+    /// Where a seat stands in the ring's table of descriptors.
+    fn position(&self, seat: Seat) -> u32 {
+        match seat {
+            Seat::Socket(number) => number.into(),
+            Seat::Watch(number) => u32::from(number) + u32::try_from(self.sockets.len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Cancels everything and waits until the kernel has let go of it; `false` when it did not in time.
+    fn cancel_all(&mut self) -> bool {
+        let deadline = Instant::now() + DROP_PATIENCE;
+        let cancel = opcode::AsyncCancel2::new(CancelBuilder::any()).build();
+        if self.in_flight > 0 && self.push(cancel, Tag::CANCEL).is_err() {
+            return false;
+        }
+        while self.in_flight > 0 {
+            let patience = deadline.saturating_duration_since(Instant::now());
+            if patience.is_zero() || self.enter(Some(patience)).is_err() {
+                return false;
+            }
+            self.ready.clear();
+            self.reap();
+        }
+        true
+    }
+}
+
+impl Drop for Uring {
+    fn drop(&mut self) {
+        if !self.cancel_all() {
+            // The kernel may still write to a buffer or read a slot: both stay mapped for good.
+            return;
+        }
+        // Nothing uses the group any more, whether or not the kernel forgets it now.
+        let _ = self.ring.submitter().unregister_buf_ring(inbox::GROUP);
+        // SAFETY: no request is in flight, so the kernel has no use of either; this is the only place that drops them
+        // and nothing reads them afterwards, as `self` ends here.
+        unsafe {
+            ManuallyDrop::drop(&mut self.inbox);
+            ManuallyDrop::drop(&mut self.outbox);
+        }
+    }
+}
+
+impl fmt::Debug for Uring {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Uring")
+            .field("in_flight", &self.in_flight)
+            .field("counts", &self.counts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a system call came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entered {
+    Done,
+    Interrupted,
+}
+
+/// Whether an error of entering heals by itself: the time is over, a signal, completions to be taken first, no memory for
+/// requests just now. What was not submitted stays in the queue.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::proptest;
+
+    proptest! {
+        #[test]
+        fn tags_come_back(kind in 0..4_usize, generation: u32, number: u16) {
+            let kind = [Kind::Receive, Kind::Send, Kind::Watch, Kind::Cancel][kind];
+            let tag = Tag { kind, generation, number };
+            assert_eq!(Tag::from_user_data(tag.to_user_data()), tag);
         }
     }
 }

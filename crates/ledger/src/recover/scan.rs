@@ -53,9 +53,13 @@ impl<S: RecordSink> Recovery<S> {
             }
             found @ (HeadFound::Zeros | HeadFound::Damaged) => {
                 self.segment_next = number + 1;
-                let store = self.store?;
                 let anywhere = Position { sequence: 1, chain: None };
-                let Some((_, batch)) = next_batch((&store, number), octets, SEGMENT_HEAD_LEN, anywhere, 1) else {
+                // Nothing can be read before the store's name is known.
+                let batch = self.store.and_then(|store| {
+                    let (_, batch) = next_batch((&store, number), octets, SEGMENT_HEAD_LEN, anywhere, 1)?;
+                    Some((store, batch))
+                });
+                let Some((store, batch)) = batch else {
                     let case = if found == HeadFound::Zeros { Case::TornTail } else { Case::Damage };
                     self.add(case, number, 0, octets.len() as u64, 0);
                     return None;

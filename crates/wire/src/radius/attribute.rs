@@ -11,7 +11,9 @@ mod numbers;
 mod values;
 
 pub use numbers::huawei;
-pub use values::{acct_authentic, acct_status_type, acct_terminate_cause, framed_protocol, nas_port_type, service_type};
+pub use values::{
+    acct_authentic, acct_status_type, acct_terminate_cause, framed_protocol, nas_port_type, service_type,
+};
 
 /// An attribute's type. The names are those of the RFCs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -182,7 +182,10 @@ mod tests {
         let packet = Packet::parse(&octets).unwrap();
         let found: Vec<_> = packet.vendor_attributes().map(|a| (a.kind.vendor, a.kind.number, a.value)).collect();
         assert_eq!(found, [(2011, 138, &b"is"[..]), (2011, 26, b"abc"), (9, 1, b"z")]);
-        assert_eq!(packet.vendor_attributes().find(|a| a.kind == huawei::CONNECT_ID).map(|a| a.value), Some(&b"abc"[..]));
+        assert_eq!(
+            packet.vendor_attributes().find(|a| a.kind == huawei::CONNECT_ID).map(|a| a.value),
+            Some(&b"abc"[..])
+        );
     }
 
     proptest! {

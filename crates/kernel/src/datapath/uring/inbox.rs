@@ -8,13 +8,12 @@
 //! **Who owns a buffer:** the kernel from `give` until a completion names the buffer, we from then until the next `give`.
 //! The ring entries belong to us except for what lies between the kernel's head and our tail, which it reads.
 
-use std::io;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use io_uring::Submitter;
-use io_uring::types::{BufRingEntry, RecvMsgOut};
+use io_uring::types::BufRingEntry;
 
-use super::super::address::{CONTROL_ROOM, NAME_ROOM};
+use super::super::address::{CONTROL_ROOM, NAME_LENGTH, NAME_ROOM};
 use super::super::{OpenError, RECEIVE_MAX};
 use super::setup;
 use crate::mapping::Mapping;
@@ -28,7 +27,39 @@ const HEAD: usize = 16;
 /// Octets of one buffer.
 const BUFFER: usize = HEAD + NAME_ROOM + CONTROL_ROOM + RECEIVE_MAX;
 
-const _: () = assert!(BUFFER == 4608 && BUFFER.is_multiple_of(64));
+/// The same, as the kernel takes it.
+const BUFFER_LENGTH: u32 = 4608;
+
+const _: () = assert!(BUFFER == BUFFER_LENGTH as usize && BUFFER.is_multiple_of(64));
+
+/// The fields of a filled buffer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Received<'buffer> {
+    pub(super) name: &'buffer [u8],
+    pub(super) control: &'buffer [u8],
+    pub(super) datagram: &'buffer [u8],
+    /// The datagram was longer than the buffer.
+    pub(super) truncated: bool,
+}
+
+impl<'buffer> Received<'buffer> {
+    /// The head holds the lengths of name, control data and datagram, and the flags of recvmsg(2); the fields follow, each
+    /// in room of fixed length.
+    fn parse(octets: &'buffer [u8]) -> Option<Received<'buffer>> {
+        let (head, fields) = octets.split_first_chunk::<HEAD>()?;
+        let word = |position: usize| Some(u32::from_ne_bytes(*head[position * 4..].first_chunk()?));
+        let (name, fields) = fields.split_at_checked(NAME_ROOM)?;
+        let (control, datagram) = fields.split_at_checked(CONTROL_ROOM)?;
+        let name_length = usize::try_from(word(0)?).ok()?;
+        let control_length = usize::try_from(word(1)?).ok()?;
+        Some(Received {
+            name: name.get(..name_length)?,
+            control: control.get(..control_length)?,
+            datagram,
+            truncated: word(3)? & libc::MSG_TRUNC.unsigned_abs() != 0,
+        })
+    }
+}
 
 /// The buffers, and the header that tells the kernel how to lay a datagram out in one.
 pub(super) struct Inbox {
@@ -37,8 +68,8 @@ pub(super) struct Inbox {
     buffer_count: u16,
     /// Entries given so far, modulo 2^16; what the kernel knows as the tail.
     given: u16,
-    /// Read by the kernel when a receive is submitted, and by us to find the fields of a buffer. It has lengths only and
-    /// points to nothing. Boxed, as submissions hold its address.
+    /// Read by the kernel when a receive is submitted. It has lengths only and points to nothing. Boxed, as submissions
+    /// hold its address.
     layout: Box<libc::msghdr>,
 }
 
@@ -48,7 +79,7 @@ impl Inbox {
         let memory = Mapping::anonymous(usize::from(buffer_count) * (size_of::<BufRingEntry>() + BUFFER))?;
         let layout = libc::msghdr {
             msg_name: std::ptr::null_mut(),
-            msg_namelen: NAME_ROOM as u32,
+            msg_namelen: NAME_LENGTH,
             msg_iov: std::ptr::null_mut(),
             msg_iovlen: 0,
             msg_control: std::ptr::null_mut(),
@@ -84,7 +115,7 @@ impl Inbox {
         // entry are the tail.
         unsafe {
             (*entry).set_addr(address);
-            (*entry).set_len(BUFFER as u32);
+            (*entry).set_len(BUFFER_LENGTH);
             (*entry).set_bid(buffer);
         }
         self.given = self.given.wrapping_add(1);
@@ -96,14 +127,14 @@ impl Inbox {
         }
     }
 
-    /// The datagram in a buffer that the kernel has filled with `length` octets, head and all, and that was not given
-    /// back yet; `None` when it is not as the layout says.
-    pub(super) fn read(&self, buffer: u16, length: usize) -> Option<RecvMsgOut<'_>> {
+    /// What the kernel has put into a buffer, `length` octets in all, that was not given back yet; `None` when it is not
+    /// as the layout says.
+    pub(super) fn read(&self, buffer: u16, length: usize) -> Option<Received<'_>> {
         // SAFETY: a completion has named the buffer and it was not given since, so the kernel does not write to it; we
         // write to buffers nowhere. It was zeroed at first, so every octet is initialized. The reference ends before
         // the next `give`, which takes `&mut self`.
         let octets = unsafe { std::slice::from_raw_parts(self.buffer(buffer), length.min(BUFFER)) };
-        RecvMsgOut::parse(octets, &self.layout).ok()
+        Received::parse(octets)
     }
 
     fn entry(&self, position: u16) -> *mut BufRingEntry {
@@ -114,5 +145,34 @@ impl Inbox {
     fn buffer(&self, buffer: u16) -> *mut u8 {
         let ring_length = usize::from(self.buffer_count) * size_of::<BufRingEntry>();
         self.memory.range(ring_length + usize::from(buffer) * BUFFER, BUFFER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::{any, proptest};
+
+    proptest! {
+        #[test]
+        fn any_buffer_is_read(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Some(received) = Received::parse(&octets) {
+                assert_eq!(received.datagram.len(), octets.len() - (BUFFER - RECEIVE_MAX));
+            }
+        }
+    }
+
+    #[test]
+    fn the_fields_stand_where_the_kernel_puts_them() {
+        let words = [16_u32, 24, 9000, libc::MSG_TRUNC.unsigned_abs()];
+        let mut octets: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        octets.extend([1; NAME_ROOM]);
+        octets.extend([2; CONTROL_ROOM]);
+        octets.extend([3; 5]);
+        let expected = Received { name: &[1; 16], control: &[2; 24], datagram: &[3; 5], truncated: true };
+        assert_eq!(Received::parse(&octets), Some(expected));
+        octets[0] = 29;
+        assert_eq!(Received::parse(&octets), None, "a name longer than its room");
+        assert_eq!(Received::parse(&octets[..67]), None);
     }
 }

@@ -31,6 +31,7 @@ pub(super) fn ring(limits: &Limits) -> Result<IoUring, OpenError> {
 }
 
 /// The cause behind an error from setting up.
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 pub(super) fn missing(error: io::Error) -> OpenError {
     OpenError::IoUring(Missing::from_error(&error))
 }

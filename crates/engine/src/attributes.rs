@@ -1,0 +1,286 @@
+//! A session's own attributes, encoded once at log-in and copied into each of its packets; and the attributes of the
+//! source, encoded once for each server (BEHAVIOUR.md 8.1).
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
+
+use arrayvec::{ArrayString, ArrayVec};
+use model::event::{Access, Authentic, Subscriber};
+use model::ids::SessionSerial;
+use wire::radius::attribute::{
+    Attributes, Type, VendorAttributes, VendorType, acct_authentic, as_u32, framed_protocol, huawei, nas_port_type,
+    service_type,
+};
+use wire::radius::encode::Encoder;
+
+use crate::identity::SessionId;
+
+/// Octets that a session's own attributes may have, so that any packet has room for all the others.
+pub(crate) const RUN_MAX: usize = 3400;
+
+/// Writes the attributes of a subscriber who has just come up; `None` when they are too many octets, or have no user name.
+pub(crate) fn write(
+    run: &mut [u8; RUN_MAX],
+    subscriber: &Subscriber<'_>,
+    session_id: &SessionId,
+    domain: &str,
+    serial: SessionSerial,
+) -> Option<usize> {
+    let mut run = Encoder::run(run);
+    run.bytes(Type::USER_NAME, subscriber.user.filter(|user| !user.is_empty())?);
+    run.bytes(Type::ACCT_SESSION_ID, session_id);
+    if subscriber.access.unwrap_or_default() != Access::Static {
+        run.u32(Type::SERVICE_TYPE, service_type::FRAMED);
+    }
+    write_said(&mut run, subscriber);
+    // What a packet always carries, whether the plane said it or not.
+    if subscriber.access.is_none() {
+        write_access(&mut run, Access::default());
+    }
+    if subscriber.authentic.is_none() {
+        run.u32(Type::ACCT_AUTHENTIC, acct_authentic::RADIUS);
+    }
+    run.vendor_bytes(huawei::DOMAIN_NAME, domain.as_bytes());
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a number to tell connections apart, as wide as the attribute"
+    )]
+    run.vendor_u32(huawei::CONNECT_ID, serial.sequence as u32);
+    run.finish().ok().map(|octets| octets.len())
+}
+
+/// Writes what is left of `old` when what `changed` says has replaced its own; `None` when it is too many octets.
+pub(crate) fn merge(run: &mut [u8; RUN_MAX], old: &[u8], changed: &Subscriber<'_>) -> Option<usize> {
+    let mut new = [0; RUN_MAX];
+    let mut said = Encoder::run(&mut new);
+    said.bytes(Type::USER_NAME, changed.user.unwrap_or_default());
+    write_said(&mut said, changed);
+    let said = said.finish().ok()?;
+    let mut run = Encoder::run(run);
+    for attribute in Attributes::of_run(old) {
+        let replaced =
+            match VendorAttributes::of_value(attribute.value).filter(|_| attribute.kind == Type::VENDOR_SPECIFIC) {
+                Some(mut vendor) => vendor.next().is_some_and(|vendor| {
+                    VendorAttributes::of(Attributes::of_run(said)).any(|new| new.kind == vendor.kind)
+                }),
+                None => Attributes::of_run(said).any(|new| new.kind == attribute.kind),
+            };
+        if !replaced {
+            run.attribute(attribute);
+        }
+    }
+    run.raw(said);
+    run.finish().ok().map(|octets| octets.len())
+}
+
+/// What the plane said of a subscriber, but its name.
+fn write_said(run: &mut Encoder<'_>, subscriber: &Subscriber<'_>) {
+    if let Some(access) = subscriber.access {
+        write_access(run, access);
+    }
+    if let Some(authentic) = subscriber.authentic {
+        run.u32(
+            Type::ACCT_AUTHENTIC,
+            match authentic {
+                Authentic::Radius => acct_authentic::RADIUS,
+                Authentic::Local => acct_authentic::LOCAL,
+                Authentic::Remote => acct_authentic::REMOTE,
+            },
+        );
+    }
+    if let Some(port) = subscriber.nas_port {
+        run.u32(Type::NAS_PORT, port);
+    }
+    if let Some(address) = subscriber.framed_ip {
+        run.ipv4(Type::FRAMED_IP_ADDRESS, address);
+    }
+    if let Some(timeout) = subscriber.session_timeout {
+        run.u32(Type::SESSION_TIMEOUT, timeout);
+    }
+    for class in subscriber.class.as_slice() {
+        run.bytes(Type::CLASS, class);
+    }
+    run.bytes(Type::ACCT_MULTI_SESSION_ID, subscriber.multi_session_id.unwrap_or_default());
+    run.bytes(Type::NAS_PORT_ID, subscriber.nas_port_id.unwrap_or_default());
+    if let Some(id) = subscriber.interface_id {
+        run.interface_id(Type::FRAMED_INTERFACE_ID, id);
+    }
+    if let Some(prefix) = subscriber.framed_ipv6_prefix {
+        run.prefix(Type::FRAMED_IPV6_PREFIX, prefix);
+    }
+    if let Some(prefix) = subscriber.delegated_prefix {
+        run.prefix(Type::DELEGATED_IPV6_PREFIX, prefix);
+    }
+    if let Some(address) = subscriber.framed_ipv6_address {
+        run.ipv6(Type::FRAMED_IPV6_ADDRESS, address);
+    }
+    write_addresses(run, subscriber);
+}
+
+/// The MAC address as the vendor writes it, and where the plane does not say otherwise as Calling-Station-Id too.
+fn write_addresses(run: &mut Encoder<'_>, subscriber: &Subscriber<'_>) {
+    run.bytes(Type::CALLING_STATION_ID, subscriber.calling.unwrap_or_default());
+    let Some([a, b, c, d, e, f]) = subscriber.mac else { return };
+    let mut text = ArrayString::<48>::new();
+    if subscriber.calling.is_none() {
+        let _ = write!(text, "{a:02x}-{b:02x}-{c:02x}-{d:02x}-{e:02x}-{f:02x}");
+        run.bytes(Type::CALLING_STATION_ID, text.as_bytes());
+        text.clear();
+    }
+    let _ = write!(text, "{a:02x}{b:02x}-{c:02x}{d:02x}-{e:02x}{f:02x}");
+    run.vendor_bytes(huawei::USER_MAC, text.as_bytes());
+    if let Some(address) = subscriber.framed_ip {
+        text.clear();
+        let _ = write!(text, "{address} {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}");
+        run.vendor_bytes(huawei::IPHOST_ADDR, text.as_bytes());
+    }
+}
+
+fn write_access(run: &mut Encoder<'_>, access: Access) {
+    if matches!(access, Access::Pppoe | Access::L2tp) {
+        run.u32(Type::FRAMED_PROTOCOL, framed_protocol::PPP);
+    }
+    run.u32(
+        Type::NAS_PORT_TYPE,
+        match access {
+            Access::Pppoe | Access::Ipoe | Access::Static => nas_port_type::ETHERNET,
+            Access::L2tp => nas_port_type::VIRTUAL,
+        },
+    );
+}
+
+/// Who the box is, in the eyes of one server.
+pub(crate) struct NasIdentity<'a> {
+    /// The address that requests come from.
+    pub(crate) address: IpAddr,
+    pub(crate) sysname: &'a str,
+    /// When this engine started, seconds since the Unix epoch.
+    pub(crate) startup: u32,
+}
+
+/// The attributes that are the same in every request to one server.
+pub(crate) fn write_nas(identity: &NasIdentity<'_>) -> Vec<u8> {
+    let mut room = [0; 512];
+    let mut run = Encoder::run(&mut room);
+    match identity.address {
+        IpAddr::V4(address) => run.ipv4(Type::NAS_IP_ADDRESS, address),
+        IpAddr::V6(address) => run.ipv6(Type::NAS_IPV6_ADDRESS, address),
+    };
+    run.bytes(Type::NAS_IDENTIFIER, identity.sysname.as_bytes());
+    run.vendor_u32(huawei::STARTUP_STAMP, identity.startup);
+    run.vendor_bytes(huawei::VERSION, concat!("Tollgate ", env!("CARGO_PKG_VERSION")).as_bytes());
+    run.vendor_bytes(huawei::PRODUCT_ID, b"Tollgate");
+    run.finish().map(|octets| octets.to_vec()).expect("a sysname has at most 64 octets")
+}
+
+/// Acct-Session-Id of a run.
+pub(crate) fn session_id(run: &[u8]) -> Option<&[u8]> {
+    Attributes::of_run(run).find(|attribute| attribute.kind == Type::ACCT_SESSION_ID).map(|attribute| attribute.value)
+}
+
+/// What displays show of a run.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Shown {
+    pub(crate) session_id: String,
+    pub(crate) user: String,
+    pub(crate) framed_ip: Option<Ipv4Addr>,
+    pub(crate) mac: Option<[u8; 6]>,
+}
+
+/// Reads what displays show.
+pub(crate) fn shown(run: &[u8]) -> Shown {
+    let mut shown = Shown::default();
+    let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+    for attribute in Attributes::of_run(run) {
+        match attribute.kind {
+            Type::USER_NAME => shown.user = text(attribute.value),
+            Type::ACCT_SESSION_ID => shown.session_id = text(attribute.value),
+            Type::FRAMED_IP_ADDRESS => shown.framed_ip = as_u32(attribute.value).map(Ipv4Addr::from_bits),
+            _ => {}
+        }
+    }
+    let is_mac = |kind: VendorType| kind == huawei::USER_MAC;
+    let mac = VendorAttributes::of(Attributes::of_run(run)).find(|vendor| is_mac(vendor.kind));
+    shown.mac = mac.and_then(|vendor| mac_of(vendor.value));
+    shown
+}
+
+/// `0200-0000-0001` as octets.
+fn mac_of(text: &[u8]) -> Option<[u8; 6]> {
+    let digits: ArrayVec<u8, 12> = text
+        .iter()
+        .filter_map(|&c| char::from(c).to_digit(16))
+        .take(12)
+        .filter_map(|digit| u8::try_from(digit).ok())
+        .collect();
+    let mut mac = [0; 6];
+    for (octet, pair) in mac.iter_mut().zip(digits.chunks_exact(2)) {
+        *octet = pair[0] << 4 | pair[1];
+    }
+    (digits.len() == 12).then_some(mac)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: SessionId = *b"BNG100000000000000000000001AAAAAA";
+
+    fn kinds(run: &[u8]) -> Vec<u8> {
+        let mut kinds: Vec<u8> = Attributes::of_run(run).map(|attribute| attribute.kind.0).collect();
+        kinds.sort_unstable();
+        kinds
+    }
+
+    #[test]
+    fn a_subscriber_is_written_whole_and_read_again() {
+        let subscriber = Subscriber {
+            user: Some(b"alice@isp"),
+            framed_ip: Some(Ipv4Addr::new(100, 64, 0, 1)),
+            mac: Some([2, 0, 0, 0, 0, 0xa1]),
+            nas_port: Some(1),
+            ..Subscriber::default()
+        };
+        let mut run = [0; RUN_MAX];
+        let length = write(&mut run, &subscriber, &ID, "isp", SessionSerial::default()).unwrap();
+        assert_eq!(kinds(&run[..length]), [1, 5, 6, 7, 8, 26, 26, 26, 26, 31, 44, 45, 61]);
+        assert_eq!(
+            shown(&run[..length]),
+            Shown {
+                session_id: str::from_utf8(&ID).unwrap().to_owned(),
+                user: "alice@isp".to_owned(),
+                framed_ip: subscriber.framed_ip,
+                mac: subscriber.mac,
+            }
+        );
+    }
+
+    #[test]
+    fn an_update_replaces_what_it_says_and_nothing_else() {
+        let mut old = [0; RUN_MAX];
+        let subscriber = Subscriber {
+            user: Some(b"alice@isp"),
+            framed_ip: Some(Ipv4Addr::new(100, 64, 0, 1)),
+            mac: Some([2, 0, 0, 0, 0, 1]),
+            ..Subscriber::default()
+        };
+        let length = write(&mut old, &subscriber, &ID, "isp", SessionSerial::default()).unwrap();
+        let mut new = [0; RUN_MAX];
+        let changed = Subscriber { framed_ip: Some(Ipv4Addr::new(100, 64, 0, 9)), ..Subscriber::default() };
+        let merged = merge(&mut new, &old[..length], &changed).unwrap();
+        assert_eq!(kinds(&new[..merged]), kinds(&old[..length]));
+        assert_eq!(shown(&new[..merged]).framed_ip, changed.framed_ip);
+        assert_eq!(shown(&new[..merged]).mac, subscriber.mac);
+    }
+
+    #[test]
+    fn too_much_is_refused() {
+        let long = [b'x'; 253];
+        let mut subscriber = Subscriber { user: Some(&long), ..Subscriber::default() };
+        while subscriber.class.push(&long) {}
+        let mut run = [0; RUN_MAX];
+        assert!(write(&mut run, &subscriber, &ID, "isp", SessionSerial::default()).is_some());
+        subscriber.user = None;
+        assert_eq!(write(&mut run, &subscriber, &ID, "isp", SessionSerial::default()), None);
+    }
+}

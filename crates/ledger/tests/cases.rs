@@ -1,0 +1,433 @@
+//! The lettered cases of `ledger::recover`, each made on purpose.
+//!
+//! The store under test: segments of 8 KiB, made by one life, in batches of two records of 1,000 octets and more.
+//! `Scene::damage` changes its octets, `check` says what recovery must find.
+
+mod support;
+
+use ledger::log::{Log, LogBounds, Request};
+use ledger::recover::{Case, LogStart, RecoveryError};
+use ledger::segment::BLOCK;
+use model::record::Record;
+use model::time::Mono;
+use support::{Collected, life, records, recover};
+
+/// A store: the octets of its segments, and the records it was given.
+#[derive(Clone)]
+struct Scene {
+    segments: Vec<(u64, Vec<u8>)>,
+    appended: Vec<Vec<u8>>,
+    /// Segment and offset of every batch.
+    batches: Vec<(u64, usize, usize)>,
+    /// The second in which the next life begins.
+    born: u64,
+}
+
+impl Scene {
+    /// A first life with so many batches of two records after its `started`.
+    fn new(batches: u64) -> Scene {
+        let (_, start) = recover([]).unwrap();
+        let mut scene = Scene { segments: Vec::new(), appended: Vec::new(), batches: Vec::new(), born: 1 };
+        scene.live(start, batches);
+        scene
+    }
+
+    /// A life on top of what recovery found.
+    fn live(&mut self, start: LogStart, batches: u64) {
+        let (mut log, started) = start.begin(life(self.born), LogBounds::new(8192, 5120).unwrap());
+        self.appended.push(records::octets(&Record::Started(started)));
+        self.drain(&mut log);
+        for number in 0..batches {
+            for sequence in [2 * number, 2 * number + 1] {
+                // Every octet is unlike zero, so that a missing block never looks like a part of a record.
+                let attributes = [sequence as u8 | 0x80; 1000];
+                let record = records::octets(&Record::Opened(records::opened(sequence, &attributes)));
+                log.append(&record).unwrap();
+                self.appended.push(record);
+            }
+            self.drain(&mut log);
+        }
+    }
+
+    fn drain(&mut self, log: &mut Log) {
+        while let Some(operation) = log.poll_operation() {
+            match operation.request {
+                Request::CreateSegment { segment, len } => {
+                    self.segments.retain(|(number, _)| *number != segment);
+                    self.segments.push((segment, vec![0; len as usize]));
+                }
+                Request::Write { segment, offset, bytes } => {
+                    let offset = offset as usize;
+                    self.segment(segment)[offset..offset + bytes.len()].copy_from_slice(bytes);
+                    let head = if offset == 0 { 2 * BLOCK } else { 0 };
+                    self.batches.push((segment, offset + head, bytes.len() - head));
+                }
+                Request::Sync { .. } => {}
+            }
+            let id = operation.id;
+            log.handle_completed(id, Ok(()), Mono::ZERO);
+        }
+    }
+
+    fn segment(&mut self, number: u64) -> &mut Vec<u8> {
+        &mut self.segments.iter_mut().find(|(found, _)| *found == number).unwrap().1
+    }
+
+    /// Octets of a batch.
+    fn batch(&mut self, number: usize) -> &mut [u8] {
+        let (segment, at, len) = self.batches[number];
+        &mut self.segment(segment)[at..at + len]
+    }
+
+    /// The segment of a record, counted from 0, of a second life that follows `new(1)`.
+    fn segment_of(&self, record: usize) -> u64 {
+        // Batches: started; 2 records; the same again; started; 2 records each.
+        let batch = if record == 3 { 3 } else { 4 + (record - 4) / 2 };
+        self.batches[batch].0
+    }
+
+    fn segments(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        self.segments.iter().map(|(number, octets)| (*number, octets.as_slice()))
+    }
+
+    /// Recovers, and checks the letters found, the records lost, and which records (from 0) were read.
+    fn check(&self, letters: &str, lost: u64, read: impl IntoIterator<Item = usize>) -> LogStart {
+        let (recovered, start) = recover(self.segments()).unwrap();
+        let report = &recovered.report;
+        let found: String = report.findings.iter().map(|finding| finding.case.letter()).collect();
+        // The segment that was made ahead is there or not; one test looks at it.
+        let found = if letters.contains('I') { found } else { found.replace('I', "") };
+        assert_eq!(found, letters, "{:#?}", report.findings);
+        assert_eq!(report.records_lost, lost, "{:#?}", report.findings);
+        let Collected(records) = &recovered.state;
+        let sequences: Vec<u64> = records.iter().map(|(sequence, _)| *sequence).collect();
+        let expected: Vec<u64> = read.into_iter().map(|index| index as u64 + 1).collect();
+        assert_eq!(sequences, expected);
+        for (sequence, octets) in records {
+            assert_eq!(Some(octets), self.appended.get(*sequence as usize - 1));
+        }
+        start
+    }
+
+    /// A new life on the damaged store is read back whole, whatever the damage.
+    fn check_goes_on(&self, start: LogStart) {
+        let (before, _) = recover(self.segments()).unwrap();
+        let mut next = self.clone();
+        next.live(start, 2);
+        let (after, _) = recover(next.segments()).unwrap();
+        let Collected(before) = before.state;
+        let Collected(after) = after.state;
+        assert_eq!(after.len(), before.len() + 5);
+        // A damaged last batch is written again without its gaps, so numbers may move, octets not.
+        for (before, after) in before.iter().zip(&after) {
+            assert_eq!(before.1, after.1);
+        }
+    }
+}
+
+fn all_but(count: usize, missing: &[usize]) -> impl Iterator<Item = usize> {
+    (0..count).filter(|index| !missing.contains(index))
+}
+
+#[test]
+fn a_an_empty_store_and_one_that_was_left_between_two_writes() {
+    let (recovered, start) = recover([]).unwrap();
+    assert_eq!((recovered.epoch_last, recovered.key, recovered.report.findings.len()), (0, None, 0));
+    assert_eq!(start.epoch(), 1);
+
+    let scene = Scene::new(1);
+    let start = scene.check("A", 0, 0..3);
+    assert_eq!((start.epoch(), start.carried_count()), (2, 2));
+    scene.check_goes_on(start);
+}
+
+#[test]
+fn a_segments_follow_each_other() {
+    let scene = Scene::new(9);
+    assert!(scene.segments.len() > 3, "the store has several segments");
+    let start = scene.check("A", 0, 0..19);
+    scene.check_goes_on(start);
+}
+
+#[test]
+fn b_a_torn_tail_keeps_what_stands_before_the_gap() {
+    let whole = Scene::new(2);
+    let last = whole.batches.len() - 1;
+    // (block of the last batch that is missing, records that are left)
+    for (block, left) in [(0, 3), (1, 3), (3, 4), (4, 4)] {
+        let mut scene = whole.clone();
+        scene.batch(last)[block * BLOCK..][..BLOCK].fill(0);
+        let start = scene.check("B", 0, 0..left);
+        scene.check_goes_on(start);
+    }
+}
+
+#[test]
+fn b_a_torn_first_write_leaves_a_segment_without_a_header() {
+    let mut scene = Scene::new(9);
+    let (segment, ..) = *scene.batches.last().unwrap();
+    let first = scene.batches.iter().position(|(found, ..)| *found == segment).unwrap();
+    let kept = 1 + 2 * (first - 1);
+    scene.batches.truncate(first + 1);
+    let octets = scene.segment(segment);
+    octets[..2 * BLOCK + BLOCK].fill(0);
+    octets[2 * BLOCK + 3000..].fill(0);
+    let start = scene.check("AB", 0, 0..kept);
+    scene.check_goes_on(start);
+}
+
+#[test]
+fn c_a_hole_with_batches_behind_it() {
+    let mut scene = Scene::new(9);
+    scene.batch(1).fill(0);
+    let start = scene.check("CA", 2, all_but(19, &[1, 2]));
+    scene.check_goes_on(start);
+
+    // Only some blocks of the batch are gone.
+    let mut scene = Scene::new(9);
+    scene.batch(1)[3 * BLOCK..4 * BLOCK].fill(0);
+    scene.check("CA", 1, all_but(19, &[2]));
+}
+
+#[test]
+fn d_a_damaged_frame_takes_no_other_with_it() {
+    let whole = Scene::new(9);
+    let head = 40;
+    // (octet of batch 2 that is flipped, records lost)
+    let cases: [(usize, &[usize]); 6] = [
+        (head + 100, &[3]),  // the first record
+        (head, &[3]),        // its length
+        (head + 2, &[3]),    // its index
+        (head + 4, &[3]),    // its checksum
+        (head + 1500, &[4]), // the second record
+        (8, &[3, 4]),        // the batch's header
+    ];
+    for (octet, lost) in cases {
+        let mut scene = whole.clone();
+        scene.batch(2)[octet] ^= 0x10;
+        let start = scene.check("DA", lost.len() as u64, all_but(19, lost));
+        scene.check_goes_on(start);
+    }
+}
+
+#[test]
+fn d_damage_in_the_last_batch_is_no_torn_write() {
+    let mut scene = Scene::new(2);
+    let last = scene.batches.len() - 1;
+    scene.batch(last)[100] ^= 1;
+    let start = scene.check("D", 1, all_but(5, &[3]));
+    assert_eq!(start.carried_count(), 1);
+    scene.check_goes_on(start);
+
+    let mut scene = Scene::new(2);
+    scene.batch(last)[8] ^= 1;
+    let start = scene.check("D", 0, 0..3);
+    scene.check_goes_on(start);
+}
+
+#[test]
+fn d_a_file_that_was_cut_short() {
+    let mut scene = Scene::new(9);
+    let (segment, at, _) = scene.batches[2];
+    scene.segment(segment).truncate(at + 700);
+    let lost = scene.batches.iter().filter(|batch| batch.0 == segment && batch.1 >= at).count() * 2;
+    let missing: Vec<usize> = (3..3 + lost).collect();
+    let (recovered, _) = recover(scene.segments()).unwrap();
+    assert!(recovered.report.is_damaged());
+    assert_eq!(recovered.report.records_lost, lost as u64);
+    scene.check("DDA", lost as u64, all_but(19, &missing));
+}
+
+#[test]
+fn e_a_segment_of_another_store_or_place_is_set_aside() {
+    // Of another store: the name in the header decides.
+    let mut scene = Scene::new(1);
+    let (_, start) = recover([]).unwrap();
+    let other = ledger::recover::Life { fresh_store: [1; 16], ..life(1) };
+    let (mut log, _) = start.begin(other, LogBounds::new(8192, 5120).unwrap());
+    let mut foreign = Scene { segments: Vec::new(), appended: Vec::new(), batches: Vec::new(), born: 1 };
+    foreign.drain(&mut log);
+    scene.segments.push((9, foreign.segment(1).clone()));
+    let start = scene.check("AE", 0, 0..3);
+    scene.check_goes_on(start);
+
+    // Under another number.
+    let mut scene = Scene::new(9);
+    let copy = scene.segment(2).clone();
+    scene.segments.push((99, copy));
+    scene.check("AE", 0, 0..19);
+}
+
+#[test]
+fn e_a_segment_from_an_older_copy_is_set_aside() {
+    // The store as it was, and two lives that each went on from there.
+    let before = Scene::new(1);
+    let went_on = |born| {
+        let mut scene = Scene { born, ..before.clone() };
+        let (_, start) = recover(scene.segments()).unwrap();
+        scene.live(start, 9);
+        scene
+    };
+    let mut other = went_on(2);
+    let mut scene = went_on(3);
+    // Number, epoch and sequence numbers fit; what went before does not.
+    let lost: Vec<usize> = (3..scene.appended.len()).filter(|index| scene.segment_of(*index) == 3).collect();
+    *scene.segment(3) = other.segment(3).clone();
+    assert!(!lost.is_empty());
+    let count = scene.appended.len();
+    let start = scene.check("HEFA", lost.len() as u64, all_but(count, &lost));
+    scene.check_goes_on(start);
+}
+
+#[test]
+fn f_a_missing_segment_is_counted_to_the_record() {
+    let whole = Scene::new(9);
+    let missing = whole.segments[1].0;
+    let lost: Vec<usize> = whole
+        .batches
+        .iter()
+        .enumerate()
+        .filter(|(_, batch)| batch.0 == missing)
+        .flat_map(|(index, _)| [2 * index - 1, 2 * index])
+        .collect();
+    let mut scene = whole.clone();
+    scene.segments.remove(1);
+    let start = scene.check("FA", lost.len() as u64, all_but(19, &lost));
+    scene.check_goes_on(start);
+
+    let mut scene = whole;
+    scene.segments.remove(0);
+    let (recovered, _) = recover(scene.segments()).unwrap();
+    assert_eq!(recovered.report.findings[0].case, Case::Missing);
+    assert_eq!(recovered.report.records_lost as usize + recovered.state.0.len(), 19);
+}
+
+#[test]
+fn g_a_header_has_a_copy_and_its_batches_know_their_place() {
+    for copy in [0, 1] {
+        let mut scene = Scene::new(9);
+        scene.segment(1)[copy * BLOCK + 30] ^= 1;
+        scene.check("GA", 0, 0..19);
+    }
+    // Both copies of a later segment: the store's name is known from the first.
+    let mut scene = Scene::new(9);
+    scene.segment(2)[..2 * BLOCK].fill(0xAA);
+    let start = scene.check("GA", 0, 0..19);
+    scene.check_goes_on(start);
+    // Both copies of the first: nothing tells whose batches these are.
+    let mut scene = Scene::new(9);
+    scene.segment(1)[..2 * BLOCK].fill(0xAA);
+    let lost = scene.batches.iter().filter(|batch| batch.0 == 1).count() * 2 - 1;
+    scene.check("DFA", lost as u64, lost..19);
+}
+
+#[test]
+fn h_the_last_batch_is_written_again_by_the_next_life() {
+    let mut scene = Scene::new(2);
+    let start = scene.check("A", 0, 0..5);
+    scene.live(start, 1);
+    let start = scene.check("HA", 0, 0..8);
+    assert_eq!(start.epoch(), 3);
+
+    // Where the second copy is damaged, the first one stands in.
+    let (segment, at, _) = scene.batches[3];
+    scene.segment(segment)[at + 100] ^= 1;
+    scene.check("HA", 0, 0..8);
+    // And where the first one is.
+    let mut scene = Scene::new(2);
+    let (_, start) = recover(scene.segments()).unwrap();
+    scene.live(start, 1);
+    scene.batch(2)[100] ^= 1;
+    scene.check("HA", 0, 0..8);
+}
+
+#[test]
+fn i_a_segment_that_was_made_ahead_is_used_by_number() {
+    let mut scene = Scene::new(1);
+    // One was made ahead already; another was being made.
+    assert_eq!(scene.segments[1], (2, vec![0; 8192]));
+    scene.segments.push((3, vec![0; 100]));
+    let start = scene.check("AII", 0, 0..3);
+    scene.live(start, 1);
+    assert!(scene.batches.iter().any(|batch| batch.0 == 2));
+}
+
+#[test]
+fn a_later_release_is_refused() {
+    let mut scene = Scene::new(1);
+    let block = &mut scene.segment(1)[..2 * BLOCK];
+    // Version 2, with its checksum: over the version and what follows the checksum.
+    block[8] = 2;
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&block[8..12]);
+    hasher.update(&block[16..BLOCK]);
+    let checksum = hasher.finalize().to_le_bytes();
+    block[12..16].copy_from_slice(&checksum);
+    let copy = block[..BLOCK].to_vec();
+    block[BLOCK..].copy_from_slice(&copy);
+    assert_eq!(recover(scene.segments()).unwrap_err(), RecoveryError::NewerRelease { segment: 1 });
+
+    // A record of a kind to come.
+    let (_, start) = recover([]).unwrap();
+    let (mut log, _) = start.begin(life(1), LogBounds::new(8192, 5120).unwrap());
+    log.append(&[200, 1, 2, 3]).unwrap();
+    let mut scene = Scene { segments: Vec::new(), appended: Vec::new(), batches: Vec::new(), born: 1 };
+    scene.drain(&mut log);
+    assert_eq!(recover(scene.segments()).unwrap_err(), RecoveryError::NewerRelease { segment: 1 });
+}
+
+#[test]
+fn j_a_record_that_is_none_is_named() {
+    let (_, start) = recover([]).unwrap();
+    let (mut log, _) = start.begin(life(1), LogBounds::new(8192, 5120).unwrap());
+    log.append(&records::octets(&records::acknowledged(1))[..5]).unwrap();
+    log.append(&records::octets(&records::acknowledged(2))).unwrap();
+    let mut scene = Scene { segments: Vec::new(), appended: Vec::new(), batches: Vec::new(), born: 1 };
+    scene.drain(&mut log);
+    let (recovered, _) = recover(scene.segments()).unwrap();
+    assert_eq!(recovered.report.findings.iter().filter(|finding| finding.case == Case::Undecodable).count(), 1);
+    assert_eq!(recovered.state.0.len(), 2);
+}
+
+#[test]
+fn an_epoch_is_never_used_twice_even_if_its_start_is_damaged() {
+    let mut scene = Scene::new(1);
+    let (_, start) = recover(scene.segments()).unwrap();
+    scene.live(start, 1);
+    let (recovered, _) = recover(scene.segments()).unwrap();
+    assert_eq!((recovered.epoch_last, recovered.key), (2, Some([9; 16])));
+    // The second life's segment keeps its header only.
+    let number = scene.segments.last().unwrap().0;
+    scene.segment(number)[2 * BLOCK..].fill(0xEE);
+    let (recovered, _) = recover(scene.segments()).unwrap();
+    assert_eq!(recovered.epoch_last, 2);
+}
+
+mod any_octets {
+    use super::{Scene, recover};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn are_read_without_a_panic(octets in prop::collection::vec(any::<u8>(), 0..4096)) {
+            let _ = recover([(1, octets.as_slice())]);
+        }
+
+        /// Whatever happens to a store, nothing is invented and what is lost is called damage.
+        #[test]
+        fn never_pass_for_records(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+            let mut scene = Scene::new(4);
+            let count = scene.segments.len();
+            for (index, value) in &changes {
+                let (_, octets) = &mut scene.segments[index.index(count)];
+                let at = index.index(octets.len());
+                octets[at] = *value;
+            }
+            let Ok((recovered, _)) = recover(scene.segments()) else { return Ok(()) };
+            for (sequence, octets) in &recovered.state.0 {
+                prop_assert_eq!(Some(octets), scene.appended.get(*sequence as usize - 1));
+            }
+            prop_assert!(recovered.state.0.len() == scene.appended.len() || recovered.report.is_damaged());
+        }
+    }
+}

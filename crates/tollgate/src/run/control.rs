@@ -1,0 +1,314 @@
+//! The control socket: shells of operators, and questions about bills. One JSON object a line, both ways; a line that a
+//! client is slow to read waits in its own connection and holds nobody up.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use model::report::{AccessUser, ServerReport, ShardReport};
+use model::settings::Settings;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::oneshot;
+use vrp::render::{self, Shown};
+use vrp::{Answer, CommandError, DisplayRequest, Sealer, Shell};
+
+use super::daemon::Daemon;
+use super::messages::{WorkerMessage, WriterMessage};
+
+/// Shells at once.
+const CONNECTIONS_MAX: usize = 64;
+/// The longest line that a client may send, octets.
+const LINE_MAX: usize = 64 * 1024;
+/// Rows of `display access-user` without a session id.
+const ACCESS_USER_ROWS: usize = 1000;
+
+/// What a client says.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Saying {
+    /// A line for the shell.
+    Line {
+        /// As typed, or the answer to a question.
+        text: String,
+        /// Displays as JSON.
+        json: bool,
+    },
+    /// All bills that are durable, as bill files of this format hold them.
+    Bills {
+        /// `detail`, `csv`, `json`, or `list`.
+        format: String,
+        /// Those that wait for a pool instead.
+        unbilled: bool,
+    },
+}
+
+/// What the daemon answers.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Reply {
+    /// To be printed as it is.
+    pub(crate) text: String,
+    /// The line was wrong or was refused.
+    pub(crate) error: bool,
+    /// The next line is the answer to a question.
+    pub(crate) asks: bool,
+    /// The sitting is over.
+    pub(crate) ended: bool,
+    /// Something in the candidate is not committed.
+    pub(crate) uncommitted: bool,
+    /// More of the same answer follows.
+    pub(crate) more: bool,
+}
+
+/// Binds the control socket, for its owner only. A path that another daemon answers on is refused.
+pub(crate) fn bind(path: &Path) -> anyhow::Result<UnixListener> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    }
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        anyhow::bail!("another daemon answers on {}", path.display());
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot replace {}", path.display()));
+        }
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    let owner_only = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o600);
+    std::fs::set_permissions(path, owner_only).with_context(|| format!("cannot protect {}", path.display()))?;
+    Ok(listener)
+}
+
+/// Takes connections for ever.
+pub(crate) async fn serve(listener: UnixListener, daemon: Rc<Daemon>) {
+    let connections = Rc::new(RefCell::new(0usize));
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of descriptors: the next accept may find one.
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            continue;
+        };
+        if *connections.borrow() >= CONNECTIONS_MAX {
+            tracing::warn!("more than {CONNECTIONS_MAX} shells: one was turned away");
+            continue;
+        }
+        *connections.borrow_mut() += 1;
+        let (daemon, connections) = (daemon.clone(), connections.clone());
+        tokio::task::spawn_local(async move {
+            // A client that went away is no event.
+            let _ = converse(stream, &daemon).await;
+            *connections.borrow_mut() -= 1;
+        });
+    }
+}
+
+async fn converse(stream: UnixStream, daemon: &Daemon) -> anyhow::Result<()> {
+    let (reader, mut writer) = stream.into_split();
+    let mut reader = BufReader::new(reader);
+    let mut shell = Shell::new(daemon.running());
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let mut limited = tokio::io::AsyncReadExt::take(&mut reader, LINE_MAX as u64);
+        if limited.read_until(b'\n', &mut line).await? == 0 {
+            return Ok(());
+        }
+        let saying = serde_json::from_slice::<Saying>(&line).context("not a saying")?;
+        let ended = match saying {
+            Saying::Line { text, json } => {
+                let reply = answer(&mut shell, &text, json, daemon).await;
+                let ended = reply.ended;
+                say(&mut writer, &reply).await?;
+                ended
+            }
+            Saying::Bills { format, unbilled } => {
+                super::bills::tell(&mut writer, daemon, &format, unbilled).await?;
+                false
+            }
+        };
+        if ended {
+            return Ok(());
+        }
+    }
+}
+
+pub(crate) async fn say(writer: &mut tokio::net::unix::OwnedWriteHalf, reply: &Reply) -> anyhow::Result<()> {
+    let mut line = serde_json::to_vec(reply)?;
+    line.push(b'\n');
+    writer.write_all(&line).await?;
+    Ok(())
+}
+
+/// What a line may need to know while it is executed.
+struct Around<'a> {
+    daemon: &'a Daemon,
+    bill_count: u64,
+}
+
+impl vrp::Context for Around<'_> {
+    fn sealer(&self) -> &dyn Sealer {
+        &self.daemon.sealer
+    }
+
+    fn bill_count(&self) -> u64 {
+        self.bill_count
+    }
+}
+
+async fn answer(shell: &mut Shell, line: &str, json: bool, daemon: &Daemon) -> Reply {
+    let running = daemon.running();
+    if *shell.running() != *running {
+        shell.running_changed(running);
+    }
+    let bill_count = daemon.bill_information().await.map_or(0, |information| information.bills);
+    let answer = shell.execute(line, &Around { daemon, bill_count });
+    let mut reply = carry_out(shell, line, answer, json, daemon).await;
+    reply.uncommitted = shell.uncommitted();
+    reply
+}
+
+async fn carry_out(shell: &mut Shell, line: &str, answer: Answer, json: bool, daemon: &Daemon) -> Reply {
+    match answer {
+        Answer::Silent => Reply::default(),
+        Answer::Text(text) => said(text),
+        Answer::Show(shown) => show(&shown, json),
+        Answer::Error(error) => failed(&error.to_script()),
+        Answer::Question(question) => Reply { text: question, asks: true, ..Reply::default() },
+        Answer::Ended => Reply { ended: true, ..Reply::default() },
+        Answer::Display(request) => match display(request, daemon).await {
+            Ok(shown) => show(&shown, json),
+            Err(refusal) => failed(&CommandError::from(refusal).to_script()),
+        },
+        Answer::Commit(commit) => {
+            let warnings: String = commit.warnings.iter().map(|warning| format!("{warning}\n")).collect();
+            match daemon.commit(Arc::new(commit.settings)).await {
+                Ok(running) => {
+                    tracing::info!(target: "audit", command = "commit", "the configuration was committed");
+                    shell.committed(running);
+                    Reply { text: warnings, ..Reply::default() }
+                }
+                Err(why) => {
+                    shell.refused();
+                    failed(&format!("{warnings}Error: {why}\n"))
+                }
+            }
+        }
+        Answer::Save => match daemon.save() {
+            Ok(()) => said("Info: The configuration was saved."),
+            Err(why) => failed(&format!("{line}\nError: {why}\n")),
+        },
+    }
+}
+
+fn said(text: &str) -> Reply {
+    Reply { text: format!("{text}\n"), ..Reply::default() }
+}
+
+fn failed(text: &str) -> Reply {
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    Reply { text: format!("{text}{end}"), error: true, ..Reply::default() }
+}
+
+fn show(shown: &Shown, json: bool) -> Reply {
+    if json { said(&shown.json.to_string()) } else { Reply { text: shown.text.clone(), ..Reply::default() } }
+}
+
+async fn display(request: DisplayRequest, daemon: &Daemon) -> Result<Shown, vrp::Refusal> {
+    match request {
+        DisplayRequest::AccessUsers => {
+            let (rows, total) = access_users(daemon).await;
+            Ok(render::access_users(&rows, total))
+        }
+        DisplayRequest::AccessUser { session_id } => {
+            let row = access_user(daemon, &session_id).await;
+            render::access_user(row.as_ref())
+        }
+        DisplayRequest::LocalBillInformation => {
+            let information = daemon.bill_information().await.unwrap_or_default();
+            Ok(render::local_bill_information(&information))
+        }
+        DisplayRequest::RadiusServerConfiguration { group } => {
+            let servers = servers(&reports(daemon).await);
+            render::radius_server_configuration(&daemon.running(), group.as_ref(), &servers)
+        }
+        DisplayRequest::RadiusServerPacket { address, port } => {
+            let servers = servers(&reports(daemon).await);
+            render::radius_server_packet(address, port, &servers)
+        }
+    }
+}
+
+/// Asks every worker the same and gathers what they answer.
+async fn ask_workers<T>(daemon: &Daemon, question: impl Fn(oneshot::Sender<T>) -> WorkerMessage) -> Vec<T> {
+    let mut answers = Vec::with_capacity(daemon.workers.len());
+    for worker in &daemon.workers {
+        let (reply, answer) = oneshot::channel();
+        worker.tell(question(reply));
+        answers.extend(answer.await.ok());
+    }
+    answers
+}
+
+pub(crate) async fn reports(daemon: &Daemon) -> Vec<ShardReport> {
+    ask_workers(daemon, WorkerMessage::Report).await
+}
+
+async fn access_users(daemon: &Daemon) -> (Vec<AccessUser>, usize) {
+    let total = reports(daemon).await.iter().map(|report| report.sessions).sum::<u64>();
+    let rows = ask_workers(daemon, |reply| WorkerMessage::AccessUsers(ACCESS_USER_ROWS, reply)).await;
+    let mut rows = rows.into_iter().flatten().collect::<Vec<_>>();
+    rows.truncate(ACCESS_USER_ROWS);
+    (rows, usize::try_from(total).unwrap_or(usize::MAX))
+}
+
+async fn access_user(daemon: &Daemon, session_id: &str) -> Option<AccessUser> {
+    let found = ask_workers(daemon, |reply| WorkerMessage::AccessUser(session_id.to_owned(), reply)).await;
+    found.into_iter().flatten().next()
+}
+
+/// One row for each server: what the shards counted of it, added up.
+fn servers(reports: &[ShardReport]) -> Vec<ServerReport> {
+    let mut rows: Vec<ServerReport> = Vec::new();
+    for report in reports.iter().flat_map(|report| &report.servers) {
+        match rows.iter_mut().find(|row| row.address == report.address) {
+            None => rows.push(*report),
+            Some(row) => {
+                row.up |= report.up;
+                row.pending += report.pending;
+                row.window += report.window;
+                row.starts += report.starts;
+                row.interims += report.interims;
+                row.stops += report.stops;
+                row.retransmissions += report.retransmissions;
+                row.responses += report.responses;
+                row.timeouts += report.timeouts;
+                row.identifiers_exhausted += report.identifiers_exhausted;
+                row.round_trip_ns = row.round_trip_ns.max(report.round_trip_ns);
+            }
+        }
+    }
+    rows
+}
+
+/// Where a daemon's control path is kept, so that `tollgate bills` finds it from the state directory.
+pub(crate) fn path_file(state_dir: &Path) -> PathBuf {
+    state_dir.join("control")
+}
+
+impl Daemon {
+    /// How full the pool is; `None` when the writer has ended.
+    pub(crate) async fn bill_information(&self) -> Option<model::report::LocalBillInformation> {
+        let (reply, answer) = oneshot::channel();
+        self.tell_writer(WriterMessage::Information(reply));
+        answer.await.ok()
+    }
+
+    /// The settings in force.
+    pub(crate) fn running(&self) -> Arc<Settings> {
+        self.settings.borrow().clone()
+    }
+}
