@@ -44,7 +44,7 @@ pub use epoll::Epoll;
 pub use missing::Missing;
 pub use uring::Uring;
 
-/// The longest datagram that can be transmitted, in octets: the longest message of RADIUS, our only traffic.
+/// The longest datagram that can be transmitted, in octets: the longest message that the rooms above send.
 pub const DATAGRAM_MAX: usize = 4096;
 
 /// The longest datagram that is received whole, in octets; more than [`DATAGRAM_MAX`], so that one too long is seen as
@@ -65,9 +65,10 @@ pub enum Choice {
 
 /// How large a datapath is; fixed when it is opened.
 ///
-/// Memory, in octets: `transmit_slots` × 32,984 + `receive_buffers` × 4,624 (epoll: 64 × 4,672 instead), of which only
-/// touched pages are resident; the slot used last is used again first. Of that, `receive_buffers` × 16 and the rings (64
-/// per submission, 16 per completion: about 100 KiB with the defaults) count as locked memory for an ordinary user.
+/// Memory, in octets: `transmit_slots` × 33,026 + `receive_buffers` × 4,624 (epoll: 64 × 4,672 instead), of which only
+/// touched pages are resident; the slot used last is used again first. Besides, the rings take 64 per submission and 16
+/// per completion; they and `receive_buffers` × 16, together about 150 KiB with the defaults, count as locked memory for
+/// an ordinary user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Sockets that can be bound at a time, 1–16,384.

@@ -24,7 +24,7 @@
 //! and when that is full too the kernel drops and counts them ([`datapath::Counts::receive_overflow`]).
 //!
 //! **How many, how much memory:** one datapath per worker, sized once by [`datapath::Limits`] whose documentation has
-//! the formula; with the defaults (256 slots, 1,024 buffers) at most 12.8 MiB, of which only touched pages are
+//! the formula; with the defaults (256 slots, 1,024 buffers) at most 13 MiB, of which only touched pages are
 //! resident. After opening, the datagram path allocates nothing. Everything else is used by the control thread or at
 //! start and may allocate.
 

@@ -1,4 +1,4 @@
-//! Unpredictable bytes: session-id keys, the base of the source ports, request authenticators that must not repeat.
+//! Unpredictable bytes, for keys and for whatever a stranger must not guess.
 
 use std::io;
 

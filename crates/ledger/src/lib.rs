@@ -34,11 +34,11 @@
 
 #![forbid(unsafe_code)]
 
-//pub mod bill;
+pub mod bill;
 pub mod frame;
 pub mod log;
 pub mod pool;
 pub mod recover;
 pub mod replay;
 pub mod segment;
-//pub mod verify;
+pub mod verify;

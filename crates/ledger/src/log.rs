@@ -30,7 +30,7 @@
 //!
 //! **Full**: the open batch has no room while the other one is under way or failing. [`append`](Log::append) refuses,
 //! the record stays in the ring, and the shards stop freeing sessions. Memory: two batches of
-//! [`LogBounds::batch_len_max`], whatever the disk does.
+//! the length that [`LogBounds`] allows, whatever the disk does.
 
 mod batch;
 mod spare;
@@ -228,18 +228,18 @@ impl Backoff {
 }
 
 /// What [`LogStart`](crate::recover::LogStart) hands over.
-pub(crate) struct Beginning<'a> {
+pub(crate) struct Beginning {
     pub(crate) store: StoreId,
     pub(crate) segment_next: u64,
     pub(crate) first: u64,
     pub(crate) chain: u32,
     pub(crate) base: u64,
-    pub(crate) carried: &'a [Vec<u8>],
+    pub(crate) carried: Vec<Vec<u8>>,
     pub(crate) started: Started,
 }
 
 impl Log {
-    pub(crate) fn begin(beginning: Beginning<'_>, bounds: LogBounds) -> Log {
+    pub(crate) fn begin(beginning: Beginning, bounds: LogBounds) -> Log {
         let Beginning { store, segment_next, first, chain, base, carried, started } = beginning;
         let carried_len: usize = carried.iter().map(|record| frame_len(record.len())).sum();
         // What is carried was one batch, perhaps under wider bounds than today's.
@@ -265,7 +265,7 @@ impl Log {
         };
         log.flying.clear(first);
         for record in carried {
-            log.flying.push(record, BillId::default());
+            log.flying.push(&record, BillId::default());
         }
         if !log.flying.is_empty() {
             log.stage = Stage::Segment;

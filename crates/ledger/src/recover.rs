@@ -228,7 +228,7 @@ impl LogStart {
             first: self.first,
             chain: self.chain,
             base: self.base,
-            carried: &self.carried,
+            carried: self.carried,
             started,
         };
         (Log::begin(beginning, bounds), started)

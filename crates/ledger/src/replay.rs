@@ -1,7 +1,7 @@
 //! The records of a store, folded into what a new life must know: who is online, whose Stop is owed, which bills there
 //! are, and what each plane's event rings have already been heard to say.
 //!
-//! A session's variable part (its `opened`, and its `closed`) is kept as the octets of the record, in one [`Arena`],
+//! A session's variable part (its `opened`, and its `closed`) is kept as the octets of the record, in one arena,
 //! and decoded again when it is looked at. So a session takes its record and about 130 octets, and a million of them
 //! need a handful of allocations.
 //!
@@ -9,12 +9,11 @@
 
 mod arena;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashMap;
 use model::ids::SessionSerial;
-use model::record::{Closed, Opened, Record, Sampled, TakenOver, ZeroStop};
-use model::time::Mono;
+use model::record::{Accepted, Closed, Opened, Record, Sampled, StartFailed, TakenOver};
 
 use self::arena::{Arena, Slot};
 use crate::frame;
@@ -22,39 +21,23 @@ use crate::pool::BillRef;
 use crate::recover::RecordSink;
 use crate::segment::Place;
 
-/// What became of a session's Start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StartOutcome {
-    /// Not known: not sent yet, or sent without a reply.
-    Pending,
-    /// Accounting runs.
-    Accepted {
-        /// Since when; the base of the interim phase.
-        at: Mono,
-        /// True when the Start failed and the scheme says `online keep-accounting`.
-        keep_accounting: bool,
-    },
-    /// It failed, and the session stays online without accounting.
-    Failed {
-        /// What became of the zero Stop.
-        zero_stop: ZeroStop,
-    },
-}
-
 /// A session that is online, or whose Stop is owed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LiveSession<'a> {
     /// How it began, as last written.
     pub opened: Opened<'a>,
-    /// What became of its Start.
-    pub start: StartOutcome,
+    /// Its Start was acknowledged, or failed and the scheme keeps accounting.
+    pub accepted: Option<Accepted>,
+    /// Its Start failed, and it stays online without accounting. Excludes `accepted`.
+    pub start_failed: Option<StartFailed>,
     /// What it had counted when it was last sampled, and its interim failures.
     pub sampled: Option<Sampled>,
     /// How it ended; its Stop is owed. `None`: it is online.
     pub closed: Option<Closed>,
 }
 
-/// How far a plane's event ring has been taken over. An event at this position or before it is known.
+/// An event of a plane's ring that was taken over. Records become durable in an order of their own, so what lies below
+/// one that was taken over need not have been.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RingPosition<'a> {
     /// The plane's name.
@@ -63,9 +46,15 @@ pub struct RingPosition<'a> {
     pub plane_epoch: u64,
     /// The ring.
     pub ring: u16,
-    /// The first record of the last event that was taken over.
+    /// The first record of the event.
     pub position: u64,
 }
+
+/// As many records as the longest ring has. What lies further back was consumed long ago: the plane has written over it.
+const RING_RECORDS_MAX: u64 = 1 << 20;
+
+/// Positions that were taken over, by plane epoch and ring.
+type Rings = BTreeMap<(u64, u16), BTreeSet<u64>>;
 
 /// The state that records add up to. A [`RecordSink`].
 #[derive(Debug, Default)]
@@ -74,7 +63,7 @@ pub struct Replay {
     arena: Arena,
     bills: Vec<BillRef>,
     /// Per plane, per (plane epoch, ring).
-    rings: HashMap<String, BTreeMap<(u64, u16), u64>>,
+    rings: HashMap<String, Rings>,
     unknown_sessions: u64,
 }
 
@@ -82,8 +71,17 @@ pub struct Replay {
 struct Session {
     opened: Slot,
     closed: Option<Slot>,
-    start: StartOutcome,
+    start: Start,
     sampled: Option<Sampled>,
+}
+
+/// What became of a session's Start.
+#[derive(Clone, Copy, Debug)]
+enum Start {
+    /// Not known: not sent yet, or sent without a reply.
+    Pending,
+    Accepted(Accepted),
+    Failed(StartFailed),
 }
 
 impl Replay {
@@ -112,14 +110,11 @@ impl Replay {
         &self.bills
     }
 
-    /// What was taken over from each plane's rings.
-    pub fn ring_positions(&self) -> impl Iterator<Item = RingPosition<'_>> {
+    /// What was taken over from each plane's rings, as far back as a ring can reach.
+    pub fn taken_over(&self) -> impl Iterator<Item = RingPosition<'_>> {
         self.rings.iter().flat_map(|(plane, rings)| {
-            rings.iter().map(move |(&(plane_epoch, ring), &position)| RingPosition {
-                plane,
-                plane_epoch,
-                ring,
-                position,
+            rings.iter().flat_map(move |(&(plane_epoch, ring), positions)| {
+                positions.iter().map(move |&position| RingPosition { plane, plane_epoch, ring, position })
             })
         })
     }
@@ -137,7 +132,12 @@ impl Replay {
             Ok(Record::Closed(closed)) => closed,
             _ => unreachable!("it was decoded when it was entered"),
         });
-        LiveSession { opened, start: session.start, sampled: session.sampled, closed }
+        let (accepted, start_failed) = match session.start {
+            Start::Pending => (None, None),
+            Start::Accepted(accepted) => (Some(accepted), None),
+            Start::Failed(failed) => (None, Some(failed)),
+        };
+        LiveSession { opened, accepted, start_failed, sampled: session.sampled, closed }
     }
 
     fn handle_opened(&mut self, opened: &Opened<'_>, octets: &[u8]) {
@@ -146,7 +146,7 @@ impl Replay {
         match self.sessions.get_mut(&opened.serial) {
             Some(session) => self.arena.remove(std::mem::replace(&mut session.opened, slot)),
             None => {
-                let session = Session { opened: slot, closed: None, start: StartOutcome::Pending, sampled: None };
+                let session = Session { opened: slot, closed: None, start: Start::Pending, sampled: None };
                 self.sessions.insert(opened.serial, session);
             }
         }
@@ -204,12 +204,12 @@ impl RecordSink for Replay {
         match record {
             Record::Started(_) => {}
             Record::Opened(opened) => self.handle_opened(opened, octets),
-            Record::Accepted(accepted) => self.change(accepted.serial, |session| {
-                session.start = StartOutcome::Accepted { at: accepted.at, keep_accounting: accepted.keep_accounting };
-            }),
-            Record::StartFailed(failed) => self.change(failed.serial, |session| {
-                session.start = StartOutcome::Failed { zero_stop: failed.zero_stop };
-            }),
+            Record::Accepted(accepted) => {
+                self.change(accepted.serial, |session| session.start = Start::Accepted(*accepted));
+            }
+            Record::StartFailed(failed) => {
+                self.change(failed.serial, |session| session.start = Start::Failed(*failed));
+            }
             Record::Sampled(sampled) => {
                 self.change(sampled.serial, |session| session.sampled = Some(*sampled));
             }
@@ -229,13 +229,16 @@ impl RecordSink for Replay {
     }
 }
 
-fn take_over(rings: &mut HashMap<String, BTreeMap<(u64, u16), u64>>, plane: &str, taken_over: TakenOver) {
+fn take_over(rings: &mut HashMap<String, Rings>, plane: &str, taken_over: TakenOver) {
     if taken_over.plane_epoch == 0 {
         return;
     }
-    let positions = rings.entry_ref(plane).or_default();
-    let position = positions.entry((taken_over.plane_epoch, taken_over.ring)).or_default();
-    *position = (*position).max(taken_over.position);
+    let positions = rings.entry_ref(plane).or_default().entry((taken_over.plane_epoch, taken_over.ring)).or_default();
+    positions.insert(taken_over.position);
+    let newest = positions.last().copied().unwrap_or_default();
+    while positions.first().is_some_and(|oldest| newest - oldest > RING_RECORDS_MAX) {
+        positions.pop_first();
+    }
 }
 
 #[cfg(test)]

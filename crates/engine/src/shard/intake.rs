@@ -39,6 +39,11 @@ impl Ending {
 }
 
 impl Shard {
+    /// Whether no event can be taken now: too many verdicts on refused subscribers wait.
+    pub fn is_busy(&self) -> bool {
+        self.refusals.is_full()
+    }
+
     /// Takes one event. `Err(Busy)`: nothing was taken, and the same event must come again later.
     pub fn handle_event(
         &mut self,

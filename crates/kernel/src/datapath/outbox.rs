@@ -387,6 +387,12 @@ mod tests {
     use super::*;
     use proptest::prelude::{any, proptest};
 
+    /// What `Limits` says about memory.
+    #[test]
+    fn a_slot_is_as_large_as_documented() {
+        assert!(STRIDE + size_of::<Envelope>() + size_of::<Slot>() + size_of::<u16>() <= 33_026);
+    }
+
     fn to(port: u16) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, port).into()
     }

@@ -13,6 +13,7 @@
 //! submission. Datagrams meanwhile wait in the socket.
 
 mod inbox;
+mod place;
 mod setup;
 
 use std::collections::VecDeque;
@@ -31,122 +32,10 @@ use super::outbox::{Outbox, Outcome};
 use super::{BindSpec, Completion, Counts, Limits, NotQueued, OpenError, SocketIndex, WatchIndex, address, socket};
 use crate::waker::Waker;
 use inbox::Inbox;
+use place::{Kind, Place, Seat, Tag};
 
 /// How long a drop waits for the kernel to let go of the buffers.
 const DROP_PATIENCE: Duration = Duration::from_secs(1);
-
-/// What a request is, in the upper octet of its user data. The number beside it is a socket's, a slot's, a watch's, none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Receive,
-    Send,
-    Watch,
-    Cancel,
-}
-
-/// The number of a socket or of a watch.
-#[derive(Clone, Copy, Debug)]
-enum Seat {
-    Socket(u16),
-    Watch(u16),
-}
-
-/// The identity of a request, as 64 bits of user data: kind, generation, number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Tag {
-    kind: Kind,
-    generation: u32,
-    number: u16,
-}
-
-impl Tag {
-    /// Cancellations need no telling apart.
-    const CANCEL: Tag = Tag { kind: Kind::Cancel, generation: 0, number: 0 };
-
-    fn to_user_data(self) -> u64 {
-        (self.kind as u64) << 56 | u64::from(self.generation) << 16 | u64::from(self.number)
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "each field is cut out of the word")]
-    fn from_user_data(word: u64) -> Tag {
-        let kind = match word >> 56 {
-            0 => Kind::Receive,
-            1 => Kind::Send,
-            2 => Kind::Watch,
-            _ => Kind::Cancel,
-        };
-        Tag { kind, generation: (word >> 16) as u32, number: word as u16 }
-    }
-}
-
-/// A number that a socket or watch may have, and what the kernel still does for it.
-#[derive(Debug)]
-struct Place<Descriptor> {
-    /// Its holder. `None`: free, or closing while requests of the last holder are in flight.
-    holder: Option<Descriptor>,
-    /// Counts the holders.
-    generation: u32,
-    /// The receive or poll is in flight.
-    armed: bool,
-    /// Requests in flight that use the registered descriptor.
-    in_flight: u32,
-    /// The descriptor is in the ring's table.
-    registered: bool,
-    /// 32-bit count of what a socket's full buffer dropped, as last seen.
-    overflow: u32,
-}
-
-impl<Descriptor> Place<Descriptor> {
-    fn unused() -> Self {
-        Place { holder: None, generation: 0, armed: false, in_flight: 0, registered: false, overflow: 0 }
-    }
-
-    /// Takes a registered descriptor in.
-    fn hold(&mut self, holder: Descriptor) {
-        self.holder = Some(holder);
-        self.generation = self.generation.wrapping_add(1);
-        self.registered = true;
-        self.overflow = 0;
-    }
-
-    /// Whether the holder of that generation is still there.
-    fn holds(&self, generation: u32) -> bool {
-        self.holder.is_some() && self.generation == generation
-    }
-
-    /// Whether the receive or poll of a holder has to be started.
-    fn wants_arming(&self) -> bool {
-        self.holder.is_some() && !self.armed
-    }
-
-    /// The receive or poll starts; returns the generation it is for.
-    fn arm(&mut self) -> u32 {
-        self.armed = true;
-        self.in_flight += 1;
-        self.generation
-    }
-
-    /// The receive or poll has ended.
-    fn disarm(&mut self) {
-        self.armed = false;
-        self.in_flight -= 1;
-    }
-
-    /// Whether the holder is gone, the kernel does nothing for it any more, and only the table still has it.
-    fn is_left(&self) -> bool {
-        self.holder.is_none() && self.in_flight == 0 && self.registered
-    }
-
-    fn is_free(&self) -> bool {
-        self.holder.is_none() && !self.registered
-    }
-}
-
-/// The lowest free number of a table.
-fn free_number<Descriptor>(places: &[Place<Descriptor>]) -> io::Result<u16> {
-    let number = places.iter().position(Place::is_free).ok_or(io::ErrorKind::QuotaExceeded)?;
-    u16::try_from(number).map_err(|_| io::ErrorKind::QuotaExceeded.into())
-}
 
 /// Something for `next`, in the order of completion.
 #[derive(Clone, Copy, Debug)]
@@ -206,7 +95,7 @@ impl Uring {
     }
 
     pub(super) fn bind(&mut self, spec: BindSpec) -> io::Result<SocketIndex> {
-        let number = free_number(&self.sockets)?;
+        let number = place::free_number(&self.sockets)?;
         let seat = Seat::Socket(number);
         let socket = socket::open(&spec)?;
         self.ring.submitter().register_files_update(self.position(seat), &[socket.as_raw_fd()])?;
@@ -230,7 +119,7 @@ impl Uring {
     }
 
     pub(super) fn watch(&mut self, waker: &Waker) -> io::Result<WatchIndex> {
-        let number = free_number(&self.watches)?;
+        let number = place::free_number(&self.watches)?;
         let seat = Seat::Watch(number);
         let waker = waker.try_clone()?;
         self.ring.submitter().register_files_update(self.position(seat), &[waker.as_fd().as_raw_fd()])?;
@@ -617,14 +506,31 @@ fn is_passing(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::proptest;
+    use std::net::Ipv4Addr;
 
-    proptest! {
-        #[test]
-        fn tags_come_back(kind in 0..4_usize, generation: u32, number: u16) {
-            let kind = [Kind::Receive, Kind::Send, Kind::Watch, Kind::Cancel][kind];
-            let tag = Tag { kind, generation, number };
-            assert_eq!(Tag::from_user_data(tag.to_user_data()), tag);
+    #[test]
+    fn the_kernel_lets_go_of_everything() {
+        let local = (Ipv4Addr::LOCALHOST, 0).into();
+        let spec = BindSpec { local, receive_buffer: 0, send_buffer: 0 };
+        for waits in 0..4 {
+            let mut engine = match Uring::open(Limits::default()) {
+                Ok(engine) => engine,
+                Err(error) => return println!("skipped: {error}"),
+            };
+            let waker = Waker::new().unwrap();
+            engine.watch(&waker).unwrap();
+            let sockets = [(); 50].map(|()| engine.bind(spec).unwrap());
+            let to = engine.local_addr(sockets[0]).unwrap();
+            for _ in 0..waits {
+                sockets.iter().for_each(|socket| engine.transmit(*socket, to, &[0; 100]).unwrap());
+                waker.wake();
+                engine.submit_and_wait(Some(Duration::ZERO)).unwrap();
+                engine.next();
+            }
+            assert_eq!(engine.in_flight > 0, waits > 0);
+            assert!(engine.cancel_all());
+            assert_eq!(engine.in_flight, 0);
+            assert_eq!(engine.outbox.room(), usize::from(Limits::default().transmit_slots));
         }
     }
 }

@@ -1,1 +1,92 @@
+use super::*;
 
+fn bill(sequence: u64) -> BillRef {
+    let place = Place::new(1, 0, 100, 0);
+    BillRef { id: BillId { epoch: 1, sequence }, place, in_octets: sequence, out_octets: 1 }
+}
+
+fn settings(pool_enabled: bool, cache_capacity: u32) -> LocalAaaServer {
+    LocalAaaServer { pool_enabled, cache_capacity, cache_alarm_threshold: 75 }
+}
+
+fn sequences<'a>(bills: impl Iterator<Item = &'a BillRef>) -> Vec<u64> {
+    bills.map(|bill| bill.id.sequence).collect()
+}
+
+#[test]
+fn thresholds_are_the_vendors() {
+    // BEHAVIOUR.md 7.3.
+    for (capacity, percent, count) in
+        [(49_152, 75, 36_864), (235_410, 85, 200_098), (1, 50, 0), (16_000_000, 100, 16_000_000)]
+    {
+        let pool = Pool::new(&LocalAaaServer { cache_alarm_threshold: percent, ..settings(true, capacity) });
+        assert_eq!(pool.threshold_count(), count);
+    }
+}
+
+#[test]
+fn the_alarm_comes_once_per_crossing() {
+    let mut pool = Pool::new(&settings(true, 4));
+    let mut alarms = Vec::new();
+    for sequence in 1..=4 {
+        assert_eq!(pool.handle_durable(bill(sequence)), Taken::Held);
+        alarms.push(pool.poll_alarm());
+    }
+    assert_eq!(alarms, [None, None, Some(PoolAlarm::NearlyFull { bills_free: 1, threshold_free: 1 }), None]);
+
+    // A larger pool is below its threshold again, and reaches it again.
+    pool.settings(&settings(true, 8));
+    assert_eq!(pool.poll_alarm(), None);
+    pool.handle_durable(bill(5));
+    assert_eq!(pool.poll_alarm(), None);
+    pool.handle_durable(bill(6));
+    assert_eq!(pool.poll_alarm(), Some(PoolAlarm::NearlyFull { bills_free: 2, threshold_free: 2 }));
+}
+
+#[test]
+fn a_full_pool_hands_the_bill_back_and_counts_the_drop() {
+    let mut pool = Pool::new(&settings(true, 2));
+    pool.handle_durable(bill(1));
+    pool.handle_durable(bill(2));
+    assert_eq!(pool.handle_durable(bill(3)), Taken::Overflow(bill(3)));
+    pool.drop_bill(&bill(3));
+    assert_eq!(pool.dropped(), Dropped { bills: 1, octets: 4 });
+    assert!(matches!(pool.poll_alarm(), Some(PoolAlarm::NearlyFull { .. })));
+    assert_eq!(pool.poll_alarm(), Some(PoolAlarm::Dropped(Dropped { bills: 1, octets: 4 })));
+    assert_eq!(pool.poll_alarm(), None);
+    // The log tells it again when it was carried: it is not dropped twice.
+    assert_eq!(pool.handle_durable(bill(3)), Taken::Known);
+    assert_eq!(pool.bill_count(), 2);
+}
+
+#[test]
+fn a_bill_that_was_carried_has_its_new_place() {
+    let mut pool = Pool::new(&settings(true, 9));
+    for sequence in 1..=3 {
+        pool.handle_durable(bill(sequence));
+    }
+    let moved = BillRef { place: Place::new(2, 512, 100, 0), ..bill(2) };
+    assert_eq!(pool.handle_durable(moved), Taken::Known);
+    assert_eq!(pool.bills(1).next(), Some(&moved));
+    assert_eq!(sequences(pool.bills(0)), [1, 2, 3]);
+}
+
+#[test]
+fn what_is_given_up_while_the_pool_is_disabled_becomes_a_bill_when_it_is_enabled() {
+    let mut pool = Pool::new(&settings(false, 3));
+    for sequence in 1..=4 {
+        assert_eq!(pool.handle_durable(bill(sequence)), Taken::Unbilled);
+    }
+    assert_eq!((pool.bill_count(), pool.octets_unaccounted()), (0, 1 + 2 + 3 + 4 + 4));
+    pool.settings(&settings(true, 3));
+    assert_eq!(sequences(pool.bills(0)), [1, 2, 3]);
+    assert_eq!(sequences(pool.unbilled()), [4]);
+    assert!(matches!(pool.poll_alarm(), Some(PoolAlarm::NearlyFull { .. })));
+    pool.settings(&settings(true, 5));
+    assert_eq!(sequences(pool.bills(0)), [1, 2, 3, 4]);
+    assert_eq!(pool.octets_unaccounted(), 0);
+    // And back, in order.
+    pool.settings(&settings(false, 5));
+    assert_eq!(sequences(pool.unbilled()), [1, 2, 3, 4]);
+    assert_eq!(pool.information().bills, 0);
+}

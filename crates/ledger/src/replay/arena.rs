@@ -35,6 +35,11 @@ impl Arena {
         self.removed += usize::from(slot.len);
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.octets.len()
+    }
+
     /// Whether more than half is not named any more.
     pub(super) fn is_sparse(&self) -> bool {
         self.removed >= Arena::REMOVED_LEAST && self.removed > self.octets.len() / 2

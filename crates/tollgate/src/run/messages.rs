@@ -36,6 +36,8 @@ pub(crate) enum WriterMessage {
     Information(oneshot::Sender<LocalBillInformation>),
     /// Tell where the durable bills stand, oldest first.
     Bills(oneshot::Sender<Vec<BillRef>>),
+    /// The same of those that wait for a pool.
+    Unbilled(oneshot::Sender<Vec<BillRef>>),
     /// The workers have ended: make everything durable and end.
     Shutdown,
 }

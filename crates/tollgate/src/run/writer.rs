@@ -10,7 +10,7 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, Sender};
 use kernel::file::{FileError, LogFile};
 use ledger::log::{Alarm, DiskFault, Log, OperationId, Request};
-use ledger::pool::Pool;
+use ledger::pool::{BillRef, Pool, PoolAlarm, Taken};
 
 use super::clock;
 use super::messages::WriterMessage;
@@ -108,12 +108,15 @@ impl Writer {
     fn read_messages(&mut self) {
         while let Ok(message) = self.inbox.try_recv() {
             match message {
-                WriterMessage::Configure(settings) => self.pool.configure(&settings),
+                WriterMessage::Configure(settings) => self.pool.settings(&settings),
                 WriterMessage::Information(reply) => {
                     let _ = reply.send(self.pool.information());
                 }
                 WriterMessage::Bills(reply) => {
-                    let _ = reply.send(self.pool.bills().collect());
+                    let _ = reply.send(self.pool.bills(0).copied().collect());
+                }
+                WriterMessage::Unbilled(reply) => {
+                    let _ = reply.send(self.pool.unbilled().copied().collect());
                 }
                 WriterMessage::Shutdown => self.ending = true,
             }
@@ -132,6 +135,7 @@ impl Writer {
                 last = Some(sequence);
             }
             if let Some(sequence) = last {
+                source.end.ring.publish();
                 source.marks.push_back(Mark { through: source.taken, sequence });
                 any = true;
             }
@@ -183,16 +187,36 @@ impl Writer {
             }
         }
         while let Some(bill) = self.log.poll_bill() {
-            if !self.pool.add(bill) {
-                tracing::error!(target: "alarm", "BRASAAA/4/hwBillDropped (Store=cache, Dropped={})", self.pool.dropped());
-            }
+            take_bill(&mut self.pool, bill);
         }
+        tell_pool_alarms(&mut self.pool);
         while let Some(alarm) = self.log.poll_alarm() {
             match alarm {
                 Alarm::Failing { segment, fault } => {
                     tracing::error!(target: "alarm", segment, ?fault, "the ledger's disk fails; records wait in memory");
                 }
                 Alarm::Healed => tracing::warn!(target: "alarm", "the ledger's disk works again; nothing was lost"),
+            }
+        }
+    }
+}
+
+/// Puts a durable bill into the pool. There is no card yet that would take what overflows.
+pub(crate) fn take_bill(pool: &mut Pool, bill: BillRef) {
+    if let Taken::Overflow(bill) = pool.handle_durable(bill) {
+        pool.drop_bill(&bill);
+    }
+}
+
+fn tell_pool_alarms(pool: &mut Pool) {
+    while let Some(alarm) = pool.poll_alarm() {
+        match alarm {
+            PoolAlarm::NearlyFull { bills_free, threshold_free } => {
+                let text = format!("Pool bill is out of threshold. (BillFree={bills_free},BillThreshold={threshold_free})");
+                tracing::warn!(target: "alarm", "BRASAAA/4/hwCacheReachThreshold {text}");
+            }
+            PoolAlarm::Dropped(dropped) => {
+                tracing::error!(target: "alarm", "BRASAAA/4/hwBillDropped (Store=cache, Dropped={})", dropped.bills);
             }
         }
     }

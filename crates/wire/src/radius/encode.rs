@@ -133,14 +133,12 @@ impl<'a> Encoder<'a> {
         self.fixed([kind.0, 10]).fixed(value.to_be_bytes())
     }
 
-    /// An IPv6 prefix with as many octets as its length needs (RFC 3162 section 2.3). Bits beyond the length are
-    /// sent as zeros, a length above 128 as 128.
+    /// An IPv6 prefix (RFC 3162 section 2.3), always with its sixteen octets, so that the packets of all sessions
+    /// are equally long. Bits beyond the length are sent as zeros, a length above 128 as 128.
     pub fn prefix(&mut self, kind: Type, prefix: Prefix) -> &mut Self {
         let length = prefix.length.min(128);
         let mask = u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
-        let address = (prefix.address.to_bits() & mask).to_be_bytes();
-        let octet_count = length.div_ceil(8);
-        self.fixed([kind.0, 4 + octet_count, 0, length]).raw(&address[..usize::from(octet_count)])
+        self.fixed([kind.0, 20, 0, length]).fixed((prefix.address.to_bits() & mask).to_be_bytes())
     }
 
     /// Text or octets of a vendor, in a Vendor-Specific (26) of their own (RFC 2865 section 5.26).

@@ -23,14 +23,14 @@ fn is_root() -> bool {
 
 /// Makes io_uring_setup(2) fail with `errno` for the calling thread.
 fn filter_io_uring(errno: i32) {
-    let statement = |code, k| libc::sock_filter { code, jt: 0, jf: 0, k };
-    let setup = libc::SYS_io_uring_setup as u32;
+    let statement = |code: u32, jf, k| libc::sock_filter { code: u16::try_from(code).unwrap(), jt: 0, jf, k };
+    let setup = u32::try_from(libc::SYS_io_uring_setup).unwrap();
     let mut program = [
         // The number of the system call is the first field of what a filter sees.
-        statement((libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16, 0),
-        libc::sock_filter { code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16, jt: 0, jf: 1, k: setup },
-        statement((libc::BPF_RET | libc::BPF_K) as u16, libc::SECCOMP_RET_ERRNO | errno as u32),
-        statement((libc::BPF_RET | libc::BPF_K) as u16, libc::SECCOMP_RET_ALLOW),
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+        statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, setup),
+        statement(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ERRNO | errno.unsigned_abs()),
+        statement(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
     ];
     let filter = libc::sock_fprog { len: 4, filter: program.as_mut_ptr() };
     // SAFETY: `filter` and `program` live until the call returns; the kernel copies them.

@@ -1,0 +1,169 @@
+//! Whether a store, or a file of bills, is complete and undamaged: what `tollgate bills verify` says. Nothing is changed,
+//! and nothing is trusted that can be computed again.
+
+mod file;
+mod ids;
+
+use model::ids::BillId;
+use model::record::Record;
+
+use crate::bill::{Format, Manifest, Octets};
+use crate::recover::{RecordSink, Recovery, RecoveryError, RecoveryReport};
+use crate::segment::Place;
+
+pub use self::ids::{Gap, Ids};
+
+/// What a file of bills was found to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileVerdict {
+    /// Bills read.
+    pub bills: u64,
+    /// Their sums.
+    pub octets: Octets,
+    /// What is wrong; empty: the file is complete and undamaged.
+    pub faults: Vec<FileFault>,
+}
+
+/// What is wrong with a file of bills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileFault {
+    /// Its octets are not those that the manifest was made for.
+    Sha256,
+    /// A line, counted from 1, is no bill.
+    Malformed {
+        /// Its number.
+        line: u64,
+    },
+    /// The manifest counts another number of bills.
+    Count {
+        /// In the manifest.
+        expected: u64,
+        /// In the file.
+        found: u64,
+    },
+    /// The manifest has another sum.
+    Octets {
+        /// In the manifest.
+        expected: Octets,
+        /// In the file.
+        found: Octets,
+    },
+    /// The manifest names another first or last bill.
+    Ends,
+    /// A bill stands behind a later one, or twice.
+    Order(BillId),
+    /// Bills are missing between two of one engine start.
+    Gap(Gap),
+}
+
+/// Holds a file of bills against its manifest.
+///
+/// Detail text carries no bill ids, so there the manifest's are held against its count.
+pub fn bill_file(text: &[u8], manifest: &Manifest) -> FileVerdict {
+    let tally = match manifest.format {
+        Format::Json => file::read_json(text),
+        Format::Csv => file::read_csv(text),
+        Format::Detail => file::read_detail(text),
+    };
+    let mut faults: Vec<FileFault> = tally.malformed.iter().map(|line| FileFault::Malformed { line: *line }).collect();
+    if file::sha256(text) != manifest.sha256 {
+        faults.push(FileFault::Sha256);
+    }
+    if tally.bills != manifest.count {
+        faults.push(FileFault::Count { expected: manifest.count, found: tally.bills });
+    }
+    if tally.octets != manifest.octets {
+        faults.push(FileFault::Octets { expected: manifest.octets, found: tally.octets });
+    }
+    match (manifest.format, manifest.first_id, manifest.last_id) {
+        (Format::Detail, Some(first), Some(last)) => faults.extend(ids::span_gap(first, last, manifest.count)),
+        (Format::Detail, None, None) => {}
+        (Format::Detail, ..) => faults.push(FileFault::Ends),
+        (Format::Csv | Format::Json, first, last) => {
+            if (tally.ids.first(), tally.ids.last()) != (first, last) {
+                faults.push(FileFault::Ends);
+            }
+            faults.extend(tally.ids.disorder().map(FileFault::Order));
+            faults.extend(tally.ids.gaps().iter().copied().map(FileFault::Gap));
+        }
+    }
+    FileVerdict { bills: tally.bills, octets: tally.octets, faults }
+}
+
+/// What a store was found to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreVerdict {
+    /// What recovery met.
+    pub report: RecoveryReport,
+    /// Bills in it.
+    pub bills: u64,
+    /// Their sums.
+    pub octets: Octets,
+    /// Bills that are missing between others of one engine start, or before the first.
+    pub gaps: Vec<Gap>,
+    /// A bill stands behind a later one, or twice.
+    pub disorder: Option<BillId>,
+}
+
+impl StoreVerdict {
+    /// Whether every record that was promised is there, and every bill that was numbered.
+    pub fn is_sound(&self) -> bool {
+        !self.report.is_damaged() && self.gaps.is_empty() && self.disorder.is_none()
+    }
+}
+
+/// Reads a copy of a store, segment by segment, as recovery would.
+pub struct StoreCheck {
+    recovery: Recovery<Bills>,
+}
+
+impl Default for StoreCheck {
+    fn default() -> StoreCheck {
+        StoreCheck::new()
+    }
+}
+
+impl StoreCheck {
+    /// Nothing read yet.
+    pub fn new() -> StoreCheck {
+        StoreCheck { recovery: Recovery::new(Bills::default()) }
+    }
+
+    /// Reads one segment, whole. Numbers only grow from call to call.
+    pub fn segment(&mut self, number: u64, octets: &[u8]) {
+        self.recovery.segment(number, octets);
+    }
+
+    /// All segments have been handed in.
+    ///
+    /// # Errors
+    ///
+    /// [`RecoveryError`]: this release cannot judge the store.
+    pub fn finish(self) -> Result<StoreVerdict, RecoveryError> {
+        let (recovered, _) = self.recovery.finish()?;
+        let Bills { count, octets, ids } = recovered.state;
+        let disorder = ids.disorder();
+        Ok(StoreVerdict { report: recovered.report, bills: count, octets, gaps: ids.gaps_from_one(), disorder })
+    }
+}
+
+/// Counts the bills of a store.
+#[derive(Default)]
+struct Bills {
+    count: u64,
+    octets: Octets,
+    ids: Ids,
+}
+
+impl RecordSink for Bills {
+    fn record(&mut self, _sequence: u64, _place: Place, record: &Record<'_>, _octets: &[u8]) {
+        if let Record::Billed(bill) = record {
+            self.count += 1;
+            self.octets.add(&bill.closed.counters);
+            self.ids.push(bill.id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

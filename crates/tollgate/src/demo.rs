@@ -1,0 +1,2 @@
+//! x
+pub(crate) fn demo(_: &crate::args::DemoArgs) -> crate::exit::Outcome { Ok(()) }

@@ -1,0 +1,287 @@
+//! `tollgate run`: the daemon.
+//!
+//! ```text
+//!   control thread (tokio)                 worker per shard                writer
+//!   shells, plane handshakes,  ─messages─▶ shard, datapath,  ─bill ring─▶ ledger, pool
+//!   signals                    ◀─answers── planes             ◀─durable N─
+//! ```
+//!
+//! The order of the start is the order of what may go wrong without harm: the configuration is read before anything
+//! is made, the store is recovered and this life's first record is durable before a worker exists, every socket is bound
+//! before the first event is taken.
+
+pub(crate) mod bills;
+pub(crate) mod clock;
+pub(crate) mod control;
+pub(crate) mod daemon;
+pub(crate) mod link;
+pub(crate) mod messages;
+pub(crate) mod planes;
+pub(crate) mod restore;
+pub(crate) mod ring;
+pub(crate) mod store;
+pub(crate) mod worker;
+pub(crate) mod writer;
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use engine::{Birth, Limits, Shard};
+use kernel::datapath::{self, Choice, Datapath};
+use kernel::waker::Waker;
+use ledger::log::LogBounds;
+use ledger::recover::Life;
+use model::settings::Settings;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::{CONFIG, DatapathArg, LogFormat, RunArgs};
+use crate::check::configuration_errors;
+use crate::exit::{Failure, Outcome};
+use crate::secrets::KeySealer;
+use daemon::Daemon;
+use link::Planes;
+use messages::{WorkerHandle, WorkerMessage, WriterMessage};
+use planes::LinkedPlanes;
+use ring::{Durable, ShardEnd, WriterSleep};
+use store::Store;
+use worker::Worker;
+use writer::Writer;
+
+/// Octets of a segment, and of a batch.
+const SEGMENT_OCTETS: u64 = 64 << 20;
+const BATCH_OCTETS: usize = 1 << 20;
+/// Octets of a bill ring: some ten thousand records.
+const RING_OCTETS: usize = 8 << 20;
+
+/// Runs until SIGTERM or SIGINT.
+pub(crate) fn run(args: &RunArgs) -> Outcome {
+    start_log(args.log_format);
+    let key_file = args.key_file.clone().unwrap_or_else(|| args.state_dir.join("secret.key"));
+    let mut sealer = KeySealer::load_or_draw(&key_file)?;
+    let settings = Arc::new(read_configuration(&args.config, &sealer)?);
+    let store = Store::open(&args.state_dir)?;
+    sealer.keep(&key_file)?;
+    let engine = Engine::start(args, &store, &settings)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("the control thread cannot start: {error}")))?;
+    let ran = tokio::task::LocalSet::new().block_on(&runtime, serve(args, &store, settings, sealer, &engine));
+    engine.stop();
+    let _ = std::fs::remove_file(&args.control);
+    drop(store);
+    ran
+}
+
+/// The log goes to standard error; `RUST_LOG` narrows or widens it.
+pub(crate) fn start_log(format: LogFormat) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}
+
+/// The startup configuration. Only the default file may be missing: a fresh box has none.
+fn read_configuration(path: &Path, sealer: &KeySealer) -> Result<Settings, Failure> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && path == Path::new(CONFIG) => {
+            tracing::warn!("there is no {CONFIG}: starting with the default configuration");
+            return Ok(Settings::default());
+        }
+        Err(error) => return Err(Failure::usage(format!("cannot read the configuration {}: {error}", path.display()))),
+    };
+    let settings = vrp::config::read(&text, sealer).map_err(|errors| configuration_errors(path, &errors))?;
+    for finding in vrp::check(&settings) {
+        tracing::warn!("{}: {}", finding.place, finding.problem);
+    }
+    Ok(settings)
+}
+
+/// The threads that do the work.
+pub(crate) struct Engine {
+    pub(crate) workers: Vec<WorkerHandle>,
+    threads: Vec<JoinHandle<()>>,
+    pub(crate) writer: crossbeam::channel::Sender<WriterMessage>,
+    pub(crate) bell: ring::WriterBell,
+    writer_thread: JoinHandle<()>,
+    pub(crate) planes: Rc<RefCell<Planes>>,
+}
+
+impl Engine {
+    /// Recovers the store, begins a life, restores its sessions and starts the threads.
+    pub(crate) fn start(args: &RunArgs, store: &Store, settings: &Arc<Settings>) -> Result<Engine, Failure> {
+        let (recovered, start) = store::recover(&store.directory)?;
+        restore::report(&recovered);
+        let bounds = LogBounds::new(SEGMENT_OCTETS, BATCH_OCTETS).expect("the bounds of this build fit the format");
+        let (log, started) = start.begin(begin_life()?, bounds);
+        let pool = restore::pool(&recovered, settings);
+        let mut ends = Vec::new();
+        let mut seats = Vec::new();
+        for number in 0..args.shards {
+            let (ring, consumer) = lanes::ring::ring(RING_OCTETS);
+            let worker = Arc::new(Waker::new().map_err(|error| Failure::failed(format!("no descriptor left: {error}")))?);
+            let durable = Arc::new(Durable::default());
+            ends.push(ShardEnd { ring: consumer, durable: durable.clone(), worker: worker.clone() });
+            seats.push((number, ring, durable, worker));
+        }
+        let sleep = WriterSleep::new();
+        let bell = sleep.bell();
+        let (writer, inbox) = crossbeam::channel::unbounded();
+        let ledger = store::ledger_directory(&store.directory);
+        let mut settled = Writer::new(log, pool, &ledger, ends, inbox, sleep);
+        settled.settle().map_err(|error| Failure::failed(format!("the ledger cannot be written: {error}")))?;
+
+        let now = clock::now();
+        let mut planes = Planes::default();
+        let mut restored = restore::Sessions::sort(&recovered, args.shards, &mut planes)?;
+        let mut built = Vec::new();
+        for (number, ring, durable, waker) in seats {
+            let birth = Birth {
+                epoch: started.epoch,
+                key: started.key,
+                started: started.at.wall,
+                shard: number,
+                shard_count: args.shards,
+            };
+            let limits = Limits { sessions: (args.sessions.div_ceil(args.shards.into())) as usize, ..Limits::default() };
+            let (messages, inbox) = crossbeam::channel::unbounded();
+            let mut worker = Worker::new(
+                Shard::new(birth, limits, now.mono),
+                open_datapath(args, settings)?,
+                ring,
+                durable,
+                bell.clone(),
+                inbox,
+                waker.clone(),
+                LinkedPlanes::new(number, args.shards),
+            );
+            worker.datapath.watch(&waker).map_err(|error| Failure::failed(format!("a worker's bell cannot be watched: {error}")))?;
+            worker.configure(settings).map_err(Failure::Failed)?;
+            restored.hand_over(number, &mut worker.shard, now)?;
+            built.push((worker, WorkerHandle { messages, waker }));
+        }
+        drop(recovered);
+        let writer_thread = spawn("tollgate-writer", None, move || settled.run())?;
+        let mut threads = Vec::new();
+        let mut workers = Vec::new();
+        for (number, (worker, handle)) in built.into_iter().enumerate() {
+            let core = args.cores.get(number).copied();
+            threads.push(spawn("tollgate-worker", core, move || worker.run())?);
+            workers.push(handle);
+        }
+        Ok(Engine { workers, threads, writer, bell, writer_thread, planes: Rc::new(RefCell::new(planes)) })
+    }
+
+    /// Ends the workers, then the writer when everything is durable.
+    pub(crate) fn stop(self) {
+        self.workers.iter().for_each(|worker| worker.tell(WorkerMessage::Shutdown));
+        for thread in self.threads {
+            let _ = thread.join();
+        }
+        let _ = self.writer.send(WriterMessage::Shutdown);
+        self.bell.ring();
+        let _ = self.writer_thread.join();
+    }
+}
+
+fn begin_life() -> Result<Life, Failure> {
+    let mut drawn = [0; 32];
+    kernel::random::fill(&mut drawn).map_err(|error| Failure::failed(format!("no randomness: {error}")))?;
+    let (store, key) = drawn.split_at(16);
+    Ok(Life {
+        boot_id: kernel::clock::boot_id().map_err(|error| Failure::failed(format!("the box has no boot id: {error}")))?,
+        at: clock::now(),
+        fresh_store: store.try_into().expect("half of 32 octets"),
+        fresh_key: key.try_into().expect("half of 32 octets"),
+    })
+}
+
+fn open_datapath(args: &RunArgs, settings: &Settings) -> Result<Datapath, Failure> {
+    let choice = match args.datapath {
+        DatapathArg::Auto => Choice::Auto,
+        DatapathArg::IoUring => Choice::IoUring,
+        DatapathArg::Epoll => Choice::Epoll,
+    };
+    // Every server's ports, and as many again for servers that are configured later.
+    let ports: usize =
+        settings.radius_groups.values().map(|group| group.accounting.len() * usize::from(group.source_ports)).sum();
+    let sockets = u16::try_from((2 * ports).max(1024)).unwrap_or(16_384).min(16_384);
+    let limits = datapath::Limits { sockets, watches: 256, ..datapath::Limits::default() };
+    let opened = Datapath::open(choice, limits).map_err(|error| Failure::failed(format!("no datapath: {error}")))?;
+    match opened.fallback {
+        Some(fallback) => tracing::warn!("{fallback}"),
+        None => tracing::info!(datapath = opened.datapath.engine_name(), "the datapath is open"),
+    }
+    Ok(opened.datapath)
+}
+
+fn spawn(name: &str, core: Option<usize>, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Failure> {
+    let pinned = move || {
+        if let Some(core) = core
+            && let Err(error) = kernel::cores::pin_current_thread(core)
+        {
+            tracing::warn!(core, "a worker is not pinned: {error}");
+        }
+        // A broken invariant stops the whole process, and the ledger rebuilds it (DESIGN.md section 3, rule 7).
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
+            std::process::abort();
+        }
+    };
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(pinned)
+        .map_err(|error| Failure::failed(format!("a thread cannot start: {error}")))
+}
+
+/// The control thread: everything that may wait.
+async fn serve(args: &RunArgs, store: &Store, settings: Arc<Settings>, sealer: KeySealer, engine: &Engine) -> Outcome {
+    let failed = |error: std::io::Error| Failure::failed(format!("signals cannot be awaited: {error}"));
+    let mut terminated = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupted = signal(SignalKind::interrupt()).map_err(failed)?;
+    let control = control::bind(&args.control).map_err(|error| Failure::failed(format!("{error:#}")))?;
+    let listener = match &settings.plane_link.path {
+        Some(path) => {
+            let cannot = |error| Failure::failed(format!("the plane link cannot be bound to {path}: {error}"));
+            Some(link::bind(path.as_ref()).map_err(cannot)?)
+        }
+        None => None,
+    };
+    record_control_path(&store.directory, &args.control)?;
+    let daemon = Rc::new(Daemon {
+        settings: RefCell::new(settings),
+        sealer,
+        config: args.config.clone(),
+        state_dir: store.directory.clone(),
+        workers: engine.workers.clone(),
+        writer: engine.writer.clone(),
+        bell: engine.bell.clone(),
+        planes: engine.planes.clone(),
+        link: RefCell::new(None),
+    });
+    daemon.replace_link(listener);
+    tokio::task::spawn_local(control::serve(control, daemon.clone()));
+    tracing::info!("tollgate ready");
+    if let Err(error) = kernel::notify::sd_notify("READY=1") {
+        tracing::warn!("the service manager was not told: {error}");
+    }
+    tokio::select! {
+        _ = terminated.recv() => {}
+        _ = interrupted.recv() => {}
+    }
+    tracing::info!("stopping: live sessions stay in the ledger");
+    daemon.replace_link(None);
+    Ok(())
+}
+
+/// Where `tollgate bills` finds the daemon of a state directory.
+fn record_control_path(state_dir: &Path, control: &Path) -> Outcome {
+    let absolute: PathBuf = std::path::absolute(control).unwrap_or_else(|_| control.to_owned());
+    kernel::file::replace_file(&control::path_file(state_dir), absolute.as_os_str().as_encoded_bytes(), 0o600)
+        .map_err(|error| Failure::failed(format!("cannot write to the state directory: {error}")))
+}

@@ -1,0 +1,250 @@
+//! The packet planes that one worker reads: their events in, verdicts and *taken over* back.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use engine::Shard;
+use kernel::datapath::{Datapath, WatchIndex};
+use kernel::shared_memory::SharedMemory;
+use kernel::waker::Waker;
+use model::counters::CounterSource;
+use model::event::EventOrigin;
+use model::ids::{PLANE_SESSION_MAX, PlaneIndex};
+use model::time::{Mono, Now};
+use model::verdict::{Reason, Sentence, Verdict};
+use plane::{CounterTables, EventScratch, Next, PlaneReader, VerdictError, VerdictWriter};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::link::LinkEvent;
+
+/// Verdicts that wait for a plane that does not read them, before its link is closed.
+const HELD_MAX: usize = 65_536;
+
+/// The planes that are linked now, as one worker sees them.
+pub(crate) struct LinkedPlanes {
+    shard: u16,
+    shard_count: u16,
+    planes: Vec<LinkedPlane>,
+    counters: CounterTables<SharedMemory>,
+    scratch: EventScratch,
+}
+
+struct LinkedPlane {
+    plane: PlaneIndex,
+    reader: PlaneReader<SharedMemory>,
+    verdicts: VerdictWriter<SharedMemory>,
+    bell: Arc<Waker>,
+    /// Kept open while it is watched.
+    _engine_bell: Arc<Waker>,
+    watch: Option<WatchIndex>,
+    close: UnboundedSender<&'static str>,
+    /// For each ring: how far it is taken over once so many records are durable.
+    marks: Vec<VecDeque<Mark>>,
+    /// For each ring: the last position that was marked.
+    marked: Vec<u64>,
+    held: VecDeque<Held>,
+    /// What it said made no sense; nothing more is read from it.
+    broken: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Mark {
+    through: u64,
+    position: u64,
+}
+
+/// A verdict that found no room.
+struct Held {
+    session: [u8; PLANE_SESSION_MAX],
+    length: usize,
+    sentence: Sentence,
+    reason: Reason,
+}
+
+impl LinkedPlanes {
+    pub(crate) fn new(shard: u16, shard_count: u16) -> LinkedPlanes {
+        LinkedPlanes {
+            shard,
+            shard_count,
+            planes: Vec::new(),
+            counters: CounterTables::default(),
+            scratch: EventScratch::default(),
+        }
+    }
+
+    /// The counters of all linked planes.
+    pub(crate) fn counters(&self) -> &impl CounterSource {
+        &self.counters
+    }
+
+    /// A plane came or went.
+    pub(crate) fn handle_link(&mut self, event: LinkEvent, now: Mono, shard: &mut Shard, datapath: &mut Datapath) {
+        match event {
+            LinkEvent::Linked { plane, name, epoch, region, engine_bell, plane_bell, close } => {
+                let Some(reader) = region.reader(self.shard) else { return };
+                let watch = datapath.watch(&engine_bell);
+                if let Err(error) = &watch {
+                    tracing::error!(plane = &*name, "its bell cannot be watched, so its events wait for the next tick: {error}");
+                }
+                shard.handle_plane_linked(plane, &name, epoch);
+                self.counters.set(plane, Some(region.counters()));
+                let marks = reader.rings().iter().map(|_| VecDeque::new()).collect();
+                let marked = reader.rings().iter().map(|ring| ring.cursor()).collect();
+                self.planes.push(LinkedPlane {
+                    plane,
+                    reader,
+                    verdicts: region.verdicts(),
+                    bell: plane_bell,
+                    _engine_bell: engine_bell,
+                    watch: watch.ok(),
+                    close,
+                    marks,
+                    marked,
+                    held: VecDeque::new(),
+                    broken: false,
+                });
+            }
+            LinkEvent::Lost { plane } => {
+                if let Some(index) = self.planes.iter().position(|linked| linked.plane == plane) {
+                    let linked = self.planes.swap_remove(index);
+                    if let Some(watch) = linked.watch {
+                        datapath.unwatch(watch);
+                    }
+                    self.counters.set(plane, None);
+                    shard.handle_plane_lost(now, plane);
+                }
+            }
+        }
+    }
+
+    /// Hands up to `most` events of each ring to the shard. True when there are more.
+    pub(crate) fn take_events(&mut self, shard: &mut Shard, now: Now, most: usize) -> bool {
+        let mut more = false;
+        let (own, shard_count) = (u64::from(self.shard), u64::from(self.shard_count));
+        for linked in self.planes.iter_mut().filter(|linked| !linked.broken) {
+            for ring in linked.reader.rings_mut() {
+                let (plane, number) = (linked.plane, ring.ring());
+                for taken in 0.. {
+                    if taken == most || shard.is_busy() {
+                        more |= taken == most;
+                        break;
+                    }
+                    match ring.next_event(&mut self.scratch, |hash| hash % shard_count == own) {
+                        Ok(Next::Nothing) => break,
+                        Ok(Next::Event(delivery)) => {
+                            let origin = EventOrigin { plane, ring: number, position: delivery.position };
+                            let taken = shard.handle_event(now, origin, delivery.event, &self.counters);
+                            assert!(taken.is_ok(), "a shard that is not busy takes an event");
+                        }
+                        Ok(Next::Refused(refused)) => {
+                            tracing::warn!(plane = linked.plane.0, position = refused.position, why = refused.why.as_str(), "an event was refused");
+                        }
+                        Err(error) => {
+                            linked.broken = true;
+                            tracing::error!(plane = linked.plane.0, "{error}");
+                            let _ = linked.close.send("its ring makes no sense");
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        more
+    }
+
+    /// Everything read so far is in the first `through` records.
+    pub(crate) fn mark(&mut self, through: u64) {
+        for linked in &mut self.planes {
+            let rings = linked.reader.rings().iter().zip(&mut linked.marks).zip(&mut linked.marked);
+            for ((ring, marks), marked) in rings {
+                let position = ring.cursor();
+                if *marked != position {
+                    *marked = position;
+                    marks.push_back(Mark { through, position });
+                }
+            }
+        }
+    }
+
+    /// Tells the planes what is durable.
+    pub(crate) fn publish(&mut self, durable: u64) {
+        for linked in &mut self.planes {
+            let mut any = false;
+            for (ring, marks) in linked.reader.rings_mut().iter_mut().zip(&mut linked.marks) {
+                let mut position = None;
+                while marks.front().is_some_and(|mark| mark.through <= durable) {
+                    position = marks.pop_front().map(|mark| mark.position);
+                }
+                if let Some(position) = position {
+                    ring.publish_consumed(position);
+                    any = true;
+                }
+            }
+            if any && linked.reader.region().plane_needs_kick() {
+                linked.bell.wake();
+            }
+        }
+    }
+
+    /// Hands the shard's verdicts to the planes; what finds no room is kept.
+    pub(crate) fn pass_verdicts(&mut self, shard: &mut Shard) {
+        for linked in &mut self.planes {
+            while let Some(held) = linked.held.front() {
+                let verdict = Verdict {
+                    plane: linked.plane,
+                    session: &held.session[..held.length],
+                    sentence: held.sentence,
+                    reason: held.reason,
+                };
+                if linked.verdicts.push(&verdict, None).is_err() {
+                    break;
+                }
+                linked.held.pop_front();
+            }
+        }
+        while let Some(verdict) = shard.poll_verdict() {
+            // A plane that is gone asks again when it comes back: it announces its sessions.
+            if let Some(linked) = self.planes.iter_mut().find(|linked| linked.plane == verdict.plane) {
+                linked.pass(&verdict);
+            }
+        }
+        for linked in &self.planes {
+            if linked.reader.region().plane_needs_kick() {
+                linked.bell.wake();
+            }
+        }
+    }
+
+    /// Says to every plane that the worker is about to sleep; false when one has said something meanwhile.
+    pub(crate) fn about_to_sleep(&self) -> bool {
+        self.planes.iter().filter(|linked| !linked.broken).all(|linked| linked.reader.about_to_sleep(!linked.held.is_empty()))
+    }
+
+    /// Says to every plane that the worker needs no waking.
+    pub(crate) fn awake(&self) {
+        self.planes.iter().for_each(|linked| linked.reader.awake());
+    }
+}
+
+impl LinkedPlane {
+    fn pass(&mut self, verdict: &Verdict<'_>) {
+        if self.held.is_empty() {
+            match self.verdicts.push(verdict, None) {
+                Ok(()) => return,
+                Err(VerdictError::Full) => {}
+                Err(VerdictError::Hostile) => {
+                    let _ = self.close.send("its verdict ring makes no sense");
+                    return;
+                }
+            }
+        }
+        if self.held.len() == HELD_MAX {
+            let _ = self.close.send("it does not read its verdicts");
+            return;
+        }
+        let mut session = [0; PLANE_SESSION_MAX];
+        session[..verdict.session.len()].copy_from_slice(verdict.session);
+        let (length, sentence, reason) = (verdict.session.len(), verdict.sentence, verdict.reason);
+        self.held.push_back(Held { session, length, sentence, reason });
+    }
+}

@@ -1,0 +1,110 @@
+//! What a recovered store says, handed to those who go on with it: sessions to the shards, bills to the pool.
+
+use engine::{Restored, Shard};
+use ledger::pool::Pool;
+use ledger::recover::Recovered;
+use ledger::replay::{LiveSession, Replay, Start};
+use model::ids::PlaneIndex;
+use model::record::TakenOver;
+use model::settings::Settings;
+use model::time::Now;
+
+use super::link::Planes;
+use crate::exit::Failure;
+
+/// Says what recovery found: one line, and one for each damage.
+pub(crate) fn report(recovered: &Recovered<Replay>) {
+    let report = &recovered.report;
+    for finding in &report.findings {
+        if finding.case.is_damage() {
+            tracing::error!(target: "alarm", "the ledger is damaged: {finding}");
+        } else {
+            tracing::info!("the ledger: {finding}");
+        }
+    }
+    tracing::info!(
+        epoch = recovered.epoch_last,
+        sessions = recovered.state.session_count(),
+        bills = recovered.state.bills().len(),
+        "the ledger was read"
+    );
+}
+
+/// The pool with the bills that are durable already.
+pub(crate) fn pool(recovered: &Recovered<Replay>, settings: &Settings) -> Pool {
+    let mut pool = Pool::new(&settings.local_aaa_server);
+    for bill in recovered.state.bills() {
+        super::writer::take_bill(&mut pool, *bill);
+    }
+    pool
+}
+
+/// Sessions of the earlier life, by the shard that has them now.
+pub(crate) struct Sessions<'a> {
+    by_shard: Vec<Vec<(PlaneIndex, LiveSession<'a>)>>,
+    planes: Vec<(PlaneIndex, &'a str, Vec<TakenOver>)>,
+}
+
+impl<'a> Sessions<'a> {
+    /// Gives every session to a shard, and every plane a number.
+    pub(crate) fn sort(
+        recovered: &'a Recovered<Replay>,
+        shards: u16,
+        planes: &mut Planes,
+    ) -> Result<Sessions<'a>, Failure> {
+        let too_many = || Failure::failed("the ledger knows more packet planes than can be numbered");
+        let mut sorted = Sessions { by_shard: (0..shards).map(|_| Vec::new()).collect(), planes: Vec::new() };
+        for session in recovered.state.sessions() {
+            let plane = planes.index(session.opened.plane).ok_or_else(too_many)?;
+            sorted.plane(plane, session.opened.plane);
+            let shard = plane::record::session_hash(session.opened.session) % u64::from(shards);
+            sorted.by_shard[usize::try_from(shard).unwrap_or_default()].push((plane, session));
+        }
+        for position in recovered.state.taken_over() {
+            let plane = planes.index(position.plane).ok_or_else(too_many)?;
+            sorted.plane(plane, position.plane).push(TakenOver {
+                plane_epoch: position.plane_epoch,
+                ring: position.ring,
+                position: position.position,
+            });
+        }
+        for sessions in &mut sorted.by_shard {
+            sessions.sort_unstable_by_key(|(_, session)| session.opened.serial);
+        }
+        Ok(sorted)
+    }
+
+    fn plane(&mut self, plane: PlaneIndex, name: &'a str) -> &mut Vec<TakenOver> {
+        let known = self.planes.iter().position(|(known, ..)| *known == plane);
+        let index = known.unwrap_or_else(|| {
+            self.planes.push((plane, name, Vec::new()));
+            self.planes.len() - 1
+        });
+        &mut self.planes[index].2
+    }
+
+    /// Hands a shard its sessions.
+    pub(crate) fn hand_over(&mut self, number: u16, shard: &mut Shard, now: Now) -> Result<(), Failure> {
+        for (plane, name, taken_over) in &self.planes {
+            shard.handle_plane_known(now.mono, *plane, name, taken_over.clone());
+        }
+        for (plane, session) in self.by_shard[usize::from(number)].drain(..) {
+            let (accepted, start_failed) = match session.start {
+                Start::Pending => (None, None),
+                Start::Accepted(accepted) => (Some(accepted), None),
+                Start::Failed(failed) => (None, Some(failed)),
+            };
+            let restored = Restored {
+                opened: session.opened,
+                accepted,
+                start_failed,
+                sampled: session.sampled,
+                closed: session.closed,
+            };
+            shard.restore(now, plane, &restored).map_err(|_| {
+                Failure::failed("the ledger knows more sessions than there are slots: raise --sessions")
+            })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,343 @@
+//! A worker: one core, one shard, one datapath, and one loop written from top to bottom.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::{Notice, PortId, Received, Shard, TransmitBatch};
+use kernel::datapath::{BindSpec, Completion, Datapath, SocketIndex};
+use kernel::waker::Waker;
+use lanes::ring::Producer;
+use ledger::frame::{self, RECORD_LEN_MAX};
+use model::settings::Settings;
+use model::time::Now;
+
+use super::clock;
+use super::messages::{WorkerInbox, WorkerMessage};
+use super::planes::LinkedPlanes;
+use super::ring::{Durable, WriterBell};
+
+/// Events taken from one ring before the rest of the loop has its turn.
+const EVENTS_MAX: usize = 256;
+/// Batches sent before replies have their turn.
+const BATCHES_MAX: usize = 16;
+/// The longest sleep; nothing depends on it but the reading of this number.
+const NAP: Duration = Duration::from_millis(500);
+/// The kernel's buffer of each socket, octets: four thousand replies.
+const SOCKET_BUFFER: u32 = 1 << 20;
+
+/// Everything that a worker owns.
+pub(crate) struct Worker {
+    pub(crate) shard: Shard,
+    pub(crate) datapath: Datapath,
+    pub(crate) ring: Producer,
+    pub(crate) durable: Arc<Durable>,
+    pub(crate) writer: WriterBell,
+    pub(crate) inbox: WorkerInbox,
+    pub(crate) waker: Arc<Waker>,
+    pub(crate) planes: LinkedPlanes,
+    sockets: Sockets,
+    batch: TransmitBatch,
+    received: ReceiveBatch,
+    /// Whether the last round left something undone that needs no waiting.
+    hurried: bool,
+}
+
+/// Which socket belongs to which port of the shard.
+#[derive(Default)]
+struct Sockets {
+    of_port: Vec<Option<SocketIndex>>,
+    of_socket: Vec<Option<PortId>>,
+}
+
+impl Sockets {
+    fn join(&mut self, port: PortId, socket: SocketIndex) {
+        let place = port.0 as usize;
+        if self.of_port.len() <= place {
+            self.of_port.resize(place + 1, None);
+        }
+        self.of_port[place] = Some(socket);
+        if self.of_socket.len() <= socket.number() {
+            self.of_socket.resize(socket.number() + 1, None);
+        }
+        self.of_socket[socket.number()] = Some(port);
+    }
+}
+
+impl Worker {
+    #[expect(clippy::too_many_arguments, reason = "the wiring of one thread, in one place")]
+    pub(crate) fn new(
+        shard: Shard,
+        datapath: Datapath,
+        ring: Producer,
+        durable: Arc<Durable>,
+        writer: WriterBell,
+        inbox: WorkerInbox,
+        waker: Arc<Waker>,
+        planes: LinkedPlanes,
+    ) -> Worker {
+        Worker {
+            shard,
+            datapath,
+            ring,
+            durable,
+            writer,
+            inbox,
+            waker,
+            planes,
+            sockets: Sockets::default(),
+            batch: TransmitBatch::default(),
+            received: ReceiveBatch::default(),
+            hurried: false,
+        }
+    }
+
+    /// Runs until it is told to end.
+    pub(crate) fn run(mut self) {
+        loop {
+            self.hurried = false;
+            let now = clock::now();
+            if !self.read_messages(now) {
+                break;
+            }
+            self.take_events(now);
+            self.take_datagrams(now);
+            self.shard.handle_timeout(now);
+            self.transmit(now);
+            self.hand_over_records();
+            self.shard.handle_durable(now, self.durable.through());
+            self.planes.publish(self.durable.through());
+            self.planes.pass_verdicts(&mut self.shard);
+            self.log_notices();
+            self.wait(now);
+        }
+        self.hand_over_everything();
+    }
+
+    fn read_messages(&mut self, now: Now) -> bool {
+        while let Ok(message) = self.inbox.try_recv() {
+            match message {
+                WorkerMessage::Configure(settings, reply) => {
+                    let _ = reply.send(self.configure(&settings));
+                }
+                WorkerMessage::Report(reply) => {
+                    let _ = reply.send(self.shard.report());
+                }
+                WorkerMessage::AccessUsers(count, reply) => {
+                    let _ = reply.send(self.shard.access_users(now, self.planes.counters(), count));
+                }
+                WorkerMessage::AccessUser(id, reply) => {
+                    let _ = reply.send(self.shard.access_user_by_id(now, self.planes.counters(), id.as_bytes()));
+                }
+                WorkerMessage::Link(event) => self.planes.handle_link(event, now.mono, &mut self.shard, &mut self.datapath),
+                WorkerMessage::Shutdown => return false,
+            }
+        }
+        true
+    }
+
+    /// Takes a configuration and binds the sockets that it needs.
+    pub(crate) fn configure(&mut self, settings: &Settings) -> Result<(), String> {
+        self.shard.configure(settings);
+        self.bind_ports()
+    }
+
+    fn bind_ports(&mut self) -> Result<(), String> {
+        let unbound: Vec<(PortId, SocketAddr)> = self.shard.unbound_ports().collect();
+        let mut servers: Vec<(SocketAddr, IpAddr)> = Vec::new();
+        for (port, server) in unbound {
+            let source = match servers.iter().find(|(known, _)| *known == server) {
+                Some(&(_, source)) => source,
+                None => {
+                    let source = source_towards(server).map_err(|error| format!("no source address towards {server}: {error}"))?;
+                    servers.push((server, source));
+                    source
+                }
+            };
+            let spec = BindSpec {
+                local: SocketAddr::new(source, 0),
+                receive_buffer: SOCKET_BUFFER,
+                send_buffer: SOCKET_BUFFER,
+            };
+            let socket = self.datapath.bind(spec).map_err(|error| format!("no source port towards {server}: {error}"))?;
+            self.sockets.join(port, socket);
+        }
+        for (server, source) in servers {
+            self.shard.handle_bound(server, source);
+        }
+        Ok(())
+    }
+
+    /// Step 1 and 2: events of the planes, as long as the ledger keeps up.
+    fn take_events(&mut self, now: Now) {
+        if self.shard.owes_records() {
+            // The ring is full: what the planes say stays with them.
+            return;
+        }
+        self.hurried |= self.planes.take_events(&mut self.shard, now, EVENTS_MAX);
+    }
+
+    /// Step 6: replies, verified many at once.
+    fn take_datagrams(&mut self, now: Now) {
+        loop {
+            self.received.clear();
+            while !self.received.is_full()
+                && let Some(completion) = self.datapath.next()
+            {
+                match completion {
+                    Completion::Datagram { socket, from, bytes, truncated } => {
+                        if let Some(&Some(port)) = self.sockets.of_socket.get(socket.number()) {
+                            self.received.push(port, from, bytes, truncated);
+                        }
+                    }
+                    Completion::TransmitFailed { to, datagrams, error, .. } => {
+                        // The wait for a reply runs out as if the network had lost it.
+                        tracing::debug!(%to, datagrams, ?error, "not sent");
+                    }
+                    // Bells only end the wait; the loop looks at everything anyway.
+                    Completion::Woken { .. } => {}
+                }
+            }
+            if self.received.is_empty() {
+                return;
+            }
+            self.received.hand_over(&mut self.shard, now);
+        }
+    }
+
+    /// Steps 4 and 5: what is due, as long as there is room.
+    fn transmit(&mut self, now: Now) {
+        for _ in 0..BATCHES_MAX {
+            let room = self.datapath.transmit_room();
+            if room == 0 {
+                return;
+            }
+            self.shard.poll_transmit(now, self.planes.counters(), room, &mut self.batch);
+            if self.batch.is_empty() {
+                return;
+            }
+            for transmit in self.batch.iter() {
+                if let Some(&Some(socket)) = self.sockets.of_port.get(transmit.port.0 as usize) {
+                    // Not queued is as good as lost: it is sent again when its wait runs out.
+                    let _ = self.datapath.transmit(socket, transmit.to, transmit.octets);
+                }
+            }
+        }
+        self.hurried = true;
+    }
+
+    /// Step 8: room first, record second.
+    fn hand_over_records(&mut self) {
+        let mut any = false;
+        while let Some(mut grant) = self.ring.reserve(RECORD_LEN_MAX) {
+            let Some(record) = self.shard.poll_record() else { break };
+            let length = frame::encode(&record, &mut grant).expect("a record is no longer than the longest");
+            grant.commit_len(length);
+            any = true;
+        }
+        if any {
+            self.ring.publish();
+            self.writer.ring();
+        }
+        if !self.shard.owes_records() {
+            self.planes.mark(self.shard.record_count());
+        }
+    }
+
+    /// The last words: every record that is owed reaches the writer.
+    fn hand_over_everything(&mut self) {
+        self.hand_over_records();
+        while self.shard.owes_records() {
+            self.shard.handle_durable(clock::now(), self.durable.through());
+            std::thread::sleep(Duration::from_millis(1));
+            self.hand_over_records();
+        }
+    }
+
+    fn log_notices(&mut self) {
+        while let Some(notice) = self.shard.poll_notice() {
+            match notice {
+                Notice::ServerDown(server) => tracing::error!(target: "alarm", %server, "hwRadiusAcctServerDown"),
+                Notice::ServerUp(server) => tracing::warn!(target: "alarm", %server, "hwRadiusAcctServerUp"),
+                Notice::InterimFailed(serial) => {
+                    tracing::warn!(epoch = serial.epoch, sequence = serial.sequence, "real-time accounting failed; the user stays online");
+                }
+            }
+        }
+    }
+
+    fn wait(&mut self, now: Now) {
+        let until = self.shard.poll_timeout().map(|at| at.since(now.mono)).unwrap_or(NAP);
+        let mut timeout = if self.hurried { Duration::ZERO } else { until.min(NAP) };
+        let sleeps = !timeout.is_zero() && self.planes.about_to_sleep();
+        if !sleeps {
+            timeout = Duration::ZERO;
+        }
+        if let Err(error) = self.datapath.submit_and_wait(Some(timeout)) {
+            tracing::error!("the datapath fails: {error}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.planes.awake();
+    }
+}
+
+/// The address that the system would send from.
+fn source_towards(server: SocketAddr) -> std::io::Result<IpAddr> {
+    let any: IpAddr = if server.is_ipv4() { [0; 4].into() } else { [0u16; 8].into() };
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.connect(server)?;
+    Ok(socket.local_addr()?.ip())
+}
+
+/// Datagrams copied together, so that their authenticators are computed together.
+struct ReceiveBatch {
+    octets: Vec<u8>,
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    port: PortId,
+    from: SocketAddr,
+    length: usize,
+    truncated: bool,
+}
+
+impl Default for ReceiveBatch {
+    fn default() -> ReceiveBatch {
+        ReceiveBatch {
+            octets: Vec::with_capacity(engine::BATCH_MAX * kernel::datapath::RECEIVE_MAX),
+            entries: Vec::with_capacity(engine::BATCH_MAX),
+        }
+    }
+}
+
+impl ReceiveBatch {
+    fn clear(&mut self) {
+        self.octets.clear();
+        self.entries.clear();
+    }
+
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn is_full(&self) -> bool {
+        self.entries.len() == engine::BATCH_MAX
+    }
+
+    fn push(&mut self, port: PortId, from: SocketAddr, octets: &[u8], truncated: bool) {
+        self.octets.extend_from_slice(octets);
+        self.entries.push(Entry { port, from, length: octets.len(), truncated });
+    }
+
+    fn hand_over(&self, shard: &mut Shard, now: Now) {
+        let mut rest = &self.octets[..];
+        let mut datagrams = Vec::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            let (octets, tail) = rest.split_at(entry.length);
+            rest = tail;
+            datagrams.push(Received { port: entry.port, from: entry.from, octets, truncated: entry.truncated });
+        }
+        shard.handle_datagrams(now, &datagrams);
+    }
+}
