@@ -3,6 +3,12 @@
 //! The store under test: segments of 8 KiB, made by one life, in batches of two records of 1,000 octets and more.
 //! `Scene::damage` changes its octets, `check` says what recovery must find.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "a test may fail loudly, and its numbers are small"
+)]
+
 mod support;
 
 use ledger::log::{Log, LogBounds, Request};

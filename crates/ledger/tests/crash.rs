@@ -1,6 +1,12 @@
 //! A store lives through crashes at every write and sync, torn and reordered sectors, failing syncs, a full disk. After
 //! each: every announced record is there, none is invented, nothing is called damaged, and the log goes on.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "a test may fail loudly, and its numbers are small"
+)]
+
 mod support;
 
 use std::collections::VecDeque;

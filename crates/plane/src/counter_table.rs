@@ -179,7 +179,6 @@ const fn low(word: u64) -> u32 {
 }
 
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the high half")]
 const fn high(word: u64) -> u32 {
     (word >> 32) as u32
 }
@@ -199,7 +198,8 @@ mod tests {
     }
 
     fn counters(seed: u64) -> Counters {
-        let totals = |from| Totals { in_octets: from, in_packets: from + 1, out_octets: from + 2, out_packets: from + 3 };
+        let totals =
+            |from| Totals { in_octets: from, in_packets: from + 1, out_octets: from + 2, out_packets: from + 3 };
         Counters { v4: totals(seed), v6: totals(seed * 10) }
     }
 

@@ -39,8 +39,7 @@ impl<M: AsRef<[AtomicU64]>> PlaneReader<M> {
             words[ENGINE_WANTS_ROOM / WORD].store(1, Ordering::Relaxed);
         }
         fence(Ordering::SeqCst);
-        let came = self.rings.iter().any(|ring| ring.has_more())
-            || (verdicts_wait && self.region.verdicts_have_room());
+        let came = self.rings.iter().any(|ring| ring.has_more()) || (verdicts_wait && self.region.verdicts_have_room());
         if came {
             self.awake();
         }

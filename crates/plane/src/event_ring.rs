@@ -41,6 +41,7 @@ impl Default for EventScratch {
 }
 
 /// What stands next in a ring.
+#[expect(clippy::large_enum_variant, reason = "returned once per event and taken apart at once")]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Next<'a> {
     /// Nothing for this reader.
@@ -142,7 +143,10 @@ impl<M: AsRef<[AtomicU64]>> EventRing<M> {
     ///
     /// When `position` was not read yet or lies before what was published: the caller lost count.
     pub fn publish_consumed(&mut self, position: u64) {
-        assert!((self.published..=self.cursor).contains(&position), "a position that was not read, or published before");
+        assert!(
+            (self.published..=self.cursor).contains(&position),
+            "a position that was not read, or published before"
+        );
         if position != self.published {
             self.published = position;
             self.region.cursor(self.ring).advance(self.reader, position, &self.words()[self.place.consumed]);

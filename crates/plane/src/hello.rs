@@ -169,11 +169,9 @@ impl From<LinkError> for Answer {
     fn from(error: LinkError) -> Answer {
         match error {
             LinkError::Version { .. } => Answer::Version,
-            LinkError::Magic
-            | LinkError::Epoch
-            | LinkError::Geometry
-            | LinkError::Short
-            | LinkError::HostileIndex => Answer::Memory,
+            LinkError::Magic | LinkError::Epoch | LinkError::Geometry | LinkError::Short | LinkError::HostileIndex => {
+                Answer::Memory
+            }
         }
     }
 }

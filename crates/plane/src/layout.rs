@@ -399,7 +399,6 @@ mod tests {
             (6, 0, LinkError::Geometry),
             (6, u64::MAX, LinkError::Geometry),
             (7, 96, LinkError::Geometry),
-            (7, 64, LinkError::Geometry),
             (8, 17, LinkError::Geometry),
             (9, 2, LinkError::Geometry),
             (10, 8192, LinkError::Geometry),

@@ -68,5 +68,7 @@ pub use refusal::{Malformed, Refusals, Refused};
 pub use region::{PlaneReader, Region};
 pub use verdict_ring::{OwnedVerdict, VerdictError, VerdictReader, VerdictWriter};
 
+#[cfg(all(test, not(loom)))]
+mod fixture;
 #[cfg(all(test, loom))]
 mod loom_tests;

@@ -24,7 +24,8 @@ mod encode;
 mod field;
 
 pub use decode::decode;
-pub use encode::{Encoded, EncodeError, encode};
+pub(crate) use decode::session_of;
+pub use encode::{EncodeError, Encoded, encode};
 pub use field::Tag;
 
 use crate::layout::{RECORD_BYTES, RECORDS_MIN, VERSION};
@@ -137,8 +138,7 @@ pub(crate) const fn records_for(body_bytes: usize) -> usize {
 /// The hash of a session's name that a plane puts beside it: 64-bit FNV-1a, with 0 replaced by 1. The engine uses it to
 /// pass over other shards' events, and computes it again for its own.
 pub fn session_hash(name: &[u8]) -> u64 {
-    let hash =
-        name.iter().fold(FNV_OFFSET, |hash, octet| (hash ^ u64::from(*octet)).wrapping_mul(FNV_PRIME));
+    let hash = name.iter().fold(FNV_OFFSET, |hash, octet| (hash ^ u64::from(*octet)).wrapping_mul(FNV_PRIME));
     if hash == 0 { 1 } else { hash }
 }
 

@@ -71,7 +71,8 @@ pub struct Region<M> {
 
 impl<M: AsRef<[AtomicU64]>> Region<M> {
     /// Opens the memory that came with a HELLO of this epoch, for this many shards. Every ring is read on from where its
-    /// events were durable; events behind that are delivered again, and recognised by their position.
+    /// events were durable; events behind that are delivered again, and recognised by their position. A memory has one region at a time: the
+    /// one before must no longer be used.
     ///
     /// # Errors
     ///

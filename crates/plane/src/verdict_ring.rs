@@ -84,7 +84,7 @@ impl<M: AsRef<[AtomicU64]>> VerdictWriter<M> {
 impl<M: AsRef<[AtomicU64]>> Region<M> {
     pub(crate) fn verdicts_have_room(&self) -> bool {
         // A hostile position counts as room: the shard stays awake, tries again and learns it.
-        self.verdict_position().is_ok_and(|position| position.is_some()) || self.verdict_position().is_err()
+        !matches!(self.verdict_position(), Ok(None))
     }
 
     /// The next position, or `None` while the ring is full.
@@ -106,8 +106,7 @@ impl<M: AsRef<[AtomicU64]>> Region<M> {
         loop {
             let next = self.verdict_position()?.ok_or(VerdictError::Full)?;
             // Another shard that took this position made progress; there are at most as many rounds as shards.
-            let taken =
-                self.verdicts_reserved.0.compare_exchange(next, next + 1, Ordering::Relaxed, Ordering::Relaxed);
+            let taken = self.verdicts_reserved.0.compare_exchange(next, next + 1, Ordering::Relaxed, Ordering::Relaxed);
             if taken.is_ok() {
                 return Ok(next);
             }

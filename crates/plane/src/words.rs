@@ -20,7 +20,7 @@ pub(crate) fn load(words: &[AtomicU64], from: usize, out: &mut [u8]) {
 pub(crate) fn store(words: &[AtomicU64], from: usize, octets: &[u8]) {
     let (whole, rest) = octets.as_chunks::<WORD>();
     let mut places = words[from..].iter();
-    for (place, octets) in places.by_ref().zip(whole) {
+    for (octets, place) in whole.iter().zip(places.by_ref()) {
         place.store(u64::from_le_bytes(*octets), Ordering::Relaxed);
     }
     if let (false, Some(place)) = (rest.is_empty(), places.next()) {

@@ -15,7 +15,7 @@ pub(crate) fn check(args: &CheckArgs) -> Outcome {
     };
     let settings = vrp::config::read(&text, &*sealer).map_err(|errors| configuration_errors(&args.file, &errors))?;
     for finding in vrp::check(&settings) {
-        println!("{file}: {}: {}", finding.place, finding.problem);
+        println!("{file}: {}", finding.problem);
     }
     println!("{file}: the configuration is correct");
     Ok(())

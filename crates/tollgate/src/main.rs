@@ -17,7 +17,6 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Args, Command};
-use exit::Failure;
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {

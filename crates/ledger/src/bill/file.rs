@@ -49,6 +49,11 @@ impl BillFile {
         Ok(())
     }
 
+    /// How its bills are written.
+    pub fn format(&self) -> Format {
+        self.manifest.format
+    }
+
     /// How many bills there are.
     pub fn bill_count(&self) -> u64 {
         self.manifest.count

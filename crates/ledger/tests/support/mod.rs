@@ -1,6 +1,6 @@
 //! What the tests of the ledger share: records to write, a sink that keeps what is read, a disk that crashes.
 
-#![allow(dead_code, reason = "each test uses some of it")]
+#![allow(dead_code, clippy::unwrap_used, reason = "each test uses some of it, and may fail loudly")]
 
 pub(crate) mod disk;
 pub(crate) mod records;

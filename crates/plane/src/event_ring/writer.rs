@@ -88,7 +88,8 @@ fn has_room<M: AsRef<[AtomicU64]>>(
     consumed_seen: &mut u64,
     count: u64,
 ) -> bool {
-    let room = |consumed: u64| place.records.checked_sub(produced.wrapping_sub(consumed)).is_some_and(|free| free >= count);
+    let room =
+        |consumed: u64| place.records.checked_sub(produced.wrapping_sub(consumed)).is_some_and(|free| free >= count);
     if room(*consumed_seen) {
         return true;
     }

@@ -1,3 +1,37 @@
-//! x
+//! Bills for `tollgate bills` on a running store: only durable ones, read from the log, a piece at a time.
+
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::sync::oneshot;
+
+use super::control::{Reply, say};
 use super::daemon::Daemon;
-pub(crate) async fn tell(_: &mut tokio::net::unix::OwnedWriteHalf, _: &Daemon, _: &str, _: bool) -> anyhow::Result<()> { Ok(()) }
+use super::messages::WriterMessage;
+use crate::bills::{BillReader, CHUNK, Shape};
+use crate::exit::Failure;
+
+/// Tells all bills; the last reply says that no more follow.
+pub(crate) async fn tell(writer: &mut OwnedWriteHalf, daemon: &Daemon, shape: &Shape, unbilled: bool) -> anyhow::Result<()> {
+    let (reply, answer) = oneshot::channel();
+    daemon.tell_writer(if unbilled { WriterMessage::Unbilled(reply) } else { WriterMessage::Bills(reply) });
+    let bills = answer.await.unwrap_or_default();
+    let mut reader = BillReader::new(&daemon.state_dir, daemon.running().sysname.clone());
+    let mut pieces = bills.chunks(CHUNK);
+    let mut piece = pieces.next().unwrap_or_default();
+    let mut first = true;
+    loop {
+        let next = pieces.next();
+        let reply = match reader.text(piece, shape, first) {
+            Ok(text) => Reply { text, more: next.is_some(), ..Reply::default() },
+            Err(Failure::Failed(why)) => Reply { text: why, error: true, ..Reply::default() },
+            Err(Failure::Usage(why)) => Reply { text: why.join("\n"), error: true, ..Reply::default() },
+            Err(Failure::Said(_)) => Reply { error: true, ..Reply::default() },
+        };
+        let ended = !reply.more;
+        say(writer, &reply).await?;
+        match next {
+            Some(next) if !ended => piece = next,
+            _ => return Ok(()),
+        }
+        first = false;
+    }
+}

@@ -2,7 +2,7 @@
 //! client is slow to read waits in its own connection and holds nobody up.
 
 use std::cell::RefCell;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use vrp::render::{self, Shown};
 use vrp::{Answer, CommandError, DisplayRequest, Sealer, Shell};
 
 use super::daemon::Daemon;
+use crate::bills::Shape;
 use super::messages::{WorkerMessage, WriterMessage};
 
 /// Shells at once.
@@ -37,10 +38,9 @@ pub(crate) enum Saying {
         /// Displays as JSON.
         json: bool,
     },
-    /// All bills that are durable, as bill files of this format hold them.
+    /// All bills that are durable, in this shape.
     Bills {
-        /// `detail`, `csv`, `json`, or `list`.
-        format: String,
+        shape: Shape,
         /// Those that wait for a pool instead.
         unbilled: bool,
     },
@@ -125,8 +125,8 @@ async fn converse(stream: UnixStream, daemon: &Daemon) -> anyhow::Result<()> {
                 say(&mut writer, &reply).await?;
                 ended
             }
-            Saying::Bills { format, unbilled } => {
-                super::bills::tell(&mut writer, daemon, &format, unbilled).await?;
+            Saying::Bills { shape, unbilled } => {
+                super::bills::tell(&mut writer, daemon, &shape, unbilled).await?;
                 false
             }
         };
@@ -292,11 +292,6 @@ fn servers(reports: &[ShardReport]) -> Vec<ServerReport> {
         }
     }
     rows
-}
-
-/// Where a daemon's control path is kept, so that `tollgate bills` finds it from the state directory.
-pub(crate) fn path_file(state_dir: &Path) -> PathBuf {
-    state_dir.join("control")
 }
 
 impl Daemon {

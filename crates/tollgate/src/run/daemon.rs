@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use super::link::{self, Planes};
 use super::messages::{WorkerHandle, WorkerMessage, WriterMessage};
 use super::ring::WriterBell;
+use crate::bills::Whereabouts;
 use crate::secrets::KeySealer;
 
 /// The control thread's state.
@@ -20,6 +21,7 @@ pub(crate) struct Daemon {
     pub(crate) settings: RefCell<Arc<Settings>>,
     pub(crate) sealer: KeySealer,
     pub(crate) config: PathBuf,
+    pub(crate) control: PathBuf,
     pub(crate) state_dir: PathBuf,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) writer: Sender<WriterMessage>,
@@ -54,6 +56,12 @@ impl Daemon {
         self.tell_writer(WriterMessage::Configure(settings.local_aaa_server.clone()));
         if settings.plane_link.path != before.plane_link.path {
             self.replace_link(listener);
+        }
+        if settings.sysname != before.sysname {
+            let whereabouts = Whereabouts { control: self.control.clone(), nas: settings.sysname.clone() };
+            if whereabouts.record(&self.state_dir).is_err() {
+                tracing::error!("the new sysname was not recorded for `tollgate bills`");
+            }
         }
         *self.settings.borrow_mut() = settings.clone();
         Ok(settings)

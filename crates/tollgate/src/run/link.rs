@@ -77,6 +77,12 @@ impl<T: AsFd> AsRawFd for Watched<T> {
     }
 }
 
+/// Has tokio watch a descriptor.
+#[expect(deprecated, reason = "its successor is unsafe; a Watched owns its one descriptor and never changes it")]
+fn watch<T: AsFd>(owner: T) -> std::io::Result<AsyncFd<Watched<T>>> {
+    AsyncFd::with_interest(Watched(owner), Interest::READABLE)
+}
+
 /// Binds the link's socket, for its owner only.
 pub(crate) fn bind(path: &Path) -> Result<Listener, BindError> {
     if let Some(directory) = path.parent() {
@@ -89,7 +95,7 @@ pub(crate) fn bind(path: &Path) -> Result<Listener, BindError> {
 
 /// Takes planes for ever.
 pub(crate) async fn serve(listener: Listener, planes: Rc<RefCell<Planes>>, workers: Vec<WorkerHandle>) {
-    let Ok(listener) = AsyncFd::with_interest(Watched(listener), Interest::READABLE) else {
+    let Ok(listener) = watch(listener) else {
         tracing::error!("the plane link cannot be watched");
         return;
     };
@@ -111,7 +117,7 @@ async fn link(stream: Stream, planes: Rc<RefCell<Planes>>, workers: Vec<WorkerHa
     if stream.set_nonblocking(true).is_err() {
         return;
     }
-    let Ok(stream) = AsyncFd::with_interest(Watched(stream), Interest::READABLE) else { return };
+    let Ok(stream) = watch(stream) else { return };
     let mut room = [0; HELLO_BYTES + 1];
     let hello = stream.async_io(Interest::READABLE, |stream| stream.0.recv_with_fds(&mut room, HELLO_DESCRIPTORS));
     let Ok(Ok((length, descriptors))) = tokio::time::timeout(HELLO_PATIENCE, hello).await else {

@@ -24,7 +24,7 @@ pub(crate) mod worker;
 pub(crate) mod writer;
 
 use std::cell::RefCell;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -38,6 +38,7 @@ use model::settings::Settings;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{CONFIG, DatapathArg, LogFormat, RunArgs};
+use crate::bills::Whereabouts;
 use crate::check::configuration_errors;
 use crate::exit::{Failure, Outcome};
 use crate::secrets::KeySealer;
@@ -98,7 +99,7 @@ fn read_configuration(path: &Path, sealer: &KeySealer) -> Result<Settings, Failu
     };
     let settings = vrp::config::read(&text, sealer).map_err(|errors| configuration_errors(path, &errors))?;
     for finding in vrp::check(&settings) {
-        tracing::warn!("{}: {}", finding.place, finding.problem);
+        tracing::warn!("{}", finding.problem);
     }
     Ok(settings)
 }
@@ -252,11 +253,13 @@ async fn serve(args: &RunArgs, store: &Store, settings: Arc<Settings>, sealer: K
         }
         None => None,
     };
-    record_control_path(&store.directory, &args.control)?;
+    let control_path = std::path::absolute(&args.control).unwrap_or_else(|_| args.control.clone());
+    Whereabouts { control: control_path.clone(), nas: settings.sysname.clone() }.record(&store.directory)?;
     let daemon = Rc::new(Daemon {
         settings: RefCell::new(settings),
         sealer,
         config: args.config.clone(),
+        control: control_path,
         state_dir: store.directory.clone(),
         workers: engine.workers.clone(),
         writer: engine.writer.clone(),
@@ -277,11 +280,4 @@ async fn serve(args: &RunArgs, store: &Store, settings: Arc<Settings>, sealer: K
     tracing::info!("stopping: live sessions stay in the ledger");
     daemon.replace_link(None);
     Ok(())
-}
-
-/// Where `tollgate bills` finds the daemon of a state directory.
-fn record_control_path(state_dir: &Path, control: &Path) -> Outcome {
-    let absolute: PathBuf = std::path::absolute(control).unwrap_or_else(|_| control.to_owned());
-    kernel::file::replace_file(&control::path_file(state_dir), absolute.as_os_str().as_encoded_bytes(), 0o600)
-        .map_err(|error| Failure::failed(format!("cannot write to the state directory: {error}")))
 }

@@ -3,23 +3,25 @@
 use engine::{Restored, Shard};
 use ledger::pool::Pool;
 use ledger::recover::Recovered;
-use ledger::replay::{LiveSession, Replay, Start};
+use ledger::replay::{LiveSession, Replay};
 use model::ids::PlaneIndex;
 use model::record::TakenOver;
 use model::settings::Settings;
 use model::time::Now;
 
 use super::link::Planes;
+use crate::bills::words;
 use crate::exit::Failure;
 
 /// Says what recovery found: one line, and one for each damage.
 pub(crate) fn report(recovered: &Recovered<Replay>) {
     let report = &recovered.report;
     for finding in &report.findings {
+        let words = words::finding(finding);
         if finding.case.is_damage() {
-            tracing::error!(target: "alarm", "the ledger is damaged: {finding}");
+            tracing::error!(target: "alarm", "the ledger is damaged: {words}");
         } else {
-            tracing::info!("the ledger: {finding}");
+            tracing::info!("the ledger: {words}");
         }
     }
     tracing::info!(
@@ -89,15 +91,10 @@ impl<'a> Sessions<'a> {
             shard.handle_plane_known(now.mono, *plane, name, taken_over.clone());
         }
         for (plane, session) in self.by_shard[usize::from(number)].drain(..) {
-            let (accepted, start_failed) = match session.start {
-                Start::Pending => (None, None),
-                Start::Accepted(accepted) => (Some(accepted), None),
-                Start::Failed(failed) => (None, Some(failed)),
-            };
             let restored = Restored {
                 opened: session.opened,
-                accepted,
-                start_failed,
+                accepted: session.accepted,
+                start_failed: session.start_failed,
                 sampled: session.sampled,
                 closed: session.closed,
             };

@@ -14,7 +14,7 @@ const EXTENSION: &str = "seg";
 /// A state directory that this process has to itself.
 pub(crate) struct Store {
     pub(crate) directory: PathBuf,
-    pub(crate) lock: DirectoryLock,
+    _lock: DirectoryLock,
 }
 
 impl Store {
@@ -39,7 +39,7 @@ impl Store {
             .mode(0o700)
             .create(&ledger)
             .map_err(|error| Failure::failed(format!("cannot make {}: {error}", ledger.display())))?;
-        Ok(Store { directory: directory.to_owned(), lock })
+        Ok(Store { directory: directory.to_owned(), _lock: lock })
     }
 }
 
@@ -81,7 +81,8 @@ pub(crate) fn segments(ledger: &Path) -> Result<Vec<(u64, PathBuf)>, Failure> {
     Ok(segments)
 }
 
-fn read_whole(path: &Path, octets: &mut Vec<u8>) -> Result<(), Failure> {
+/// A segment's octets.
+pub(crate) fn read_whole(path: &Path, octets: &mut Vec<u8>) -> Result<(), Failure> {
     let cannot = |error| Failure::failed(format!("cannot read the ledger: {error}"));
     let file = LogFile::open_read_only(path).map_err(cannot)?;
     let length = file.length().map_err(cannot)?;

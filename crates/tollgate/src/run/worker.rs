@@ -34,7 +34,8 @@ pub(crate) struct Worker {
     pub(crate) durable: Arc<Durable>,
     pub(crate) writer: WriterBell,
     pub(crate) inbox: WorkerInbox,
-    pub(crate) waker: Arc<Waker>,
+    /// Kept open while the datapath watches it.
+    _waker: Arc<Waker>,
     pub(crate) planes: LinkedPlanes,
     sockets: Sockets,
     batch: TransmitBatch,
@@ -83,7 +84,7 @@ impl Worker {
             durable,
             writer,
             inbox,
-            waker,
+            _waker: waker,
             planes,
             sockets: Sockets::default(),
             batch: TransmitBatch::default(),

@@ -4,7 +4,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender};
@@ -43,13 +42,6 @@ pub(crate) struct Writer {
     inbox: Receiver<WriterMessage>,
     sleep: WriterSleep,
     ending: bool,
-}
-
-/// What the others hold of the writer.
-pub(crate) struct WriterHandle {
-    pub(crate) messages: Sender<WriterMessage>,
-    pub(crate) bell: WriterBell,
-    pub(crate) thread: JoinHandle<()>,
 }
 
 impl Writer {

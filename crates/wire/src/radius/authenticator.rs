@@ -145,7 +145,7 @@ pub fn verify_request(packet: &Packet<'_>, secret: &[u8]) -> Result<(), VerifyEr
     match packet.code() {
         Code::ACCOUNTING_REQUEST | Code::DISCONNECT_REQUEST | Code::COA_REQUEST => {
             let digest = md5::digest(&message_of(packet, &zero, secret));
-            if !bool::from(digest.ct_eq(packet.authenticator())) {
+            if !are_equal(&digest, packet.authenticator()) {
                 return Err(VerifyError::Authenticator);
             }
             match presence {
@@ -172,7 +172,7 @@ fn judge_response(
     request_authenticator: &Authenticator,
     secret: &[u8],
 ) -> Result<(), VerifyError> {
-    if !bool::from(digest.ct_eq(packet.authenticator())) {
+    if !are_equal(digest, packet.authenticator()) {
         return Err(VerifyError::Authenticator);
     }
     match message_authenticator::presence(packet) {
@@ -184,6 +184,11 @@ fn judge_response(
         }
         Presence::Present(..) | Presence::Malformed => Err(VerifyError::MessageAuthenticator),
     }
+}
+
+/// In the same time whatever they are. As one number: octet by octet costs more than the digest does in its lane.
+pub(super) fn are_equal(a: &[u8; 16], b: &[u8; 16]) -> bool {
+    u128::from_ne_bytes(*a).ct_eq(&u128::from_ne_bytes(*b)).into()
 }
 
 /// The packet with `authenticator` in its authenticator field, then the secret.

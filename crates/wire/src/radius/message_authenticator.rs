@@ -14,9 +14,8 @@
 //! and radsecproxy 1.9.2 refuses both; so it is off unless configured for a server. As a receiver this
 //! room takes either form: whether a request is genuine is decided by its Request Authenticator all the same.
 
-use subtle::ConstantTimeEq;
-
 use super::attribute::Type;
+use super::authenticator::are_equal;
 use super::packet::Packet;
 use super::{Authenticator, HEADER_SIZE, hmac, layout};
 
@@ -52,7 +51,7 @@ pub(super) fn is_right(
     authenticator: &Authenticator,
     secret: &[u8],
 ) -> bool {
-    compute(packet.octets(), value_start, authenticator, secret).ct_eq(value).into()
+    are_equal(&compute(packet.octets(), value_start, authenticator, secret), value)
 }
 
 /// Fills the Message-Authenticator of a packet that [`Encoder::message_authenticator`] made room for, over the

@@ -1,0 +1,170 @@
+//! A disk whose failures are the worst that a disk may have.
+//!
+//! A write goes to the page cache. A sync that succeeds makes it durable. A sync that fails marks it clean: it is still
+//! read back, a later sync succeeds without it, and it never reaches the disk on purpose. A power cut lets each
+//! 512-octet sector of everything that is not durable reach the disk or not, each for itself; a killed process loses
+//! nothing of the page cache. What was under way at either is done in part.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ledger::log::{DiskFault, Request};
+use ledger::segment::BLOCK;
+use model::time::Mono;
+
+use crate::seed::Dice;
+
+/// One operation that the log has asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Operation {
+    Create { segment: u64, len: u64 },
+    Write { segment: u64, offset: u64, bytes: Vec<u8> },
+    Sync { segment: u64 },
+}
+
+impl From<Request<'_>> for Operation {
+    fn from(request: Request<'_>) -> Operation {
+        match request {
+            Request::CreateSegment { segment, len } => Operation::Create { segment, len },
+            Request::Write { segment, offset, bytes } => Operation::Write { segment, offset, bytes: bytes.to_vec() },
+            Request::Sync { segment } => Operation::Sync { segment },
+        }
+    }
+}
+
+/// The segments, and how the disk behaves now.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    dice: Dice,
+    files: BTreeMap<u64, File>,
+    /// Every operation takes up to so many milliseconds longer.
+    pub(crate) slowness_ms: u64,
+    /// Operations fail until then, most of them.
+    pub(crate) failing_until: Mono,
+    pub(crate) fault: DiskFault,
+}
+
+#[derive(Debug, Default)]
+struct File {
+    durable: Vec<u8>,
+    cached: Vec<Write>,
+}
+
+#[derive(Debug)]
+struct Write {
+    at: usize,
+    octets: Vec<u8>,
+    /// A sync may make it durable.
+    is_dirty: bool,
+}
+
+impl Disk {
+    pub(crate) fn new(dice: Dice) -> Disk {
+        Disk { dice, files: BTreeMap::new(), slowness_ms: 0, failing_until: Mono::ZERO, fault: DiskFault::Io }
+    }
+
+    /// How long the operation will take.
+    pub(crate) fn delay(&mut self, operation: &Operation) -> Duration {
+        let base = match operation {
+            Operation::Create { .. } => self.dice.millis(2, 30),
+            Operation::Write { .. } => self.dice.millis(0, 1),
+            Operation::Sync { .. } => self.dice.millis(1, 4),
+        };
+        base + self.dice.millis(0, self.slowness_ms)
+    }
+
+    /// Does it, or fails as a disk may.
+    pub(crate) fn perform(&mut self, operation: &Operation, now: Mono) -> Result<(), DiskFault> {
+        let fails = now < self.failing_until && self.dice.chance(80);
+        match operation {
+            Operation::Create { segment, len } => {
+                // A failed attempt leaves a file that is too short, or none.
+                if fails && self.dice.chance(50) {
+                    let len = self.dice.below(*len);
+                    self.create(*segment, len);
+                }
+                if fails {
+                    return Err(self.fault);
+                }
+                self.create(*segment, *len);
+            }
+            Operation::Write { segment, offset, bytes } => {
+                let written = if fails { bytes.len() / 2 / BLOCK * BLOCK } else { bytes.len() };
+                self.write(*segment, *offset, &bytes[..written]);
+                if fails {
+                    return Err(self.fault);
+                }
+            }
+            Operation::Sync { segment } => {
+                let file = self.file(*segment);
+                if fails {
+                    file.cached.iter_mut().for_each(|write| write.is_dirty = false);
+                    return Err(self.fault);
+                }
+                for write in file.cached.extract_if(.., |write| write.is_dirty) {
+                    file.durable[write.at..write.at + write.octets.len()].copy_from_slice(&write.octets);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The process was killed while this was under way: it may have been done, and nobody was told.
+    pub(crate) fn interrupt(&mut self, operation: &Operation, now: Mono) {
+        match operation {
+            Operation::Write { segment, offset, bytes } => {
+                let blocks = self.dice.below((bytes.len() / BLOCK) as u64 + 1);
+                let written = usize::try_from(blocks).unwrap_or_default() * BLOCK;
+                self.write(*segment, *offset, &bytes[..written]);
+            }
+            Operation::Create { .. } | Operation::Sync { .. } if self.dice.chance(50) => {
+                let _ = self.perform(operation, now);
+            }
+            Operation::Create { .. } | Operation::Sync { .. } => {}
+        }
+    }
+
+    /// The power goes: what is not durable reaches the disk in pieces.
+    pub(crate) fn cut_power(&mut self) {
+        for file in self.files.values_mut() {
+            let percent = self.dice.pick(&[0, 100, 50, 90]);
+            for write in file.cached.drain(..) {
+                for (number, sector) in write.octets.chunks(BLOCK).enumerate() {
+                    if self.dice.chance(percent) {
+                        let at = write.at + number * BLOCK;
+                        file.durable[at..at + sector.len()].copy_from_slice(sector);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Every segment as a reader sees it now.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = (u64, Vec<u8>)> {
+        self.files.iter().map(|(&number, file)| {
+            let mut octets = file.durable.clone();
+            for write in &file.cached {
+                octets[write.at..write.at + write.octets.len()].copy_from_slice(&write.octets);
+            }
+            (number, octets)
+        })
+    }
+
+    fn create(&mut self, number: u64, len: u64) {
+        let file = File { durable: vec![0; usize::try_from(len).unwrap_or_default()], cached: Vec::new() };
+        self.files.insert(number, file);
+    }
+
+    fn write(&mut self, number: u64, at: u64, octets: &[u8]) {
+        let at = usize::try_from(at).unwrap_or(usize::MAX);
+        let file = self.file(number);
+        assert!(at.is_multiple_of(BLOCK) && octets.len().is_multiple_of(BLOCK), "whole blocks are written");
+        assert!(at + octets.len() <= file.durable.len(), "a segment does not grow");
+        assert!(file.durable[at..at + octets.len()].iter().all(|&octet| octet == 0), "nothing durable is overwritten");
+        file.cached.push(Write { at, octets: octets.to_vec(), is_dirty: true });
+    }
+
+    fn file(&mut self, number: u64) -> &mut File {
+        self.files.get_mut(&number).expect("the log asks for segments that it had made")
+    }
+}

@@ -1,0 +1,306 @@
+//! The process: shards, their rings, and the writer, wired as the daemon wires them, but with a disk, a network and
+//! planes that are played, and with a death that may come after any step.
+//!
+//! ```text
+//!   segments ─▶ Recovery ─▶ Replay ─▶ settle the log ─▶ shards: plane known, configure, bind, restore ─▶ link planes
+//!                                                          │
+//!   worker: now ─▶ plane events ─▶ datagrams ─▶ handle_timeout ─▶ poll_transmit* ─▶ poll_record* while room ─▶ durable
+//! ```
+
+mod boot;
+mod worker;
+mod writer;
+
+use std::time::Duration;
+
+use ledger::recover::Recovered;
+use model::counters::{CounterSlot, CounterSource, Counters};
+use model::ids::PlaneIndex;
+use model::settings::Settings;
+use model::time::{Mono, Now, Wall};
+
+pub(crate) use boot::Memory;
+use worker::Worker;
+use writer::Writer;
+
+use crate::disk::Disk;
+use crate::network::Datagram;
+use crate::oracle::Oracle;
+use crate::plane::Plane;
+use crate::seed::Dice;
+use crate::trace::Trace;
+
+/// The process was killed in the middle of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Died;
+
+/// Counts down the steps that the process still takes.
+#[derive(Debug, Default)]
+pub(crate) struct Death {
+    steps_left: Option<u32>,
+}
+
+impl Death {
+    /// It dies after so many steps more.
+    pub(crate) fn come_in(&mut self, steps: u32) {
+        self.steps_left = Some(steps);
+    }
+
+    fn step(&mut self) -> Result<(), Died> {
+        match &mut self.steps_left {
+            None => Ok(()),
+            Some(0) => Err(Died),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What the process meets outside.
+pub(crate) struct Around {
+    pub(crate) planes: Vec<Plane>,
+    pub(crate) oracle: Oracle,
+    pub(crate) trace: Trace,
+    /// Datagrams that have just left.
+    pub(crate) sent: Vec<Datagram>,
+}
+
+/// Which plane of the world is behind each of the process's numbers, while it is linked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Links {
+    names: Vec<String>,
+    linked: Vec<Option<usize>>,
+}
+
+impl Links {
+    /// The number of the plane of this name, now or from now on.
+    fn index_of(&mut self, name: &str) -> PlaneIndex {
+        let index = self.names.iter().position(|known| known == name).unwrap_or_else(|| {
+            self.names.push(name.to_owned());
+            self.linked.push(None);
+            self.names.len() - 1
+        });
+        PlaneIndex(u16::try_from(index).unwrap_or(u16::MAX))
+    }
+
+    /// Linked planes: the process's number and the world's.
+    fn linked(&self) -> impl Iterator<Item = (PlaneIndex, usize)> {
+        let numbered = (0..).zip(&self.linked);
+        numbered.filter_map(|(index, linked)| linked.map(|number| (PlaneIndex(index), number)))
+    }
+
+    fn plane(&self, index: PlaneIndex) -> Option<usize> {
+        self.linked.get(usize::from(index.0)).copied().flatten()
+    }
+}
+
+/// The counter tables of the planes that are linked.
+struct Tables<'a> {
+    planes: &'a [Plane],
+    links: &'a Links,
+}
+
+impl CounterSource for Tables<'_> {
+    fn read(&self, plane: PlaneIndex, slot: CounterSlot) -> Option<Counters> {
+        self.links.plane(plane).and_then(|number| self.planes[number].read(slot))
+    }
+}
+
+/// What the process wants of the world after it was called.
+#[derive(Debug, Default)]
+pub(crate) struct Wants {
+    /// Workers to be called at these moments.
+    pub(crate) workers: Vec<(Mono, usize)>,
+    /// Disk operations, by their numbers, that complete at these moments.
+    pub(crate) disk: Vec<(Mono, u64)>,
+    /// The writer to be called at this moment.
+    pub(crate) writer: Option<Mono>,
+}
+
+/// One life of the engine.
+pub(crate) struct Process {
+    /// Counted by the world.
+    pub(crate) life: u32,
+    started: Wall,
+    shard_count: u16,
+    recovered: Option<Recovered<Memory>>,
+    writer: Writer,
+    pub(crate) workers: Vec<Worker>,
+    links: Links,
+    pub(crate) death: Death,
+    /// Told to end: events wait, records leave.
+    pub(crate) ending: bool,
+    epoch: u32,
+    key: [u8; 16],
+    dice: Dice,
+    port_next: u16,
+}
+
+/// How a process is started.
+pub(crate) struct Start {
+    pub(crate) life: u32,
+    pub(crate) now: Now,
+    pub(crate) shard_count: u16,
+    /// The first source port that it may use.
+    pub(crate) port_next: u16,
+}
+
+impl Process {
+    /// Reads the disk and begins a log. The shards come when the log has settled.
+    pub(crate) fn start(start: &Start, disk: &Disk, around: &mut Around, mut dice: Dice) -> Process {
+        let Start { life, now, shard_count, port_next } = *start;
+        let (recovered, begin) = boot::recover(disk, around);
+        let (log, started) = boot::begin(begin, now, &mut dice);
+        around.trace.say(format_args!("life {life}: epoch {}, {shard_count} shards", started.epoch));
+        Process {
+            life,
+            started: now.wall,
+            shard_count,
+            recovered: Some(recovered),
+            writer: Writer::new(log, shard_count, dice.fork()),
+            workers: Vec::new(),
+            links: Links::default(),
+            death: Death::default(),
+            ending: false,
+            epoch: started.epoch,
+            key: started.key,
+            dice,
+            port_next,
+        }
+    }
+
+    /// The source port that the next life may use.
+    pub(crate) fn port_next(&self) -> u16 {
+        self.port_next
+    }
+
+    /// Whether what was recovered is on the disk and the shards live.
+    pub(crate) fn is_running(&self) -> bool {
+        !self.workers.is_empty()
+    }
+
+    /// Calls the writer: it takes records, and asks the disk.
+    pub(crate) fn write(
+        &mut self,
+        now: Now,
+        disk: &mut Disk,
+        around: &mut Around,
+        settings: &Settings,
+        wants: &mut Wants,
+    ) {
+        self.writer.run(now.mono, &mut self.workers, disk, &mut around.oracle, wants);
+        if self.workers.is_empty() && self.writer.has_settled() {
+            around.oracle.settled();
+            self.revive(now, around, settings);
+        }
+        for (number, worker) in self.workers.iter_mut().enumerate() {
+            if worker.has_news(self.writer.durable(number)) {
+                wants.workers.push((now.mono, number));
+            }
+        }
+    }
+
+    /// A disk operation has ended.
+    pub(crate) fn disk_done(&mut self, number: u64, now: Mono, disk: &mut Disk, around: &mut Around) {
+        self.writer.completed(number, now, disk, &mut around.oracle);
+    }
+
+    /// Brings the shards to life, with what the ledger remembers.
+    fn revive(&mut self, now: Now, around: &mut Around, settings: &Settings) {
+        let Some(recovered) = self.recovered.take() else { return };
+        let birth = |shard| engine::Birth {
+            epoch: self.epoch,
+            key: self.key,
+            started: self.started,
+            shard,
+            shard_count: self.shard_count,
+        };
+        self.workers = (0..self.shard_count).map(|shard| Worker::new(birth(shard), now, self.dice.fork())).collect();
+        self.port_next =
+            boot::restore(&mut self.workers, &recovered.state, now, settings, &mut self.links, self.port_next);
+        for worker in &mut self.workers {
+            worker.note_links(&self.links);
+        }
+        around.trace.say(format_args!("life {}: {} sessions restored", self.life, recovered.state.sessions()));
+    }
+
+    /// A plane links, with the memory that it has; its events are read from where they were consumed.
+    pub(crate) fn link(&mut self, number: usize, around: &mut Around) {
+        let plane = &around.planes[number];
+        let index = self.links.index_of(&plane.name);
+        self.links.linked[usize::from(index.0)] = Some(number);
+        for worker in &mut self.workers {
+            worker.link(index, &plane.name, plane.epoch, plane.consumed);
+        }
+        around.trace.say(format_args!("{} links, epoch {}", plane.name, plane.epoch));
+    }
+
+    /// A plane's link is lost.
+    pub(crate) fn unlink(&mut self, number: usize, now: Mono, around: &mut Around) {
+        let index = self.links.index_of(&around.planes[number].name);
+        if self.links.linked[usize::from(index.0)].take().is_some() {
+            for worker in &mut self.workers {
+                worker.shard.handle_plane_lost(now, index);
+            }
+            around.trace.say(format_args!("{} is lost", around.planes[number].name));
+        }
+    }
+
+    /// Whether a plane is linked.
+    pub(crate) fn is_linked(&self, number: usize) -> bool {
+        self.links.linked().any(|(_, linked)| linked == number)
+    }
+
+    /// Once around one worker's loop.
+    pub(crate) fn turn(&mut self, number: usize, now: Now, around: &mut Around, wants: &mut Wants) -> Result<(), Died> {
+        let durable = self.writer.durable(number);
+        let Some(worker) = self.workers.get_mut(number) else { return Ok(()) };
+        let progress = worker.turn(now, &self.links, durable, self.ending, around, &mut self.death)?;
+        if worker.has_records() {
+            wants.writer = Some(now.mono.plus(Duration::from_micros(20)));
+        }
+        let consumed = self.links.linked().map(|(index, plane)| {
+            let least = self.workers.iter().map(|worker| worker.published(index)).min();
+            (plane, least.unwrap_or_default())
+        });
+        for (plane, least) in consumed {
+            if least > around.planes[plane].consumed {
+                around.oracle.consumed(&around.planes[plane], least);
+                around.planes[plane].consume(least);
+            }
+        }
+        let worker = &self.workers[number];
+        let next = if progress {
+            Some(now.mono.plus(self.dice.millis(0, 1)))
+        } else {
+            worker.shard.poll_timeout().map(|at| at.max(now.mono.plus(Duration::from_millis(1))))
+        };
+        wants.workers.extend(next.map(|at| (at, number)));
+        Ok(())
+    }
+
+    /// A datagram for one of the process's ports; says whose it is.
+    pub(crate) fn receive(&mut self, datagram: &Datagram) -> Option<usize> {
+        let owner = self.workers.iter().position(|worker| worker.owns(datagram.to.port()))?;
+        self.workers[owner].inbox.push_back(datagram.clone());
+        Some(owner)
+    }
+
+    /// Told to end, and nothing is left in memory only.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ending && self.is_running() && self.workers.iter().all(|worker| worker.is_empty()) && self.writer.is_empty()
+    }
+
+    /// Nothing is owed to anybody.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let idle = |worker: &Worker| worker.is_empty() && worker.shard.report().sessions == 0;
+        self.is_running() && self.workers.iter().all(idle) && self.writer.is_empty()
+    }
+
+    /// The process is gone; what it had asked of the disk may be done or not.
+    pub(crate) fn die(self, disk: &mut Disk, now: Mono) {
+        self.writer.die(disk, now);
+    }
+}

@@ -1,0 +1,305 @@
+//! One worker: the loop around one shard, in the order that the design gives it. Between any two steps it may die.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+
+use engine::{Birth, Limits, Notice, Received, Shard, TransmitBatch};
+use ledger::frame;
+use model::event::EventOrigin;
+use model::ids::PlaneIndex;
+use model::time::Now;
+
+use super::{Around, Death, Died, Links, Tables};
+use crate::network::Datagram;
+use crate::plane::{Plane, VERDICTS_MAX};
+use crate::seed::Dice;
+use crate::trace::text;
+
+/// Events that are taken in one turn.
+const EVENTS_MAX: usize = 16;
+/// More sessions than any world has at once, Stops that wait included.
+const LIMITS: Limits = Limits { sessions: 4096, requests: 512 };
+
+/// A source port.
+struct Socket {
+    number: u16,
+    port: engine::PortId,
+}
+
+/// How far a plane's ring was read, and published as consumed.
+#[derive(Default)]
+struct Reading {
+    cursor: u64,
+    published: u64,
+    /// Positions that may be published once so many records are durable.
+    marks: VecDeque<(u64, u64)>,
+}
+
+/// One core.
+pub(crate) struct Worker {
+    pub(crate) shard: Shard,
+    number: usize,
+    shard_count: usize,
+    sockets: Vec<Socket>,
+    pub(crate) inbox: VecDeque<Datagram>,
+    /// Encoded records on their way to the writer.
+    pub(crate) ring: VecDeque<Vec<u8>>,
+    ring_records_max: usize,
+    readings: Vec<Reading>,
+    batch: TransmitBatch,
+    durable: u64,
+    dice: Dice,
+}
+
+/// Which of so many shards owns a session of this name (FNV-1a).
+pub(super) fn shard_of(name: &[u8], shard_count: usize) -> usize {
+    let hash = name.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, &octet| {
+        (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3)
+    });
+    usize::try_from(hash % shard_count as u64).unwrap_or_default()
+}
+
+impl Worker {
+    pub(super) fn new(birth: Birth, now: Now, mut dice: Dice) -> Worker {
+        Worker {
+            shard: Shard::new(birth, LIMITS, now.mono),
+            number: birth.shard.into(),
+            shard_count: birth.shard_count.into(),
+            sockets: Vec::new(),
+            inbox: VecDeque::new(),
+            ring: VecDeque::new(),
+            ring_records_max: dice.pick(&[1, 3, 16, 256]),
+            readings: Vec::new(),
+            batch: TransmitBatch::default(),
+            durable: 0,
+            dice,
+        }
+    }
+
+    /// Binds a socket for every port that has none, from this number on.
+    pub(super) fn bind(&mut self, source: IpAddr, mut number: u16) -> u16 {
+        let unbound: Vec<_> = self.shard.unbound_ports().collect();
+        for &(port, server) in &unbound {
+            self.sockets.push(Socket { number, port });
+            number = number.checked_add(1).unwrap_or(1024);
+            self.shard.handle_bound(server, source);
+        }
+        number
+    }
+
+    pub(super) fn owns(&self, number: u16) -> bool {
+        self.sockets.iter().any(|socket| socket.number == number)
+    }
+
+    /// Has a place for every plane that is known.
+    pub(super) fn note_links(&mut self, links: &Links) {
+        self.readings.resize_with(links.names.len(), Reading::default);
+    }
+
+    /// A plane links; its ring is read from where it was consumed.
+    pub(super) fn link(&mut self, index: PlaneIndex, name: &str, epoch: u64, consumed: u64) {
+        let place = usize::from(index.0);
+        self.readings.resize_with(self.readings.len().max(place + 1), Reading::default);
+        self.readings[place] = Reading { cursor: consumed, published: consumed, marks: VecDeque::new() };
+        self.shard.handle_plane_linked(index, name, epoch);
+    }
+
+    /// What this worker has published of a plane's ring.
+    pub(super) fn published(&self, index: PlaneIndex) -> u64 {
+        self.readings[usize::from(index.0)].published
+    }
+
+    pub(super) fn has_news(&self, durable: u64) -> bool {
+        durable > self.durable || !self.ring.is_empty()
+    }
+
+    pub(super) fn has_records(&self) -> bool {
+        !self.ring.is_empty()
+    }
+
+    /// Every record that it owes has been taken by the writer.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ring.is_empty() && !self.shard.owes_records()
+    }
+
+    /// Once around the loop. True when something was done, and the next turn should follow at once.
+    pub(super) fn turn(
+        &mut self,
+        now: Now,
+        links: &Links,
+        durable: u64,
+        ending: bool,
+        around: &mut Around,
+        death: &mut Death,
+    ) -> Result<bool, Died> {
+        let mut progress = false;
+        if !ending {
+            progress |= self.take_events(now, links, around, death)?;
+            progress |= self.take_datagrams(now, around, death)?;
+            self.shard.handle_timeout(now);
+            death.step()?;
+            progress |= self.transmit(now, links, around, death)?;
+        }
+        progress |= self.take_records(around, death)?;
+        self.mark(links);
+        progress |= self.hand_out_verdicts(links, around, death)?;
+        if durable > self.durable {
+            self.durable = durable;
+            self.shard.handle_durable(now, durable);
+            progress = true;
+        }
+        self.publish(links);
+        death.step()?;
+        self.hear_notices(now, around);
+        Ok(progress)
+    }
+
+    fn take_events(&mut self, now: Now, links: &Links, around: &mut Around, death: &mut Death) -> Result<bool, Died> {
+        let mut any = false;
+        let Around { planes, oracle, trace, .. } = around;
+        let tables = Tables { planes, links };
+        for (index, number) in links.linked() {
+            let reading = &mut self.readings[usize::from(index.0)];
+            for _ in 0..EVENTS_MAX {
+                let Some(saying) = planes[number].next(reading.cursor) else { break };
+                let mine = saying.what.name().is_none_or(|name| shard_of(name, self.shard_count) == self.number);
+                if mine {
+                    let origin = EventOrigin { plane: index, ring: 0, position: saying.position };
+                    if self.shard.handle_event(now, origin, saying.what.event(), &tables).is_err() {
+                        break;
+                    }
+                    let name = text(saying.what.name().unwrap_or_default());
+                    trace.say(format_args!(
+                        "shard {}: vpp{number}@{} {} {name} #{}",
+                        self.number,
+                        saying.position,
+                        saying.what.word(),
+                        saying.incarnation as isize
+                    ));
+                    oracle.handed(number, saying);
+                }
+                reading.cursor = saying.end;
+                any = true;
+                death.step()?;
+            }
+        }
+        Ok(any)
+    }
+
+    fn take_datagrams(&mut self, now: Now, around: &mut Around, death: &mut Death) -> Result<bool, Died> {
+        let count = self.inbox.len().min(self.dice.pick(&[1, 64, 64]));
+        let datagrams: Vec<Datagram> = self.inbox.drain(..count).collect();
+        let received = datagrams.iter().filter_map(|datagram| {
+            let socket = self.sockets.iter().find(|socket| socket.number == datagram.to.port())?;
+            Some(Received { port: socket.port, from: datagram.from, octets: &datagram.octets, truncated: false })
+        });
+        let received: Vec<Received<'_>> = received.collect();
+        for datagram in &datagrams {
+            around.oracle.reply_handed(now, datagram);
+        }
+        self.shard.handle_datagrams(now, &received);
+        death.step()?;
+        Ok(count > 0)
+    }
+
+    fn transmit(&mut self, now: Now, links: &Links, around: &mut Around, death: &mut Death) -> Result<bool, Died> {
+        let mut any = false;
+        // Now and then the way to the wire is full after a batch.
+        while !(any && self.dice.chance(5)) {
+            let room = self.dice.pick(&[1, 3, 64, 64]);
+            let Around { planes, oracle, trace, sent } = around;
+            self.shard.poll_transmit(now, &Tables { planes, links }, room, &mut self.batch);
+            if self.batch.is_empty() {
+                break;
+            }
+            any = true;
+            for transmit in self.batch.iter() {
+                let socket = self.sockets.iter().find(|socket| socket.port == transmit.port);
+                let number = socket.expect("every port that sends is bound").number;
+                let from = SocketAddr::new(super::boot::NAS, number);
+                oracle.leaves(now, self.number, from, transmit.to, transmit.octets, trace);
+                sent.push(Datagram { from, to: transmit.to, octets: transmit.octets.to_vec() });
+                death.step()?;
+            }
+        }
+        Ok(any)
+    }
+
+    fn take_records(&mut self, around: &mut Around, death: &mut Death) -> Result<bool, Died> {
+        let mut any = false;
+        while self.ring.len() < self.ring_records_max
+            && let Some(record) = self.shard.poll_record()
+        {
+            around.oracle.owed(&record, &mut around.trace);
+            let mut octets = vec![0; frame::RECORD_LEN_MAX];
+            let length = frame::encode(&record, &mut octets).expect("every record fits");
+            octets.truncate(length);
+            self.ring.push_back(octets);
+            any = true;
+            death.step()?;
+        }
+        Ok(any)
+    }
+
+    /// When nothing is owed, all that was read of the planes is in the records that were polled.
+    fn mark(&mut self, links: &Links) {
+        if self.shard.owes_records() {
+            return;
+        }
+        let count = self.shard.record_count();
+        for (index, _) in links.linked() {
+            let reading = &mut self.readings[usize::from(index.0)];
+            let marked = reading.marks.back().map_or(reading.published, |&(position, _)| position);
+            if reading.cursor > marked {
+                reading.marks.push_back((reading.cursor, count));
+            }
+        }
+    }
+
+    fn publish(&mut self, links: &Links) {
+        for (index, _) in links.linked() {
+            let reading = &mut self.readings[usize::from(index.0)];
+            while let Some(&(position, count)) = reading.marks.front()
+                && count <= self.durable
+            {
+                reading.published = position;
+                reading.marks.pop_front();
+            }
+        }
+    }
+
+    fn hand_out_verdicts(&mut self, links: &Links, around: &mut Around, death: &mut Death) -> Result<bool, Died> {
+        let mut any = false;
+        let has_room = |planes: &[Plane]| links.linked().all(|(_, number)| planes[number].verdicts.len() < VERDICTS_MAX);
+        while has_room(&around.planes)
+            && let Some(verdict) = self.shard.poll_verdict()
+        {
+            any = true;
+            let plane = links.plane(verdict.plane);
+            let (name, sentence) = (verdict.session.to_vec(), verdict.sentence);
+            around.trace.say(format_args!(
+                "shard {}: {} {} ({})",
+                self.number,
+                sentence.as_str(),
+                text(&name),
+                verdict.reason.as_str()
+            ));
+            // A verdict for a plane that is away is lost: the plane announces the session when it is back.
+            if let Some(number) = plane {
+                let incarnation = around.oracle.verdict(number, &verdict);
+                around.planes[number].verdicts.push_back((incarnation, name, sentence));
+            }
+            death.step()?;
+        }
+        Ok(any)
+    }
+
+    fn hear_notices(&mut self, now: Now, around: &mut Around) {
+        while let Some(notice) = self.shard.poll_notice() {
+            around.trace.say(format_args!("shard {}: {notice:?}", self.number));
+            if let Notice::ServerDown(_) | Notice::ServerUp(_) = notice {
+                around.oracle.server_health_changed(now.mono);
+            }
+        }
+    }
+}

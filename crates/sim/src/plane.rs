@@ -1,0 +1,342 @@
+//! A packet plane: its subscribers, its event ring, its counters and its verdict ring. All of it is the plane's own
+//! memory, so it outlives the engine; only a restart of the plane itself loses it.
+
+mod says;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use model::counters::{CounterSlot, Counters, Totals};
+use model::time::{Now, Wall};
+use model::verdict::Sentence;
+
+pub(crate) use says::{Saying, What, Who};
+
+use crate::oracle::Oracle;
+use crate::scenario::Scenario;
+use crate::seed::Dice;
+
+/// Event records that the ring holds.
+const RING_RECORDS: u64 = 64;
+/// Verdicts that the plane leaves unread at most.
+pub(crate) const VERDICTS_MAX: usize = 8;
+
+/// One packet plane.
+pub(crate) struct Plane {
+    dice: Dice,
+    /// Its place among the planes.
+    number: usize,
+    pub(crate) name: String,
+    /// Which memory it has.
+    pub(crate) epoch: u64,
+    /// Events that the engine has not consumed.
+    ring: VecDeque<Saying>,
+    pub(crate) produced: u64,
+    pub(crate) consumed: u64,
+    /// Events that found no room in the ring.
+    backlog: VecDeque<(usize, What)>,
+    slots: Vec<Slot>,
+    /// Sessions by their names.
+    live: BTreeMap<Vec<u8>, Live>,
+    /// Verdicts that it has not read, with the session that each is meant for.
+    pub(crate) verdicts: VecDeque<(Option<usize>, Vec<u8>, Sentence)>,
+    tells_time: bool,
+    dual_stack: bool,
+    domains: Vec<String>,
+    /// No subscriber comes any more.
+    pub(crate) closing: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    generation: u32,
+    last_generation: u32,
+    counters: Counters,
+    used: bool,
+    /// Free again when so much of the ring is consumed: the engine is still to read the last count.
+    held_until: Option<u64>,
+}
+
+/// A subscriber who is online, or waits to be let in.
+struct Live {
+    incarnation: usize,
+    who: Who,
+    counters: CounterSlot,
+    at: Option<Wall>,
+    admitted: bool,
+    /// Octets a second, about.
+    rate: u64,
+}
+
+impl Plane {
+    pub(crate) fn new(number: usize, scenario: &Scenario, mut dice: Dice) -> Plane {
+        Plane {
+            number,
+            name: format!("vpp{number}"),
+            epoch: 1 + dice.below(1 << 40),
+            ring: VecDeque::new(),
+            produced: 0,
+            consumed: 0,
+            backlog: VecDeque::new(),
+            slots: Vec::new(),
+            live: BTreeMap::new(),
+            verdicts: VecDeque::new(),
+            tells_time: dice.chance(30),
+            dual_stack: dice.chance(50),
+            domains: scenario.domains.clone(),
+            closing: false,
+            dice,
+        }
+    }
+
+    /// The event at this position of the ring, or the first behind it.
+    pub(crate) fn next(&self, position: u64) -> Option<&Saying> {
+        self.ring.get(self.ring.partition_point(|saying| saying.position < position))
+    }
+
+    /// The engine will not read again what lies before `position`.
+    pub(crate) fn consume(&mut self, position: u64) {
+        while self.ring.front().is_some_and(|saying| saying.end <= position) {
+            self.ring.pop_front();
+        }
+        self.consumed = position;
+        for slot in self.slots.iter_mut().filter(|slot| slot.held_until.is_some_and(|until| until <= position)) {
+            *slot = Slot { last_generation: slot.last_generation, ..Slot::default() };
+        }
+        self.fill_ring();
+    }
+
+    /// Whether the engine has consumed all that was ever said.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.ring.is_empty() && self.backlog.is_empty()
+    }
+
+    /// What stands in a slot.
+    pub(crate) fn read(&self, slot: CounterSlot) -> Option<Counters> {
+        let found = self.slots.get(slot.slot as usize)?;
+        (slot.generation != 0 && found.generation == slot.generation).then_some(found.counters)
+    }
+
+    /// Everybody moves some octets. More than 2³³ of them where a subscriber is that fast.
+    pub(crate) fn count(&mut self, oracle: &mut Oracle) {
+        for live in self.live.values().filter(|live| live.admitted) {
+            let Totals { in_octets, in_packets, out_octets, out_packets } =
+                Totals { in_octets: live.rate / 9, in_packets: 1, out_octets: live.rate, out_packets: 2 };
+            let more = |dice: &mut Dice| Totals {
+                in_octets: dice.below(in_octets + 1),
+                in_packets: dice.below(in_packets + 10),
+                out_octets: dice.below(out_octets + 1),
+                out_packets: dice.below(out_packets + 10),
+            };
+            let v4 = more(&mut self.dice);
+            let v6 = if self.dual_stack { more(&mut self.dice) } else { Totals::default() };
+            let counted = Counters { v4, v6 };
+            let slot = &mut self.slots[live.counters.slot as usize];
+            slot.counters = slot.counters.plus(counted);
+            oracle.counted(live.incarnation, counted);
+        }
+    }
+
+    /// The subscriber of this name does something; says when it does the next thing.
+    pub(crate) fn act(&mut self, now: Now, name: &[u8], pace: u64, oracle: &mut Oracle) -> Duration {
+        let dice = &mut self.dice;
+        match self.live.get(name) {
+            None if self.closing => return Duration::from_secs(3600),
+            None => self.up(now, name, oracle),
+            Some(_) if self.closing => self.down(now, name, oracle),
+            Some(live) => match dice.below(20) {
+                0 => self.reset(name, oracle),
+                1..=3 => self.update(name),
+                4 => self.up(now, name, oracle),
+                5..=9 => self.down(now, name, oracle),
+                // Some give up before they are let in.
+                10 if !live.admitted => self.down(now, name, oracle),
+                _ => {}
+            },
+        }
+        self.dice.seconds(1, pace)
+    }
+
+    /// Reads the verdicts.
+    pub(crate) fn read_verdicts(&mut self, now: Now, oracle: &mut Oracle) {
+        while let Some((incarnation, name, sentence)) = self.verdicts.pop_front() {
+            // A verdict on an earlier session of this name is known by its counter slot, and means nothing.
+            let Some(live) = self.live.get_mut(&name) else { continue };
+            if incarnation != Some(live.incarnation) {
+                continue;
+            }
+            match sentence {
+                Sentence::Admit => {
+                    live.admitted = true;
+                    oracle.let_in(live.incarnation);
+                }
+                Sentence::Refuse => {
+                    oracle.turned_away(live.incarnation);
+                    let slot = live.counters;
+                    self.live.remove(&name);
+                    self.release(slot);
+                }
+                Sentence::Cut => self.end(now, &name, 10, oracle),
+            }
+        }
+    }
+
+    /// All live sessions are announced; to be called after linking.
+    pub(crate) fn announce(&mut self, oracle: &mut Oracle) {
+        self.say(usize::MAX, What::ResyncBegin, oracle);
+        let all: Vec<_> = self
+            .live
+            .iter()
+            .map(|(name, live)| {
+                let up = What::Up { name: name.clone(), who: live.who.clone(), counters: live.counters, at: live.at };
+                (live.incarnation, up)
+            })
+            .collect();
+        for (incarnation, up) in all {
+            self.say(incarnation, up, oracle);
+        }
+        self.say(usize::MAX, What::ResyncEnd, oracle);
+    }
+
+    /// The plane's process dies and loses its memory. Some of its sessions live on, with counters that begin anew.
+    pub(crate) fn lose_memory(&mut self, oracle: &mut Oracle) {
+        self.epoch += 1 + self.dice.below(1000);
+        (self.produced, self.consumed) = (0, 0);
+        let said = self.ring.drain(..).map(|saying| (saying.incarnation, saying.what)).chain(self.backlog.drain(..));
+        for (incarnation, _) in said.filter(|(_, what)| matches!(what, What::Up { .. } | What::Down { .. })) {
+            oracle.vanished(incarnation);
+        }
+        self.verdicts.clear();
+        self.slots.clear();
+        let survival = self.dice.pick(&[0, 50, 100]);
+        let live = std::mem::take(&mut self.live);
+        for (name, mut live) in live {
+            oracle.counters_lost(live.incarnation);
+            if self.dice.chance(survival) {
+                live.counters = self.take_slot();
+                self.live.insert(name, live);
+            } else {
+                oracle.vanished(live.incarnation);
+            }
+        }
+    }
+
+    fn up(&mut self, now: Now, name: &[u8], oracle: &mut Oracle) {
+        if let Some(old) = self.live.remove(name) {
+            // An implied down: nobody says the totals, so the slot is kept until the engine has read it.
+            oracle.gone(old.incarnation, None, 9);
+            self.slots[old.counters.slot as usize].held_until = Some(u64::MAX);
+        }
+        let domain = self.dice.index(self.domains.len());
+        let number = self.dice.next();
+        let who = Who {
+            user: [name, b"@", self.domains[domain].as_bytes()].concat(),
+            domain: self.dice.chance(50).then(|| self.domains[domain].clone().into_bytes()),
+            framed_ip: Ipv4Addr::from_bits(0x6440_0000 | (number & 0xffff) as u32),
+            mac: [2, 0, 0, 0, 0, (number >> 16) as u8],
+            class: (0..self.dice.below(3)).map(|n| vec![n as u8; 8]).collect(),
+            acct_interim_interval: self.dice.chance(10).then(|| self.dice.pick(&[30, 60, 75])),
+        };
+        let at = self.tells_time.then_some(now.wall);
+        let counters = self.take_slot();
+        let incarnation = oracle.came(self.number, &self.name, name, domain, now, who.acct_interim_interval);
+        let rate = self.dice.pick(&[1_000, 1_000_000, 1 << 28, 1 << 31]);
+        let live = Live { incarnation, who: who.clone(), counters, at, admitted: false, rate };
+        self.live.insert(name.to_vec(), live);
+        let end = self.say(incarnation, What::Up { name: name.to_vec(), who, counters, at }, oracle);
+        for slot in self.slots.iter_mut().filter(|slot| slot.held_until == Some(u64::MAX)) {
+            slot.held_until = Some(end);
+        }
+    }
+
+    fn down(&mut self, now: Now, name: &[u8], oracle: &mut Oracle) {
+        let cause = self.dice.pick(&[1, 2, 4, 5, 6]);
+        self.end(now, name, cause, oracle);
+    }
+
+    fn end(&mut self, now: Now, name: &[u8], cause: u8, oracle: &mut Oracle) {
+        let Some(live) = self.live.remove(name) else { return };
+        let totals = self.slots[live.counters.slot as usize].counters;
+        let at = self.tells_time.then_some(now.wall);
+        oracle.gone(live.incarnation, Some(now), cause);
+        let down = What::Down { name: name.to_vec(), cause, totals: Some(totals), at };
+        self.say(live.incarnation, down, oracle);
+        self.release(live.counters);
+    }
+
+    fn update(&mut self, name: &[u8]) {
+        let Some(live) = self.live.get_mut(name) else { return };
+        live.who.framed_ip = Ipv4Addr::from_bits(0x6440_0000 | (self.dice.next() & 0xffff) as u32);
+        let (incarnation, framed_ip) = (live.incarnation, live.who.framed_ip);
+        self.put(incarnation, What::Update { name: name.to_vec(), framed_ip });
+    }
+
+    fn reset(&mut self, name: &[u8], oracle: &mut Oracle) {
+        let Some(live) = self.live.get(name) else { return };
+        let (incarnation, old) = (live.incarnation, live.counters);
+        oracle.counters_lost(incarnation);
+        let counters = self.renew(old.slot as usize);
+        if let Some(live) = self.live.get_mut(name) {
+            live.counters = counters;
+        }
+        self.put(incarnation, What::Reset { name: name.to_vec(), counters });
+    }
+
+    fn take_slot(&mut self) -> CounterSlot {
+        let index = self.slots.iter().position(|slot| !slot.used).unwrap_or(self.slots.len());
+        if index == self.slots.len() {
+            self.slots.push(Slot::default());
+        }
+        self.renew(index)
+    }
+
+    /// A generation that this slot never had, in any memory.
+    #[expect(clippy::cast_possible_truncation, reason = "few slots; the low bits of an epoch")]
+    fn renew(&mut self, index: usize) -> CounterSlot {
+        let slot = &mut self.slots[index];
+        let generation = slot.last_generation.max((self.epoch as u32) << 12).wrapping_add(1).max(1);
+        *slot = Slot { generation, last_generation: generation, used: true, ..Slot::default() };
+        CounterSlot { slot: index as u32, generation }
+    }
+
+    fn release(&mut self, slot: CounterSlot) {
+        let slot = &mut self.slots[slot.slot as usize];
+        *slot = Slot { last_generation: slot.last_generation, ..Slot::default() };
+    }
+
+    /// Says it, and lets the oracle know where an Up stands. The position behind it is known before there is room:
+    /// what waits is written in order.
+    fn say(&mut self, incarnation: usize, what: What, oracle: &mut Oracle) -> u64 {
+        let waiting: u64 = self.backlog.iter().map(|(_, what)| what.records()).sum();
+        let position = self.produced + waiting;
+        if matches!(what, What::Up { .. }) {
+            oracle.said_up(&self.name, self.epoch, position, incarnation);
+        }
+        let end = position + what.records();
+        self.put(incarnation, what);
+        end
+    }
+
+    fn put(&mut self, incarnation: usize, what: What) {
+        self.backlog.push_back((incarnation, what));
+        self.fill_ring();
+    }
+
+    fn fill_ring(&mut self) {
+        while let Some((_, what)) = self.backlog.front()
+            && self.produced + what.records() - self.consumed <= RING_RECORDS
+        {
+            let records = what.records();
+            let Some((incarnation, what)) = self.backlog.pop_front() else { return };
+            let position = self.produced;
+            self.produced += records;
+            self.ring.push_back(Saying { incarnation, position, end: self.produced, what });
+        }
+    }
+
+    /// The names that subscribers of this plane have.
+    pub(crate) fn names(count: usize) -> BTreeSet<Vec<u8>> {
+        (0..count).map(|number| format!("s{number}").into_bytes()).collect()
+    }
+}

@@ -1,0 +1,182 @@
+//! What one seed sets up: who is configured how, and which faults this world has.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use model::settings::{
+    AccountingMode, AccountingScheme, AccountingServer, Domain, Interim, InterimFail, InterimFailPolicy,
+    InterimSpelling, IntervalUnit, ObjectName, PlaneLink, RadiusGroup, Secret, Settings, StartFail,
+};
+
+use crate::seed::Dice;
+
+/// What the command line may fix; the seed fixes the rest.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Knobs {
+    /// Virtual minutes with faults.
+    pub minutes: Option<u64>,
+    /// Session names over all planes.
+    pub sessions: Option<usize>,
+}
+
+/// Which kinds of faults a world has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Faults {
+    /// Loss, duplication, reordering, corruption, forgery.
+    pub(crate) network: bool,
+    /// Servers are silent, mute, slow, flapping, or answer twice.
+    pub(crate) servers: bool,
+    /// Writes and syncs fail for a while.
+    pub(crate) disk: bool,
+    /// They take long.
+    pub(crate) disk_slow: bool,
+    /// The process is killed.
+    pub(crate) kills: bool,
+    /// And what was not synced is lost with it.
+    pub(crate) power: bool,
+    /// It is told to end, and started again.
+    pub(crate) restarts: bool,
+    /// Links to planes are lost and come back.
+    pub(crate) links: bool,
+    /// Planes lose their memory.
+    pub(crate) planes: bool,
+    /// Threads are not scheduled for a while.
+    pub(crate) stalls: bool,
+}
+
+/// One world before it begins.
+pub(crate) struct Scenario {
+    pub(crate) settings: Settings,
+    pub(crate) domains: Vec<String>,
+    pub(crate) servers: Vec<(SocketAddr, Vec<u8>)>,
+    pub(crate) planes: usize,
+    pub(crate) names_per_plane: usize,
+    /// A subscriber does something every so many seconds at most.
+    pub(crate) pace_s: u64,
+    pub(crate) shards: u16,
+    pub(crate) faults: Faults,
+    /// How long the world is in trouble.
+    pub(crate) trouble: Duration,
+}
+
+impl Scenario {
+    pub(crate) fn new(dice: &mut Dice, knobs: Knobs) -> Scenario {
+        let servers: Vec<_> = (1..=dice.between(1, 3))
+            .map(|n| {
+                let address = SocketAddr::from(([10, 0, 0, n.to_le_bytes()[0]], 1813));
+                (address, format!("secret of {n}").into_bytes())
+            })
+            .collect();
+        let mut settings = Settings { sysname: "BNG1".to_owned(), ..Settings::default() };
+        // A plane that does not come back in time has its sessions closed, and then they are other sessions.
+        settings.plane_link = PlaneLink { path: None, grace_s: 0 };
+        let group_count = dice.between(1, 2);
+        for n in 0..group_count {
+            settings.radius_groups.insert(ObjectName::from(group_name(n).as_str()), group(dice, &servers));
+        }
+        let mut domains = Vec::new();
+        for n in 0..dice.between(1, 4) {
+            let (domain, scheme_name) = (format!("isp{n}"), format!("scheme{n}"));
+            settings.schemes.insert(ObjectName::from(scheme_name.as_str()), scheme(dice));
+            let radius_group = (!dice.chance(4)).then(|| ObjectName::from(group_name(dice.below(group_count)).as_str()));
+            let accounting_scheme = Some(ObjectName::from(scheme_name.as_str()));
+            settings.domains.insert(ObjectName::from(domain.as_str()), Domain { accounting_scheme, radius_group });
+            domains.push(domain);
+        }
+        let planes = if dice.chance(25) { 2 } else { 1 };
+        let storm = dice.chance(4);
+        let names = if storm { dice.between(300, 600) } else { dice.between(1, 40) };
+        let names = knobs.sessions.unwrap_or(usize::try_from(names).unwrap_or_default());
+        let minutes = knobs.minutes.unwrap_or(if storm { 2 } else { dice.between(2, 12) });
+        Scenario {
+            settings,
+            domains,
+            servers,
+            planes,
+            names_per_plane: names.div_ceil(planes),
+            pace_s: dice.pick(&[10, 40, 120]),
+            shards: if dice.chance(50) { 1 } else { 2 + u16::from(dice.chance(50)) },
+            faults: faults(dice),
+            trouble: Duration::from_secs(60 * minutes),
+        }
+    }
+
+    /// Whether an interim that is due can only be late by the engine's own doing.
+    pub(crate) fn is_punctual(&self) -> bool {
+        let Faults { network, servers, stalls, .. } = self.faults;
+        !network && !servers && !stalls && self.names_per_plane <= 40
+    }
+}
+
+fn group_name(n: u64) -> String {
+    format!("group{n}")
+}
+
+fn faults(dice: &mut Dice) -> Faults {
+    // A fifth of the worlds is calm, a fifth has every trouble at once.
+    match dice.below(5) {
+        0 => Faults::default(),
+        1 => Faults {
+            network: true,
+            servers: true,
+            disk: true,
+            disk_slow: true,
+            kills: true,
+            power: true,
+            restarts: true,
+            links: true,
+            planes: true,
+            stalls: true,
+        },
+        _ => Faults {
+            network: dice.chance(40),
+            servers: dice.chance(50),
+            disk: dice.chance(30),
+            disk_slow: dice.chance(30),
+            kills: dice.chance(50),
+            power: dice.chance(50),
+            restarts: dice.chance(30),
+            links: dice.chance(30),
+            planes: dice.chance(20),
+            stalls: dice.chance(20),
+        },
+    }
+}
+
+fn group(dice: &mut Dice, servers: &[(SocketAddr, Vec<u8>)]) -> RadiusGroup {
+    let first = dice.index(servers.len());
+    let count = 1 + dice.index(servers.len());
+    let accounting = (0..count).map(|n| {
+        let (address, secret) = &servers[(first + n) % servers.len()];
+        let shared_key = Some(Secret::new(secret.clone(), String::new()));
+        AccountingServer { address: *address, shared_key, weight: 0, message_authenticator: dice.chance(50) }
+    });
+    let accounting = accounting.collect();
+    RadiusGroup {
+        accounting,
+        shared_key: None,
+        retransmit: dice.pick(&[1, 2, 3]),
+        timeout_s: dice.pick(&[3, 4, 6]),
+        source_ports: dice.pick(&[1, 1, 2, 16]),
+        stop_resend: dice.pick(&[0, 0, 1, 2, 3]),
+    }
+}
+
+fn scheme(dice: &mut Dice) -> AccountingScheme {
+    let seconds = dice.pick(&[0, 15, 30, 60, 90]);
+    let interim = Interim {
+        value: seconds,
+        unit: IntervalUnit::Second,
+        hash: dice.chance(60),
+        spelling: InterimSpelling::Interval,
+    };
+    AccountingScheme {
+        mode: dice.chance(8).then_some(AccountingMode::None),
+        start_fail: dice.pick(&[StartFail::Online, StartFail::OnlineKeepAccounting, StartFail::Offline]),
+        interim: (seconds > 0).then_some(interim),
+        interim_fail: InterimFail {
+            max_times: dice.pick(&[1, 2, 3]),
+            policy: dice.pick(&[InterimFailPolicy::Online, InterimFailPolicy::Offline]),
+        },
+    }
+}

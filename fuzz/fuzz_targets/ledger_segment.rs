@@ -1,0 +1,78 @@
+//! Any octets where a segment should be, and any change to a good one: recovery must bear it, invent no record, and call
+//! by name what is lost.
+
+#![no_main]
+
+use ledger::frame;
+use ledger::log::{LogBounds, Request};
+use ledger::recover::{Life, RecordSink, Recovery};
+use ledger::segment::Place;
+use libfuzzer_sys::fuzz_target;
+use model::ids::SessionSerial;
+use model::record::{Acknowledged, Record};
+use model::time::{Mono, Now};
+
+#[derive(Default)]
+struct Collected(Vec<(u64, Vec<u8>)>);
+
+impl RecordSink for Collected {
+    fn record(&mut self, sequence: u64, _: Place, _: &Record<'_>, octets: &[u8]) {
+        self.0.push((sequence, octets.to_vec()));
+    }
+}
+
+const LEN: usize = 16_384;
+
+/// A segment of several batches.
+fn good_segment() -> Vec<u8> {
+    let (_, start) = Recovery::new(Collected::default()).finish().expect("nothing is wrong with nothing");
+    let life = Life { boot_id: [0; 16], at: Now::default(), fresh_store: [1; 16], fresh_key: [2; 16] };
+    let (mut log, _) = start.begin(life, LogBounds::new(LEN as u64, 5120).expect("within bounds"));
+    let mut segment = vec![0; LEN];
+    for batch in 0..6 {
+        for number in 0..20 {
+            let serial = SessionSerial { epoch: 1, sequence: 100 * batch + number };
+            let mut room = [0; 64];
+            let len = frame::encode(&Record::Acknowledged(Acknowledged { serial }), &mut room).expect("it fits");
+            log.append(&room[..len]).expect("there is room");
+        }
+        while let Some(operation) = log.poll_operation() {
+            if let Request::Write { segment: 1, offset, bytes } = operation.request {
+                let offset = usize::try_from(offset).expect("it is small");
+                segment[offset..offset + bytes.len()].copy_from_slice(bytes);
+            }
+            let id = operation.id;
+            log.handle_completed(id, Ok(()), Mono::ZERO);
+        }
+    }
+    segment
+}
+
+fn read(segment: &[u8]) -> Option<(Vec<(u64, Vec<u8>)>, bool)> {
+    let mut recovery = Recovery::new(Collected::default());
+    recovery.segment(1, segment);
+    recovery.finish().ok().map(|(recovered, _)| (recovered.state.0, recovered.report.is_damaged()))
+}
+
+fuzz_target!(|input: &[u8]| {
+    let _ = read(input);
+    if let Ok(record) = frame::decode(input) {
+        let mut room = [0; frame::RECORD_LEN_MAX];
+        let len = frame::encode(&record, &mut room).expect("it came out of as many octets");
+        assert_eq!(&room[..len], input);
+    }
+
+    // Three octets each: where, and what.
+    let good = good_segment();
+    let mut changed = good.clone();
+    for change in input.chunks_exact(3).take(64) {
+        let at = usize::from(u16::from_le_bytes([change[0], change[1]])) % LEN;
+        changed[at] = change[2];
+    }
+    let (before, _) = read(&good).expect("it is good");
+    let Some((after, is_damaged)) = read(&changed) else { return };
+    assert!(after.iter().all(|record| before.contains(record)), "no record is invented");
+    assert!(after.len() == before.len() || is_damaged || changed.chunks(512).zip(good.chunks(512)).any(|(now, then)| {
+        now != then && now.iter().all(|octet| *octet == 0)
+    }));
+});
