@@ -1,6 +1,14 @@
 //! # Lanes: what needs `unsafe` and no I/O
 //!
-//! Being built: `md5` (many messages at once), `ring` (the single-producer ring core).
+//! | module | what it does |
+//! |---|---|
+//! | [`md5`] | digests of many messages at once, on the widest vectors that the processor has |
+//! | [`prefetch`] | asks for memory before it is needed |
+//! | [`ring`] | the single-producer ring core |
+//!
+//! [`md5`]: messages come in as slices, digests go out in place; up to 64 are ordered and grouped on the stack, about
+//! 4 KiB, and nothing is allocated. There is no *full*: a larger batch is taken in pieces. It knows neither RADIUS nor
+//! secrets. Code for a processor feature runs only after the processor was asked for it.
 
 pub mod md5;
 pub mod prefetch;

@@ -8,14 +8,15 @@
 //! Records of a session that is not known are counted and forgotten: after damage they are all that is left of it.
 
 mod arena;
-
-use std::collections::{BTreeMap, BTreeSet};
+mod rings;
 
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use model::ids::SessionSerial;
-use model::record::{Accepted, Closed, Opened, Record, Sampled, StartFailed, TakenOver};
+use model::record::{Accepted, Closed, Opened, Record, Sampled, StartFailed};
 
 use self::arena::{Arena, Slot};
+use self::rings::Rings;
 use crate::frame;
 use crate::pool::BillRef;
 use crate::recover::RecordSink;
@@ -36,8 +37,7 @@ pub struct LiveSession<'a> {
     pub closed: Option<Closed>,
 }
 
-/// An event of a plane's ring that was taken over. Records become durable in an order of their own, so what lies below
-/// one that was taken over need not have been.
+/// An event of a plane's ring that was taken over. What lies below it need not have been.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RingPosition<'a> {
     /// The plane's name.
@@ -50,25 +50,22 @@ pub struct RingPosition<'a> {
     pub position: u64,
 }
 
-/// As many records as the longest ring has. What lies further back was consumed long ago: the plane has written over it.
-const RING_RECORDS_MAX: u64 = 1 << 20;
-
-/// Positions that were taken over, by plane epoch and ring.
-type Rings = BTreeMap<(u64, u16), BTreeSet<u64>>;
-
 /// The state that records add up to. A [`RecordSink`].
 #[derive(Debug, Default)]
 pub struct Replay {
-    sessions: HashMap<SessionSerial, Session>,
+    /// In no order, without gaps.
+    sessions: Vec<Session>,
+    /// Where in `sessions` each one is.
+    index: HashMap<SessionSerial, u32>,
     arena: Arena,
     bills: Vec<BillRef>,
-    /// Per plane, per (plane epoch, ring).
-    rings: HashMap<String, Rings>,
+    rings: Rings,
     unknown_sessions: u64,
 }
 
 #[derive(Debug)]
 struct Session {
+    serial: SessionSerial,
     opened: Slot,
     closed: Option<Slot>,
     start: Start,
@@ -97,12 +94,13 @@ impl Replay {
 
     /// Each of them, in no order.
     pub fn sessions(&self) -> impl Iterator<Item = LiveSession<'_>> {
-        self.sessions.values().map(|session| self.live(session))
+        self.sessions.iter().map(|session| self.live(session))
     }
 
     /// One of them.
     pub fn session(&self, serial: SessionSerial) -> Option<LiveSession<'_>> {
-        self.sessions.get(&serial).map(|session| self.live(session))
+        let index = *self.index.get(&serial)?;
+        self.sessions.get(index as usize).map(|session| self.live(session))
     }
 
     /// Every bill, in the order they were made.
@@ -112,11 +110,7 @@ impl Replay {
 
     /// What was taken over from each plane's rings, as far back as a ring can reach.
     pub fn taken_over(&self) -> impl Iterator<Item = RingPosition<'_>> {
-        self.rings.iter().flat_map(|(plane, rings)| {
-            rings.iter().flat_map(move |(&(plane_epoch, ring), positions)| {
-                positions.iter().map(move |&position| RingPosition { plane, plane_epoch, ring, position })
-            })
-        })
+        self.rings.positions()
     }
 
     /// Records that spoke of a session which is not known.
@@ -141,22 +135,32 @@ impl Replay {
     }
 
     fn handle_opened(&mut self, opened: &Opened<'_>, octets: &[u8]) {
-        self.take_over(opened.plane, opened.taken_over);
+        self.rings.take_over(opened.plane, opened.taken_over);
         let slot = self.arena.insert(octets);
-        match self.sessions.get_mut(&opened.serial) {
-            Some(session) => self.arena.remove(std::mem::replace(&mut session.opened, slot)),
-            None => {
-                let session = Session { opened: slot, closed: None, start: Start::Pending, sampled: None };
-                self.sessions.insert(opened.serial, session);
+        match self.index.entry(opened.serial) {
+            Entry::Occupied(entry) => {
+                let session = &mut self.sessions[*entry.get() as usize];
+                self.arena.remove(std::mem::replace(&mut session.opened, slot));
+            }
+            Entry::Vacant(entry) => {
+                entry.insert(u32::try_from(self.sessions.len()).expect("a store has fewer than 2^32 sessions"));
+                self.sessions.push(Session {
+                    serial: opened.serial,
+                    opened: slot,
+                    closed: None,
+                    start: Start::Pending,
+                    sampled: None,
+                });
             }
         }
     }
 
     fn handle_closed(&mut self, closed: &Closed, octets: &[u8]) {
-        let Some(session) = self.sessions.get_mut(&closed.serial) else {
+        let Some(&index) = self.index.get(&closed.serial) else {
             self.unknown_sessions += 1;
             return;
         };
+        let session = &mut self.sessions[index as usize];
         if let Some(slot) = session.closed.take() {
             self.arena.remove(slot);
         }
@@ -165,15 +169,19 @@ impl Replay {
         if closed.taken_over.plane_epoch != 0
             && let Ok(Record::Opened(opened)) = frame::decode(self.arena.get(slot))
         {
-            take_over(&mut self.rings, opened.plane, closed.taken_over);
+            self.rings.take_over(opened.plane, closed.taken_over);
         }
     }
 
     fn handle_over(&mut self, serial: SessionSerial) {
-        let Some(session) = self.sessions.remove(&serial) else {
+        let Some(index) = self.index.remove(&serial) else {
             self.unknown_sessions += 1;
             return;
         };
+        let session = self.sessions.swap_remove(index as usize);
+        if let Some(moved) = self.sessions.get(index as usize) {
+            self.index.insert(moved.serial, index);
+        }
         self.arena.remove(session.opened);
         if let Some(slot) = session.closed {
             self.arena.remove(slot);
@@ -181,21 +189,17 @@ impl Replay {
         if self.arena.is_sparse() {
             let slots = self
                 .sessions
-                .values_mut()
+                .iter_mut()
                 .flat_map(|session| std::iter::once(&mut session.opened).chain(session.closed.as_mut()));
             self.arena.compact(slots);
         }
     }
 
     fn change(&mut self, serial: SessionSerial, change: impl FnOnce(&mut Session)) {
-        match self.sessions.get_mut(&serial) {
-            Some(session) => change(session),
+        match self.index.get(&serial) {
+            Some(index) => change(&mut self.sessions[*index as usize]),
             None => self.unknown_sessions += 1,
         }
-    }
-
-    fn take_over(&mut self, plane: &str, taken_over: TakenOver) {
-        take_over(&mut self.rings, plane, taken_over);
     }
 }
 
@@ -218,26 +222,14 @@ impl RecordSink for Replay {
             Record::Billed(bill) => {
                 // A bill is complete in itself: its session may be unknown, it counts all the same, and what its Up
                 // and Down took over is in it.
-                self.take_over(bill.opened.plane, bill.opened.taken_over);
-                self.take_over(bill.opened.plane, bill.closed.taken_over);
-                if self.sessions.contains_key(&bill.opened.serial) {
+                self.rings.take_over(bill.opened.plane, bill.opened.taken_over);
+                self.rings.take_over(bill.opened.plane, bill.closed.taken_over);
+                if self.index.contains_key(&bill.opened.serial) {
                     self.handle_over(bill.opened.serial);
                 }
                 self.bills.push(BillRef::new(bill, place));
             }
         }
-    }
-}
-
-fn take_over(rings: &mut HashMap<String, Rings>, plane: &str, taken_over: TakenOver) {
-    if taken_over.plane_epoch == 0 {
-        return;
-    }
-    let positions = rings.entry_ref(plane).or_default().entry((taken_over.plane_epoch, taken_over.ring)).or_default();
-    positions.insert(taken_over.position);
-    let newest = positions.last().copied().unwrap_or_default();
-    while positions.first().is_some_and(|oldest| newest - oldest > RING_RECORDS_MAX) {
-        positions.pop_first();
     }
 }
 

@@ -185,19 +185,14 @@ fn verdicts_change_hands() {
                 }
             })
         });
-        let mut read = Vec::new();
-        while read.len() < 17 {
-            match reader.poll_verdict() {
-                Some(verdict) => read.push(verdict.session()[0]),
-                None => thread::yield_now(),
-            }
-        }
+        // The second shard waits for the first of these; the rest is read when both are done.
+        assert_eq!(reader.poll_verdict().unwrap().session(), b"0");
         for shard in shards {
             shard.join().unwrap();
         }
-        assert!(read[..15].iter().all(|name| *name == b'0'));
-        read.sort_unstable();
-        assert_eq!(&read[15..], b"ab");
+        let read: Vec<u8> = std::iter::from_fn(|| reader.poll_verdict()).map(|verdict| verdict.session()[0]).collect();
+        assert!(read[..14].iter().all(|name| *name == b'0'));
+        assert!(read[14..] == *b"ab" || read[14..] == *b"ba", "{read:?}");
     });
 }
 
@@ -230,21 +225,4 @@ fn counters(all: u64) -> Counters {
 
 fn verdict(session: &[u8]) -> Verdict<'_> {
     Verdict { plane: PlaneIndex(0), session, sentence: Sentence::Admit, reason: Reason::Opened }
-}
-
-/// The order of a load and of a store in the two-word test that the fences are for.
-#[test]
-fn the_fences_are_needed_and_enough() {
-    check(3, || {
-        let words: Arc<[AtomicU64; 2]> = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
-        let side = |mine: usize, words: Arc<[AtomicU64; 2]>| {
-            words[mine].store(1, Ordering::Relaxed);
-            lanes::sync::fence(Ordering::SeqCst);
-            words[1 - mine].load(Ordering::Relaxed)
-        };
-        let others = Arc::clone(&words);
-        let other = thread::spawn(move || side(1, others));
-        let here = side(0, words);
-        assert!(here + other.join().unwrap() > 0);
-    });
 }

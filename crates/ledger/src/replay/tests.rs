@@ -1,7 +1,7 @@
 use super::*;
 use model::counters::{CounterSlot, Counters, Totals};
 use model::ids::BillId;
-use model::record::{Acknowledged, Bill, BillReason, Delivered, ZeroStop};
+use model::record::{Acknowledged, Bill, BillReason, Delivered, TakenOver, ZeroStop};
 use model::settings::PinnedScheme;
 use model::time::{Mono, Now};
 

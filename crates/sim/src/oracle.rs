@@ -1,0 +1,236 @@
+//! The oracle: it sees everything, the engine's inside excepted, and knows what must be true.
+//!
+//! | file | what it judges |
+//! |---|---|
+//! | this one | the truth: who was online, what was counted, who was let in |
+//! | `book` | what the ledger is told of each session, and what of it is durable |
+//! | `wire` | what leaves, in which order, under which identifier; which replies are genuine |
+//! | `verdicts` | who may be admitted, refused, cut |
+//! | `reckoning` | the end: where every session ended up |
+
+mod book;
+mod reckoning;
+mod verdicts;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use model::counters::{Counters, Totals};
+use model::ids::SessionSerial;
+use model::settings::{AccountingMode, ObjectName, Settings};
+use model::time::{Mono, Now};
+
+use crate::plane::{Plane, Saying, What};
+use crate::scenario::Scenario;
+use book::{Book, Fact};
+use wire::Attempt;
+
+/// Something that must never be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The rule that was broken.
+    pub rule: &'static str,
+    /// By whom and how.
+    pub what: String,
+}
+
+/// One time that a subscriber was online: the truth.
+pub(crate) struct Incarnation {
+    pub(crate) plane: usize,
+    pub(crate) name: Vec<u8>,
+    pub(crate) mode: AccountingMode,
+    /// What it moved, over all generations of its counters.
+    pub(crate) counted: Counters,
+    /// The plane lost counters that the engine may not have read.
+    pub(crate) counters_lost: bool,
+    /// The plane lost events about it.
+    pub(crate) vanished: bool,
+    /// It has gone, with this cause.
+    pub(crate) gone: Option<u8>,
+    pub(crate) let_in: bool,
+    pub(crate) turned_away: bool,
+}
+
+/// Everything that is known.
+pub(crate) struct Oracle {
+    settings: Settings,
+    domains: Vec<String>,
+    servers: BTreeMap<SocketAddr, Vec<u8>>,
+    is_punctual: bool,
+    incarnations: Vec<Incarnation>,
+    /// The session behind each Up and Down, by plane, its epoch and the position.
+    said: BTreeMap<(String, u64, u64), usize>,
+    /// The newest session of each name that the engine was told of, by plane.
+    newest: BTreeMap<(usize, Vec<u8>), usize>,
+    books: BTreeMap<SessionSerial, Book>,
+    by_session_id: BTreeMap<Vec<u8>, SessionSerial>,
+    /// What was appended to the log and stands there, by sequence number from 1.
+    appended: Vec<(Vec<u8>, Fact)>,
+    /// The log has announced this.
+    durable_through: u64,
+    attempts: BTreeMap<(SocketAddr, u8), Attempt>,
+    /// When the engine last changed its mind about a server.
+    health_changed: Option<Mono>,
+    lives: u32,
+    pub(crate) violation: Option<Violation>,
+}
+
+impl Oracle {
+    pub(crate) fn new(scenario: &Scenario) -> Oracle {
+        Oracle {
+            settings: scenario.settings.clone(),
+            domains: scenario.domains.clone(),
+            servers: scenario.servers.iter().cloned().collect(),
+            is_punctual: scenario.is_punctual(),
+            incarnations: Vec::new(),
+            said: BTreeMap::new(),
+            newest: BTreeMap::new(),
+            books: BTreeMap::new(),
+            by_session_id: BTreeMap::new(),
+            appended: Vec::new(),
+            durable_through: 0,
+            attempts: BTreeMap::new(),
+            health_changed: None,
+            lives: 0,
+            violation: None,
+        }
+    }
+
+    /// Sessions that there were.
+    pub(crate) fn incarnation_count(&self) -> u64 {
+        self.incarnations.len() as u64
+    }
+
+    /// Only the first is told: the others follow from it.
+    fn violate(&mut self, rule: &'static str, what: String) {
+        self.violation.get_or_insert(Violation { rule, what });
+    }
+
+    fn require(&mut self, holds: bool, rule: &'static str, what: impl FnOnce() -> String) {
+        if !holds {
+            self.violate(rule, what());
+        }
+    }
+
+    /// A subscriber came online.
+    pub(crate) fn came(&mut self, plane: usize, name: &[u8], domain: usize) -> usize {
+        let domain = ObjectName::from(self.domains[domain].as_str());
+        let scheme = self.settings.domains[&domain].scheme_or_default(domain.as_str()).to_owned();
+        let mode = self.settings.schemes[&ObjectName::from(scheme.as_str())].mode_or_default(&scheme);
+        self.incarnations.push(Incarnation {
+            plane,
+            name: name.to_vec(),
+            mode,
+            counted: Counters::ZERO,
+            counters_lost: false,
+            vanished: false,
+            gone: None,
+            let_in: false,
+            turned_away: false,
+        });
+        self.incarnations.len() - 1
+    }
+
+    /// It moved octets.
+    pub(crate) fn counted(&mut self, incarnation: usize, more: Counters) {
+        let truth = &mut self.incarnations[incarnation];
+        truth.counted = truth.counted.plus(more);
+    }
+
+    /// The plane lost its counters.
+    pub(crate) fn counters_lost(&mut self, incarnation: usize) {
+        self.incarnations[incarnation].counters_lost = true;
+    }
+
+    /// It went offline.
+    pub(crate) fn gone(&mut self, incarnation: usize, cause: u8) {
+        self.incarnations[incarnation].gone = Some(cause);
+    }
+
+    /// The plane lost events about it, or the session itself.
+    pub(crate) fn vanished(&mut self, incarnation: usize) {
+        self.incarnations[incarnation].vanished = true;
+    }
+
+    /// The plane let it in.
+    pub(crate) fn let_in(&mut self, incarnation: usize) {
+        self.incarnations[incarnation].let_in = true;
+    }
+
+    /// The plane did not let it in.
+    pub(crate) fn turned_away(&mut self, incarnation: usize) {
+        let let_in = self.incarnations[incarnation].let_in;
+        self.require(!let_in, "who was admitted is not refused", || format!("session #{incarnation}"));
+        self.incarnations[incarnation].turned_away = true;
+    }
+
+    /// An Up or a Down stands there in a plane's ring.
+    pub(crate) fn said(&mut self, plane: &str, epoch: u64, position: u64, incarnation: usize) {
+        self.said.insert((plane.to_owned(), epoch, position), incarnation);
+    }
+
+    /// The engine took an event.
+    pub(crate) fn handed(&mut self, plane: usize, saying: &Saying) {
+        if let What::Up { name, .. } = &saying.what {
+            let newest = self.newest.entry((plane, name.clone())).or_default();
+            *newest = (*newest).max(saying.incarnation);
+        }
+    }
+
+    /// The engine will not read again what lies before `through`: it must be durable.
+    pub(crate) fn consumed(&mut self, plane: &Plane, through: u64) {
+        let mut position = plane.consumed;
+        while let Some(saying) = plane.next(position).filter(|saying| saying.end <= through) {
+            let incarnation = saying.incarnation;
+            match saying.what {
+                What::Up { .. } => {
+                    let accounted = self.incarnations[incarnation].mode == AccountingMode::Radius;
+                    let kept = !accounted || self.books_of(incarnation).any(|book| book.is_opened_durable());
+                    self.require(kept, "consumed means durable", || format!("the Up of #{incarnation}"));
+                }
+                What::Down { .. } => {
+                    let kept = self.books_of(incarnation).all(|book| book.is_closed_durable() || book.is_over_durable());
+                    self.require(kept, "consumed means durable", || format!("the Down of #{incarnation}"));
+                }
+                _ => {}
+            }
+            position = saying.end;
+        }
+    }
+
+    /// The engine believes otherwise about a server.
+    pub(crate) fn server_health_changed(&mut self, now: Mono) {
+        self.health_changed = Some(now);
+    }
+
+    fn books_of(&self, incarnation: usize) -> impl Iterator<Item = &Book> {
+        self.books.values().filter(move |book| book.incarnation == incarnation)
+    }
+}
+
+/// Whether every number of `few` is at most that of `many`.
+fn is_within(few: &Counters, many: &Counters) -> bool {
+    let within = |few: &Totals, many: &Totals| {
+        few.in_octets <= many.in_octets
+            && few.in_packets <= many.in_packets
+            && few.out_octets <= many.out_octets
+            && few.out_packets <= many.out_packets
+    };
+    within(&few.v4, &many.v4) && within(&few.v6, &many.v6)
+}
+
+/// As a packet carries them: packets have 32 bits.
+fn as_sent(counters: &Counters) -> Counters {
+    let low = |totals: Totals| Totals {
+        in_packets: totals.in_packets & 0xffff_ffff,
+        out_packets: totals.out_packets & 0xffff_ffff,
+        ..totals
+    };
+    Counters { v4: low(counters.v4), v6: low(counters.v6) }
+}
+
+/// The moment, in whole seconds after another.
+fn seconds_since(now: Now, earlier: Now) -> u64 {
+    now.mono.since(earlier.mono).as_secs()
+}

@@ -1,0 +1,70 @@
+//! Who may be admitted, refused, cut; and which session is meant.
+
+use model::settings::{AccountingMode, InterimFailPolicy, StartFail};
+use model::verdict::{Reason, Sentence, Verdict};
+
+use super::Oracle;
+use crate::trace::text;
+
+impl Oracle {
+    /// The engine gives a verdict on the session that it was last told of under this name; says which that is.
+    pub(crate) fn verdict(&mut self, plane: usize, verdict: &Verdict<'_>) -> Option<usize> {
+        let name = text(verdict.session).into_owned();
+        let Some(&incarnation) = self.newest.get(&(plane, verdict.session.to_vec())) else {
+            self.violate("a verdict is on a session", name);
+            return None;
+        };
+        let who = format!("{name}, #{incarnation}");
+        match verdict.sentence {
+            Sentence::Admit => self.admitted(incarnation, verdict.reason, &who),
+            Sentence::Refuse => self.refused(incarnation, verdict.reason, &who),
+            Sentence::Cut => self.cut(incarnation, &who),
+        }
+        Some(incarnation)
+    }
+
+    fn admitted(&mut self, incarnation: usize, reason: Reason, who: &str) {
+        if self.incarnations[incarnation].mode == AccountingMode::None {
+            self.require(reason == Reason::NotAccounted, "mode none admits at once", || who.to_owned());
+            return;
+        }
+        let Some(book) = self.books_of(incarnation).last() else {
+            self.violate("no `admit` before `opened` is durable", who.to_owned());
+            return;
+        };
+        let opened = book.is_opened_durable();
+        let waits = book.scheme.start_fail == StartFail::Offline;
+        // A Start that was overtaken by the Down is kept without an answer, and nobody is let in by it.
+        let answered = book.sent.start_answered || book.accepted.is_some_and(|accepted| accepted.durable);
+        self.require(opened, "no `admit` before `opened` is durable", || who.to_owned());
+        self.require(!waits || answered, "under `offline` no `admit` before the Start's outcome", || who.to_owned());
+    }
+
+    fn refused(&mut self, incarnation: usize, reason: Reason, who: &str) {
+        let book = self.books_of(incarnation).last();
+        let offline = book.is_some_and(|book| book.scheme.start_fail == StartFail::Offline);
+        let rightly = reason == Reason::StartFailed && offline;
+        self.require(rightly, "who has a domain is refused by `start-fail offline` only", || {
+            format!("{who}: {}", reason.as_str())
+        });
+    }
+
+    fn cut(&mut self, incarnation: usize, who: &str) {
+        let Some(book) = self.books_of(incarnation).last() else {
+            self.violate("who is cut has a session", who.to_owned());
+            return;
+        };
+        let rule = book.scheme.interim_fail;
+        let limit = u32::from(rule.max_times) + 1;
+        let failures = book.sent.failures();
+        // Exact where the engine cannot have counted what nobody saw: an interim that failed unsent, or another life's.
+        let health = self.health_changed;
+        let seen = book.lives == 1 && book.sent.streak_since.is_none_or(|since| health.is_none_or(|at| at < since));
+        let seen = seen && (book.sent.streak_since.is_some() || health.is_none());
+        let offline = rule.policy == InterimFailPolicy::Offline;
+        self.require(offline, "only `interim-fail offline` cuts", || who.to_owned());
+        self.require(!seen || failures == limit, "the cut comes with failure T + 1", || {
+            format!("{who}: {failures} failures, T + 1 is {limit}")
+        });
+    }
+}

@@ -1,0 +1,304 @@
+//! What leaves towards the servers, and what comes back.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use model::counters::Counters;
+use model::ids::SessionSerial;
+use model::settings::{ObjectName, RadiusGroup};
+use model::time::{Mono, Now};
+use wire::radius::attribute::acct_status_type::{INTERIM_UPDATE, START, STOP};
+use wire::radius::authenticator::{verify_request, verify_response};
+use wire::radius::{Code, Packet};
+
+use super::{Oracle, as_sent, is_within, seconds_since};
+use crate::network::Datagram;
+use crate::server::Said;
+use crate::trace::{Trace, text};
+
+/// One identifier of one source port, and what it is used for.
+pub(super) struct Attempt {
+    serial: SessionSerial,
+    life: u32,
+    server: SocketAddr,
+    authenticator: [u8; 16],
+    octets: Vec<u8>,
+    status: u32,
+    last: Mono,
+    transmissions: u8,
+    timeout: Duration,
+    answered: Option<Mono>,
+}
+
+impl Attempt {
+    /// The wait for its reply is over, one way or the other.
+    fn has_ended(&self, now: Mono) -> bool {
+        self.answered.is_some() || now >= self.last.plus(self.timeout)
+    }
+
+    /// Nobody can take a late reply for another request's.
+    fn is_free(&self, now: Mono, life: u32) -> bool {
+        let quarantine = self.timeout.max(Duration::from_secs(5));
+        self.answered.is_some() || now >= self.last.plus(self.timeout + quarantine) || self.life != life
+    }
+}
+
+/// What was sent of one session.
+#[derive(Default)]
+pub(super) struct Sent {
+    starts: u32,
+    interims: u32,
+    pub(super) stops: u32,
+    /// In this life.
+    interims_now: u32,
+    current: Option<(SocketAddr, u8)>,
+    pub(super) start_answered: bool,
+    pub(super) stop_answered: bool,
+    stop: Option<(Counters, u32, u32, u32)>,
+    zero_stops: Vec<SocketAddr>,
+    zero_stop_life: u32,
+    /// Event time and session time of the last interim, which are one transaction's own.
+    interim: Option<(u32, u32)>,
+    interim_counters: Counters,
+    interim_answered: bool,
+    /// Interims in a row that were not answered, the last one not among them.
+    streak: u32,
+    /// Whether the engine may count otherwise: it was restarted, a reply was late, or an interim failed unsent.
+    pub(super) streak_since: Option<Mono>,
+    phase: Option<u64>,
+}
+
+impl Sent {
+    pub(super) fn anything(&self) -> bool {
+        self.starts + self.interims + self.stops > 0 || !self.zero_stops.is_empty()
+    }
+
+    pub(super) fn new_life(&mut self) {
+        self.current = None;
+        self.interims_now = 0;
+        self.streak_since = None;
+    }
+
+    /// Interims in a row that were not answered.
+    pub(super) fn failures(&self) -> u32 {
+        self.streak + u32::from(self.interim.is_some() && !self.interim_answered)
+    }
+}
+
+impl Oracle {
+    /// A datagram leaves the engine.
+    pub(crate) fn leaves(&mut self, now: Now, from: SocketAddr, to: SocketAddr, octets: &[u8], trace: &mut Trace) {
+        let read = Packet::parse(octets).ok().and_then(|packet| Some((packet, Said::read(&packet)?)));
+        let Some((packet, said)) = read else {
+            self.violate("every datagram is an accounting request", format!("{octets:?}"));
+            return;
+        };
+        let id = text(&said.session_id).into_owned();
+        let Some(&serial) = self.by_session_id.get(&said.session_id) else {
+            self.violate("nothing leaves before `opened` is durable", id);
+            return;
+        };
+        let key = (from, packet.identifier());
+        let word = said.kind();
+        trace.say(format_args!("{word} of {id} leaves {}/{} to {to}", key.0.port(), key.1));
+        let group = self.group_of(serial);
+        let same = self.attempts.get(&key).is_some_and(|attempt| attempt.authenticator == *packet.authenticator());
+        if same {
+            self.leaves_again(now, key, to, octets, &group, &id);
+        } else {
+            self.check_signature(&packet, &said, to, &group, &id);
+            self.check_free(now, key, serial, &id);
+            match said.status {
+                START => self.start_leaves(now, serial, &said, &id),
+                INTERIM_UPDATE => self.interim_leaves(now, serial, &said, &id),
+                STOP => self.stop_leaves(now, serial, &said, to, &id),
+                _ => self.violate("every datagram is an accounting request", id.clone()),
+            }
+            let attempt = Attempt {
+                serial,
+                life: self.lives,
+                server: to,
+                authenticator: *packet.authenticator(),
+                octets: octets.to_vec(),
+                status: said.status,
+                last: now.mono,
+                transmissions: 1,
+                timeout: Duration::from_secs(group.timeout_s.into()),
+                answered: None,
+            };
+            self.attempts.insert(key, attempt);
+            if let Some(book) = self.books.get_mut(&serial) {
+                book.sent.current = Some(key);
+            }
+        }
+        if said.status != STOP {
+            let down = self.books.get(&serial).and_then(|book| book.closed_polled);
+            self.require(down.is_none_or(|down| down >= now.mono), "a Down ends what its Stop will tell", || {
+                format!("{word} of {id}")
+            });
+        }
+    }
+
+    /// A datagram is handed to the engine: if it is the genuine answer to something, that is answered.
+    pub(crate) fn reply_handed(&mut self, now: Now, datagram: &Datagram) {
+        let Ok(packet) = Packet::parse(&datagram.octets) else { return };
+        let Some(attempt) = self.attempts.get_mut(&(datagram.to, packet.identifier())) else { return };
+        let Some(secret) = self.servers.get(&attempt.server) else { return };
+        if attempt.server != datagram.from
+            || attempt.life != self.lives
+            || packet.code() != Code::ACCOUNTING_RESPONSE
+            || verify_response(&packet, &attempt.authenticator, secret).is_err()
+        {
+            return;
+        }
+        let late = now.mono >= attempt.last.plus(attempt.timeout);
+        let first = attempt.answered.is_none();
+        attempt.answered.get_or_insert(now.mono);
+        let (serial, status) = (attempt.serial, attempt.status);
+        let Some(book) = self.books.get_mut(&serial).filter(|_| first) else { return };
+        let is_zero = book.start_failed.is_some();
+        match status {
+            START => book.sent.start_answered = true,
+            STOP if !is_zero => book.sent.stop_answered = true,
+            INTERIM_UPDATE if late => book.sent.streak_since = None,
+            INTERIM_UPDATE => {
+                (book.sent.interim_answered, book.sent.streak) = (true, 0);
+                book.sent.streak_since = Some(now.mono);
+            }
+            _ => {}
+        }
+    }
+
+    fn group_of(&self, serial: SessionSerial) -> RadiusGroup {
+        let name = self.books.get(&serial).map_or("", |book| &book.group);
+        self.settings.radius_groups.get(&ObjectName::from(name)).cloned().unwrap_or_default()
+    }
+
+    fn leaves_again(
+        &mut self,
+        now: Now,
+        key: (SocketAddr, u8),
+        to: SocketAddr,
+        octets: &[u8],
+        group: &RadiusGroup,
+        id: &str,
+    ) {
+        let Some(attempt) = self.attempts.get_mut(&key) else { return };
+        let same = attempt.octets == octets && attempt.server == to;
+        let due = now.mono >= attempt.last.plus(attempt.timeout);
+        let answered = attempt.answered.is_some();
+        attempt.last = now.mono;
+        attempt.transmissions += 1;
+        let count = attempt.transmissions;
+        self.require(same, "transmissions to one server are the same octets", || id.to_owned());
+        self.require(due, "each reply is waited for", || id.to_owned());
+        self.require(!answered, "what was answered is not sent again", || id.to_owned());
+        self.require(count <= group.retransmit, "a server gets so many transmissions", || format!("{id}: {count}"));
+    }
+
+    fn check_signature(&mut self, packet: &Packet<'_>, said: &Said, to: SocketAddr, group: &RadiusGroup, id: &str) {
+        let Some(member) = group.accounting.iter().find(|server| server.address == to) else {
+            self.violate("a session reports to its own group", format!("{id} to {to}"));
+            return;
+        };
+        let secret = self.servers.get(&to).map_or(&[][..], |secret| secret);
+        let signed = verify_request(packet, secret).is_ok();
+        let authenticated = said.has_message_authenticator == member.message_authenticator;
+        self.require(signed, "every request is signed", || id.to_owned());
+        self.require(authenticated, "Message-Authenticator is sent where it is configured", || id.to_owned());
+    }
+
+    /// The identifier names nothing else, and the session has nothing else out.
+    fn check_free(&mut self, now: Now, key: (SocketAddr, u8), serial: SessionSerial, id: &str) {
+        let life = self.lives;
+        let free = self.attempts.get(&key).is_none_or(|attempt| attempt.is_free(now.mono, life));
+        self.require(free, "an identifier names one request at a time", || format!("{id}, {key:?}"));
+        let current = self.books.get(&serial).and_then(|book| book.sent.current);
+        let current = current.and_then(|key| self.attempts.get(&key)).filter(|attempt| attempt.serial == serial);
+        let ended = current.is_none_or(|attempt| attempt.has_ended(now.mono));
+        self.require(ended, "a session has one transaction at a time", || id.to_owned());
+    }
+
+    fn start_leaves(&mut self, now: Now, serial: SessionSerial, said: &Said, id: &str) {
+        let Some(book) = self.books.get_mut(&serial) else { return };
+        book.sent.starts += 1;
+        let opened = book.is_opened_durable();
+        let open = book.accepted.is_none() && book.start_failed.is_none() && book.sent.stops == 0;
+        let ordered = book.sent.interims_now == 0;
+        let time = said.event_timestamp == book.opened_at.wall.event_timestamp();
+        let delay = u64::from(said.delay_s) == seconds_since(now, book.opened_at);
+        self.require(opened, "no Start leaves before `opened` is durable", || id.to_owned());
+        self.require(open, "no Start for a session whose Start has ended", || id.to_owned());
+        self.require(ordered, "Start, interims, Stop: in this order", || id.to_owned());
+        self.require(time && delay, "a request says when it was", || format!("{id}: {said:?}"));
+    }
+
+    fn interim_leaves(&mut self, now: Now, serial: SessionSerial, said: &Said, id: &str) {
+        let Some(book) = self.books.get_mut(&serial) else { return };
+        let sent = &mut book.sent;
+        let ordered = sent.stops == 0 && (sent.starts > 0 || book.accepted.is_some());
+        let failed = book.start_failed.is_some();
+        let truth = &self.incarnations[book.incarnation];
+        let monotonic = truth.counters_lost || is_within(&sent.interim_counters, &said.counters);
+        let within = is_within(&said.counters, &as_sent(&truth.counted));
+        let again = sent.interim == Some((said.event_timestamp, said.session_time_s));
+        sent.interims += 1;
+        sent.interims_now += 1;
+        sent.interim_counters = said.counters;
+        self.require(ordered, "Start, interims, Stop: in this order", || id.to_owned());
+        self.require(!failed, "no interims after a failed Start", || id.to_owned());
+        self.require(monotonic && within, "interims count up", || format!("{id}: {:?}", said.counters));
+        if !again {
+            self.interim_begins(now, serial, said, id);
+        }
+    }
+
+    /// The first datagram of an interim, which is not the same interim on its way to the next server.
+    fn interim_begins(&mut self, now: Now, serial: SessionSerial, said: &Said, id: &str) {
+        let Some(book) = self.books.get_mut(&serial) else { return };
+        let sent = &mut book.sent;
+        sent.streak = sent.failures();
+        sent.interim = Some((said.event_timestamp, said.session_time_s));
+        sent.interim_answered = false;
+        let Some(accepted) = book.accepted else { return };
+        let interval = u64::from(book.interim_s) * 1_000_000_000;
+        let after = now.mono.since(accepted.fact.at);
+        let early = u128::from(interval) > after.as_nanos();
+        let offset = u64::try_from(after.as_nanos()).unwrap_or_default() % interval.max(1);
+        let phase = *sent.phase.get_or_insert(if book.scheme.interim_hash { offset } else { 0 });
+        let late = (offset + interval - phase) % interval.max(1);
+        let slack = Duration::from_millis(300).as_nanos();
+        let punctual = u128::from(late) < slack || u128::from(interval - late) < slack;
+        self.require(!early, "the first interim lies in [T, 2T]", || format!("{id} after {after:?}"));
+        let punctual = punctual || !self.is_punctual;
+        self.require(punctual, "interims keep their phase", || format!("{id}: {late} ns of {interval} ns late"));
+    }
+
+    fn stop_leaves(&mut self, now: Now, serial: SessionSerial, said: &Said, to: SocketAddr, id: &str) {
+        let Some(book) = self.books.get_mut(&serial) else { return };
+        if let Some(failed) = book.start_failed {
+            let first = book.sent.zero_stops.is_empty() || book.sent.zero_stop_life == self.lives;
+            let once = first && !book.sent.zero_stops.contains(&to);
+            book.sent.zero_stops.push(to);
+            book.sent.zero_stop_life = self.lives;
+            let zero = said.counters == Counters::ZERO && said.session_time_s == 0;
+            self.require(failed.durable, "no zero Stop before `start-failed` is durable", || id.to_owned());
+            self.require(zero, "the zero Stop has zero counters", || format!("{id}: {said:?}"));
+            self.require(once, "the zero Stop is one transaction", || id.to_owned());
+            return;
+        }
+        book.sent.stops += 1;
+        let Some(closed) = book.closed.filter(|closed| closed.durable).map(|closed| closed.fact) else {
+            self.violate("no Stop leaves before `closed` is durable", id.to_owned());
+            return;
+        };
+        let says = (said.counters, said.session_time_s, said.event_timestamp, said.cause);
+        let before = *book.sent.stop.get_or_insert(says);
+        let at = closed.at.wall.event_timestamp();
+        let expected = (as_sent(&closed.counters), closed.session_time_s, at, u32::from(closed.cause));
+        let delay = u64::from(said.delay_s) == seconds_since(now, closed.at);
+        self.require(says == before, "every Stop of a session says the same", || format!("{id}: {says:?}, {before:?}"));
+        self.require(says == expected, "a Stop says what `closed` says", || format!("{id}: {says:?}, {expected:?}"));
+        self.require(delay, "a request says when it was", || format!("{id}: {said:?}"));
+    }
+}
