@@ -13,7 +13,7 @@
 //! segment header  magic 8, version 4, checksum 4 (over version and what follows), store id 16, number 8, epoch 4,
 //!                 chain 4, first 8, base 8, length 8; zeros to the end of the block
 //! batch           magic 4, checksum 4, segment number 8, first 8, chain 4, count 4, length 4, unused 4;
-//!                 frames; zeros to the end of the block
+//!                 frames; ones to the end of the block
 //! frame           length 2, index in the batch 2, checksum 4, record, zeros to a multiple of 8
 //! ```
 //!
@@ -35,6 +35,8 @@
 //!   write was torn and nothing in the segment was ever promised. The second copy is for rot.
 //! - *Batch header and frames*: written once. The next batch is written only after this one's sync, so a
 //!   batch with anything valid after it was whole once.
+//! - *Ones behind the frames*: so that no block of a batch is all zeros, unless one record fills it with them, and
+//!   a block that is missing shows.
 //! - *Zeros after the last batch*: written before the segment was used.
 
 mod batch;
@@ -45,6 +47,9 @@ pub(crate) use batch::{
 
 /// What a disk writes as one, in octets. Disks of 4,096 do so all the more.
 pub const BLOCK: usize = 512;
+
+/// What fills the last block of a batch.
+pub(crate) const FILL: u8 = 0xFF;
 
 /// Octets before the first batch: two copies of the header, a block each.
 pub(crate) const SEGMENT_HEAD_LEN: usize = 2 * BLOCK;

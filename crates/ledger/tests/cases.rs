@@ -232,6 +232,25 @@ fn d_damage_in_the_last_batch_is_no_torn_write() {
 }
 
 #[test]
+fn d_a_damaged_record_that_ends_with_zeros_is_no_torn_write() {
+    // The last frame reaches into the batch's last block with nothing but the zeros at its end.
+    let (_, start) = recover([]).unwrap();
+    let mut scene = Scene { segments: Vec::new(), appended: Vec::new(), batches: Vec::new(), born: 1 };
+    let (mut log, _) = start.begin(life(1), LogBounds::new(8192, 5120).unwrap());
+    scene.drain(&mut log);
+    for sequence in 0..20 {
+        log.append(&records::octets(&records::acknowledged(sequence))).unwrap();
+    }
+    scene.drain(&mut log);
+    let (_, at, len) = scene.batches[1];
+    assert_eq!((len, 40 + 20 * 24), (2 * BLOCK, BLOCK + 8));
+    scene.segment(1)[at + BLOCK - 10] ^= 1;
+    let (recovered, _) = recover(scene.segments()).unwrap();
+    assert!(recovered.report.is_damaged(), "{:?}", recovered.report);
+    assert_eq!(recovered.state.0.len(), 1 + 19);
+}
+
+#[test]
 fn d_a_file_that_was_cut_short() {
     let mut scene = Scene::new(9);
     let (segment, at, _) = scene.batches[2];

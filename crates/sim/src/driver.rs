@@ -19,7 +19,7 @@ use model::ids::PlaneIndex;
 use model::settings::Settings;
 use model::time::{Mono, Now, Wall};
 
-pub(crate) use boot::Memory;
+pub(crate) use boot::{Memory, read_store};
 use worker::Worker;
 use writer::Writer;
 
@@ -297,6 +297,12 @@ impl Process {
     pub(crate) fn is_quiet(&self) -> bool {
         let idle = |worker: &Worker| worker.is_empty() && worker.shard.report().sessions == 0;
         self.is_running() && self.workers.iter().all(idle) && self.writer.is_empty()
+    }
+
+    /// What is still owed, for whoever asks why.
+    pub(crate) fn describe(&self) -> String {
+        let reports: Vec<_> = self.workers.iter().map(|worker| worker.shard.report()).collect();
+        format!("running: {}, log empty: {}, {reports:?}", self.is_running(), self.writer.is_empty())
     }
 
     /// The process is gone; what it had asked of the disk may be done or not.

@@ -112,6 +112,11 @@ impl Plane {
         self.ring.is_empty() && self.backlog.is_empty()
     }
 
+    /// Whether nobody is online.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.live.is_empty()
+    }
+
     /// What stands in a slot.
     pub(crate) fn read(&self, slot: CounterSlot) -> Option<Counters> {
         let found = self.slots.get(slot.slot as usize)?;
@@ -225,7 +230,7 @@ impl Plane {
     fn up(&mut self, now: Now, name: &[u8], oracle: &mut Oracle) {
         if let Some(old) = self.live.remove(name) {
             // An implied down: nobody says the totals, so the slot is kept until the engine has read it.
-            oracle.gone(old.incarnation, None, 9);
+            oracle.gone(old.incarnation, 9);
             self.slots[old.counters.slot as usize].held_until = Some(u64::MAX);
         }
         let domain = self.dice.index(self.domains.len());
@@ -240,7 +245,7 @@ impl Plane {
         };
         let at = self.tells_time.then_some(now.wall);
         let counters = self.take_slot();
-        let incarnation = oracle.came(self.number, &self.name, name, domain, now, who.acct_interim_interval);
+        let incarnation = oracle.came(self.number, name, domain);
         let rate = self.dice.pick(&[1_000, 1_000_000, 1 << 28, 1 << 31]);
         let live = Live { incarnation, who: who.clone(), counters, at, admitted: false, rate };
         self.live.insert(name.to_vec(), live);
@@ -259,7 +264,7 @@ impl Plane {
         let Some(live) = self.live.remove(name) else { return };
         let totals = self.slots[live.counters.slot as usize].counters;
         let at = self.tells_time.then_some(now.wall);
-        oracle.gone(live.incarnation, Some(now), cause);
+        oracle.gone(live.incarnation, cause);
         let down = What::Down { name: name.to_vec(), cause, totals: Some(totals), at };
         self.say(live.incarnation, down, oracle);
         self.release(live.counters);
@@ -310,8 +315,8 @@ impl Plane {
     fn say(&mut self, incarnation: usize, what: What, oracle: &mut Oracle) -> u64 {
         let waiting: u64 = self.backlog.iter().map(|(_, what)| what.records()).sum();
         let position = self.produced + waiting;
-        if matches!(what, What::Up { .. }) {
-            oracle.said_up(&self.name, self.epoch, position, incarnation);
+        if matches!(what, What::Up { .. } | What::Down { .. }) {
+            oracle.said(&self.name, self.epoch, position, incarnation);
         }
         let end = position + what.records();
         self.put(incarnation, what);

@@ -6,7 +6,7 @@ use model::time::Mono;
 
 /// The lines; kept only when somebody wants them.
 #[derive(Debug, Default)]
-pub struct Trace {
+pub(crate) struct Trace {
     wanted: bool,
     now: Mono,
     lines: Vec<String>,
@@ -14,17 +14,17 @@ pub struct Trace {
 
 impl Trace {
     /// Keeps lines when `wanted`.
-    pub fn new(wanted: bool) -> Trace {
+    pub(crate) fn new(wanted: bool) -> Trace {
         Trace { wanted, ..Trace::default() }
     }
 
     /// Every line from here on happens at this moment.
-    pub fn at(&mut self, now: Mono) {
+    pub(crate) fn at(&mut self, now: Mono) {
         self.now = now;
     }
 
     /// One line.
-    pub fn say(&mut self, what: fmt::Arguments<'_>) {
+    pub(crate) fn say(&mut self, what: fmt::Arguments<'_>) {
         if self.wanted {
             let nanos = self.now.as_nanos();
             self.lines.push(format!("{:>6}.{:06} {what}", nanos / 1_000_000_000, nanos / 1000 % 1_000_000));
@@ -32,7 +32,7 @@ impl Trace {
     }
 
     /// All of them.
-    pub fn lines(&self) -> &[String] {
+    pub(crate) fn lines(&self) -> &[String] {
         &self.lines
     }
 }

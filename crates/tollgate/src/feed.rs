@@ -1,5 +1,6 @@
 //! `tollgate feed`: plays a plane script over the native link, with the same client library that a packet plane uses.
 
+mod link;
 mod play;
 mod script;
 

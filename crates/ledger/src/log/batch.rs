@@ -5,18 +5,19 @@ use model::ids::BillId;
 use crate::frame::{self, RECORD_LEN_MAX};
 use crate::pool::BillRef;
 use crate::segment::{
-    BATCH_HEAD_LEN, FRAME_HEAD_LEN, Place, SEGMENT_HEAD_LEN, SegmentHead, StoreId, blocks, frame_head, frame_len, seal,
+    BATCH_HEAD_LEN, FILL, FRAME_HEAD_LEN, Place, SEGMENT_HEAD_LEN, SegmentHead, StoreId, blocks, frame_head, frame_len,
+    seal,
 };
 
 /// Records on the way to the disk. Room for the segment's header is kept in front, so that a segment's first batch
 /// goes out with it in one write; and a batch can be sealed again for another segment when a write failed.
 ///
 /// ```text
-/// bytes   segment header (used when first in a segment) │ batch header │ frames │ zeros, once sealed
+/// bytes   segment header (used when first in a segment) │ batch header │ frames │ ones, once sealed
 /// ```
 pub(super) struct Batch {
     bytes: Vec<u8>,
-    /// Where the frames end; zeros follow in a sealed batch.
+    /// Where the frames end; [`FILL`] follows in a sealed batch.
     frames_end: usize,
     /// Octets that the batch may take on the disk.
     len_max: usize,
@@ -123,7 +124,7 @@ impl Batch {
         }
         let frames_end = self.frames_end - SEGMENT_HEAD_LEN;
         let (seed, chain_after) = seal(&mut batch[..frames_end], store, segment, (self.first, self.count), chain);
-        self.bytes.resize(SEGMENT_HEAD_LEN + blocks(frames_end), 0);
+        self.bytes.resize(SEGMENT_HEAD_LEN + blocks(frames_end), FILL);
         Sealed { seed, chain_after, with_head: head.is_some() }
     }
 

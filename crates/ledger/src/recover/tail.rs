@@ -39,7 +39,8 @@ impl<'a> Tail<'a> {
         let frames = &octets[frames_at..frames_at + head.len];
         let mut spans = Spans::default();
         spans.read(head, frames);
-        let torn = spans.chain.is_none() && looks_torn(&octets[at..frames_at + head.len], &spans.good);
+        let torn =
+            spans.chain.is_none() && looks_torn(&octets[at..octets.len().min(at + head.disk_len())], &spans.good);
         let part = Part { segment, frames_at, seed: head.seed, frames: Cow::Borrowed(frames), good: spans.good };
         Tail {
             first: head.first,

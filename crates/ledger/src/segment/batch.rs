@@ -209,8 +209,7 @@ impl Spans {
 }
 
 /// Whether a batch that is not whole looks like a torn write: one of its blocks is all zeros, and does not lie within a
-/// good frame (whose record may well hold that many zeros). `batch` reaches from the header to the last frame and
-/// begins at a block boundary.
+/// good frame (whose record may well hold that many zeros). `batch` is all of its blocks.
 pub(crate) fn looks_torn(batch: &[u8], good: &[Span]) -> bool {
     let mut spans = good.iter().map(|span| {
         let from = BATCH_HEAD_LEN + span.at as usize;

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use engine::Restored;
 use ledger::log::{Log, LogBounds};
 use ledger::recover::{Life, LogStart, RecordSink, Recovered, Recovery};
-use ledger::replay::{LiveSession, Replay, StartOutcome};
+use ledger::replay::{LiveSession, Replay, RingPosition};
 use ledger::segment::Place;
-use model::record::{Accepted, Record, StartFailed, Started, TakenOver};
+use model::record::{Record, Started, TakenOver};
 use model::settings::Settings;
 use model::time::Now;
 
@@ -25,11 +25,10 @@ const BATCH_LEN: usize = 16 << 10;
 /// Where requests come from.
 pub(crate) const NAS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
-/// What the records add up to, the events of each plane that they took over, and the records themselves.
+/// What the records add up to, and the records themselves.
 #[derive(Default)]
 pub(crate) struct Memory {
     replay: Replay,
-    taken_over: BTreeMap<String, Vec<TakenOver>>,
     pub(crate) records: Vec<(u64, Vec<u8>)>,
 }
 
@@ -39,40 +38,42 @@ impl Memory {
         self.replay.session_count()
     }
 
-    fn take_over(&mut self, plane: &str, event: TakenOver) {
-        let events = self.taken_over.entry(plane.to_owned()).or_default();
-        if event.plane_epoch != 0 && !events.contains(&event) {
-            events.push(event);
+    /// The events of each plane that were taken over.
+    fn taken_over(&self) -> BTreeMap<String, Vec<TakenOver>> {
+        let mut planes: BTreeMap<String, Vec<TakenOver>> = BTreeMap::new();
+        for event in self.replay.taken_over() {
+            let RingPosition { plane, plane_epoch, ring, position } = event;
+            planes.entry(plane.to_owned()).or_default().push(TakenOver { plane_epoch, ring, position });
         }
+        planes
     }
 }
 
 impl RecordSink for Memory {
     fn record(&mut self, sequence: u64, place: Place, record: &Record<'_>, octets: &[u8]) {
-        match record {
-            Record::Opened(opened) => self.take_over(opened.plane, opened.taken_over),
-            Record::Closed(closed) => {
-                if let Some(session) = self.replay.session(closed.serial) {
-                    let plane = session.opened.plane.to_owned();
-                    self.take_over(&plane, closed.taken_over);
-                }
-            }
-            _ => {}
-        }
         self.replay.record(sequence, place, record, octets);
         self.records.push((sequence, octets.to_vec()));
     }
 }
 
-/// Reads the store.
+/// Reads the store and lets the oracle know.
 pub(super) fn recover(disk: &Disk, around: &mut Around) -> (Recovered<Memory>, LogStart) {
+    let (recovered, start) = read(disk);
+    around.oracle.recovered(&recovered);
+    (recovered, start)
+}
+
+/// What the store says now, for whoever does not go on with it.
+pub(crate) fn read_store(disk: &Disk) -> Recovered<Memory> {
+    read(disk).0
+}
+
+fn read(disk: &Disk) -> (Recovered<Memory>, LogStart) {
     let mut recovery = Recovery::new(Memory::default());
     for (number, octets) in disk.segments() {
         recovery.segment(number, &octets);
     }
-    let (recovered, start) = recovery.finish().expect("nothing later has written to the store");
-    around.oracle.recovered(&recovered);
-    (recovered, start)
+    recovery.finish().expect("nothing later has written to the store")
 }
 
 /// Begins the log.
@@ -97,10 +98,10 @@ pub(super) fn restore(
     // In an order that no hash map decides.
     let mut sessions: Vec<LiveSession<'_>> = memory.replay.sessions().collect();
     sessions.sort_by_key(|session| session.opened.serial);
-    for (plane, events) in &memory.taken_over {
-        let index = links.index_of(plane);
+    for (plane, events) in memory.taken_over() {
+        let index = links.index_of(&plane);
         for worker in workers.iter_mut() {
-            worker.shard.handle_plane_known(now.mono, index, plane, events.clone());
+            worker.shard.handle_plane_known(now.mono, index, &plane, events.clone());
         }
     }
     for worker in workers.iter_mut() {
@@ -116,11 +117,6 @@ pub(super) fn restore(
 }
 
 fn restored<'a>(session: &LiveSession<'a>) -> Restored<'a> {
-    let serial = session.opened.serial;
-    let (accepted, start_failed) = match session.start {
-        StartOutcome::Pending => (None, None),
-        StartOutcome::Accepted { at, keep_accounting } => (Some(Accepted { serial, at, keep_accounting }), None),
-        StartOutcome::Failed { zero_stop } => (None, Some(StartFailed { serial, zero_stop })),
-    };
-    Restored { opened: session.opened, accepted, start_failed, sampled: session.sampled, closed: session.closed }
+    let LiveSession { opened, accepted, start_failed, sampled, closed } = *session;
+    Restored { opened, accepted, start_failed, sampled, closed }
 }

@@ -140,7 +140,7 @@ impl Worker {
             death.step()?;
             progress |= self.transmit(now, links, around, death)?;
         }
-        progress |= self.take_records(around, death)?;
+        progress |= self.take_records(now, around, death)?;
         self.mark(links);
         progress |= self.hand_out_verdicts(links, around, death)?;
         if durable > self.durable {
@@ -217,7 +217,7 @@ impl Worker {
                 let socket = self.sockets.iter().find(|socket| socket.port == transmit.port);
                 let number = socket.expect("every port that sends is bound").number;
                 let from = SocketAddr::new(super::boot::NAS, number);
-                oracle.leaves(now, self.number, from, transmit.to, transmit.octets, trace);
+                oracle.leaves(now, from, transmit.to, transmit.octets, trace);
                 sent.push(Datagram { from, to: transmit.to, octets: transmit.octets.to_vec() });
                 death.step()?;
             }
@@ -225,12 +225,12 @@ impl Worker {
         Ok(any)
     }
 
-    fn take_records(&mut self, around: &mut Around, death: &mut Death) -> Result<bool, Died> {
+    fn take_records(&mut self, now: Now, around: &mut Around, death: &mut Death) -> Result<bool, Died> {
         let mut any = false;
         while self.ring.len() < self.ring_records_max
             && let Some(record) = self.shard.poll_record()
         {
-            around.oracle.owed(&record, &mut around.trace);
+            around.oracle.owed(&record, now.mono, &mut around.trace);
             let mut octets = vec![0; frame::RECORD_LEN_MAX];
             let length = frame::encode(&record, &mut octets).expect("every record fits");
             octets.truncate(length);

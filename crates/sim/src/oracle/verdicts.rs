@@ -57,10 +57,9 @@ impl Oracle {
         let rule = book.scheme.interim_fail;
         let limit = u32::from(rule.max_times) + 1;
         let failures = book.sent.failures();
-        // Exact where the engine cannot have counted what nobody saw: an interim that failed unsent, or another life's.
-        let health = self.health_changed;
-        let seen = book.lives == 1 && book.sent.streak_since.is_none_or(|since| health.is_none_or(|at| at < since));
-        let seen = seen && (book.sent.streak_since.is_some() || health.is_none());
+        // Exact unless the engine may have counted what nobody saw: an interim that failed unsent, or another life's.
+        let (sure_since, health) = (book.sent.sure_since, self.health_changed);
+        let seen = !book.sent.unsure && health.is_none_or(|at| sure_since.is_some_and(|since| at < since));
         let offline = rule.policy == InterimFailPolicy::Offline;
         self.require(offline, "only `interim-fail offline` cuts", || who.to_owned());
         self.require(!seen || failures == limit, "the cut comes with failure T + 1", || {

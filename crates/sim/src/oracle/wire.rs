@@ -50,6 +50,7 @@ pub(super) struct Sent {
     interims: u32,
     pub(super) stops: u32,
     /// In this life.
+    starts_now: u32,
     interims_now: u32,
     current: Option<(SocketAddr, u8)>,
     pub(super) start_answered: bool,
@@ -63,8 +64,10 @@ pub(super) struct Sent {
     interim_answered: bool,
     /// Interims in a row that were not answered, the last one not among them.
     streak: u32,
-    /// Whether the engine may count otherwise: it was restarted, a reply was late, or an interim failed unsent.
-    pub(super) streak_since: Option<Mono>,
+    /// The engine may count otherwise: it was restarted, or a reply came as it gave up.
+    pub(super) unsure: bool,
+    /// The last interim that was surely answered.
+    pub(super) sure_since: Option<Mono>,
     phase: Option<u64>,
 }
 
@@ -75,8 +78,8 @@ impl Sent {
 
     pub(super) fn new_life(&mut self) {
         self.current = None;
-        self.interims_now = 0;
-        self.streak_since = None;
+        (self.starts_now, self.interims_now) = (0, 0);
+        self.unsure = true;
     }
 
     /// Interims in a row that were not answered.
@@ -131,7 +134,9 @@ impl Oracle {
                 book.sent.current = Some(key);
             }
         }
-        if said.status != STOP {
+        // A Start that had no turn yet still has its first datagram.
+        let first = self.books.get(&serial).is_some_and(|book| !same && said.status == START && book.sent.starts_now == 1);
+        if said.status != STOP && !first {
             let down = self.books.get(&serial).and_then(|book| book.closed_polled);
             self.require(down.is_none_or(|down| down >= now.mono), "a Down ends what its Stop will tell", || {
                 format!("{word} of {id}")
@@ -160,10 +165,10 @@ impl Oracle {
         match status {
             START => book.sent.start_answered = true,
             STOP if !is_zero => book.sent.stop_answered = true,
-            INTERIM_UPDATE if late => book.sent.streak_since = None,
+            INTERIM_UPDATE if late => book.sent.unsure = true,
             INTERIM_UPDATE => {
                 (book.sent.interim_answered, book.sent.streak) = (true, 0);
-                book.sent.streak_since = Some(now.mono);
+                (book.sent.unsure, book.sent.sure_since) = (false, Some(now.mono));
             }
             _ => {}
         }
@@ -222,6 +227,7 @@ impl Oracle {
     fn start_leaves(&mut self, now: Now, serial: SessionSerial, said: &Said, id: &str) {
         let Some(book) = self.books.get_mut(&serial) else { return };
         book.sent.starts += 1;
+        book.sent.starts_now += 1;
         let opened = book.is_opened_durable();
         let open = book.accepted.is_none() && book.start_failed.is_none() && book.sent.stops == 0;
         let ordered = book.sent.interims_now == 0;

@@ -108,24 +108,23 @@ pub(super) struct Person {
 impl Person {
     /// As an event carries it.
     pub(super) fn subscriber(&self) -> Subscriber<'_> {
-        let text = |text: &'_ Option<String>| -> Option<&[u8]> { text.as_deref().map(str::as_bytes) };
         let mut class = ClassList::default();
         for octets in &self.class {
             // The ninth was refused when the line was read.
             let _ = class.push(octets);
         }
         Subscriber {
-            user: text(&self.user),
-            domain: text(&self.domain),
+            user: octets(self.user.as_ref()),
+            domain: octets(self.domain.as_ref()),
             framed_ip: self.framed_ip,
             framed_ipv6_prefix: self.framed_ipv6_prefix,
             delegated_prefix: self.delegated_prefix,
             framed_ipv6_address: self.framed_ipv6_address,
             interface_id: self.interface_id,
             mac: self.mac,
-            calling: text(&self.calling),
+            calling: octets(self.calling.as_ref()),
             nas_port: self.nas_port,
-            nas_port_id: text(&self.nas_port_id),
+            nas_port_id: octets(self.nas_port_id.as_ref()),
             access: self.access,
             authentic: self.authentic,
             class,
@@ -133,9 +132,13 @@ impl Person {
             session_timeout: self.session_timeout,
             time_quota: self.time_quota,
             volume_quota: self.volume_quota,
-            multi_session_id: text(&self.multi_session_id),
+            multi_session_id: octets(self.multi_session_id.as_ref()),
         }
     }
+}
+
+fn octets(text: Option<&String>) -> Option<&[u8]> {
+    text.map(|text| text.as_bytes())
 }
 
 /// Reads one line; the error says what is wrong with it.

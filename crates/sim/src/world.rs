@@ -1,0 +1,402 @@
+//! The world of one seed: what happens when, one thing after the other, in virtual time.
+//!
+//! First comes trouble, as long as the scenario says. Then all faults stop; a while later every subscriber leaves; and
+//! then the engine has so long to bring everything to an end.
+
+mod trouble;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use model::time::{Mono, Now, Wall};
+
+use crate::disk::Disk;
+use crate::driver::{Around, Process, Start, Wants, read_store};
+use crate::network::{Datagram, Network};
+use crate::oracle::{Oracle, Violation};
+use crate::plane::Plane;
+use crate::scenario::{Knobs, Scenario};
+use crate::seed::Dice;
+use crate::server::Server;
+use crate::trace::Trace;
+use trouble::Trouble;
+
+/// The wall clock when the box started.
+const WALL: u64 = 1_795_000_000_000;
+/// Subscribers live on so long after the last fault.
+const CALM: Duration = Duration::from_secs(100);
+/// By then everything must have come to its end: a server is taken for dead for three minutes, a Stop has up to four
+/// transactions with pauses between, over three servers.
+const PATIENCE: Duration = Duration::from_secs(30 * 60);
+
+/// Something that happens.
+enum Happening {
+    /// The process is started.
+    Start,
+    /// A worker goes once around its loop.
+    Turn { life: u32, worker: usize },
+    /// The writer does.
+    Write { life: u32 },
+    /// A disk operation ends.
+    DiskDone { life: u32, number: u64 },
+    /// A datagram reaches the engine's box.
+    ToEngine(Datagram),
+    /// A datagram reaches a server.
+    ToServer(Datagram),
+    /// A subscriber does something.
+    Subscriber { plane: usize, name: Vec<u8> },
+    /// A plane's subscribers move octets.
+    Count { plane: usize },
+    /// A plane reads its verdicts.
+    Verdicts { plane: usize },
+    /// A plane links.
+    Link { plane: usize },
+    /// A fault.
+    Trouble(Trouble),
+    /// Faults stop.
+    Heal,
+    /// Everybody leaves.
+    Close,
+}
+
+/// What one seed came to.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// The first rule that was broken.
+    pub violation: Option<Violation>,
+    /// Virtual time that passed.
+    pub elapsed: Duration,
+    /// Sessions that there were.
+    pub sessions: u64,
+    /// Faults by kind.
+    pub faults: BTreeMap<&'static str, u64>,
+}
+
+/// One seed's world.
+pub struct World {
+    now: Mono,
+    order: u64,
+    happenings: BTreeMap<(Mono, u64), Happening>,
+    /// When each worker, and the writer, is called next.
+    wakes: BTreeMap<usize, Mono>,
+    write_at: Option<Mono>,
+    scenario: Scenario,
+    dice: Dice,
+    disk: Disk,
+    network: Network,
+    servers: Vec<Server>,
+    around: Around,
+    process: Option<Process>,
+    life: u32,
+    port_next: u16,
+    healed: bool,
+    closed: Option<Mono>,
+    faults: BTreeMap<&'static str, u64>,
+}
+
+impl World {
+    /// The world of `seed`; `traced` keeps the trace.
+    pub fn new(seed: u64, knobs: Knobs, traced: bool) -> World {
+        let mut dice = Dice::new(seed);
+        let scenario = Scenario::new(&mut dice.fork(), knobs);
+        let servers = scenario.servers.iter().map(|(address, secret)| Server::new(*address, secret.clone(), dice.fork()));
+        let servers = servers.collect();
+        let planes = (0..scenario.planes).map(|number| Plane::new(number, &scenario, dice.fork())).collect();
+        let oracle = Oracle::new(&scenario);
+        let mut world = World {
+            now: Mono::from_nanos(1_000_000_000),
+            order: 0,
+            happenings: BTreeMap::new(),
+            wakes: BTreeMap::new(),
+            write_at: None,
+            disk: Disk::new(dice.fork()),
+            network: Network::new(dice.fork()),
+            servers,
+            around: Around { planes, oracle, trace: Trace::new(traced), sent: Vec::new() },
+            process: None,
+            life: 0,
+            port_next: 20_000,
+            healed: false,
+            closed: None,
+            faults: BTreeMap::new(),
+            scenario,
+            dice,
+        };
+        world.begin();
+        world
+    }
+
+    /// Runs until everything has come to its end, or a rule was broken.
+    pub fn run(&mut self) -> Outcome {
+        while !self.has_ended() {
+            let Some(((at, _), happening)) = self.happenings.pop_first() else { break };
+            self.now = at;
+            self.around.trace.at(at);
+            self.happen(happening);
+            self.send();
+        }
+        if self.around.oracle.violation.is_none() {
+            self.reckon();
+        }
+        let counts = self.network.counts;
+        for (kind, count) in [
+            ("datagrams lost", counts.lost),
+            ("duplicated", counts.duplicated),
+            ("corrupted", counts.corrupted),
+            ("forged", counts.forged),
+        ] {
+            self.faults.insert(kind, count);
+        }
+        Outcome {
+            violation: self.around.oracle.violation.clone(),
+            elapsed: self.now.since(Mono::ZERO),
+            sessions: self.around.oracle.incarnation_count(),
+            faults: self.faults.clone(),
+        }
+    }
+
+    /// What happened, line by line.
+    pub fn trace(&self) -> &[String] {
+        self.around.trace.lines()
+    }
+
+    fn begin(&mut self) {
+        let Scenario { settings, faults, trouble, names_per_plane, .. } = &self.scenario;
+        self.around.trace.say(format_args!("{faults:?}"));
+        for (name, group) in &settings.radius_groups {
+            self.around.trace.say(format_args!("group {name}: {group:?}"));
+        }
+        for (name, domain) in &settings.domains {
+            let scheme = settings.schemes.get(&model::settings::ObjectName::from(domain.scheme_or_default("")));
+            self.around.trace.say(format_args!("domain {name}: {:?}, {scheme:?}", domain.radius_group));
+        }
+        let (trouble, names) = (*trouble, *names_per_plane);
+        self.after(Duration::ZERO, Happening::Start);
+        for plane in 0..self.around.planes.len() {
+            for name in Plane::names(names) {
+                let first = self.dice.seconds(0, 20);
+                self.after(first, Happening::Subscriber { plane, name });
+            }
+            self.after(Duration::from_secs(1), Happening::Count { plane });
+            self.after(Duration::from_millis(100), Happening::Verdicts { plane });
+            let link = self.dice.millis(100, 3000);
+            self.after(link, Happening::Link { plane });
+        }
+        for trouble in Trouble::of(self.scenario.faults) {
+            let first = self.dice.seconds(1, 60);
+            self.after(first, Happening::Trouble(trouble));
+        }
+        self.after(trouble, Happening::Heal);
+        self.after(trouble + CALM, Happening::Close);
+    }
+
+    fn now(&self) -> Now {
+        Now { mono: self.now, wall: Wall::from_millis(WALL + self.now.as_millis()) }
+    }
+
+    fn at(&mut self, at: Mono, happening: Happening) {
+        self.order += 1;
+        self.happenings.insert((at.max(self.now), self.order), happening);
+    }
+
+    fn after(&mut self, delay: Duration, happening: Happening) {
+        self.at(self.now.plus(delay), happening);
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Start => self.start(),
+            Happening::Turn { life, worker } => self.turn(life, worker),
+            Happening::Write { life } if life == self.life => self.write(),
+            Happening::Write { .. } => {}
+            Happening::DiskDone { life, number } => self.disk_done(life, number),
+            Happening::ToEngine(datagram) => self.to_engine(&datagram),
+            Happening::ToServer(datagram) => self.to_server(&datagram),
+            Happening::Subscriber { plane, name } => {
+                let (now, pace) = (self.now(), self.scenario.pace_s);
+                let next = self.around.planes[plane].act(now, &name, pace, &mut self.around.oracle);
+                self.after(next, Happening::Subscriber { plane, name });
+                self.wake_workers();
+            }
+            Happening::Count { plane } => {
+                self.around.planes[plane].count(&mut self.around.oracle);
+                self.after(Duration::from_secs(2), Happening::Count { plane });
+            }
+            Happening::Verdicts { plane } => {
+                let now = self.now();
+                self.around.planes[plane].read_verdicts(now, &mut self.around.oracle);
+                let next = self.dice.millis(1, 200);
+                self.after(next, Happening::Verdicts { plane });
+                self.wake_workers();
+            }
+            Happening::Link { plane } => self.link(plane),
+            Happening::Trouble(trouble) if !self.healed => self.trouble(trouble),
+            Happening::Trouble(_) => {}
+            Happening::Heal => self.heal(),
+            Happening::Close => {
+                self.closed = Some(self.now);
+                self.around.trace.say(format_args!("everybody leaves"));
+                self.around.planes.iter_mut().for_each(|plane| plane.closing = true);
+            }
+        }
+    }
+
+    fn start(&mut self) {
+        if self.process.is_some() {
+            return;
+        }
+        self.life += 1;
+        self.wakes.clear();
+        self.write_at = None;
+        let shard_count = if self.life == 1 || self.dice.chance(60) {
+            self.scenario.shards
+        } else {
+            1 + u16::try_from(self.dice.below(3)).unwrap_or_default()
+        };
+        let start = Start { life: self.life, now: self.now(), shard_count, port_next: self.port_next };
+        let dice = self.dice.fork();
+        self.process = Some(Process::start(&start, &self.disk, &mut self.around, dice));
+        self.write();
+        for plane in 0..self.around.planes.len() {
+            let link = self.dice.millis(1, 5000);
+            self.after(link, Happening::Link { plane });
+        }
+    }
+
+    fn turn(&mut self, life: u32, worker: usize) {
+        // Only the last call for a worker counts.
+        if life != self.life || self.wakes.get(&worker) != Some(&self.now) {
+            return;
+        }
+        self.wakes.remove(&worker);
+        let now = self.now();
+        let Some(process) = &mut self.process else { return };
+        let mut wants = Wants::default();
+        let outcome = process.turn(worker, now, &mut self.around, &mut wants);
+        if outcome.is_err() {
+            self.die("killed within a turn");
+        } else if process.has_ended() {
+            self.die("ended as told");
+        } else {
+            self.grant(wants);
+        }
+    }
+
+    fn write(&mut self) {
+        let now = self.now();
+        self.write_at = None;
+        let Some(process) = &mut self.process else { return };
+        let mut wants = Wants::default();
+        let running = process.is_running();
+        process.write(now, &mut self.disk, &mut self.around, &self.scenario.settings, &mut wants);
+        if !running && process.is_running() {
+            wants.workers.extend((0..process.workers.len()).map(|worker| (now.mono, worker)));
+        }
+        self.grant(wants);
+    }
+
+    fn disk_done(&mut self, life: u32, number: u64) {
+        if life != self.life {
+            return;
+        }
+        let Some(process) = &mut self.process else { return };
+        process.disk_done(number, self.now, &mut self.disk, &mut self.around);
+        self.write();
+    }
+
+    /// Arranges for what the process wants.
+    fn grant(&mut self, wants: Wants) {
+        let life = self.life;
+        for (at, number) in wants.disk {
+            self.at(at, Happening::DiskDone { life, number });
+        }
+        if let Some(at) = wants.writer
+            && self.write_at.is_none_or(|set| at < set)
+        {
+            self.write_at = Some(at);
+            self.at(at, Happening::Write { life });
+        }
+        for (at, worker) in wants.workers {
+            self.wake(worker, at);
+        }
+    }
+
+    fn wake(&mut self, worker: usize, at: Mono) {
+        let at = if self.scenario.faults.stalls && !self.healed && self.dice.rarely(1) {
+            at.plus(self.dice.millis(1, 3000))
+        } else {
+            at
+        };
+        if self.wakes.get(&worker).is_none_or(|&set| at < set) {
+            self.wakes.insert(worker, at);
+            let life = self.life;
+            self.at(at, Happening::Turn { life, worker });
+        }
+    }
+
+    fn wake_workers(&mut self) {
+        let count = self.process.as_ref().map_or(0, |process| process.workers.len());
+        for worker in 0..count {
+            self.wake(worker, self.now.plus(Duration::from_micros(10)));
+        }
+    }
+
+    /// Puts what has just left on its way.
+    fn send(&mut self) {
+        for datagram in std::mem::take(&mut self.around.sent) {
+            for (delay, datagram) in self.network.carry(&datagram) {
+                self.after(delay, Happening::ToServer(datagram));
+            }
+        }
+    }
+
+    fn to_server(&mut self, datagram: &Datagram) {
+        let Some(server) = self.servers.iter_mut().find(|server| server.address == datagram.to) else { return };
+        for (delay, octets) in server.handle(self.now, datagram.from, &datagram.octets) {
+            let reply = Datagram { from: datagram.to, to: datagram.from, octets };
+            if let Some((later, forged)) = self.network.forge(&reply) {
+                self.at(self.now.plus(delay + later), Happening::ToEngine(forged));
+            }
+            for (later, reply) in self.network.carry(&reply) {
+                self.at(self.now.plus(delay + later), Happening::ToEngine(reply));
+            }
+        }
+    }
+
+    fn to_engine(&mut self, datagram: &Datagram) {
+        if let Some(worker) = self.process.as_mut().and_then(|process| process.receive(datagram)) {
+            self.wake(worker, self.now.plus(Duration::from_micros(10)));
+        }
+    }
+
+    fn link(&mut self, plane: usize) {
+        let Some(process) = &mut self.process else { return };
+        if process.is_running() && !process.is_linked(plane) && !process.ending {
+            process.link(plane, &mut self.around);
+            self.around.planes[plane].announce(&mut self.around.oracle);
+            self.wake_workers();
+        } else if !process.is_running() {
+            self.after(Duration::from_millis(200), Happening::Link { plane });
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        if self.around.oracle.violation.is_some() {
+            return true;
+        }
+        let Some(closed) = self.closed else { return false };
+        let quiet = self.around.planes.iter().all(|plane| plane.is_quiet() && plane.is_empty());
+        quiet && self.process.as_ref().is_some_and(Process::is_quiet) || self.now > closed.plus(PATIENCE)
+    }
+
+    fn reckon(&mut self) {
+        let quiet = self.around.planes.iter().all(|plane| plane.is_quiet() && plane.is_empty());
+        if !quiet || !self.process.as_ref().is_some_and(Process::is_quiet) {
+            let what = self.process.as_ref().map_or("there is no process".to_owned(), Process::describe);
+            self.around.oracle.violation = Some(Violation { rule: "everything comes to its end", what });
+            return;
+        }
+        let store = read_store(&self.disk);
+        self.around.oracle.reckon(&store, &self.servers);
+    }
+}
