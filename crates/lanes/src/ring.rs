@@ -359,7 +359,8 @@ const fn payload_len(header: u64) -> usize {
     header as usize
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use std::collections::VecDeque;
 
@@ -550,7 +551,8 @@ mod tests {
 }
 
 /// `RUSTFLAGS="--cfg loom" cargo test -p lanes --release ring` tries every order.
-#[cfg(all(test, loom))]
+#[cfg(test)]
+#[cfg(loom)]
 mod loom_tests {
     use super::*;
 

@@ -2,7 +2,7 @@
 //! are, and what each plane's event rings have already been heard to say.
 //!
 //! A session's variable part (its `opened`, and its `closed`) is kept as the octets of the record, in one arena,
-//! and decoded again when it is looked at. So a session takes its record and about 130 octets, and a million of them
+//! and decoded again when it is looked at. So a session takes its record and about 220 octets, and a million of them
 //! need a handful of allocations.
 //!
 //! Records of a session that is not known are counted and forgotten: after damage they are all that is left of it.

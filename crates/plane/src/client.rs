@@ -1,1 +1,366 @@
+//! A packet plane's half of the link.
+//!
+//! The client makes the memory, keeps it for as long as it lives, and passes it to the engine again and again. A lost
+//! link loses nothing: events wait in their rings, counters go on counting.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use model::event::{Subscriber, Up};
+//! use plane::client::{LinkState, Options, PlaneClient};
+//!
+//! let mut plane = PlaneClient::create(&Options { name: "plane-0", ..Options::default() })?;
+//! plane.connect("/run/tollgate/plane.sock");
+//! let slot = plane.alloc_slot().expect("a free slot");
+//! let subscriber = Subscriber { user: Some(b"alice@isp"), ..Subscriber::default() };
+//! let alice = Up { session: b"s1", subscriber, counters: slot, at: None };
+//! loop {
+//!     if plane.poll_connect() == LinkState::Fresh {
+//!         plane.announce(0, [alice], Duration::from_secs(10)).expect("room for the live sessions");
+//!     }
+//!     while let Some(verdict) = plane.poll_verdict() {
+//!         println!("{} {}", verdict.sentence.as_str(), verdict.reason.as_str());
+//!     }
+//!     plane.wait(Duration::from_millis(100));
+//! }
+//! # #[expect(unreachable_code)]
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
+mod link;
+mod memory;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use model::counters::CounterSlot;
+use model::event::{Down, PlaneEvent, Reset, Up, Update};
+
+pub use link::LinkState;
+pub use memory::SharedMemory;
+
+use crate::counter_table::CounterWriter;
+use crate::doorbell::PlaneBell;
+use crate::event_ring::{EventWriter, SendError};
+use crate::hello::Hello;
+use crate::layout::{Geometry, Layout};
+use crate::region::Memory;
+use crate::verdict_ring::{OwnedVerdict, VerdictReader};
+use link::Link;
+
+/// What a plane chooses.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// The plane's name, 1–32 printable characters; with the session's name it is the session's key for life.
+    pub name: &'a str,
+    /// Rings and slots.
+    pub geometry: Geometry,
+}
+
+/// One ring of 4,096 records, 65,536 slots of one family, 4,096 verdicts: 21 MiB of address space.
+impl Default for Options<'_> {
+    fn default() -> Self {
+        let geometry = Geometry { rings: 1, records: 4096, slots: 65_536, dual_stack: false, verdicts: 4096 };
+        Options { name: "plane", geometry }
+    }
+}
+
+/// A packet plane. One thread uses it; rings and counters can be given to others.
+#[derive(Debug)]
+pub struct PlaneClient {
+    memory: Arc<Memory<SharedMemory>>,
+    memory_fd: OwnedFd,
+    bells: Bells,
+    link: Link,
+    rings: Vec<Option<RingSender>>,
+    counters: CounterWriter<SharedMemory>,
+    verdicts: VerdictReader<SharedMemory>,
+    /// Slots without a session; the next one given out is the last.
+    free_slots: Vec<u32>,
+    /// How far the engine had come in each ring when `wait` last looked.
+    consumed_seen: Vec<u64>,
+}
+
+/// One ring, for the thread of a plane worker.
+#[derive(Debug)]
+pub struct RingSender {
+    writer: EventWriter<SharedMemory>,
+    bells: Bells,
+}
+
+impl RingSender {
+    /// Says an event, and wakes the engine if it sleeps.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]; nothing was said then.
+    pub fn send(&mut self, event: &PlaneEvent<'_>) -> Result<(), SendError> {
+        self.writer.write(event)?;
+        if self.bells.bell.engine_needs_kick() {
+            self.bells.kick_engine();
+        }
+        Ok(())
+    }
+}
+
+impl PlaneClient {
+    /// Makes the memory and both eventfds.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` when the name or a number is outside its range, or what the system says.
+    pub fn create(options: &Options<'_>) -> io::Result<PlaneClient> {
+        let invalid = |_| io::Error::from(io::ErrorKind::InvalidInput);
+        let epoch = memory::random_epoch()?;
+        let bytes = Layout::new(options.geometry, epoch).map_err(invalid)?.bytes();
+        let memory_fd = memory::create(bytes)?;
+        let words = SharedMemory::map(&memory_fd, bytes)?;
+        let memory = Memory::format(words, options.geometry, epoch).map_err(invalid)?;
+        PlaneClient::with(options.name, memory_fd, memory)
+    }
+
+    /// Goes on with a memory that another process of this plane made and kept (for example in its service manager).
+    /// Counters, generations and waiting events are as they were; each ring and slot still has one writer only.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` when the memory is not sealed, not a plane's, or of another version, or what the system says.
+    pub fn adopt(name: &str, memory_fd: OwnedFd) -> io::Result<PlaneClient> {
+        let words = SharedMemory::map(&memory_fd, memory::size(&memory_fd)?)?;
+        let memory = Memory::open(words).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+        PlaneClient::with(name, memory_fd, memory)
+    }
+
+    fn with(name: &str, memory_fd: OwnedFd, memory: Memory<SharedMemory>) -> io::Result<PlaneClient> {
+        let hello = Hello::new(name, memory.layout().epoch, memory.layout().bytes() as u64)
+            .ok_or(io::ErrorKind::InvalidInput)?;
+        let memory = Arc::new(memory);
+        let bells = Bells {
+            bell: PlaneBell::new(Arc::clone(&memory)),
+            engine: Arc::new(memory::eventfd()?),
+            plane: Arc::new(memory::eventfd()?),
+        };
+        let counters = CounterWriter::new(Arc::clone(&memory));
+        let slots = memory.layout().geometry.slots;
+        let rings = memory.event_writers().into_iter().map(|writer| Some(RingSender { writer, bells: bells.clone() }));
+        Ok(PlaneClient {
+            rings: rings.collect(),
+            free_slots: (0..slots).rev().filter(|slot| counters.is_free(*slot)).collect(),
+            consumed_seen: (0..memory.ring_count()).map(|ring| memory.consumed(ring)).collect(),
+            verdicts: VerdictReader::new(Arc::clone(&memory)),
+            link: Link::new(hello),
+            counters,
+            bells,
+            memory_fd,
+            memory,
+        })
+    }
+
+    /// Remembers where the engine is and tries once to reach it; [`poll_connect`](Self::poll_connect) tries on.
+    pub fn connect(&mut self, path: impl AsRef<Path>) -> LinkState {
+        self.link.set_path(path.as_ref());
+        self.poll_connect()
+    }
+
+    /// Brings the link up, or finds out that it is gone. Never blocks; call it whenever [`wait`](Self::wait) has
+    /// returned. After [`LinkState::Fresh`], which comes once per connection, all live sessions have to be announced
+    /// between `resync_begin` and `resync_end`, or with [`announce`](Self::announce).
+    pub fn poll_connect(&mut self) -> LinkState {
+        let descriptors = [self.memory_fd.as_fd(), self.bells.engine.as_fd(), self.bells.plane.as_fd()];
+        self.link.poll(descriptors, Instant::now())
+    }
+
+    /// Says an event in a ring.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]; nothing was said then.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such ring or it was taken.
+    pub fn send(&mut self, ring: u16, event: &PlaneEvent<'_>) -> Result<(), SendError> {
+        self.rings[usize::from(ring)].as_mut().expect("a ring that was not taken").send(event)
+    }
+
+    /// A subscriber came online. Errors and panics as [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`].
+    pub fn up(&mut self, ring: u16, up: Up<'_>) -> Result<(), SendError> {
+        self.send(ring, &PlaneEvent::Up(up))
+    }
+
+    /// Something has changed. Errors and panics as [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`].
+    pub fn update(&mut self, ring: u16, update: Update<'_>) -> Result<(), SendError> {
+        self.send(ring, &PlaneEvent::Update(update))
+    }
+
+    /// A subscriber went offline. With its totals in the event the slot may be reused at once. Errors and panics as
+    /// [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`].
+    pub fn down(&mut self, ring: u16, down: Down<'_>) -> Result<(), SendError> {
+        self.send(ring, &PlaneEvent::Down(down))
+    }
+
+    /// The plane lost a session's counters; the slot comes from [`renew_slot`](Self::renew_slot). Errors and panics as
+    /// [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`].
+    pub fn reset(&mut self, ring: u16, reset: Reset<'_>) -> Result<(), SendError> {
+        self.send(ring, &PlaneEvent::Reset(reset))
+    }
+
+    /// All live sessions will now be announced, in any ring. Said in every ring that was not taken; who took one says
+    /// it there. The engine settles when it has met the end in every ring.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`]: some ring had no room; say it again.
+    pub fn resync_begin(&mut self) -> Result<(), SendError> {
+        self.send_everywhere(&PlaneEvent::ResyncBegin)
+    }
+
+    /// All live sessions have been announced.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`]: some ring had no room; say it again.
+    pub fn resync_end(&mut self) -> Result<(), SendError> {
+        self.send_everywhere(&PlaneEvent::ResyncEnd)
+    }
+
+    /// A whole resync in one call, in one ring: waits up to `patience` for room each time there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] when the patience ended; the resync is then begun anew by another call.
+    pub fn announce<'a>(
+        &mut self,
+        ring: u16,
+        live: impl IntoIterator<Item = Up<'a>>,
+        patience: Duration,
+    ) -> Result<(), SendError> {
+        self.insist(patience, Self::resync_begin)?;
+        for up in live {
+            self.insist(patience, |plane| plane.up(ring, up))?;
+        }
+        self.insist(patience, Self::resync_end)
+    }
+
+    /// Gives a ring to a worker's thread; `None` when it was taken before or does not exist.
+    pub fn take_ring(&mut self, ring: u16) -> Option<RingSender> {
+        self.rings.get_mut(usize::from(ring))?.take()
+    }
+
+    /// A counter slot for a new session, its totals zero; `None` when all are taken.
+    pub fn alloc_slot(&mut self) -> Option<CounterSlot> {
+        self.free_slots.pop().and_then(|slot| self.counters.renew(slot))
+    }
+
+    /// Gives a slot back. Freely after a Down that carried the totals; otherwise only when the Down is taken over.
+    pub fn free_slot(&mut self, slot: CounterSlot) {
+        if !self.counters.is_free(slot.slot) && slot.slot < self.memory.layout().geometry.slots {
+            self.counters.free(slot.slot);
+            self.free_slots.push(slot.slot);
+        }
+    }
+
+    /// The same slot with zero totals and the next generation, for a [`reset`](Self::reset).
+    pub fn renew_slot(&self, slot: CounterSlot) -> Option<CounterSlot> {
+        self.counters.renew(slot.slot)
+    }
+
+    /// Where totals are stored; cloned for every worker's thread.
+    pub fn counters(&self) -> &CounterWriter<SharedMemory> {
+        &self.counters
+    }
+
+    /// The engine's next verdict.
+    pub fn poll_verdict(&mut self) -> Option<OwnedVerdict> {
+        let verdict = self.verdicts.poll_verdict();
+        if verdict.is_some() && self.bells.bell.engine_wants_room() {
+            self.bells.kick_engine();
+        }
+        verdict
+    }
+
+    /// Whether every event of every ring is durable.
+    pub fn taken_over(&self) -> bool {
+        self.memory.taken_over()
+    }
+
+    /// Sleeps until a verdict came, the engine took something over, the link changed, or the time is over; a try to
+    /// connect that is due ends it too. Says so by returning, not what it was.
+    pub fn wait(&mut self, timeout: Duration) {
+        let timeout = self.link.time_to_retry(Instant::now()).map_or(timeout, |retry| retry.min(timeout));
+        self.bells.bell.about_to_sleep();
+        if !self.progressed() && !self.verdicts.has_more() {
+            memory::wait_for_any(&[Some(self.bells.plane.as_fd()), self.link.descriptor()], timeout);
+            self.progressed();
+        }
+        self.bells.bell.awake();
+        memory::drain(&self.bells.plane);
+    }
+
+    /// The memory, to be kept by somebody who outlives this process; see [`adopt`](Self::adopt).
+    pub fn memory_fd(&self) -> BorrowedFd<'_> {
+        self.memory_fd.as_fd()
+    }
+
+    /// Whether the engine came further since this was last asked.
+    fn progressed(&mut self) -> bool {
+        let mut any = false;
+        for (ring, seen) in (0u16..).zip(&mut self.consumed_seen) {
+            let consumed = self.memory.consumed(ring);
+            any |= consumed != *seen;
+            *seen = consumed;
+        }
+        any
+    }
+
+    fn send_everywhere(&mut self, event: &PlaneEvent<'_>) -> Result<(), SendError> {
+        self.rings.iter_mut().flatten().try_for_each(|ring| ring.send(event))
+    }
+
+    fn insist(
+        &mut self,
+        patience: Duration,
+        mut say: impl FnMut(&mut Self) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match say(self) {
+                Err(SendError::Full) if !left.is_zero() => self.wait(left),
+                said => return said,
+            }
+        }
+    }
+}
+
+/// Both eventfds and the words beside them.
+#[derive(Clone, Debug)]
+struct Bells {
+    bell: PlaneBell<SharedMemory>,
+    engine: Arc<OwnedFd>,
+    plane: Arc<OwnedFd>,
+}
+
+impl Bells {
+    fn kick_engine(&self) {
+        memory::kick(&self.engine);
+    }
+}

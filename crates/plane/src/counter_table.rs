@@ -183,7 +183,8 @@ const fn high(word: u64) -> u32 {
     (word >> 32) as u32
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use crate::layout::{Geometry, Layout};

@@ -252,5 +252,6 @@ fn load_body(words: &[AtomicU64], at: usize, out: &mut [u8]) {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;

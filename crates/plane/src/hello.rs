@@ -238,7 +238,8 @@ impl fmt::Display for Welcome {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
 

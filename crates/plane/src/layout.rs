@@ -352,7 +352,8 @@ const _: () = {
     assert!(CONSUMED - PRODUCED >= 128 && PLANE_WAITING - ENGINE_WAITING >= 128, "no line has two writers");
 };
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
 

@@ -68,7 +68,9 @@ pub use refusal::{Malformed, Refusals, Refused};
 pub use region::{PlaneReader, Region};
 pub use verdict_ring::{OwnedVerdict, VerdictError, VerdictReader, VerdictWriter};
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod fixture;
-#[cfg(all(test, loom))]
+#[cfg(test)]
+#[cfg(loom)]
 mod loom_tests;

@@ -196,6 +196,25 @@ fn verdicts_change_hands() {
     });
 }
 
+/// A verdict that the plane sees, it sees whole.
+#[test]
+fn a_verdict_is_read_whole() {
+    check(3, || {
+        let (words, memory) = memory();
+        let region = Region::open(words, EPOCH, 1).unwrap();
+        let mut reader = VerdictReader::new(memory);
+        let shard = thread::spawn(move || region.verdicts().push(&verdict(b"s"), None).unwrap());
+        let read = loop {
+            match reader.poll_verdict() {
+                Some(verdict) => break verdict,
+                None => thread::yield_now(),
+            }
+        };
+        assert_eq!((read.sentence, read.reason, read.session()), (Sentence::Admit, Reason::Opened, &b"s"[..]));
+        shard.join().unwrap();
+    });
+}
+
 /// Totals are never read as those of another generation.
 #[test]
 fn counters_belong_to_their_generation() {

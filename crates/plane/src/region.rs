@@ -52,7 +52,24 @@ impl<M: AsRef<[AtomicU64]>> Memory<M> {
         (0..self.ring_count()).map(|ring| EventWriter::new(Arc::clone(self), ring)).collect()
     }
 
-    fn ring_count(&self) -> u16 {
+    /// How far the engine has come in a ring.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such ring.
+    pub fn consumed(&self, ring: u16) -> u64 {
+        self.words()[self.layout.event_ring(ring).consumed].load(Ordering::Acquire)
+    }
+
+    /// Whether every event of every ring is durable.
+    pub fn taken_over(&self) -> bool {
+        (0..self.ring_count()).all(|ring| {
+            let produced = self.words()[self.layout.event_ring(ring).produced].load(Ordering::Acquire);
+            self.consumed(ring) == produced
+        })
+    }
+
+    pub(crate) fn ring_count(&self) -> u16 {
         u16::try_from(self.layout.geometry.rings).unwrap_or(u16::MAX)
     }
 }

@@ -218,5 +218,6 @@ fn read(record: &[u8; (RECORD_WORDS - 1) * WORD]) -> Option<OwnedVerdict> {
     })
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;

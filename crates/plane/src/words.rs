@@ -30,7 +30,8 @@ pub(crate) fn store(words: &[AtomicU64], from: usize, octets: &[u8]) {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
 

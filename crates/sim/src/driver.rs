@@ -290,7 +290,10 @@ impl Process {
 
     /// Told to end, and nothing is left in memory only.
     pub(crate) fn has_ended(&self) -> bool {
-        self.ending && self.is_running() && self.workers.iter().all(|worker| worker.is_empty()) && self.writer.is_empty()
+        self.ending
+            && self.is_running()
+            && self.workers.iter().all(|worker| worker.is_empty())
+            && self.writer.is_empty()
     }
 
     /// Nothing is owed to anybody.

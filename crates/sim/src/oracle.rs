@@ -190,7 +190,8 @@ impl Oracle {
                     self.require(kept, "consumed means durable", || format!("the Up of #{incarnation}"));
                 }
                 What::Down { .. } => {
-                    let kept = self.books_of(incarnation).all(|book| book.is_closed_durable() || book.is_over_durable());
+                    let kept =
+                        self.books_of(incarnation).all(|book| book.is_closed_durable() || book.is_over_durable());
                     self.require(kept, "consumed means durable", || format!("the Down of #{incarnation}"));
                 }
                 _ => {}

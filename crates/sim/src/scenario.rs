@@ -78,7 +78,8 @@ impl Scenario {
         for n in 0..dice.between(1, 4) {
             let (domain, scheme_name) = (format!("isp{n}"), format!("scheme{n}"));
             settings.schemes.insert(ObjectName::from(scheme_name.as_str()), scheme(dice));
-            let radius_group = (!dice.chance(4)).then(|| ObjectName::from(group_name(dice.below(group_count)).as_str()));
+            let radius_group =
+                (!dice.chance(4)).then(|| ObjectName::from(group_name(dice.below(group_count)).as_str()));
             let accounting_scheme = Some(ObjectName::from(scheme_name.as_str()));
             settings.domains.insert(ObjectName::from(domain.as_str()), Domain { accounting_scheme, radius_group });
             domains.push(domain);

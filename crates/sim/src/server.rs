@@ -73,9 +73,7 @@ impl Said {
     pub(crate) fn read(packet: &Packet<'_>) -> Option<Said> {
         let number = |kind| packet.find(kind).and_then(as_u32);
         let mut counters = Counters::default();
-        let wide = |low, high| {
-            u64::from(number(low).unwrap_or(0)) | u64::from(number(high).unwrap_or(0)) << 32
-        };
+        let wide = |low, high| u64::from(number(low).unwrap_or(0)) | u64::from(number(high).unwrap_or(0)) << 32;
         counters.v4.in_octets = wide(Type::ACCT_INPUT_OCTETS, Type::ACCT_INPUT_GIGAWORDS);
         counters.v4.out_octets = wide(Type::ACCT_OUTPUT_OCTETS, Type::ACCT_OUTPUT_GIGAWORDS);
         counters.v4.in_packets = number(Type::ACCT_INPUT_PACKETS).unwrap_or(0).into();
@@ -84,7 +82,8 @@ impl Said {
             let found = packet.vendor_attributes().find(|attribute| attribute.kind == kind);
             u64::from(found.and_then(|attribute| as_u32(attribute.value)).unwrap_or(0))
         };
-        counters.v6.in_octets = vendor(huawei::ACCT_IPV6_INPUT_OCTETS) | vendor(huawei::ACCT_IPV6_INPUT_GIGAWORDS) << 32;
+        counters.v6.in_octets =
+            vendor(huawei::ACCT_IPV6_INPUT_OCTETS) | vendor(huawei::ACCT_IPV6_INPUT_GIGAWORDS) << 32;
         counters.v6.out_octets =
             vendor(huawei::ACCT_IPV6_OUTPUT_OCTETS) | vendor(huawei::ACCT_IPV6_OUTPUT_GIGAWORDS) << 32;
         counters.v6.in_packets = vendor(huawei::ACCT_IPV6_INPUT_PACKETS);

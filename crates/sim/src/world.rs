@@ -99,7 +99,8 @@ impl World {
     pub fn new(seed: u64, knobs: Knobs, traced: bool) -> World {
         let mut dice = Dice::new(seed);
         let scenario = Scenario::new(&mut dice.fork(), knobs);
-        let servers = scenario.servers.iter().map(|(address, secret)| Server::new(*address, secret.clone(), dice.fork()));
+        let servers =
+            scenario.servers.iter().map(|(address, secret)| Server::new(*address, secret.clone(), dice.fork()));
         let servers = servers.collect();
         let planes = (0..scenario.planes).map(|number| Plane::new(number, &scenario, dice.fork())).collect();
         let oracle = Oracle::new(&scenario);

@@ -205,7 +205,9 @@ impl BillReader {
         let file = &self.open.insert((place.segment, file)).1;
         self.frame.resize(place.len.into(), 0);
         file.read_at(place.offset.into(), &mut self.frame).map_err(cannot)?;
-        place.record(&self.frame).ok_or_else(|| Failure::failed(format!("segment {} is damaged where a bill stands", place.segment)))
+        place
+            .record(&self.frame)
+            .ok_or_else(|| Failure::failed(format!("segment {} is damaged where a bill stands", place.segment)))
     }
 }
 
@@ -247,4 +249,3 @@ fn verify(args: &StoreArgs) -> Outcome {
         Err(Failure::failed("the store is damaged or incomplete"))
     }
 }
-

@@ -8,7 +8,8 @@ use crate::secrets::{KeySealer, NoKey};
 #[expect(clippy::print_stdout, reason = "the answer of the command")]
 pub(crate) fn check(args: &CheckArgs) -> Outcome {
     let file = args.file.display();
-    let text = std::fs::read_to_string(&args.file).map_err(|error| Failure::usage(format!("cannot read {file}: {error}")))?;
+    let text =
+        std::fs::read_to_string(&args.file).map_err(|error| Failure::usage(format!("cannot read {file}: {error}")))?;
     let sealer: Box<dyn vrp::Sealer> = match &args.key_file {
         Some(path) => Box::new(KeySealer::load(path)?),
         None => Box::new(NoKey),

@@ -38,7 +38,9 @@ impl Client {
         let mut line = String::new();
         match self.reader.read_line(&mut line) {
             Ok(0) => Err(Failure::failed("the daemon went away")),
-            Ok(_) => serde_json::from_str(&line).map_err(|_| Failure::failed("what answers is no tollgate of this version")),
+            Ok(_) => {
+                serde_json::from_str(&line).map_err(|_| Failure::failed("what answers is no tollgate of this version"))
+            }
             Err(error) => Err(Failure::failed(format!("the daemon went away: {error}"))),
         }
     }
@@ -47,11 +49,14 @@ impl Client {
 /// Runs the commands; the exit status is 1 as soon as one printed an error.
 pub(crate) fn cli(args: &CliArgs) -> Outcome {
     let mut client = Client::connect(&args.control)?;
-    let mut sitting = Sitting { client: &mut client, json: args.json, failed: false, asks: false, uncommitted: false, ended: false };
+    let mut sitting =
+        Sitting { client: &mut client, json: args.json, failed: false, asks: false, uncommitted: false, ended: false };
     if args.commands.is_empty() {
         let input = std::io::stdin();
         if input.is_terminal() {
-            return Err(Failure::usage("the interactive shell is not available yet: give commands with -c or on standard input"));
+            return Err(Failure::usage(
+                "the interactive shell is not available yet: give commands with -c or on standard input",
+            ));
         }
         for line in input.lock().lines() {
             let line = line.map_err(|error| Failure::failed(format!("cannot read standard input: {error}")))?;

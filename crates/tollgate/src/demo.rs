@@ -1,2 +1,4 @@
 //! x
-pub(crate) fn demo(_: &crate::args::DemoArgs) -> crate::exit::Outcome { Ok(()) }
+pub(crate) fn demo(_: &crate::args::DemoArgs) -> crate::exit::Outcome {
+    Ok(())
+}

@@ -42,7 +42,8 @@ pub(crate) fn feed(args: &FeedArgs) -> Outcome {
 
 fn read_file(args: &FeedArgs) -> Result<Vec<Line>, Failure> {
     let shown = args.file.display().to_string();
-    let file = std::fs::File::open(&args.file).map_err(|error| Failure::usage(format!("cannot read {shown}: {error}")))?;
+    let file =
+        std::fs::File::open(&args.file).map_err(|error| Failure::usage(format!("cannot read {shown}: {error}")))?;
     let mut lines = Vec::new();
     for (number, line) in BufReader::new(file).lines().enumerate() {
         let line = line.map_err(|error| Failure::failed(format!("cannot read {shown}: {error}")))?;

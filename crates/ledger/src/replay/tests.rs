@@ -156,3 +156,11 @@ fn memory_follows_the_sessions_that_are_left() {
     assert!(state.arena.len() < 40 << 20, "60 MB were written, {} are kept", state.arena.len());
     assert_eq!(state.session(serial(0)).unwrap().opened, opened(0, &attributes));
 }
+
+#[test]
+fn a_session_takes_what_the_headers_say() {
+    let entry = size_of::<(SessionSerial, u32)>() + 1;
+    // The index is kept at most seven eighths full.
+    assert!((200..=230).contains(&(size_of::<Session>() + entry * 8 / 7)), "{}", size_of::<Session>());
+    assert_eq!(size_of::<BillRef>(), 56);
+}

@@ -53,9 +53,9 @@ pub(crate) struct Worker {
 
 /// Which of so many shards owns a session of this name (FNV-1a).
 pub(super) fn shard_of(name: &[u8], shard_count: usize) -> usize {
-    let hash = name.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, &octet| {
-        (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = name
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, &octet| (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3));
     usize::try_from(hash % shard_count as u64).unwrap_or_default()
 }
 
@@ -270,7 +270,8 @@ impl Worker {
 
     fn hand_out_verdicts(&mut self, links: &Links, around: &mut Around, death: &mut Death) -> Result<bool, Died> {
         let mut any = false;
-        let has_room = |planes: &[Plane]| links.linked().all(|(_, number)| planes[number].verdicts.len() < VERDICTS_MAX);
+        let has_room =
+            |planes: &[Plane]| links.linked().all(|(_, number)| planes[number].verdicts.len() < VERDICTS_MAX);
         while has_room(&around.planes)
             && let Some(verdict) = self.shard.poll_verdict()
         {

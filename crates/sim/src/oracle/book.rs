@@ -173,11 +173,14 @@ impl Oracle {
         }
         self.durable_through = self.appended.len() as u64;
         // A session whose `opened` did not survive never was; nothing about it has left.
-        let forgotten: Vec<_> = self.books.values().filter(|book| !book.opened_durable).map(|book| book.serial).collect();
+        let forgotten: Vec<_> =
+            self.books.values().filter(|book| !book.opened_durable).map(|book| book.serial).collect();
         for serial in forgotten {
             if let Some(book) = self.books.remove(&serial) {
                 let silent = !book.sent.anything();
-                self.require(silent, "nothing leaves before `opened` is durable", || text(&book.session_id).into_owned());
+                self.require(silent, "nothing leaves before `opened` is durable", || {
+                    text(&book.session_id).into_owned()
+                });
                 self.by_session_id.remove(&book.session_id);
             }
         }

@@ -85,7 +85,9 @@ fn judge(book: &Book, evidence: &Evidence) -> Option<Violation> {
     };
     let Some(_) = book.closed else {
         // Refused: no Stop is owed.
-        return (stops + bills > 0).then(|| wrong("who is refused owes no Stop", format!("{stops}, {bills}"))).flatten();
+        return (stops + bills > 0)
+            .then(|| wrong("who is refused owes no Stop", format!("{stops}, {bills}")))
+            .flatten();
     };
     if bills > 1 {
         return wrong("one bill at most", format!("{bills} bills"));

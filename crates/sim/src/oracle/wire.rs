@@ -135,7 +135,8 @@ impl Oracle {
             }
         }
         // A Start that had no turn yet still has its first datagram.
-        let first = self.books.get(&serial).is_some_and(|book| !same && said.status == START && book.sent.starts_now == 1);
+        let first =
+            self.books.get(&serial).is_some_and(|book| !same && said.status == START && book.sent.starts_now == 1);
         if said.status != STOP && !first {
             let down = self.books.get(&serial).and_then(|book| book.closed_polled);
             self.require(down.is_none_or(|down| down >= now.mono), "a Down ends what its Stop will tell", || {

@@ -16,7 +16,11 @@ impl<'a> Printed<'a> {
     pub(super) fn list(is_first: bool) -> Printed<'a> {
         let mut text = String::new();
         if is_first {
-            line(&mut text, ["Bill", "Reason", "Delivered", "User", "Session", "Stop", "In-octets", "Out-octets"].map(str::to_owned));
+            line(
+                &mut text,
+                ["Bill", "Reason", "Delivered", "User", "Session", "Stop", "In-octets", "Out-octets"]
+                    .map(str::to_owned),
+            );
         }
         Printed::List(text)
     }
@@ -57,7 +61,9 @@ impl<'a> Printed<'a> {
             Printed::List(text) | Printed::Show { text, .. } => text,
             Printed::File { file, is_first, left_out } => {
                 if left_out > 0 {
-                    tracing::warn!("{left_out} bills do not fit into one packet and are left out: export them as csv or json");
+                    tracing::warn!(
+                        "{left_out} bills do not fit into one packet and are left out: export them as csv or json"
+                    );
                 }
                 let is_csv = file.format() == ledger::bill::Format::Csv;
                 let (text, _) = file.finish("", Wall::from_millis(0));
@@ -73,7 +79,10 @@ impl<'a> Printed<'a> {
 
 fn line(text: &mut String, columns: [String; 8]) {
     let [id, reason, delivered, user, session, stop, in_octets, out_octets] = columns;
-    let _ = writeln!(text, "{id:<18} {reason:<16} {delivered:<9} {user:<24} {session:<34} {stop:<15} {in_octets:>16} {out_octets:>16}");
+    let _ = writeln!(
+        text,
+        "{id:<18} {reason:<16} {delivered:<9} {user:<24} {session:<34} {stop:<15} {in_octets:>16} {out_octets:>16}"
+    );
 }
 
 /// A value for people; control characters of what a subscriber sent do not reach the terminal.

@@ -18,7 +18,13 @@ pub(crate) fn finding(finding: &Finding) -> String {
         Case::Unused => "the segment was made and never written",
         Case::Undecodable => "a record cannot be understood",
     };
-    let place = format!("case {}, segment {} at octet {} ({} octets)", finding.case.letter(), finding.segment, finding.offset, finding.len);
+    let place = format!(
+        "case {}, segment {} at octet {} ({} octets)",
+        finding.case.letter(),
+        finding.segment,
+        finding.offset,
+        finding.len
+    );
     match finding.records_lost {
         0 => format!("{place}: {meaning}"),
         lost => format!("{place}: {meaning}; {lost} records are lost"),

@@ -55,7 +55,8 @@ pub(super) enum Look {
 impl Link {
     /// Makes the memory. The engine need not be there yet.
     pub(super) fn new(path: &Path, name: &str) -> Result<Link, Failure> {
-        let cannot = |what: &dyn std::fmt::Display| Failure::failed(format!("the link's memory cannot be made: {what}"));
+        let cannot =
+            |what: &dyn std::fmt::Display| Failure::failed(format!("the link's memory cannot be made: {what}"));
         let geometry = Geometry { rings: 1, records: RECORDS, slots: SLOTS, dual_stack: true, verdicts: VERDICTS };
         let mut epoch = [0; 8];
         kernel::random::fill(&mut epoch).map_err(|error| cannot(&error))?;
@@ -138,7 +139,9 @@ impl Link {
                 Ok(true)
             }
             Err(SendError::Full) => Ok(false),
-            Err(SendError::Event(error)) => Err(Failure::usage(format!("an event does not fit into the link: {error:?}"))),
+            Err(SendError::Event(error)) => {
+                Err(Failure::usage(format!("an event does not fit into the link: {error:?}")))
+            }
         }
     }
 

@@ -66,7 +66,10 @@ impl Player {
         while !player.link.is_linked() {
             player.look()?;
             if Instant::now() > patience {
-                return Err(Failure::failed(format!("no engine answers on {}: is its plane-link set?", args.link.display())));
+                return Err(Failure::failed(format!(
+                    "no engine answers on {}: is its plane-link set?",
+                    args.link.display()
+                )));
             }
             std::thread::sleep(NAP);
         }
@@ -148,7 +151,12 @@ impl Player {
         let live = Live { person: Box::new(person.clone()), slot, counters: Counters::ZERO, at };
         // Live before it is said: if the link breaks meanwhile, it is announced.
         self.live.insert(session.to_owned(), live);
-        self.say(&PlaneEvent::Up(Up { session: session.as_bytes(), subscriber: person.subscriber(), counters: slot, at }))
+        self.say(&PlaneEvent::Up(Up {
+            session: session.as_bytes(),
+            subscriber: person.subscriber(),
+            counters: slot,
+            at,
+        }))
     }
 
     fn down(&mut self, session: &str, cause: u8, at: Option<Wall>) -> Outcome {
@@ -224,7 +232,9 @@ impl Player {
         };
         match self.pace {
             Pace::Asap => self.began,
-            Pace::Speed(speed) => self.began + Duration::try_from_secs_f64(offset / speed).unwrap_or(Duration::from_secs(u32::MAX.into())),
+            Pace::Speed(speed) => {
+                self.began + Duration::try_from_secs_f64(offset / speed).unwrap_or(Duration::from_secs(u32::MAX.into()))
+            }
         }
     }
 

@@ -10,7 +10,12 @@ use crate::bills::{BillReader, CHUNK, Shape};
 use crate::exit::Failure;
 
 /// Tells all bills; the last reply says that no more follow.
-pub(crate) async fn tell(writer: &mut OwnedWriteHalf, daemon: &Daemon, shape: &Shape, unbilled: bool) -> anyhow::Result<()> {
+pub(crate) async fn tell(
+    writer: &mut OwnedWriteHalf,
+    daemon: &Daemon,
+    shape: &Shape,
+    unbilled: bool,
+) -> anyhow::Result<()> {
     let (reply, answer) = oneshot::channel();
     daemon.tell_writer(if unbilled { WriterMessage::Unbilled(reply) } else { WriterMessage::Bills(reply) });
     let bills = answer.await.unwrap_or_default();

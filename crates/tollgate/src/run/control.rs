@@ -17,8 +17,8 @@ use vrp::render::{self, Shown};
 use vrp::{Answer, CommandError, DisplayRequest, Sealer, Shell};
 
 use super::daemon::Daemon;
-use crate::bills::Shape;
 use super::messages::{WorkerMessage, WriterMessage};
+use crate::bills::Shape;
 
 /// Shells at once.
 const CONNECTIONS_MAX: usize = 64;

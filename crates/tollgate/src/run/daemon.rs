@@ -43,9 +43,10 @@ impl Daemon {
         let before = self.running();
         // What can fail comes first: the link's socket, then the workers' source ports.
         let listener = match &settings.plane_link.path {
-            Some(path) if before.plane_link.path.as_ref() != Some(path) => {
-                Some(link::bind(path.as_ref()).map_err(|error| format!("the plane link cannot be bound to {path}: {error}"))?)
-            }
+            Some(path) if before.plane_link.path.as_ref() != Some(path) => Some(
+                link::bind(path.as_ref())
+                    .map_err(|error| format!("the plane link cannot be bound to {path}: {error}"))?,
+            ),
             _ => None,
         };
         if let Err(why) = self.configure_workers(&settings).await {

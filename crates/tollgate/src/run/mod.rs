@@ -126,7 +126,8 @@ impl Engine {
         let mut seats = Vec::new();
         for number in 0..args.shards {
             let (ring, consumer) = lanes::ring::ring(RING_OCTETS);
-            let worker = Arc::new(Waker::new().map_err(|error| Failure::failed(format!("no descriptor left: {error}")))?);
+            let worker =
+                Arc::new(Waker::new().map_err(|error| Failure::failed(format!("no descriptor left: {error}")))?);
             let durable = Arc::new(Durable::default());
             ends.push(ShardEnd { ring: consumer, durable: durable.clone(), worker: worker.clone() });
             seats.push((number, ring, durable, worker));
@@ -150,7 +151,8 @@ impl Engine {
                 shard: number,
                 shard_count: args.shards,
             };
-            let limits = Limits { sessions: (args.sessions.div_ceil(args.shards.into())) as usize, ..Limits::default() };
+            let limits =
+                Limits { sessions: (args.sessions.div_ceil(args.shards.into())) as usize, ..Limits::default() };
             let (messages, inbox) = crossbeam::channel::unbounded();
             let mut worker = Worker::new(
                 Shard::new(birth, limits, now.mono),
@@ -162,7 +164,10 @@ impl Engine {
                 waker.clone(),
                 LinkedPlanes::new(number, args.shards),
             );
-            worker.datapath.watch(&waker).map_err(|error| Failure::failed(format!("a worker's bell cannot be watched: {error}")))?;
+            worker
+                .datapath
+                .watch(&waker)
+                .map_err(|error| Failure::failed(format!("a worker's bell cannot be watched: {error}")))?;
             worker.configure(settings).map_err(Failure::Failed)?;
             restored.hand_over(number, &mut worker.shard, now)?;
             built.push((worker, WorkerHandle { messages, waker }));
@@ -196,7 +201,8 @@ fn begin_life() -> Result<Life, Failure> {
     kernel::random::fill(&mut drawn).map_err(|error| Failure::failed(format!("no randomness: {error}")))?;
     let (store, key) = drawn.split_at(16);
     Ok(Life {
-        boot_id: kernel::clock::boot_id().map_err(|error| Failure::failed(format!("the box has no boot id: {error}")))?,
+        boot_id: kernel::clock::boot_id()
+            .map_err(|error| Failure::failed(format!("the box has no boot id: {error}")))?,
         at: clock::now(),
         fresh_store: store.try_into().expect("half of 32 octets"),
         fresh_key: key.try_into().expect("half of 32 octets"),

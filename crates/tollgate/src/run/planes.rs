@@ -84,7 +84,10 @@ impl LinkedPlanes {
                 let Some(reader) = region.reader(self.shard) else { return };
                 let watch = datapath.watch(&engine_bell);
                 if let Err(error) = &watch {
-                    tracing::error!(plane = &*name, "its bell cannot be watched, so its events wait for the next tick: {error}");
+                    tracing::error!(
+                        plane = &*name,
+                        "its bell cannot be watched, so its events wait for the next tick: {error}"
+                    );
                 }
                 shard.handle_plane_linked(plane, &name, epoch);
                 self.counters.set(plane, Some(region.counters()));
@@ -137,7 +140,12 @@ impl LinkedPlanes {
                             assert!(taken.is_ok(), "a shard that is not busy takes an event");
                         }
                         Ok(Next::Refused(refused)) => {
-                            tracing::warn!(plane = linked.plane.0, position = refused.position, why = refused.why.as_str(), "an event was refused");
+                            tracing::warn!(
+                                plane = linked.plane.0,
+                                position = refused.position,
+                                why = refused.why.as_str(),
+                                "an event was refused"
+                            );
                         }
                         Err(error) => {
                             linked.broken = true;
@@ -217,7 +225,10 @@ impl LinkedPlanes {
 
     /// Says to every plane that the worker is about to sleep; false when one has said something meanwhile.
     pub(crate) fn about_to_sleep(&self) -> bool {
-        self.planes.iter().filter(|linked| !linked.broken).all(|linked| linked.reader.about_to_sleep(!linked.held.is_empty()))
+        self.planes
+            .iter()
+            .filter(|linked| !linked.broken)
+            .all(|linked| linked.reader.about_to_sleep(!linked.held.is_empty()))
     }
 
     /// Says to every plane that the worker needs no waking.

@@ -30,7 +30,9 @@ impl Store {
             LockError::HeldBy(Some(pid)) => {
                 Failure::failed(format!("the state directory {shown} is in use by process {pid}: one daemon per store"))
             }
-            LockError::HeldBy(None) => Failure::failed(format!("the state directory {shown} is in use: one daemon per store")),
+            LockError::HeldBy(None) => {
+                Failure::failed(format!("the state directory {shown} is in use: one daemon per store"))
+            }
             LockError::Io(error) => Failure::failed(format!("cannot use the state directory {shown}: {error}")),
         })?;
         let ledger = ledger_directory(directory);
@@ -62,12 +64,15 @@ pub(crate) fn recover(state_dir: &Path) -> Result<(Recovered<Replay>, LogStart),
         read_whole(&path, &mut octets)?;
         recovery.segment(number, &octets);
     }
-    recovery.finish().map_err(|error| Failure::failed(format!("the ledger in {} cannot be used: {error}", ledger.display())))
+    recovery
+        .finish()
+        .map_err(|error| Failure::failed(format!("the ledger in {} cannot be used: {error}", ledger.display())))
 }
 
 /// The segments that there are, by number.
 pub(crate) fn segments(ledger: &Path) -> Result<Vec<(u64, PathBuf)>, Failure> {
-    let entries = kernel::file::list(ledger).map_err(|error| Failure::failed(format!("cannot read the ledger: {error}")))?;
+    let entries =
+        kernel::file::list(ledger).map_err(|error| Failure::failed(format!("cannot read the ledger: {error}")))?;
     let mut segments: Vec<(u64, PathBuf)> = entries
         .into_iter()
         .filter_map(|entry| {

@@ -130,7 +130,9 @@ impl Worker {
                 WorkerMessage::AccessUser(id, reply) => {
                     let _ = reply.send(self.shard.access_user_by_id(now, self.planes.counters(), id.as_bytes()));
                 }
-                WorkerMessage::Link(event) => self.planes.handle_link(event, now.mono, &mut self.shard, &mut self.datapath),
+                WorkerMessage::Link(event) => {
+                    self.planes.handle_link(event, now.mono, &mut self.shard, &mut self.datapath);
+                }
                 WorkerMessage::Shutdown => return false,
             }
         }
@@ -150,7 +152,8 @@ impl Worker {
             let source = match servers.iter().find(|(known, _)| *known == server) {
                 Some(&(_, source)) => source,
                 None => {
-                    let source = source_towards(server).map_err(|error| format!("no source address towards {server}: {error}"))?;
+                    let source = source_towards(server)
+                        .map_err(|error| format!("no source address towards {server}: {error}"))?;
                     servers.push((server, source));
                     source
                 }
@@ -160,7 +163,8 @@ impl Worker {
                 receive_buffer: SOCKET_BUFFER,
                 send_buffer: SOCKET_BUFFER,
             };
-            let socket = self.datapath.bind(spec).map_err(|error| format!("no source port towards {server}: {error}"))?;
+            let socket =
+                self.datapath.bind(spec).map_err(|error| format!("no source port towards {server}: {error}"))?;
             self.sockets.join(port, socket);
         }
         for (server, source) in servers {
@@ -261,7 +265,11 @@ impl Worker {
                 Notice::ServerDown(server) => tracing::error!(target: "alarm", %server, "hwRadiusAcctServerDown"),
                 Notice::ServerUp(server) => tracing::warn!(target: "alarm", %server, "hwRadiusAcctServerUp"),
                 Notice::InterimFailed(serial) => {
-                    tracing::warn!(epoch = serial.epoch, sequence = serial.sequence, "real-time accounting failed; the user stays online");
+                    tracing::warn!(
+                        epoch = serial.epoch,
+                        sequence = serial.sequence,
+                        "real-time accounting failed; the user stays online"
+                    );
                 }
             }
         }

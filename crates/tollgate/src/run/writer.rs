@@ -91,7 +91,9 @@ impl Writer {
             let until_retry = self.log.poll_timeout().map(|at| at.since(clock::now().mono));
             let (sources, inbox, disk) = (&mut self.sources, &self.inbox, &self.disk);
             self.sleep.sleep(until_retry.unwrap_or(NAP).min(NAP), || {
-                !inbox.is_empty() || disk.has_finished() || sources.iter_mut().any(|source| source.end.ring.peek().is_some())
+                !inbox.is_empty()
+                    || disk.has_finished()
+                    || sources.iter_mut().any(|source| source.end.ring.peek().is_some())
             });
             self.log.handle_timeout(clock::now().mono);
         }
@@ -204,7 +206,8 @@ fn tell_pool_alarms(pool: &mut Pool) {
     while let Some(alarm) = pool.poll_alarm() {
         match alarm {
             PoolAlarm::NearlyFull { bills_free, threshold_free } => {
-                let text = format!("Pool bill is out of threshold. (BillFree={bills_free},BillThreshold={threshold_free})");
+                let text =
+                    format!("Pool bill is out of threshold. (BillFree={bills_free},BillThreshold={threshold_free})");
                 tracing::warn!(target: "alarm", "BRASAAA/4/hwCacheReachThreshold {text}");
             }
             PoolAlarm::Dropped(dropped) => {
@@ -225,18 +228,21 @@ struct Finished {
     outcome: Result<(), DiskFault>,
 }
 
+/// A segment's number, and its file or why there is none.
+type Made = (u64, Result<LogFile, FileError>);
+
 /// The segment files. New ones are filled with zeros by a thread of their own, long before they are needed.
 struct Disk {
     directory: PathBuf,
     open: HashMap<u64, Arc<LogFile>>,
     bell: WriterBell,
     asked: HashMap<u64, OperationId>,
-    results: (Sender<(u64, Result<LogFile, FileError>)>, Receiver<(u64, Result<LogFile, FileError>)>),
+    made: (Sender<Made>, Receiver<Made>),
 }
 
 impl Disk {
     fn new(directory: PathBuf, bell: WriterBell) -> Disk {
-        Disk { directory, open: HashMap::new(), bell, asked: HashMap::new(), results: crossbeam::channel::unbounded() }
+        Disk { directory, open: HashMap::new(), bell, asked: HashMap::new(), made: crossbeam::channel::unbounded() }
     }
 
     fn create_now(&mut self, segment: u64, len: u64) -> Result<(), FileError> {
@@ -247,7 +253,7 @@ impl Disk {
 
     fn create_later(&mut self, id: OperationId, segment: u64, len: u64) {
         self.asked.insert(segment, id);
-        let (directory, bell, results) = (self.directory.clone(), self.bell.clone(), self.results.0.clone());
+        let (directory, bell, results) = (self.directory.clone(), self.bell.clone(), self.made.0.clone());
         let work = move || {
             let made = make(&directory, segment, len);
             let _ = results.send((segment, made));
@@ -256,16 +262,16 @@ impl Disk {
         // Without a thread the writer does it itself: late, but right.
         if std::thread::Builder::new().name("tollgate-spare".into()).spawn(work).is_err() {
             let made = make(&self.directory, segment, len);
-            let _ = self.results.0.send((segment, made));
+            let _ = self.made.0.send((segment, made));
         }
     }
 
     fn has_finished(&self) -> bool {
-        !self.results.1.is_empty()
+        !self.made.1.is_empty()
     }
 
     fn finished(&mut self) -> Option<Finished> {
-        let (segment, made) = self.results.1.try_recv().ok()?;
+        let (segment, made) = self.made.1.try_recv().ok()?;
         let id = self.asked.remove(&segment)?;
         let outcome = match made {
             Ok(file) => {
@@ -296,4 +302,3 @@ fn make(directory: &Path, segment: u64, len: u64) -> Result<LogFile, FileError> 
     }
     LogFile::create(&path, len)
 }
-

@@ -1,0 +1,8 @@
+//! Both halves of the link in one process or two, over a real socket and a real memory: the Rust client, and a C program
+//! that includes nothing but `tollgate_plane.h`.
+
+#![cfg(not(loom))]
+
+mod c_header;
+mod client;
+mod engine;
