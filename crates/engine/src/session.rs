@@ -72,6 +72,9 @@ impl Flags {
     pub(crate) const BASELINE: Flags = Flags(1 << 9);
     /// The Start was not acknowledged, but accounting runs (`keep-accounting`, or a Down came first).
     pub(crate) const START_KEPT: Flags = Flags(1 << 10);
+    /// It came up by an event that an earlier life may have taken over already; it is told to the ledger when that is
+    /// ruled out.
+    pub(crate) const PROVISIONAL: Flags = Flags(1 << 11);
 
     pub(crate) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0
@@ -206,8 +209,9 @@ pub(crate) struct Account {
     pub(crate) bill: Option<BillReason>,
     /// When its accounting began: the base of its phase.
     pub(crate) accounting: Mono,
-    /// The events that brought it up and down.
+    /// The last event that its `opened` record tells of: the Up, or what has changed since.
     pub(crate) opened_by: TakenOver,
+    /// The event that brought it down.
     pub(crate) closed_by: TakenOver,
 }
 

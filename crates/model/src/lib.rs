@@ -17,6 +17,8 @@
 //! **Comes in:** nothing. **Goes out:** types. **Never:** I/O, allocation on the packet path (events and records
 //! borrow), or a helper that has no noun. **Full** has no meaning here.
 
+#![forbid(unsafe_code)]
+
 pub mod counters;
 pub mod event;
 pub mod ids;

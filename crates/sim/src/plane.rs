@@ -17,6 +17,9 @@ use crate::oracle::Oracle;
 use crate::scenario::Scenario;
 use crate::seed::Dice;
 
+/// The session that a resync's begin and end are about.
+const NOBODY: usize = usize::MAX;
+
 /// Event records that the ring holds.
 const RING_RECORDS: u64 = 64;
 /// Verdicts that the plane leaves unread at most.
@@ -152,7 +155,7 @@ impl Plane {
             Some(_) if self.closing => self.down(now, name, oracle),
             Some(live) => match dice.below(20) {
                 0 => self.reset(name, oracle),
-                1..=3 => self.update(name),
+                1..=3 => self.update(name, oracle),
                 4 => self.up(now, name, oracle),
                 5..=9 => self.down(now, name, oracle),
                 // Some give up before they are let in.
@@ -189,28 +192,38 @@ impl Plane {
 
     /// All live sessions are announced; to be called after linking.
     pub(crate) fn announce(&mut self, oracle: &mut Oracle) {
-        self.say(usize::MAX, What::ResyncBegin, oracle);
+        self.say(NOBODY, What::ResyncBegin, oracle);
         let all: Vec<_> = self
             .live
             .iter()
             .map(|(name, live)| {
-                let up = What::Up { name: name.clone(), who: live.who.clone(), counters: live.counters, at: live.at };
+                let (who, counters, at) = (live.who.clone(), live.counters, live.at);
+                let up = What::Up { name: name.clone(), who, counters, at, replaces: None };
                 (live.incarnation, up)
             })
             .collect();
         for (incarnation, up) in all {
             self.say(incarnation, up, oracle);
         }
-        self.say(usize::MAX, What::ResyncEnd, oracle);
+        self.say(NOBODY, What::ResyncEnd, oracle);
     }
 
-    /// The plane's process dies and loses its memory. Some of its sessions live on, with counters that begin anew.
+    /// The plane's process dies and loses its memory. Of the sessions that the engine has heard of, some live on, with
+    /// counters that begin anew; a plane that comes back announces them first of all.
     pub(crate) fn lose_memory(&mut self, oracle: &mut Oracle) {
         self.epoch += 1 + self.dice.below(1000);
         (self.produced, self.consumed) = (0, 0);
         let said = self.ring.drain(..).map(|saying| (saying.incarnation, saying.what)).chain(self.backlog.drain(..));
-        for (incarnation, _) in said.filter(|(_, what)| matches!(what, What::Up { .. } | What::Down { .. })) {
-            oracle.vanished(incarnation);
+        let mut unheard = BTreeSet::new();
+        for (incarnation, what) in said {
+            match what {
+                What::Up { replaces, .. } => {
+                    unheard.insert(incarnation);
+                    unheard.extend(replaces);
+                }
+                What::Down { .. } => _ = unheard.insert(incarnation),
+                _ => {}
+            }
         }
         self.verdicts.clear();
         self.slots.clear();
@@ -218,17 +231,21 @@ impl Plane {
         let live = std::mem::take(&mut self.live);
         for (name, mut live) in live {
             oracle.counters_lost(live.incarnation);
-            if self.dice.chance(survival) {
+            if !unheard.contains(&live.incarnation) && self.dice.chance(survival) {
                 live.counters = self.take_slot();
                 self.live.insert(name, live);
             } else {
-                oracle.vanished(live.incarnation);
+                unheard.insert(live.incarnation);
             }
         }
+        unheard.into_iter().for_each(|incarnation| oracle.vanished(incarnation));
+        self.announce(oracle);
     }
 
     fn up(&mut self, now: Now, name: &[u8], oracle: &mut Oracle) {
-        if let Some(old) = self.live.remove(name) {
+        let old = self.live.remove(name);
+        let replaces = old.as_ref().map(|old| old.incarnation);
+        if let Some(old) = old {
             // An implied down: nobody says the totals, so the slot is kept until the engine has read it.
             oracle.gone(old.incarnation, 9);
             self.slots[old.counters.slot as usize].held_until = Some(u64::MAX);
@@ -249,7 +266,7 @@ impl Plane {
         let rate = self.dice.pick(&[1_000, 1_000_000, 1 << 28, 1 << 31]);
         let live = Live { incarnation, who: who.clone(), counters, at, admitted: false, rate };
         self.live.insert(name.to_vec(), live);
-        let end = self.say(incarnation, What::Up { name: name.to_vec(), who, counters, at }, oracle);
+        let end = self.say(incarnation, What::Up { name: name.to_vec(), who, counters, at, replaces }, oracle);
         for slot in self.slots.iter_mut().filter(|slot| slot.held_until == Some(u64::MAX)) {
             slot.held_until = Some(end);
         }
@@ -270,11 +287,11 @@ impl Plane {
         self.release(live.counters);
     }
 
-    fn update(&mut self, name: &[u8]) {
+    fn update(&mut self, name: &[u8], oracle: &mut Oracle) {
         let Some(live) = self.live.get_mut(name) else { return };
         live.who.framed_ip = Ipv4Addr::from_bits(0x6440_0000 | (self.dice.next() & 0xffff) as u32);
         let (incarnation, framed_ip) = (live.incarnation, live.who.framed_ip);
-        self.put(incarnation, What::Update { name: name.to_vec(), framed_ip });
+        self.say(incarnation, What::Update { name: name.to_vec(), framed_ip }, oracle);
     }
 
     fn reset(&mut self, name: &[u8], oracle: &mut Oracle) {
@@ -285,7 +302,7 @@ impl Plane {
         if let Some(live) = self.live.get_mut(name) {
             live.counters = counters;
         }
-        self.put(incarnation, What::Reset { name: name.to_vec(), counters });
+        self.say(incarnation, What::Reset { name: name.to_vec(), counters }, oracle);
     }
 
     fn take_slot(&mut self) -> CounterSlot {
@@ -310,22 +327,16 @@ impl Plane {
         *slot = Slot { last_generation: slot.last_generation, ..Slot::default() };
     }
 
-    /// Says it, and lets the oracle know where an Up stands. The position behind it is known before there is room:
-    /// what waits is written in order.
+    /// Says it, and lets the oracle know where it stands. The position behind it is known before there is room: what
+    /// waits is written in order.
     fn say(&mut self, incarnation: usize, what: What, oracle: &mut Oracle) -> u64 {
         let waiting: u64 = self.backlog.iter().map(|(_, what)| what.records()).sum();
         let position = self.produced + waiting;
-        if matches!(what, What::Up { .. } | What::Down { .. }) {
-            oracle.said(&self.name, self.epoch, position, incarnation);
-        }
         let end = position + what.records();
-        self.put(incarnation, what);
-        end
-    }
-
-    fn put(&mut self, incarnation: usize, what: What) {
+        oracle.said(&self.name, self.epoch, position, incarnation);
         self.backlog.push_back((incarnation, what));
         self.fill_ring();
+        end
     }
 
     fn fill_ring(&mut self) {

@@ -10,6 +10,7 @@ use model::settings::{AccountingMode, DEFAULT_DOMAIN};
 use model::time::{Now, Wall};
 use model::verdict::{Reason, Sentence};
 
+use super::planes::Delivery;
 use super::{Busy, Shard};
 use crate::attributes;
 use crate::identity::{Place, SEQUENCE_COUNT, session_id};
@@ -56,18 +57,28 @@ impl Shard {
         if self.refusals.is_full() {
             return Err(Busy);
         }
-        if self.planes.was_taken_over(origin.plane, origin.ring, origin.position) {
-            return Ok(());
+        match self.planes.recognise(origin) {
+            Delivery::Again => return Ok(()),
+            Delivery::TakenOver => self.drop_provisional(origin.plane, name_in(&event)),
+            Delivery::New => self.take(now, origin, event, counters),
+        }
+        self.confirm_provisional(origin);
+        Ok(())
+    }
+
+    fn take(&mut self, now: Now, origin: EventOrigin, event: PlaneEvent<'_>, counters: &impl CounterSource) {
+        let known = self.table.find(origin.plane, name_in(&event));
+        if known.is_some_and(|slot| self.predates(origin, slot)) {
+            return;
         }
         match event {
             PlaneEvent::Up(up) => self.up(now, origin, &up, counters),
-            PlaneEvent::Update(update) => self.update(origin.plane, &update),
+            PlaneEvent::Update(update) => self.update(origin, &update),
             PlaneEvent::Down(down) => self.down(now, origin, &down, counters),
-            PlaneEvent::Reset(reset) => self.reset(origin.plane, reset, counters),
-            PlaneEvent::ResyncBegin => self.resync_begins(origin.plane),
-            PlaneEvent::ResyncEnd => self.resync_ends(now, origin.plane),
+            PlaneEvent::Reset(reset) => self.reset(origin, reset, counters),
+            PlaneEvent::ResyncBegin => self.resync_begins(origin),
+            PlaneEvent::ResyncEnd => self.resync_ends(now, origin),
         }
-        Ok(())
     }
 
     fn up(&mut self, now: Now, origin: EventOrigin, up: &Up<'_>, counters: &impl CounterSource) {
@@ -76,8 +87,10 @@ impl Shard {
             return;
         }
         if let Some(slot) = self.table.find(origin.plane, up.session) {
-            if self.planes.is_resyncing(origin.plane) {
-                self.announced(slot, up.counters);
+            // A ring that is read again may begin in the middle of a resync. A new session has other counters.
+            let same = up.counters.generation != 0 && up.counters == self.session(slot).counters;
+            if same || self.planes.is_resyncing(origin.plane) {
+                self.announced(origin, slot, up.counters);
                 return;
             }
             let totals = self.read(slot, counters).unwrap_or(self.account(slot).sample);
@@ -87,11 +100,10 @@ impl Shard {
     }
 
     /// A session that the engine knows is announced in a resync: it goes on.
-    fn announced(&mut self, slot: Slot, counters: CounterSlot) {
-        let plane = self.session(slot).plane;
-        let round = self.planes.round(plane);
+    fn announced(&mut self, origin: EventOrigin, slot: Slot, counters: CounterSlot) {
+        let round = self.planes.round(origin.plane);
         self.session_mut(slot).flags.put(Flags::ROUND, round);
-        self.move_counters(slot, counters);
+        self.move_counters(origin, slot, counters);
         let session = self.session(slot);
         match session.state {
             State::NotAccounted => self.pronounce(slot, Sentence::Admit, Reason::NotAccounted),
@@ -143,6 +155,7 @@ impl Shard {
         account.opened_by = taken_over;
         account.session_timeout_s = subscriber.session_timeout.unwrap_or(0);
         match scheme.mode {
+            AccountingMode::Radius if self.planes.is_history(origin) => self.hold_provisional(origin, slot),
             AccountingMode::Radius => self.owe(slot, Owed::Opened),
             AccountingMode::None => {
                 self.session_mut(slot).state = State::NotAccounted;
@@ -151,8 +164,8 @@ impl Shard {
         }
     }
 
-    fn update(&mut self, plane: PlaneIndex, update: &Update<'_>) {
-        let Some(slot) = self.table.find(plane, update.session) else {
+    fn update(&mut self, origin: EventOrigin, update: &Update<'_>) {
+        let Some(slot) = self.table.find(origin.plane, update.session) else {
             self.counts.unknown_session += 1;
             return;
         };
@@ -167,7 +180,18 @@ impl Shard {
         if let Some(timeout) = update.changed.session_timeout {
             self.account_mut(slot).session_timeout_s = timeout;
         }
-        if self.table.replace_attributes(slot, &run[..length]) && self.session(slot).state != State::NotAccounted {
+        if self.table.replace_attributes(slot, &run[..length]) {
+            self.changed(origin, slot);
+        }
+    }
+
+    /// What the event changed is written to the ledger, with its place, so that a second delivery is recognised.
+    fn changed(&mut self, origin: EventOrigin, slot: Slot) {
+        if self.session(slot).state == State::NotAccounted {
+            return;
+        }
+        self.account_mut(slot).opened_by = self.taken_over(origin);
+        if !self.session(slot).flags.has(Flags::PROVISIONAL) {
             self.owe(slot, Owed::Opened);
         }
     }
@@ -194,6 +218,11 @@ impl Shard {
     pub(super) fn close(&mut self, slot: Slot, now: Now, ending: &Ending) {
         self.table.delist(slot);
         self.timers.cancel(slot);
+        if self.session(slot).flags.has(Flags::PROVISIONAL) {
+            self.confirm(slot);
+            self.owe(slot, Owed::Opened);
+        }
+        self.withdraw_verdict(slot);
         let opened = self.session(slot).opened;
         let account = self.account_mut(slot);
         // Between two times that the plane gave, what it says counts; otherwise the clock that never steps does.
@@ -223,8 +252,8 @@ impl Shard {
         self.settle(slot, now.mono);
     }
 
-    fn reset(&mut self, plane: PlaneIndex, reset: Reset<'_>, counters: &impl CounterSource) {
-        let Some(slot) = self.table.find(plane, reset.session) else {
+    fn reset(&mut self, origin: EventOrigin, reset: Reset<'_>, counters: &impl CounterSource) {
+        let Some(slot) = self.table.find(origin.plane, reset.session) else {
             self.counts.unknown_session += 1;
             return;
         };
@@ -232,12 +261,12 @@ impl Shard {
         if let Some(last) = self.read(slot, counters) {
             self.account_mut(slot).sample = last;
         }
-        self.move_counters(slot, reset.counters);
+        self.move_counters(origin, slot, reset.counters);
     }
 
     /// The session's counters are elsewhere now. In another generation they began again at zero, so what was last
     /// read becomes the baseline.
-    fn move_counters(&mut self, slot: Slot, counters: CounterSlot) {
+    fn move_counters(&mut self, origin: EventOrigin, slot: Slot, counters: CounterSlot) {
         let old = self.session(slot).counters;
         if old == counters {
             return;
@@ -248,9 +277,7 @@ impl Shard {
             self.session_mut(slot).flags.set(Flags::BASELINE);
         }
         self.session_mut(slot).counters = counters;
-        if self.session(slot).state != State::NotAccounted {
-            self.owe(slot, Owed::Opened);
-        }
+        self.changed(origin, slot);
     }
 
     /// What the session has counted up to now, over all generations; `None` when its slot cannot be read.
@@ -281,6 +308,17 @@ impl Shard {
         folded.copy_from_slice(domain);
         folded.make_ascii_lowercase();
         self.domains.get(&*folded).copied()
+    }
+}
+
+/// The session that an event is about; empty where it is about all.
+fn name_in<'a>(event: &PlaneEvent<'a>) -> &'a [u8] {
+    match event {
+        PlaneEvent::Up(up) => up.session,
+        PlaneEvent::Update(update) => update.session,
+        PlaneEvent::Down(down) => down.session,
+        PlaneEvent::Reset(reset) => reset.session,
+        PlaneEvent::ResyncBegin | PlaneEvent::ResyncEnd => &[],
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use model::event::EventOrigin;
 use model::ids::PlaneIndex;
 use model::record::TakenOver;
 use model::time::{Mono, Now};
 
 use super::Shard;
-use crate::session::{Flags, State};
+use crate::session::{Flags, Owed, Slot, State};
 
 /// Acct-Terminate-Cause *Lost Service* (RFC 2866 section 5.10).
 const LOST_SERVICE: u8 = 3;
@@ -24,8 +25,37 @@ struct Plane {
     /// The bit that sessions of the present round of resync carry.
     round: bool,
     resyncing: bool,
-    /// Events that an earlier life took over, in ascending order, until the plane has gone beyond them.
+    /// How many event rings it has, and those that have said the end of the present round, a bit each.
+    rings: u16,
+    ended: u64,
+    /// The present round, or a part of it, was read again after a crash.
+    stale: bool,
+    /// Events that an earlier life took over, in ascending order.
     taken_over: Vec<TakenOver>,
+    /// For each ring, the position behind the last event that this life took.
+    handled: Vec<u64>,
+    /// Sessions that are provisional, and the rings of their events.
+    provisional: Vec<(u16, Slot)>,
+}
+
+impl Plane {
+    /// The greatest position of a ring that an earlier life took over.
+    fn newest_taken_over(&self, ring: u16) -> Option<u64> {
+        let of_ring = |event: &&TakenOver| (event.plane_epoch, event.ring) == (self.epoch, ring);
+        self.taken_over.iter().rev().find(of_ring).map(|event| event.position)
+    }
+}
+
+/// Whether an event was there before. A ring is read from what was consumed, so a crash and a lost link bring
+/// events again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Delivery {
+    /// It was not, as far as is known.
+    New,
+    /// This life took it.
+    Again,
+    /// An earlier life took it over: what it says is in the ledger.
+    TakenOver,
 }
 
 /// All planes that were ever linked in this life, or own a session.
@@ -58,11 +88,28 @@ impl Planes {
         self.items.get(usize::from(plane.0)).is_some_and(|plane| plane.resyncing)
     }
 
-    /// Whether an earlier life of the engine took this event over already.
-    pub(super) fn was_taken_over(&self, plane: PlaneIndex, ring: u16, position: u64) -> bool {
-        let Some(plane) = self.items.get(usize::from(plane.0)) else { return false };
-        let event = TakenOver { plane_epoch: plane.epoch, ring, position };
-        plane.taken_over.binary_search_by_key(&order(&event), order).is_ok()
+    /// Recognises an event, and from now on has it as taken.
+    pub(super) fn recognise(&mut self, origin: EventOrigin) -> Delivery {
+        let Some(plane) = self.items.get_mut(usize::from(origin.plane.0)) else { return Delivery::New };
+        let ring = usize::from(origin.ring);
+        if plane.handled.len() <= ring {
+            plane.handled.resize(ring + 1, 0);
+        }
+        if origin.position < plane.handled[ring] {
+            return Delivery::Again;
+        }
+        plane.handled[ring] = origin.position + 1;
+        let event = TakenOver { plane_epoch: plane.epoch, ring: origin.ring, position: origin.position };
+        match plane.taken_over.binary_search_by_key(&order(&event), order) {
+            Ok(_) => Delivery::TakenOver,
+            Err(_) => Delivery::New,
+        }
+    }
+
+    /// Whether an earlier life took over something behind this event, and so perhaps the end of what it begins.
+    pub(super) fn is_history(&self, origin: EventOrigin) -> bool {
+        let plane = self.items.get(usize::from(origin.plane.0));
+        plane.and_then(|plane| plane.newest_taken_over(origin.ring)).is_some_and(|newest| origin.position < newest)
     }
 
     /// When the grace of the next lost plane ends.
@@ -76,6 +123,11 @@ impl Planes {
             .map(|plane| plane.lost.plus(self.grace))
             .min()
     }
+}
+
+/// A plane has at most 64 rings.
+fn ring_bit(ring: u16) -> u64 {
+    1 << (ring % 64)
 }
 
 /// `lost` of a plane whose sessions have been closed.
@@ -95,10 +147,14 @@ impl Shard {
         item.taken_over = taken_over;
     }
 
-    /// A plane has linked, with this memory.
-    pub fn handle_plane_linked(&mut self, plane: PlaneIndex, name: &str, epoch: u64) {
+    /// A plane has linked, with this memory of 1 to 64 event rings.
+    pub fn handle_plane_linked(&mut self, plane: PlaneIndex, name: &str, epoch: u64, rings: u16) {
         let item = self.plane_mut(plane, name);
         item.linked = true;
+        if item.epoch != epoch {
+            item.handled.clear();
+        }
+        item.rings = rings;
         item.epoch = epoch;
         item.resyncing = false;
         item.taken_over.retain(|event| event.plane_epoch == epoch);
@@ -122,7 +178,12 @@ impl Shard {
             lost: FOR_GOOD,
             round: false,
             resyncing: false,
+            rings: 1,
+            ended: 0,
+            stale: false,
             taken_over: Vec::new(),
+            handled: Vec::new(),
+            provisional: Vec::new(),
         };
         if self.planes.items.len() <= index {
             self.planes.items.resize(index + 1, unknown);
@@ -134,25 +195,94 @@ impl Shard {
         item
     }
 
-    /// All live sessions of the plane will now be announced.
-    pub(super) fn resync_begins(&mut self, plane: PlaneIndex) {
-        if let Some(item) = self.planes.items.get_mut(usize::from(plane.0))
-            && !item.resyncing
-        {
+    /// All live sessions of the plane will now be announced, in any of its rings; each ring says so.
+    pub(super) fn resync_begins(&mut self, origin: EventOrigin) {
+        let Some(item) = self.planes.items.get_mut(usize::from(origin.plane.0)) else { return };
+        if !item.resyncing {
             item.resyncing = true;
             item.round = !item.round;
+            item.ended = 0;
+            item.stale = false;
         }
+        item.ended &= !ring_bit(origin.ring);
     }
 
-    /// All live sessions have been announced: the others are gone.
-    pub(super) fn resync_ends(&mut self, now: Now, plane: PlaneIndex) {
-        let Some(item) = self.planes.items.get_mut(usize::from(plane.0)) else { return };
-        if !item.resyncing {
+    /// A ring has announced its part. When all have, the sessions that nobody announced are gone; but not by a resync
+    /// that is read again after a crash: some have come up since, and the plane, which has linked anew, announces again.
+    pub(super) fn resync_ends(&mut self, now: Now, origin: EventOrigin) {
+        let history = self.planes.is_history(origin);
+        let Some(item) = self.planes.items.get_mut(usize::from(origin.plane.0)) else { return };
+        item.ended |= ring_bit(origin.ring);
+        item.stale |= history;
+        if !item.resyncing || item.ended.count_ones() < u32::from(item.rings) {
             return;
         }
         item.resyncing = false;
-        let round = item.round;
-        self.close_plane_sessions(now, plane, |flags| flags.has(Flags::ROUND) != round);
+        let (round, stale) = (item.round, item.stale);
+        if stale {
+            self.forget_round(origin.plane);
+        } else {
+            self.close_plane_sessions(now, origin.plane, |flags| flags.has(Flags::ROUND) != round);
+        }
+    }
+
+    /// A round came to nothing: whoever it announced has to be announced in the next one too.
+    fn forget_round(&mut self, plane: PlaneIndex) {
+        let round = self.planes.round(plane);
+        for slot in self.table.slots() {
+            let session = self.session_mut(slot);
+            if session.plane == plane {
+                session.flags.put(Flags::ROUND, round);
+            }
+        }
+    }
+
+    /// Whether the event was said before the last one that the session is known by: then it is about an earlier session
+    /// of that name, or the session has it already.
+    pub(super) fn predates(&self, origin: EventOrigin, slot: Slot) -> bool {
+        let by = self.account(slot).opened_by;
+        (by.plane_epoch, by.ring) == (self.planes.epoch(origin.plane), origin.ring) && origin.position <= by.position
+    }
+
+    /// A session that came up by this event may be one that an earlier life has brought to its end: the plane announced
+    /// it, the engine had it already and wrote nothing. Its Down, or the next Up of its name, will tell.
+    pub(super) fn hold_provisional(&mut self, origin: EventOrigin, slot: Slot) {
+        if let Some(item) = self.planes.items.get_mut(usize::from(origin.plane.0)) {
+            item.provisional.push((origin.ring, slot));
+            self.session_mut(slot).flags.set(Flags::PROVISIONAL);
+        }
+    }
+
+    /// An earlier life took this event about the name over, so it knew the session: a provisional one never was.
+    pub(super) fn drop_provisional(&mut self, plane: PlaneIndex, name: &[u8]) {
+        let Some(slot) = self.table.find(plane, name) else { return };
+        if self.session(slot).flags.has(Flags::PROVISIONAL) {
+            self.confirm(slot);
+            self.table.delist(slot);
+            self.session_mut(slot).state = State::Ending;
+            self.release(slot);
+        }
+    }
+
+    /// Everything that an earlier life took over of this ring has been seen: who is provisional still is real.
+    pub(super) fn confirm_provisional(&mut self, origin: EventOrigin) {
+        let index = usize::from(origin.plane.0);
+        if self.planes.items.get(index).is_none_or(|item| item.provisional.is_empty()) || self.planes.is_history(origin) {
+            return;
+        }
+        while let Some(at) = self.planes.items[index].provisional.iter().position(|&(ring, _)| ring == origin.ring) {
+            let (_, slot) = self.planes.items[index].provisional.swap_remove(at);
+            self.confirm(slot);
+            self.owe(slot, Owed::Opened);
+        }
+    }
+
+    /// The session is provisional no more.
+    pub(super) fn confirm(&mut self, slot: Slot) {
+        self.session_mut(slot).flags.put(Flags::PROVISIONAL, false);
+        for item in &mut self.planes.items {
+            item.provisional.retain(|&(_, other)| other != slot);
+        }
     }
 
     /// Ends the grace of planes that did not come back.

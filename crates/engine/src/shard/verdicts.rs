@@ -65,6 +65,14 @@ impl Shard {
         }
     }
 
+    /// Takes back the verdict that waits still: the subscriber has gone, and it would be taken for one on the next
+    /// session of that name.
+    pub(super) fn withdraw_verdict(&mut self, slot: Slot) {
+        if self.account_mut(slot).verdict.take().is_some() {
+            self.verdicts.retain(|&other| other != slot);
+        }
+    }
+
     /// Gives a verdict on a subscriber that has no session.
     pub(super) fn refuse(&mut self, plane: PlaneIndex, name: &[u8], reason: Reason) {
         self.counts.refused += 1;

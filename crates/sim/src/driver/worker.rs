@@ -101,7 +101,7 @@ impl Worker {
         let place = usize::from(index.0);
         self.readings.resize_with(self.readings.len().max(place + 1), Reading::default);
         self.readings[place] = Reading { cursor: consumed, published: consumed, marks: VecDeque::new() };
-        self.shard.handle_plane_linked(index, name, epoch);
+        self.shard.handle_plane_linked(index, name, epoch, 1);
     }
 
     /// What this worker has published of a plane's ring.

@@ -19,7 +19,14 @@ pub(crate) struct Saying {
 
 /// What an event says.
 pub(crate) enum What {
-    Up { name: Vec<u8>, who: Who, counters: CounterSlot, at: Option<Wall> },
+    Up {
+        name: Vec<u8>,
+        who: Who,
+        counters: CounterSlot,
+        at: Option<Wall>,
+        /// The session whose implied Down this is.
+        replaces: Option<usize>,
+    },
     Update { name: Vec<u8>, framed_ip: Ipv4Addr },
     Down { name: Vec<u8>, cause: u8, totals: Option<Counters>, at: Option<Wall> },
     Reset { name: Vec<u8>, counters: CounterSlot },
@@ -78,7 +85,7 @@ impl What {
     /// As the engine is told.
     pub(crate) fn event(&self) -> PlaneEvent<'_> {
         match self {
-            What::Up { name, who, counters, at } => {
+            What::Up { name, who, counters, at, .. } => {
                 PlaneEvent::Up(Up { session: name, subscriber: who.subscriber(), counters: *counters, at: *at })
             }
             What::Update { name, framed_ip } => {

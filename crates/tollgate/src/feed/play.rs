@@ -24,7 +24,7 @@ pub(super) enum Pace {
 }
 
 /// How long to sleep while nothing is due and nothing was heard.
-const NAP: Duration = Duration::from_millis(2);
+const NAP: Duration = Duration::from_millis(20);
 /// Acct-Terminate-Cause *Admin Reset*: the engine said that the session be cut.
 const ADMIN_RESET: u8 = 6;
 
@@ -71,7 +71,7 @@ impl Player {
                     args.link.display()
                 )));
             }
-            std::thread::sleep(NAP);
+            player.link.wait(NAP);
         }
         player.began = Instant::now();
         if args.resync {
@@ -126,7 +126,7 @@ impl Player {
         }
         while !self.link.is_taken_over() {
             self.look()?;
-            std::thread::sleep(NAP);
+            self.link.wait(NAP);
         }
         // Verdicts that were on their way when the last event was taken over.
         self.look()
@@ -203,7 +203,7 @@ impl Player {
             self.hear()?;
             // What the engine does not take now it takes when it is back; the announcement can wait for room.
             self.was_linked |= self.link.look()? == Look::Linked;
-            std::thread::sleep(NAP);
+            self.link.wait(NAP);
         }
         Ok(())
     }
@@ -217,7 +217,7 @@ impl Player {
             if left.is_zero() {
                 return Ok(());
             }
-            std::thread::sleep(left.min(NAP));
+            self.link.wait(left.min(NAP));
         }
     }
 
@@ -241,7 +241,7 @@ impl Player {
     fn wait_until_taken_over(&mut self) -> Outcome {
         while !self.link.is_taken_over() {
             self.look()?;
-            std::thread::sleep(NAP);
+            self.link.wait(NAP);
         }
         Ok(())
     }

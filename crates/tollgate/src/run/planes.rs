@@ -89,7 +89,8 @@ impl LinkedPlanes {
                         "its bell cannot be watched, so its events wait for the next tick: {error}"
                     );
                 }
-                shard.handle_plane_linked(plane, &name, epoch);
+                let rings = u16::try_from(reader.rings().len()).unwrap_or(u16::MAX);
+                shard.handle_plane_linked(plane, &name, epoch, rings);
                 self.counters.set(plane, Some(region.counters()));
                 let marks = reader.rings().iter().map(|_| VecDeque::new()).collect();
                 let marked = reader.rings().iter().map(|ring| ring.cursor()).collect();
