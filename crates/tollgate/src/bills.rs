@@ -195,7 +195,8 @@ impl BillReader {
         Ok(printed.finish())
     }
 
-    fn record(&mut self, bill: &BillRef) -> Result<&[u8], Failure> {
+    /// The record of a bill, as it stands in the log.
+    pub(crate) fn record(&mut self, bill: &BillRef) -> Result<&[u8], Failure> {
         let place = bill.place;
         let cannot = |error| Failure::failed(format!("cannot read a bill: {error}"));
         let file = match self.open.take() {

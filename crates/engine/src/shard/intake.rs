@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::counters::{CounterSlot, CounterSource, Counters};
 use model::event::{Down, EventOrigin, PlaneEvent, Reset, Subscriber, Up, Update};
-use model::ids::{PLANE_SESSION_MAX, PlaneIndex, SessionSerial};
+use model::ids::{PLANE_SESSION_MAX, SessionSerial};
 use model::record::TakenOver;
 use model::settings::{AccountingMode, DEFAULT_DOMAIN};
 use model::time::{Now, Wall};

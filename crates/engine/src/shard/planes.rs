@@ -149,23 +149,24 @@ impl Shard {
 
     /// A plane has linked, with this memory of 1 to 64 event rings.
     pub fn handle_plane_linked(&mut self, plane: PlaneIndex, name: &str, epoch: u64, rings: u16) {
+        self.abandon_round(plane);
         let item = self.plane_mut(plane, name);
         item.linked = true;
-        if item.epoch != epoch {
-            item.handled.clear();
-        }
         item.rings = rings;
-        item.epoch = epoch;
-        item.resyncing = false;
         item.taken_over.retain(|event| event.plane_epoch == epoch);
+        if item.epoch != epoch {
+            item.epoch = epoch;
+            item.handled.clear();
+            self.drop_all_provisional(plane);
+        }
     }
 
     /// A plane's link was lost. Its sessions go on; they outlive it by `plane-link grace`.
     pub fn handle_plane_lost(&mut self, now: Mono, plane: PlaneIndex) {
+        self.abandon_round(plane);
         if let Some(item) = self.planes.items.get_mut(usize::from(plane.0)) {
             item.linked = false;
             item.lost = now;
-            item.resyncing = false;
         }
     }
 
@@ -226,6 +227,14 @@ impl Shard {
         }
     }
 
+    /// The link was lost in the middle of a resync.
+    fn abandon_round(&mut self, plane: PlaneIndex) {
+        if let Some(item) = self.planes.items.get_mut(usize::from(plane.0)).filter(|item| item.resyncing) {
+            item.resyncing = false;
+            self.forget_round(plane);
+        }
+    }
+
     /// A round came to nothing: whoever it announced has to be announced in the next one too.
     fn forget_round(&mut self, plane: PlaneIndex) {
         let round = self.planes.round(plane);
@@ -257,11 +266,24 @@ impl Shard {
     pub(super) fn drop_provisional(&mut self, plane: PlaneIndex, name: &[u8]) {
         let Some(slot) = self.table.find(plane, name) else { return };
         if self.session(slot).flags.has(Flags::PROVISIONAL) {
-            self.confirm(slot);
-            self.table.delist(slot);
-            self.session_mut(slot).state = State::Ending;
-            self.release(slot);
+            self.forget_provisional(slot);
         }
+    }
+
+    /// The plane lost its memory, and with it what would tell. Nobody was let in by this life's word, and whoever is
+    /// online will be announced.
+    fn drop_all_provisional(&mut self, plane: PlaneIndex) {
+        let first = |shard: &Shard| shard.planes.items[usize::from(plane.0)].provisional.first().map(|&(_, slot)| slot);
+        while let Some(slot) = first(self) {
+            self.forget_provisional(slot);
+        }
+    }
+
+    fn forget_provisional(&mut self, slot: Slot) {
+        self.confirm(slot);
+        self.table.delist(slot);
+        self.session_mut(slot).state = State::Ending;
+        self.release(slot);
     }
 
     /// Everything that an earlier life took over of this ring has been seen: who is provisional still is real.

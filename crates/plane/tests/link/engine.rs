@@ -35,7 +35,8 @@ pub(crate) struct Linked {
     pub(crate) hello: Hello,
     pub(crate) region: Arc<Region<SharedMemory>>,
     pub(crate) reader: PlaneReader<SharedMemory>,
-    pub(crate) socket: OwnedFd,
+    /// Kept open: closing it ends the link.
+    _socket: OwnedFd,
     pub(crate) engine_bell: OwnedFd,
     pub(crate) plane_bell: OwnedFd,
     scratch: EventScratch,
@@ -50,7 +51,7 @@ pub(crate) fn welcome(socket: OwnedFd) -> Linked {
     let region = Region::open(words, hello.epoch, 1).unwrap();
     answer(&socket, Welcome::new(Answer::Accepted));
     let reader = region.reader(0).unwrap();
-    Linked { hello, region, reader, socket, engine_bell, plane_bell, scratch: EventScratch::default() }
+    Linked { hello, region, reader, _socket: socket, engine_bell, plane_bell, scratch: EventScratch::default() }
 }
 
 pub(crate) fn answer(socket: &OwnedFd, welcome: Welcome) {

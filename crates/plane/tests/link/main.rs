@@ -2,6 +2,7 @@
 //! that includes nothing but `tollgate_plane.h`.
 
 #![cfg(not(loom))]
+#![expect(clippy::unwrap_used, reason = "what a test cannot do without, it may insist on")]
 
 mod c_header;
 mod client;

@@ -98,7 +98,7 @@ impl Schedule {
 
     /// When a life ends; later ones end no earlier.
     pub(super) fn goes_at(&self, life: u32) -> Duration {
-        let wave = self.returning / 2;
+        let wave = self.wave();
         let Range { start, end } = self.outage.clone();
         if life < wave {
             spread(&(start..start + WAVE), life, wave)
@@ -107,6 +107,16 @@ impl Schedule {
         } else {
             spread(&(self.leaving..self.end), life - self.returning, self.lives() - self.returning)
         }
+    }
+
+    /// So many Stops of the wave are answered, at least, before the server falls silent.
+    pub(super) fn stops_before_silence(&self) -> u32 {
+        (self.wave() / 4).min(64)
+    }
+
+    /// How many leave at once as the outage begins.
+    fn wave(&self) -> u32 {
+        self.returning / 2
     }
 
     /// The interim interval, seconds: short enough that every session has one before it leaves.

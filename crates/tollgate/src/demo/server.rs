@@ -24,9 +24,8 @@ use crate::exit::Failure;
 const SOCKET_BUFFER: u32 = 4 << 20;
 /// The longest wait.
 const NAP: Duration = Duration::from_millis(20);
-/// So many Stops of the wave are heard before the server falls silent, if they come in time.
-const STOPS_HEARD: u32 = 64;
-const WAVE_PATIENCE: Duration = Duration::from_secs(1);
+/// How long the server waits for the wave of Stops, in the middle of which it falls silent.
+const WAVE_PATIENCE: Duration = Duration::from_millis(500);
 /// How long the silent server still hears.
 const DEAF_AFTER: Duration = Duration::from_millis(300);
 
@@ -115,7 +114,9 @@ impl Server {
         let outage = &self.schedule.outage;
         self.failing = match self.failing {
             Failing::NotYet if now >= outage.start => Failing::Soon { stops_before: stops },
-            Failing::Soon { stops_before } if stops - stops_before >= STOPS_HEARD || now >= outage.start + WAVE_PATIENCE => {
+            Failing::Soon { stops_before }
+                if stops - stops_before >= self.schedule.stops_before_silence() || now >= outage.start + WAVE_PATIENCE =>
+            {
                 stage.serving.store(false, Ordering::Relaxed);
                 Failing::Silent { until: now + DEAF_AFTER }
             }
