@@ -75,6 +75,10 @@ impl Flags {
     /// It came up by an event that an earlier life may have taken over already; it is told to the ledger when that is
     /// ruled out.
     pub(crate) const PROVISIONAL: Flags = Flags(1 << 11);
+    /// Its `accepted` record is durable.
+    pub(crate) const ACCEPTED_DURABLE: Flags = Flags(1 << 12);
+    /// The log-in was refused, and the record of it is durable.
+    pub(crate) const REFUSED_DURABLE: Flags = Flags(1 << 13);
 
     pub(crate) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0

@@ -67,9 +67,10 @@ impl Shard {
     }
 
     fn take(&mut self, now: Now, origin: EventOrigin, event: PlaneEvent<'_>, counters: &impl CounterSource) {
-        let known = self.table.find(origin.plane, name_in(&event));
-        if known.is_some_and(|slot| self.predates(origin, slot)) {
-            return;
+        if let Some(slot) = self.table.find(origin.plane, name_in(&event)) {
+            if self.predates(origin, slot) || self.is_refused(slot, &event) {
+                return;
+            }
         }
         match event {
             PlaneEvent::Up(up) => self.up(now, origin, &up, counters),
@@ -79,6 +80,26 @@ impl Shard {
             PlaneEvent::ResyncBegin => self.resync_begins(origin),
             PlaneEvent::ResyncEnd => self.resync_ends(now, origin),
         }
+    }
+
+    /// Whether the event is about a session that was refused and whose verdict is on its way. The subscriber's leaving
+    /// or coming again makes it needless.
+    fn is_refused(&mut self, slot: Slot, event: &PlaneEvent<'_>) -> bool {
+        if self.session(slot).state != State::Ending {
+            return false;
+        }
+        let another = match event {
+            PlaneEvent::Up(up) => up.counters.generation == 0 || up.counters != self.session(slot).counters,
+            PlaneEvent::Down(_) => true,
+            _ => false,
+        };
+        if another {
+            self.table.delist(slot);
+            self.withdraw_verdict(slot);
+            self.session_mut(slot).flags.set(Flags::DOWN);
+            self.release(slot);
+        }
+        !another
     }
 
     fn up(&mut self, now: Now, origin: EventOrigin, up: &Up<'_>, counters: &impl CounterSource) {
@@ -107,6 +128,8 @@ impl Shard {
         let session = self.session(slot);
         match session.state {
             State::NotAccounted => self.pronounce(slot, Sentence::Admit, Reason::NotAccounted),
+            // A verdict is on its way as soon as the `accepted` record allows it.
+            State::Accounting if self.waits_for_start(slot) && !session.flags.has(Flags::ACCEPTED_DURABLE) => {}
             State::Accounting | State::StartFailed if !session.flags.has(Flags::CUT) => {
                 self.pronounce(slot, Sentence::Admit, Reason::Known);
             }

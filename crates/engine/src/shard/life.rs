@@ -1,7 +1,6 @@
 //! A session's life: what follows from the end of a transaction, from a Down, and from durability.
 
 use model::record::BillReason;
-use model::settings::StartFail;
 use model::time::Mono;
 use model::verdict::{Reason, Sentence};
 
@@ -77,9 +76,6 @@ impl Shard {
                 self.owe(slot, Owed::Accepted);
                 if !down {
                     self.arm_first_interim(slot, now);
-                    if policy == StartFail::Offline {
-                        self.pronounce(slot, Sentence::Admit, Reason::StartAccepted);
-                    }
                 }
             }
             AfterStart::StopAtOnce => {
@@ -87,9 +83,7 @@ impl Shard {
                 self.owe(slot, Owed::StartFailed);
             }
             AfterStart::Refuse => {
-                self.table.delist(slot);
                 self.counts.refused += 1;
-                self.pronounce(slot, Sentence::Refuse, Reason::StartFailed);
                 self.end(slot, Owed::Acknowledged);
             }
         }
@@ -181,7 +175,8 @@ impl Shard {
         }
         assert!(session.request == NONE && session.lane == Lane::Out, "a session that is over waits for nothing");
         let contract = session.contract;
-        if session.flags.has(Flags::BASELINE) {
+        self.table.delist(slot);
+        if self.session(slot).flags.has(Flags::BASELINE) {
             self.baselines.remove(&slot);
         }
         self.contracts.release(contract);

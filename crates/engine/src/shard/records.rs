@@ -53,6 +53,8 @@ impl Shard {
             Owed::Opened => Some(Flags::OPENED_DURABLE),
             Owed::Closed => Some(Flags::CLOSED_DURABLE),
             Owed::StartFailed => Some(Flags::START_FAILED_DURABLE),
+            Owed::Accepted if self.waits_for_start(slot) => Some(Flags::ACCEPTED_DURABLE),
+            Owed::Acknowledged if !self.session(slot).is_down() => Some(Flags::REFUSED_DURABLE),
             Owed::Accepted | Owed::Sampled | Owed::Acknowledged | Owed::Billed => None,
         };
         if let Some(what) = what {
@@ -84,20 +86,37 @@ impl Shard {
             self.account_mut(slot).awaited -= 1;
             let first = !self.session(slot).flags.has(what);
             self.session_mut(slot).flags.set(what);
-            if what == Flags::OPENED_DURABLE && first {
-                self.admit_if_due(slot);
+            if first {
+                self.give_verdict(slot, what);
             }
             self.settle(slot, now.mono);
         }
     }
 
+    /// What became durable allows a verdict. None is given sooner: a crash would bring the session back as it was
+    /// before, and refuse whom it has admitted, or admit whom it has refused.
+    fn give_verdict(&mut self, slot: Slot, durable: Flags) {
+        if self.session(slot).is_down() {
+            return;
+        }
+        match durable {
+            Flags::OPENED_DURABLE => self.admit_if_due(slot),
+            Flags::ACCEPTED_DURABLE => self.pronounce(slot, Sentence::Admit, Reason::StartAccepted),
+            Flags::REFUSED_DURABLE => self.pronounce(slot, Sentence::Refuse, Reason::StartFailed),
+            _ => {}
+        }
+    }
+
     /// Under every policy but `start-fail offline` the subscriber goes online as soon as its session is durable.
     pub(super) fn admit_if_due(&mut self, slot: Slot) {
-        let session = self.session(slot);
-        let waits = self.contracts.get(session.contract).scheme.start_fail == StartFail::Offline;
-        if session.state == State::Starting && !session.is_down() && !waits {
+        if self.session(slot).state == State::Starting && !self.session(slot).is_down() && !self.waits_for_start(slot) {
             self.pronounce(slot, Sentence::Admit, Reason::Opened);
         }
+    }
+
+    /// Whether the subscriber waits for what becomes of its Start.
+    pub(super) fn waits_for_start(&self, slot: Slot) -> bool {
+        self.contracts.get(self.session(slot).contract).scheme.start_fail == StartFail::Offline
     }
 
     /// Frees the session whose last record or verdict the caller has copied by now.

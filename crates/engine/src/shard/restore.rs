@@ -85,6 +85,7 @@ impl Shard {
         } else if let Some(accepted) = restored.accepted {
             let session = self.session_mut(slot);
             session.state = State::Accounting;
+            session.flags.set(Flags::ACCEPTED_DURABLE);
             session.flags.put(Flags::START_KEPT, accepted.keep_accounting);
             self.account_mut(slot).accounting = accepted.at;
         }

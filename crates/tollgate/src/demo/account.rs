@@ -163,12 +163,17 @@ fn on_the_wire(totals: Totals) -> Totals {
 pub(super) fn read_bills(state_dir: &Path) -> Result<Vec<Billed>, Failure> {
     let (recovered, _) = store::recover(state_dir)?;
     let mut reader = BillReader::new(state_dir, String::new());
-    recovered.state.bills().iter().map(|place| {
-        let Ok(Record::Billed(bill)) = frame::decode(reader.record(place)?) else {
-            return Err(Failure::failed(format!("no bill stands at its place in segment {}", place.place.segment)));
-        };
-        Ok(billed(&bill))
-    }).collect()
+    recovered
+        .state
+        .bills()
+        .iter()
+        .map(|place| {
+            let Ok(Record::Billed(bill)) = frame::decode(reader.record(place)?) else {
+                return Err(Failure::failed(format!("no bill stands at its place in segment {}", place.place.segment)));
+            };
+            Ok(billed(&bill))
+        })
+        .collect()
 }
 
 fn billed(bill: &Bill<'_>) -> Billed {

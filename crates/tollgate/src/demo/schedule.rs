@@ -92,7 +92,11 @@ impl Schedule {
     pub(super) fn comes_at(&self, life: u32) -> Duration {
         match life.checked_sub(self.subscribers) {
             None => spread(&(Duration::ZERO..self.all_online), life, self.subscribers),
-            Some(again) => spread(&(self.outage.end..self.leaving), again, self.returning),
+            Some(again) => {
+                // Soon enough for an interim before they leave again.
+                let soon = self.outage.end + (self.leaving - self.outage.end) / 4;
+                spread(&(self.outage.end..soon), again, self.returning)
+            }
         }
     }
 
@@ -121,7 +125,7 @@ impl Schedule {
 
     /// The interim interval, seconds: short enough that every session has one before it leaves.
     pub(super) fn interim_s(&self) -> u16 {
-        u16::try_from(self.end.as_secs() * 15 / 100).unwrap_or(u16::MAX)
+        u16::try_from(self.end.as_secs() / 10).unwrap_or(u16::MAX)
     }
 
     /// What the play is about so long after its beginning.

@@ -14,7 +14,9 @@ impl Scratch {
         // Not recursive, so that what somebody else has put there is refused.
         match std::fs::DirBuilder::new().mode(0o700).create(&path) {
             Ok(()) => Ok(Scratch(path)),
-            Err(error) => Err(Failure::failed(format!("cannot make the scratch directory {}: {error}", path.display()))),
+            Err(error) => {
+                Err(Failure::failed(format!("cannot make the scratch directory {}: {error}", path.display())))
+            }
         }
     }
 

@@ -60,9 +60,13 @@ pub(super) struct Server {
 enum Failing {
     NotYet,
     /// It answers until the wave of Stops is under way.
-    Soon { stops_before: u32 },
+    Soon {
+        stops_before: u32,
+    },
     /// It hears and does not answer, until then.
-    Silent { until: Duration },
+    Silent {
+        until: Duration,
+    },
     /// Its socket is closed.
     Gone,
     /// It was, and is not any more.
@@ -115,7 +119,8 @@ impl Server {
         self.failing = match self.failing {
             Failing::NotYet if now >= outage.start => Failing::Soon { stops_before: stops },
             Failing::Soon { stops_before }
-                if stops - stops_before >= self.schedule.stops_before_silence() || now >= outage.start + WAVE_PATIENCE =>
+                if stops - stops_before >= self.schedule.stops_before_silence()
+                    || now >= outage.start + WAVE_PATIENCE =>
             {
                 stage.serving.store(false, Ordering::Relaxed);
                 Failing::Silent { until: now + DEAF_AFTER }

@@ -31,15 +31,9 @@ fn text(account: &Account, figures: &Figures, schedule: &Schedule, took: Duratio
     row("Starts heard", account.starts, "");
     row("Interims heard", account.interims, &format!("of {} sessions", grouped(account.with_interims)));
     row("Stops acknowledged", account.stops.sessions.saturating_sub(account.both.sessions), "");
-    row(
-        "Bills",
-        account.bills.sessions,
-        &format!(
-            "{} of them sent without an answer; the server had heard {}",
-            grouped(account.delivery_unknown),
-            grouped(account.both.sessions)
-        ),
-    );
+    row("Bills", account.bills.sessions, "");
+    row("  sent, not answered", account.delivery_unknown, "");
+    row("  heard nevertheless", account.both.sessions, "");
 
     let _ = writeln!(text, "\n  {:<22} {:>11} {:>22} {:>22}", "", "sessions", "octets in", "octets out");
     let told = account.told();
@@ -56,20 +50,20 @@ fn text(account: &Account, figures: &Figures, schedule: &Schedule, took: Duratio
     }
 
     let mean = u128::from(figures.requests) * 1000 / figures.took.as_millis().max(1);
+    let _ = writeln!(text, "\n  {} sessions moved more than 2^33 octets in one direction.", grouped(account.large));
     let _ = writeln!(
         text,
-        "\n  {} sessions moved more than 2^33 octets in one direction.",
-        grouped(account.large)
-    );
-    let _ = writeln!(
-        text,
-        "  {} requests in {} s: {} a second, {} at best; mean round trip {}; {} s in all.\n",
+        "  {} requests in {} s: {} a second, {} at best.",
         grouped(figures.requests),
         seconds(figures.took),
         grouped(u64::try_from(mean).unwrap_or(u64::MAX)),
         grouped(figures.best_rate),
+    );
+    let _ = writeln!(
+        text,
+        "  Mean round trip {}. The whole demo took {} s.\n",
         round_trip(figures.round_trip_ns),
-        seconds(took),
+        seconds(took)
     );
     verdict(&mut text, account, colours);
     text

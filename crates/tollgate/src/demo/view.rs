@@ -108,7 +108,13 @@ impl View {
             text.truncate(text.trim_end().len());
             text.push('\n');
         }
-        let _ = writeln!(text, "  {:<13} {:>10}   server  {}", "round trip", round_trip(scene.round_trip_ns), server(scene));
+        let _ = writeln!(
+            text,
+            "  {:<13} {:>10}   server  {}",
+            "round trip",
+            round_trip(scene.round_trip_ns),
+            server(scene)
+        );
         text
     }
 

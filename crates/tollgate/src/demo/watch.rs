@@ -115,7 +115,11 @@ async fn follow(engine: &Engine, stage: &Stage, schedule: &Schedule, view: &mut 
 async fn sample(engine: &Engine, stage: &Stage) -> Result<Sample, Failure> {
     let gone = |_| Failure::failed("the engine has ended");
     let (reply, report) = oneshot::channel();
-    engine.workers.first().ok_or_else(|| Failure::failed("the engine has no worker"))?.tell(WorkerMessage::Report(reply));
+    engine
+        .workers
+        .first()
+        .ok_or_else(|| Failure::failed("the engine has no worker"))?
+        .tell(WorkerMessage::Report(reply));
     let (reply, bills) = oneshot::channel();
     let _ = engine.writer.send(WriterMessage::Information(reply));
     engine.bell.ring();
@@ -145,19 +149,25 @@ impl Told {
     fn tell(&mut self, view: &mut View, now: &Sample, schedule: &Schedule, serving: bool) {
         if self.serving != serving {
             self.serving = serving;
-            view.say(now.at, if serving {
-                "The accounting server is back on the same port."
-            } else {
-                "The accounting server stops: it answers no more, then closes its socket."
-            });
+            view.say(
+                now.at,
+                if serving {
+                    "The accounting server is back on the same port."
+                } else {
+                    "The accounting server stops: it answers no more, then closes its socket."
+                },
+            );
         }
         if self.up != now.server.up {
             self.up = now.server.up;
-            view.say(now.at, if now.server.up {
-                "A probe was answered: the engine takes the server for Up."
-            } else {
-                "Nothing was answered for more than 5 s: the engine takes the server for Down."
-            });
+            view.say(
+                now.at,
+                if now.server.up {
+                    "A probe was answered: the engine takes the server for Up."
+                } else {
+                    "Nothing was answered for more than 5 s: the engine takes the server for Down."
+                },
+            );
         }
         let phase = schedule.phase(now.at);
         if self.phase != phase {

@@ -9,6 +9,7 @@ use kernel::datapath::{BindSpec, Completion, Datapath, SocketIndex};
 use kernel::waker::Waker;
 use lanes::ring::Producer;
 use ledger::frame::{self, RECORD_LEN_MAX};
+use model::record::Record;
 use model::settings::Settings;
 use model::time::Now;
 
@@ -231,17 +232,20 @@ impl Worker {
         self.hurried = true;
     }
 
-    /// Step 8: room first, record second.
+    /// Step 8: room first, record second. Nobody waits for a sample, so samples alone do not wake the writer.
     fn hand_over_records(&mut self) {
-        let mut any = false;
+        let (mut any, mut urgent) = (false, false);
         while let Some(mut grant) = self.ring.reserve(RECORD_LEN_MAX) {
             let Some(record) = self.shard.poll_record() else { break };
+            urgent |= !matches!(record, Record::Sampled(_));
             let length = frame::encode(&record, &mut grant).expect("a record is no longer than the longest");
             grant.commit_len(length);
             any = true;
         }
         if any {
             self.ring.publish();
+        }
+        if urgent || self.shard.owes_records() {
             self.writer.ring();
         }
         if !self.shard.owes_records() {
