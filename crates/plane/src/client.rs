@@ -158,10 +158,9 @@ impl PlaneClient {
         })
     }
 
-    /// Remembers where the engine is and tries once to reach it; [`poll_connect`](Self::poll_connect) tries on.
-    pub fn connect(&mut self, path: impl AsRef<Path>) -> LinkState {
+    /// Says where the engine is; [`poll_connect`](Self::poll_connect) goes there. A link that stands is given up.
+    pub fn connect(&mut self, path: impl AsRef<Path>) {
         self.link.set_path(path.as_ref());
-        self.poll_connect()
     }
 
     /// Brings the link up, or finds out that it is gone. Never blocks; call it whenever [`wait`](Self::wait) has

@@ -5,10 +5,11 @@ mod play;
 mod script;
 
 use std::io::{BufRead, BufReader};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
 use crate::args::FeedArgs;
 use crate::exit::{Failure, Outcome};
-use play::{Pace, Player};
+use play::{NAP, Pace, Player};
 use script::Line;
 
 /// Plays the script to its end; sessions still up are then stopped, unless they are kept.
@@ -22,7 +23,16 @@ pub(crate) fn feed(args: &FeedArgs) -> Outcome {
     let name = args.plane.clone().unwrap_or_else(|| default_name(&args.file));
     if args.file.as_os_str() == "-" {
         let mut player = Player::new(args, &name, pace)?;
-        for (number, line) in std::io::stdin().lock().lines().enumerate() {
+        let lines = standard_input();
+        for number in 0.. {
+            // Verdicts and the link are looked after while whoever writes takes its time.
+            let line = loop {
+                match lines.recv_timeout(NAP) {
+                    Err(RecvTimeoutError::Timeout) => player.look()?,
+                    Err(RecvTimeoutError::Disconnected) => return player.finish(args.keep),
+                    Ok(line) => break line,
+                }
+            };
             let line = line.map_err(|error| Failure::failed(format!("cannot read standard input: {error}")))?;
             if let Some(line) = read_line("standard input", number, &line)? {
                 player.play(&line)?;
@@ -38,6 +48,13 @@ pub(crate) fn feed(args: &FeedArgs) -> Outcome {
         }
         player.finish(args.keep)
     }
+}
+
+/// Lines of standard input, read by a thread of their own: a read cannot be waited for together with the link.
+fn standard_input() -> Receiver<std::io::Result<String>> {
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1024);
+    std::thread::spawn(move || std::io::stdin().lock().lines().try_for_each(|line| sender.send(line)));
+    receiver
 }
 
 fn read_file(args: &FeedArgs) -> Result<Vec<Line>, Failure> {

@@ -59,7 +59,10 @@ impl Shard {
         }
         match self.planes.recognise(origin) {
             Delivery::Again => return Ok(()),
-            Delivery::TakenOver => self.drop_provisional(origin.plane, name_in(&event)),
+            Delivery::TakenOver => {
+                self.drop_provisional(origin.plane, name_in(&event));
+                self.note_announced(origin, &event);
+            }
             Delivery::New => self.take(now, origin, event, counters),
         }
         self.confirm_provisional(origin);
@@ -68,7 +71,11 @@ impl Shard {
 
     fn take(&mut self, now: Now, origin: EventOrigin, event: PlaneEvent<'_>, counters: &impl CounterSource) {
         if let Some(slot) = self.table.find(origin.plane, name_in(&event)) {
-            if self.predates(origin, slot) || self.is_refused(slot, &event) {
+            if self.predates(origin, slot) {
+                self.note_announced(origin, &event);
+                return;
+            }
+            if self.is_refused(slot, &event) {
                 return;
             }
         }
@@ -79,6 +86,16 @@ impl Shard {
             PlaneEvent::Reset(reset) => self.reset(origin, reset, counters),
             PlaneEvent::ResyncBegin => self.resync_begins(origin),
             PlaneEvent::ResyncEnd => self.resync_ends(now, origin),
+        }
+    }
+
+    /// A session that is known by this event or a later one is announced by it all the same.
+    fn note_announced(&mut self, origin: EventOrigin, event: &PlaneEvent<'_>) {
+        if let PlaneEvent::Up(up) = event
+            && let Some(slot) = self.table.find(origin.plane, up.session)
+        {
+            let round = self.planes.round(origin.plane);
+            self.session_mut(slot).flags.put(Flags::ROUND, round);
         }
     }
 

@@ -106,6 +106,11 @@ impl Planes {
         }
     }
 
+    /// Whether a session waits to be told to the ledger.
+    pub(super) fn has_provisional(&self) -> bool {
+        self.items.iter().any(|plane| !plane.provisional.is_empty())
+    }
+
     /// Whether an earlier life took over something behind this event, and so perhaps the end of what it begins.
     pub(super) fn is_history(&self, origin: EventOrigin) -> bool {
         let plane = self.items.get(usize::from(origin.plane.0));

@@ -70,10 +70,16 @@ impl Shard {
         self.record_count
     }
 
-    /// Whether a session still owes a record. While none does, everything that the shard was told of is in the
-    /// records polled so far.
+    /// Whether a session still owes a record.
     pub fn owes_records(&self) -> bool {
         !self.owing.is_empty()
+    }
+
+    /// Whether everything that the shard was told of is in the records polled so far: what was read of a plane's rings
+    /// may be given back when these are durable. A session may owe nothing and still wait for events that were read
+    /// before a crash.
+    pub fn has_told_all(&self) -> bool {
+        self.owing.is_empty() && !self.planes.has_provisional()
     }
 
     /// The first `through` records of this life are on the disk.

@@ -65,9 +65,8 @@ impl Shard {
     fn reply_is_overdue(&mut self, index: u32, now: Mono) {
         let request = self.requests.get(index);
         let Place::Reply(identifier) = request.place else { return };
-        let (session, kind, server, timeout) = (request.session, request.kind, request.server, request.timeout);
-        // A Down ends further transmissions of what its Stop will tell anyway (owner's decision 6).
-        let overtaken = self.session(session).is_down() && matches!(kind, Kind::Start | Kind::Interim | Kind::ZeroStop);
+        let (server, timeout) = (request.server, request.timeout);
+        let overtaken = self.is_overtaken(index);
         let spent = request.transmissions >= request.transmissions_max;
         let was_up = self.servers[usize::from(server)].is_up();
         self.servers[usize::from(server)].unanswered(now);
@@ -86,6 +85,12 @@ impl Shard {
         } else {
             self.failover.push_back(index);
         }
+    }
+
+    /// A Down ends further transmissions of what its Stop, or its bill, will tell anyway (owner's decision 6).
+    pub(super) fn is_overtaken(&self, index: u32) -> bool {
+        let request = self.requests.get(index);
+        self.session(request.session).is_down() && matches!(request.kind, Kind::Start | Kind::Interim | Kind::ZeroStop)
     }
 
     /// Whom a request that has no server would ask now.

@@ -10,7 +10,7 @@ use wire::radius::authenticator::{Unsigned, sign_requests};
 use super::Shard;
 use crate::group::Choice;
 use crate::packet;
-use crate::policy::Kind;
+use crate::policy::{Kind, Outcome};
 use crate::request::{PACKET_MAX, Place};
 use crate::server::PortId;
 use crate::session::{Flags, Owed, Slot};
@@ -103,6 +103,12 @@ impl Shard {
     /// The same octets to the same server once more.
     fn transmit_again(&mut self, index: u32, now: Now, batch: &mut TransmitBatch) {
         let Place::Again(identifier) = self.requests.get(index).place else { return };
+        if self.is_overtaken(index) {
+            let request = self.requests.get(index);
+            self.servers[usize::from(request.server)].given_up(identifier, now.mono, request.timeout);
+            self.close_request(index, Outcome::Unanswered, now.mono);
+            return;
+        }
         let server = &mut self.servers[usize::from(self.requests.get(index).server)];
         server.counts.retransmissions += 1;
         let (port, to) = (server.port_id(identifier.port), server.address);
@@ -119,10 +125,14 @@ impl Shard {
                 return;
             }
             let Some(index) = self.failover.pop_front() else { return };
+            if self.is_overtaken(index) {
+                self.close_request(index, Outcome::Unanswered, now.mono);
+                continue;
+            }
             match self.choose(index) {
                 Choice::Member(member) if self.place(index, member, now, batch) => {}
                 Choice::Member(_) | Choice::Wait => self.failover.push_back(index),
-                Choice::Exhausted => self.close_request(index, crate::policy::Outcome::Unanswered, now.mono),
+                Choice::Exhausted => self.close_request(index, Outcome::Unanswered, now.mono),
             }
         }
     }

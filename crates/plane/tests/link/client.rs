@@ -98,7 +98,8 @@ fn a_session_lives_over_the_link() {
 fn a_lost_link_loses_no_event_and_is_brought_up_again() {
     let (_place, path) = place();
     let mut plane = plane();
-    assert_eq!(plane.connect(&path), LinkState::Down, "nobody listens yet");
+    plane.connect(&path);
+    assert_eq!(plane.poll_connect(), LinkState::Down, "nobody listens yet");
     let listener = listen(&path);
     let greeter = std::thread::spawn(move || {
         let first = welcome(accept(&listener));
@@ -181,6 +182,7 @@ fn a_refusal_is_told_with_both_versions() {
     let listener = listen(&path);
     let mut plane = plane();
     plane.connect(&path);
+    assert_eq!(plane.poll_connect(), LinkState::Greeting);
     let socket = accept(&listener);
     let (octets, descriptors) = receive(&socket).unwrap();
     assert_eq!(Hello::decode(&octets).map(|hello| hello.name().to_owned()).as_deref(), Ok("plane-0"));
@@ -222,6 +224,7 @@ fn a_kept_memory_is_adopted_as_it_was() {
     let (_place, path) = place();
     let listener = listen(&path);
     after.connect(&path);
+    assert_eq!(after.poll_connect(), LinkState::Greeting);
     let mut linked = welcome(accept(&listener));
     assert!(linked.next(0).starts_with("Down"));
     assert_eq!(linked.region.counters().read(slot).map(|read| read.v4.in_octets), Some(9));

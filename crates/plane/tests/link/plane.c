@@ -102,13 +102,14 @@ int main(int argc, char **argv)
     struct tollgate_options options = {"c-plane", 2, 16, 10, 16, 1};
     struct tollgate_verdict verdict;
     struct tollgate_slot slot, other;
+    alarm(20); /* a lost wake-up ends the test, it does not hang it */
     must(argc == 2 && tollgate_create(&plane, &options) == 0, "create");
     must(tollgate_slot_alloc(&plane, &slot) == 0 && tollgate_slot_alloc(&plane, &other) == 0, "two slots");
     tollgate_slot_free(&plane, other);
     tollgate_slot_free(&plane, other);
     must(plane.free_count == 9, "freed once");
     fill_the_ring();
-    tollgate_connect(&plane, argv[1]);
+    must(tollgate_connect(&plane, argv[1]) == 0, "connect");
     until(TOLLGATE_FRESH);
     announce(slot);
     while (!tollgate_poll_verdict(&plane, &verdict))

@@ -241,9 +241,9 @@ impl Worker {
         Ok(any)
     }
 
-    /// When nothing is owed, all that was read of the planes is in the records that were polled.
+    /// When nothing is left to tell, all that was read of the planes is in the records that were polled.
     fn mark(&mut self, links: &Links) {
-        if self.shard.owes_records() {
+        if !self.shard.has_told_all() {
             return;
         }
         let count = self.shard.record_count();

@@ -246,7 +246,8 @@ impl Oracle {
             self.violate("a session comes from an Up", format!("{serial:?} from {key:?}"));
             return;
         };
-        let other = self.books_of(incarnation).find(|book| book.over.is_none_or(|_| book.closed.is_some()));
+        // Who was refused, and is announced all the same, gets another.
+        let other = self.books_of(incarnation).find(|book| book.over.is_none() || book.closed.is_some());
         let other = other.map(|book| text(&book.session_id).into_owned());
         self.require(other.is_none(), "never two ids for one session", || {
             format!("#{incarnation} is {other:?} and {}", text(&session_id))
@@ -296,8 +297,9 @@ impl Oracle {
         let truth = &self.incarnations[incarnation];
         let (counted, vanished) = (truth.counted, truth.vanished);
         let exact = !vanished && !truth.counters_lost;
-        let gone = truth.gone.is_some() || vanished;
-        let cause = vanished || truth.gone.is_none_or(|cause| cause == closed.cause);
+        // Who was refused may be announced again by a ring that is read anew; it leaves as it came, with nothing counted.
+        let gone = truth.gone.is_some() || vanished || truth.turned_away;
+        let cause = vanished || truth.turned_away || truth.gone.is_none_or(|cause| cause == closed.cause);
         self.require(gone, "who is online stays online", || format!("{id}, #{incarnation}, cause {}", closed.cause));
         self.require(cause, "a Stop says why", || format!("{id}: {}", closed.cause));
         let right = if exact { closed.counters == counted } else { is_within(&closed.counters, &counted) };

@@ -44,7 +44,7 @@ impl Oracle {
         for (number, truth) in self.incarnations.iter().enumerate() {
             let accounted = self.books_of(number).filter(|book| book.closed.is_some()).count();
             let owed = truth.mode == AccountingMode::Radius && truth.let_in;
-            if owed && accounted != 1 || accounted > 1 {
+            if owed && accounted != 1 || accounted > 1 && !truth.turned_away {
                 let what = format!("#{number} ({}) has {accounted} accounts", text(&truth.name));
                 found.push(Violation { rule: "who was admitted has one account", what });
             }

@@ -79,6 +79,8 @@ impl Sent {
     pub(super) fn new_life(&mut self) {
         self.current = None;
         (self.starts_now, self.interims_now) = (0, 0);
+        // A sample is not waited for: before the plane is back, an older one may be all that is known.
+        self.interim_counters = Counters::ZERO;
         self.unsure = true;
     }
 

@@ -8,7 +8,6 @@ use model::counters::Totals;
 use model::record::{Bill, Delivered, Record};
 use wire::radius::attribute::{Attributes, Type, as_u32};
 
-use super::plane::Life;
 use super::server::Hearsay;
 use crate::bills::BillReader;
 use crate::exit::Failure;
@@ -76,8 +75,8 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// Holds one against the other.
-    pub(super) fn settle(lives: &[Life], heard: &Hearsay, bills: &[Billed]) -> Account {
+    /// Holds one against the other. `lives`: what the plane counted of each; `None`: it was not let in.
+    pub(super) fn settle(lives: &[Option<Totals>], heard: &Hearsay, bills: &[Billed]) -> Account {
         let mut account = Account::default();
         let mut told = vec![Told::default(); lives.len()];
         for session in heard.values() {
@@ -97,20 +96,20 @@ impl Account {
             let known = bill.life.and_then(|life| told.get_mut(life as usize));
             account.differences.note(known.map(|told| &mut told.bill), bill.totals);
         }
-        for (life, told) in lives.iter().zip(&told) {
+        for (&life, told) in lives.iter().zip(&told) {
             account.hold(life, told);
         }
         account
     }
 
-    fn hold(&mut self, life: &Life, told: &Told) {
-        if !life.admitted {
+    fn hold(&mut self, counted: Option<Totals>, told: &Told) {
+        let Some(counted) = counted else {
             self.differences.refused += 1;
             return;
-        }
-        let counted = on_the_wire(life.totals);
-        self.counted.add(life.totals);
-        self.large += u64::from(life.totals.in_octets.max(life.totals.out_octets) > 1 << 33);
+        };
+        self.counted.add(counted);
+        self.large += u64::from(counted.in_octets.max(counted.out_octets) > 1 << 33);
+        let counted = on_the_wire(counted);
         self.differences.wrong_stops += u64::from(told.stop.is_some_and(|stop| on_the_wire(stop) != counted));
         self.differences.wrong_bills += u64::from(told.bill.is_some_and(|bill| on_the_wire(bill) != counted));
         match (told.stop, told.bill) {
@@ -198,8 +197,7 @@ mod tests {
 
     /// Lives that moved these octets; Stops and bills as pairs of a life and octets.
     fn settle(lives: &[u64], stops: &[(u32, u64)], bills: &[(u32, u64)]) -> Account {
-        let lives: Vec<Life> =
-            lives.iter().map(|&moved| Life { totals: octets(moved), admitted: true, ..Life::default() }).collect();
+        let lives: Vec<Option<Totals>> = lives.iter().map(|&moved| Some(octets(moved))).collect();
         let heard = stops.iter().enumerate().map(|(index, &(life, told))| {
             let heard = Heard { life: Some(life), stopped: Some(octets(told)), ..Heard::default() };
             (index.to_string().into_bytes().into(), heard)
@@ -237,7 +235,7 @@ mod tests {
 
     #[test]
     fn who_was_not_let_in_is_a_difference() {
-        let account = Account::settle(&[Life::default()], &Hearsay::new(), &[]);
+        let account = Account::settle(&[None], &Hearsay::new(), &[]);
         assert_eq!(account.differences, Differences { refused: 1, ..Differences::default() });
     }
 }

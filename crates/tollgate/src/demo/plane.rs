@@ -40,11 +40,10 @@ const USER_REQUEST: u8 = 1;
 
 /// One session of the plane.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Life {
+struct Life {
     /// What it has moved.
-    pub(super) totals: Totals,
-    /// Whether it was let in.
-    pub(super) admitted: bool,
+    totals: Totals,
+    admitted: bool,
     state: State,
     slot: CounterSlot,
     /// When its counters last moved, milliseconds of the play.
@@ -123,8 +122,9 @@ impl Plane {
         })
     }
 
-    /// Plays until every session has gone and the engine has taken that over; gives what each has moved.
-    pub(super) fn run(mut self, stage: &Stage) -> Vec<Life> {
+    /// Plays until every session has gone and the engine has taken that over; gives what each that was let in has
+    /// moved, by the numbers of the lives.
+    pub(super) fn run(mut self, stage: &Stage) -> Vec<Option<Totals>> {
         while !stage.has_ended() && self.closed.try_recv().is_err() {
             let now = stage.elapsed();
             self.hear_verdicts(stage, now);
@@ -140,7 +140,7 @@ impl Plane {
             }
             std::thread::sleep(TICK);
         }
-        self.lives
+        self.lives.iter().map(|life| life.admitted.then_some(life.totals)).collect()
     }
 
     fn hear_verdicts(&mut self, stage: &Stage, now: Duration) {

@@ -46,7 +46,7 @@ impl View {
         let view = View { terminal, whole: schedule.end, drawn: 0, plain_next: Duration::ZERO };
         let cursor = if terminal { "\x1b[?25l" } else { "" };
         view.put(&format!(
-            "{cursor}Tollgate accounts for {} subscribers; plane, engine, ledger and server are in this process.\n\n",
+            "{cursor}{} subscribers; packet plane, engine, ledger and server share this process.\n\n",
             grouped(schedule.subscribers().into())
         ));
         view
@@ -101,20 +101,14 @@ impl View {
             ],
         ];
         for row in rows {
-            text.push_str(" ");
+            text.push(' ');
             for (name, value) in row {
                 let _ = write!(text, " {name:<13} {value:>10}  ");
             }
             text.truncate(text.trim_end().len());
             text.push('\n');
         }
-        let _ = writeln!(
-            text,
-            "  {:<13} {:>10}   server  {}",
-            "round trip",
-            round_trip(scene.round_trip_ns),
-            server(scene)
-        );
+        let _ = writeln!(text, "  {:<13} {:>10}   server  {}", "round trip", recent_round_trip(scene), server(scene));
         text
     }
 
@@ -140,7 +134,7 @@ fn plain(scene: &Scene) -> String {
         scene.online,
         scene.requests,
         scene.replies,
-        round_trip(scene.round_trip_ns),
+        recent_round_trip(scene),
         scene.interims,
         scene.stops_waiting,
         scene.bills,
@@ -156,6 +150,11 @@ fn server(scene: &Scene) -> &'static str {
         (false, true) => "silent, still taken for Up",
         (false, false) => "Down",
     }
+}
+
+/// The last replies' round trip; old news is none.
+fn recent_round_trip(scene: &Scene) -> String {
+    if scene.replies == 0 { "-".to_owned() } else { round_trip(scene.round_trip_ns) }
 }
 
 /// `12.3`

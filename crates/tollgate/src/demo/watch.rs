@@ -138,11 +138,12 @@ struct Told {
     phase: Phase,
     up: bool,
     serving: bool,
+    any_bill: bool,
 }
 
 impl Told {
     fn new(first: &Sample) -> Told {
-        Told { phase: Phase::Coming, up: first.server.up, serving: true }
+        Told { phase: Phase::Coming, up: first.server.up, serving: true, any_bill: false }
     }
 
     /// Says in plain words what has changed.
@@ -168,6 +169,10 @@ impl Told {
                     "Nothing was answered for more than 5 s: the engine takes the server for Down."
                 },
             );
+        }
+        if !self.any_bill && now.bills > 0 {
+            self.any_bill = true;
+            view.say(now.at, "The first Stops were given up: local bills stand for them.");
         }
         let phase = schedule.phase(now.at);
         if self.phase != phase {

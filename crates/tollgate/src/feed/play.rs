@@ -24,7 +24,7 @@ pub(super) enum Pace {
 }
 
 /// How long to sleep while nothing is due and nothing was heard.
-const NAP: Duration = Duration::from_millis(20);
+pub(super) const NAP: Duration = Duration::from_millis(20);
 /// Acct-Terminate-Cause *Admin Reset*: the engine said that the session be cut.
 const ADMIN_RESET: u8 = 6;
 
@@ -247,7 +247,7 @@ impl Player {
     }
 
     /// Hears verdicts, and announces the live sessions when the link has come back.
-    fn look(&mut self) -> Outcome {
+    pub(super) fn look(&mut self) -> Outcome {
         let came_back = self.link.look()? == Look::Linked && self.was_linked;
         self.was_linked |= self.link.is_linked();
         if came_back {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use model::report::{AccessUser, ServerReport, ShardReport};
+use model::report::{AccessUser, Discards, ServerReport, ShardReport};
 use model::settings::Settings;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -236,8 +236,8 @@ async fn display(request: DisplayRequest, daemon: &Daemon) -> Result<Shown, vrp:
             render::radius_server_configuration(&daemon.running(), group.as_ref(), &servers)
         }
         DisplayRequest::RadiusServerPacket { address, port } => {
-            let servers = servers(&reports(daemon).await);
-            render::radius_server_packet(address, port, &servers)
+            let reports = reports(daemon).await;
+            render::radius_server_packet(address, port, &servers(&reports), &discards(&reports))
         }
     }
 }
@@ -292,6 +292,21 @@ fn servers(reports: &[ShardReport]) -> Vec<ServerReport> {
         }
     }
     rows
+}
+
+/// Datagrams that changed nothing, on any shard.
+fn discards(reports: &[ShardReport]) -> Discards {
+    let mut sum = Discards::default();
+    for discards in reports.iter().map(|report| &report.discards) {
+        sum.truncated += discards.truncated;
+        sum.oversized += discards.oversized;
+        sum.malformed += discards.malformed;
+        sum.unexpected_code += discards.unexpected_code;
+        sum.wrong_address += discards.wrong_address;
+        sum.unknown_identifier += discards.unknown_identifier;
+        sum.bad_authenticator += discards.bad_authenticator;
+    }
+    sum
 }
 
 impl Daemon {

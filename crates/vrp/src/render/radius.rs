@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use model::report::ServerReport;
+use model::report::{Discards, ServerReport};
 use model::settings::{ObjectName, RadiusGroup, Settings};
 use serde_json::{Value, json};
 
@@ -31,11 +31,17 @@ pub fn radius_server_configuration(
     Ok(Shown { text, json })
 }
 
-/// The counters of the server at `address`, summed over the shards; without a port, of every server there.
+/// The counters of the server at `address`, summed over the shards; without a port, of every server there. A datagram
+/// that changed nothing need not be a server's, so `discards` are those of the whole box.
 ///
 /// # Errors
 /// [`Refusal::ServerMissing`] when no report is of such a server.
-pub fn radius_server_packet(address: IpAddr, port: Option<u16>, reports: &[ServerReport]) -> Result<Shown, Refusal> {
+pub fn radius_server_packet(
+    address: IpAddr,
+    port: Option<u16>,
+    reports: &[ServerReport],
+    discards: &Discards,
+) -> Result<Shown, Refusal> {
     let mut servers: BTreeMap<SocketAddr, ServerReport> = BTreeMap::new();
     let asked = |report: &&ServerReport| {
         report.address.ip() == address && port.is_none_or(|port| report.address.port() == port)
@@ -46,8 +52,8 @@ pub fn radius_server_packet(address: IpAddr, port: Option<u16>, reports: &[Serve
     if servers.is_empty() {
         return Err(Refusal::ServerMissing);
     }
-    let text = servers.values().map(packet_text).collect();
-    let json = servers.values().map(packet_json).collect();
+    let text = servers.values().map(packet_text).collect::<String>() + &discards_text(discards);
+    let json = servers.values().map(|server| packet_json(server, discards)).collect();
     Ok(Shown { text, json })
 }
 
@@ -137,11 +143,7 @@ fn packet_text(server: &ServerReport) -> String {
         [("Stop Requests", server.stops), ("Timeouts", server.timeouts)],
         [("Window", server.window), ("Identifiers Exhausted", server.identifiers_exhausted)],
     ];
-    let cell = |(label, count): (&str, u64)| format!("{label:<24}: {count:<20}");
-    let rows: String = pairs
-        .iter()
-        .map(|[left, right]| format!("  {}  {}", cell(*left), cell(*right)).trim_end().to_owned() + "\n")
-        .collect();
+    let rows = two_per_row(&pairs);
     let address = server.address;
     let state = if server.up { "UP" } else { "DOWN" };
     format!(
@@ -151,7 +153,39 @@ fn packet_text(server: &ServerReport) -> String {
     )
 }
 
-fn packet_json(server: &ServerReport) -> Value {
+fn discards_text(discards: &Discards) -> String {
+    let pairs = [
+        [("Bad Authenticators", discards.bad_authenticator), ("Unknown Identifiers", discards.unknown_identifier)],
+        [("Wrong Addresses", discards.wrong_address), ("Unknown Types", discards.unexpected_code)],
+        [("Malformed", discards.malformed), ("Truncated", discards.truncated)],
+        [("Oversized", discards.oversized), ("Total Discarded", total_discarded(discards))],
+    ];
+    format!("Packets discarded, of all servers:\n{}", two_per_row(&pairs))
+}
+
+fn total_discarded(discards: &Discards) -> u64 {
+    let Discards {
+        truncated,
+        oversized,
+        malformed,
+        unexpected_code,
+        wrong_address,
+        unknown_identifier,
+        bad_authenticator,
+    } = *discards;
+    truncated + oversized + malformed + unexpected_code + wrong_address + unknown_identifier + bad_authenticator
+}
+
+/// Two counters in each row, the colons below each other.
+fn two_per_row(pairs: &[[(&str, u64); 2]]) -> String {
+    let cell = |(label, count): (&str, u64)| format!("{label:<24}: {count:<20}");
+    pairs
+        .iter()
+        .map(|[left, right]| format!("  {}  {}", cell(*left), cell(*right)).trim_end().to_owned() + "\n")
+        .collect()
+}
+
+fn packet_json(server: &ServerReport, discards: &Discards) -> Value {
     json!({
         "server": server.address.to_string(),
         "up": server.up,
@@ -165,6 +199,15 @@ fn packet_json(server: &ServerReport) -> Value {
         "timeouts": server.timeouts,
         "identifiers_exhausted": server.identifiers_exhausted,
         "round_trip_ns": server.round_trip_ns,
+        "discards": {
+            "truncated": discards.truncated,
+            "oversized": discards.oversized,
+            "malformed": discards.malformed,
+            "unexpected_code": discards.unexpected_code,
+            "wrong_address": discards.wrong_address,
+            "unknown_identifier": discards.unknown_identifier,
+            "bad_authenticator": discards.bad_authenticator,
+        },
     })
 }
 
@@ -189,6 +232,16 @@ mod tests {
             round_trip_ns,
         }
     }
+
+    const NONE: Discards = Discards {
+        truncated: 0,
+        oversized: 0,
+        malformed: 0,
+        unexpected_code: 0,
+        wrong_address: 0,
+        unknown_identifier: 0,
+        bad_authenticator: 0,
+    };
 
     fn settings() -> Settings {
         let mut settings = Settings::default();
@@ -238,7 +291,7 @@ mod tests {
             report("192.0.2.1:1814", true, 9, 9_000_000),
         ];
         let ip = "192.0.2.1".parse().unwrap();
-        let shown = radius_server_packet(ip, Some(1813), &reports).unwrap();
+        let shown = radius_server_packet(ip, Some(1813), &reports, &NONE).unwrap();
         let words = shown.text.split_whitespace().collect::<Vec<_>>().join(" ");
         for part in
             ["[UP]", "Account Requests : 120", "Account Retransmissions : 8", "Account Responses : 4", "Timeouts : 10"]
@@ -246,7 +299,27 @@ mod tests {
             assert!(words.contains(part), "{part} in {words}");
         }
         assert!(words.contains("Mean Round Trip(us) : 4000"), "{words}");
-        assert_eq!(radius_server_packet(ip, None, &reports).unwrap().json.as_array().map(Vec::len), Some(2));
-        assert_eq!(radius_server_packet(ip, Some(9), &reports), Err(Refusal::ServerMissing));
+        assert_eq!(radius_server_packet(ip, None, &reports, &NONE).unwrap().json.as_array().map(Vec::len), Some(2));
+        assert_eq!(radius_server_packet(ip, Some(9), &reports, &NONE), Err(Refusal::ServerMissing));
+    }
+
+    #[test]
+    fn what_was_discarded_is_shown_by_name() {
+        let discards = Discards {
+            truncated: 1,
+            oversized: 2,
+            malformed: 3,
+            unexpected_code: 4,
+            wrong_address: 5,
+            unknown_identifier: 6,
+            bad_authenticator: 7,
+        };
+        let reports = [report("192.0.2.1:1813", true, 1, 1_000_000), report("192.0.2.1:1814", true, 1, 1_000_000)];
+        let shown = radius_server_packet("192.0.2.1".parse().unwrap(), None, &reports, &discards).unwrap();
+        let words = shown.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let block = "Packets discarded, of all servers: Bad Authenticators : 7 Unknown Identifiers : 6 \
+                     Wrong Addresses : 5 Unknown Types : 4 Malformed : 3 Truncated : 1 Oversized : 2 Total Discarded : 28";
+        assert!(words.ends_with(block), "{words}");
+        assert_eq!(shown.json[1]["discards"]["wrong_address"], 5);
     }
 }

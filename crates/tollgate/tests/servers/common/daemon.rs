@@ -1,0 +1,151 @@
+//! `tollgate`: the daemon, and its other commands.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use super::{Process, Signal, Site, seconds, wait_until};
+
+/// What a command said, and how it ended.
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Said {
+    fn new(output: Output) -> Said {
+        let text = |octets| String::from_utf8(octets).unwrap();
+        Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// Its output, of a command that must have gone well.
+    #[track_caller]
+    pub(crate) fn well(self) -> String {
+        assert_eq!(self.code, Some(0), "{}{}", self.out, self.err);
+        self.out
+    }
+
+    /// Asserts that it ended so, and said one line on standard error, with all of these in it.
+    #[track_caller]
+    pub(crate) fn refused(self, code: i32, parts: &[&str]) {
+        assert_eq!(self.code, Some(code), "{}{}", self.out, self.err);
+        let last = self.err.lines().last().unwrap_or_default();
+        for part in parts {
+            assert!(last.contains(part), "{part:?} is missing in:\n{}", self.err);
+        }
+        assert!(!self.err.contains("backtrace") && !self.err.contains("panicked"), "{}", self.err);
+    }
+}
+
+/// `tollgate` with these arguments, which must end by itself.
+pub(crate) fn tollgate(arguments: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>) -> Said {
+    let output = Command::new(env!("CARGO_BIN_EXE_tollgate")).args(arguments).stdin(Stdio::null()).output();
+    Said::new(output.unwrap())
+}
+
+/// `tollgate run`, ready.
+pub(crate) struct Daemon {
+    process: Process,
+    control: PathBuf,
+    state: PathBuf,
+}
+
+impl Daemon {
+    /// Starts it in a site and waits until it is ready.
+    pub(crate) fn start(site: &Site, datapath: &str) -> Daemon {
+        let log = site.path(&format!("daemon-{datapath}.log"));
+        let errors = std::fs::File::create(&log).unwrap();
+        let process = Process::start(
+            Command::new(env!("CARGO_BIN_EXE_tollgate"))
+                .args(Daemon::arguments(site))
+                .args(["--datapath", datapath])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(errors),
+        );
+        let mut daemon = Daemon { process, control: site.control(), state: site.state() };
+        wait_until("the daemon is ready", seconds(30), || {
+            let said = std::fs::read_to_string(&log).unwrap_or_default();
+            if let Some(status) = daemon.process.ended() {
+                panic!("the daemon ended with {status}:\n{said}");
+            }
+            said.contains("tollgate ready")
+        });
+        daemon
+    }
+
+    /// The arguments of `tollgate run` in a site.
+    pub(crate) fn arguments(site: &Site) -> Vec<std::ffi::OsString> {
+        let named = [("--config", site.config()), ("--state-dir", site.state()), ("--control", site.control())];
+        let named = named.into_iter().flat_map(|(name, path)| [name.into(), path.into()]);
+        ["run".into()].into_iter().chain(named).chain(["--sessions".into(), "20000".into()]).collect()
+    }
+
+    /// SIGKILL, at once.
+    pub(crate) fn kill9(mut self) {
+        self.process.signal(Signal::KILL);
+        self.process.wait(seconds(10));
+    }
+
+    /// SIGTERM; it must end well.
+    pub(crate) fn terminate(mut self) {
+        self.process.signal(Signal::TERM);
+        let status = self.process.wait(seconds(20));
+        assert_eq!(status.code(), Some(0), "{status}");
+    }
+
+    /// Commands in one sitting.
+    pub(crate) fn cli(&self, commands: &[&str]) -> Said {
+        let commands = commands.iter().flat_map(|command| ["-c", command]);
+        tollgate(["cli", "--control", path(&self.control)].into_iter().chain(commands))
+    }
+
+    /// One display as JSON.
+    pub(crate) fn display(&self, command: &str) -> Value {
+        let said = tollgate(["cli", "--json", "--control", path(&self.control), "-c", command]).well();
+        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{command}: {error}: {said}"))
+    }
+
+    /// The states of all sessions, `Accounting` or other.
+    pub(crate) fn states(&self) -> Vec<String> {
+        let rows = self.display("display access-user");
+        rows.as_array().unwrap().iter().map(|row| row["state"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Waits until so many sessions are there, all of them in this state.
+    pub(crate) fn wait_for_sessions(&self, count: usize, state: &str) {
+        wait_until(&format!("{count} sessions are in state {state}"), seconds(30), || {
+            let states = self.states();
+            states.len() == count && states.iter().all(|other| other == state)
+        });
+    }
+
+    /// The bills as JSON objects, from `tollgate bills export`.
+    pub(crate) fn bills(&self) -> Vec<Value> {
+        bills(&self.state)
+    }
+
+    /// Waits until all records that were handed to the ledger are in its file: no more come.
+    pub(crate) fn wait_until_quiet(&self) {
+        let mut before = String::new();
+        wait_until("the ledger is quiet", seconds(30), || {
+            let verdict = tollgate(["bills", "verify", "--state-dir", path(&self.state)]).out;
+            let quiet = before == verdict;
+            before = verdict;
+            quiet
+        });
+    }
+}
+
+/// The bills of a store, running or not.
+pub(crate) fn bills(state: &Path) -> Vec<Value> {
+    let text = tollgate(["bills", "export", "--format", "json", "--state-dir", path(state)]).well();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// A path as an argument among texts.
+pub(crate) fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}

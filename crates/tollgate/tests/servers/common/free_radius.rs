@@ -1,0 +1,133 @@
+//! FreeRADIUS with a configuration of its own: it writes each accounting record to a detail file.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::{Detail, Process, SECRET, Signal, seconds, wait_until};
+
+/// A running server.
+pub(crate) struct FreeRadius {
+    process: Process,
+}
+
+impl FreeRadius {
+    /// Starts it and waits until it answers. The detail file of an earlier start is continued.
+    pub(crate) fn start(directory: &Path, port: u16) -> FreeRadius {
+        assert!(
+            Path::new("/usr/sbin/freeradius").exists(),
+            "these tests need the Debian package freeradius: scripts/test installs it"
+        );
+        std::fs::create_dir_all(directory).unwrap();
+        std::fs::write(directory.join("dictionary"), "$INCLUDE /usr/share/freeradius/dictionary\n").unwrap();
+        std::fs::write(directory.join("radiusd.conf"), configuration(directory, port)).unwrap();
+        let log = directory.join("log");
+        let output = std::fs::File::create(&log).unwrap();
+        let process = Process::start(
+            Command::new("/usr/sbin/freeradius")
+                .arg("-d")
+                .arg(directory)
+                .args(["-f", "-l", "stdout"])
+                .env("TZ", "UTC")
+                .stdin(Stdio::null())
+                .stderr(output.try_clone().unwrap())
+                .stdout(output),
+        );
+        let mut server = FreeRadius { process };
+        wait_until("FreeRADIUS answers", seconds(30), || {
+            let said = std::fs::read_to_string(&log).unwrap_or_default();
+            if let Some(status) = server.process.ended() {
+                panic!("FreeRADIUS ended with {status}:\n{said}");
+            }
+            said.contains("Ready to process requests")
+        });
+        server
+    }
+
+    /// Ends it and waits until it is gone.
+    pub(crate) fn stop(mut self, signal: Signal) {
+        self.process.signal(signal);
+        self.process.wait(seconds(20));
+    }
+
+    /// Holds it, or lets it go on: what arrives meanwhile waits in its socket.
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// What the server in this directory has written.
+    pub(crate) fn detail(directory: &Path) -> Detail {
+        Detail::read(&detail_path(directory))
+    }
+}
+
+fn detail_path(directory: &Path) -> PathBuf {
+    directory.join("detail")
+}
+
+fn configuration(directory: &Path, port: u16) -> String {
+    let (shown, detail) = (directory.display(), detail_path(directory));
+    let detail = detail.display();
+    format!(
+        r#"prefix = {shown}
+logdir = {shown}
+run_dir = {shown}
+libdir = /usr/lib/freeradius
+pidfile = {shown}/pid
+max_request_time = 30
+cleanup_delay = 5
+max_requests = 65536
+hostname_lookups = no
+proxy_requests = no
+log {{
+    destination = stdout
+    auth = no
+}}
+security {{
+    max_attributes = 200
+    reject_delay = 0
+    status_server = yes
+}}
+thread pool {{
+    start_servers = 2
+    max_servers = 2
+    min_spare_servers = 1
+    max_spare_servers = 2
+    max_requests_per_server = 0
+    max_queue_size = 65536
+}}
+modules {{
+    detail {{
+        filename = {detail}
+        header = "%t"
+        permissions = 0600
+        locking = no
+    }}
+    always ok {{
+        rcode = ok
+    }}
+}}
+client loopback {{
+    ipaddr = 127.0.0.0/8
+    secret = {SECRET}
+    require_message_authenticator = no
+}}
+server accounting {{
+    listen {{
+        type = acct
+        ipaddr = 127.0.0.1
+        port = {port}
+    }}
+    authorize {{
+        ok
+    }}
+    preacct {{
+        ok
+    }}
+    accounting {{
+        detail
+        ok
+    }}
+}}
+"#
+    )
+}

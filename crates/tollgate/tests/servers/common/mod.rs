@@ -1,0 +1,42 @@
+//! What the tests share: a site to run a daemon in, a RADIUS server, plane scripts, and waiting with a bound.
+
+mod daemon;
+mod detail;
+mod feed;
+mod free_radius;
+mod process;
+mod site;
+
+use std::time::{Duration, Instant};
+
+pub(crate) use daemon::{Daemon, Said, tollgate};
+pub(crate) use detail::{Detail, Record};
+pub(crate) use feed::{Feed, Script, Totals, count, down, up};
+pub(crate) use free_radius::FreeRadius;
+pub(crate) use process::{Process, Signal};
+pub(crate) use site::{SECRET, Site, free_port};
+
+/// Polls until `done` gives something.
+///
+/// # Panics
+/// When that takes longer than `patience`; `what` says what was waited for.
+pub(crate) fn wait_for<T>(what: &str, patience: Duration, mut done: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + patience;
+    loop {
+        if let Some(found) = done() {
+            return found;
+        }
+        assert!(Instant::now() < until, "{what}: still not so after {patience:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// As [`wait_for`], for something that is or is not.
+pub(crate) fn wait_until(what: &str, patience: Duration, mut done: impl FnMut() -> bool) {
+    wait_for(what, patience, || done().then_some(()));
+}
+
+/// Whole seconds.
+pub(crate) const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}

@@ -1,0 +1,75 @@
+//! A directory with everything that one daemon needs, and a configuration that is right unless a test says otherwise.
+
+use std::net::UdpSocket;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What the servers and the daemon share.
+pub(crate) const SECRET: &str = "e2e-Sh4red-s3cret";
+
+/// Two cores are enough for one daemon with its server at a time.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// A scratch directory.
+pub(crate) struct Site {
+    pub(crate) directory: tempfile::TempDir,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Site {
+    pub(crate) fn new() -> Site {
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        Site { directory: tempfile::tempdir().unwrap(), _turn: turn }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.path("startup.cfg")
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.path("state")
+    }
+
+    pub(crate) fn control(&self) -> PathBuf {
+        self.path("control.sock")
+    }
+
+    pub(crate) fn link(&self) -> PathBuf {
+        self.path("plane.sock")
+    }
+
+    /// Writes a configuration: the box's name, the plane link, and these blocks.
+    pub(crate) fn configure(&self, blocks: &str) {
+        let link = self.link();
+        let text = format!("sysname BNG1\n#\nplane-link path {}\n#\n{blocks}#\nreturn\n", link.display());
+        std::fs::write(self.config(), text).unwrap();
+    }
+
+    /// A group `isp` with one server, a scheme of these lines, a domain `isp` that uses both, and the pool.
+    pub(crate) fn configure_one(&self, port: u16, group: &str, scheme: &str) {
+        self.configure(&format!(
+            "radius-server group isp\n radius-server shared-key {SECRET}\n \
+             radius-server accounting 127.0.0.1 {port}\n{group}#\n\
+             aaa\n accounting-scheme isp\n{scheme} domain isp\n  accounting-scheme isp\n  radius-server group isp\n#\n\
+             local-aaa-server\n local-bill-pool enable\n"
+        ));
+    }
+}
+
+/// A UDP port of 127.0.0.1 that nobody has, below those that the kernel gives out by itself, so that it stays free
+/// while its server is away.
+pub(crate) fn free_port() -> u16 {
+    const FIRST: u16 = 20_000;
+    const COUNT: u16 = 12_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap();
+    (0..COUNT)
+        .map(|_| FIRST + (start + NEXT.fetch_add(7, Ordering::Relaxed) % COUNT) % COUNT)
+        .find(|port| UdpSocket::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a port of 127.0.0.1 is free")
+}

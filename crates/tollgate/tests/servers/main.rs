@@ -1,0 +1,11 @@
+//! The daemon against real servers: FreeRADIUS is an outside oracle, its own detail files say what was accounted.
+//! Every test has a directory, ports and processes of its own, and ends what it started.
+
+mod common;
+
+mod accounts;
+mod bills;
+mod hostile_replies;
+mod mistakes;
+mod start_fail;
+mod survives;
