@@ -5,6 +5,7 @@
 //! | [`md5`] | digests of many messages at once, on the widest vectors that the processor has |
 //! | [`prefetch`] | asks for memory before it is needed |
 //! | [`ring`] | the single-producer ring core |
+//! | [`sync`] | the atomics, which loom can stand in for |
 //!
 //! [`md5`]: messages come in as slices, digests go out in place; up to 64 are ordered and grouped on the stack, about
 //! 4 KiB, and nothing is allocated. There is no *full*: a larger batch is taken in pieces. It knows neither RADIUS nor

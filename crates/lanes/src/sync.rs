@@ -1,7 +1,7 @@
 //! The one door to atomics. Under `--cfg loom` they are loom's, which tries every order of two threads' steps that
 //! the memory model allows; otherwise they are the standard library's.
 //!
-//! [`Traces`] is what loom needs to see plain memory: it knows which words are touched, not what is in them. Outside
+//! `Traces` is what loom needs to see plain memory: it knows which words are touched, not what is in them. Outside
 //! loom it is nothing.
 
 #[cfg(not(loom))]

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use lanes::sync::{AtomicU64, Ordering};
+use lanes::sync::AtomicU64;
 use loom::thread;
 use model::counters::{CounterSlot, Counters, Totals};
 use model::event::{Down, PlaneEvent};

@@ -272,6 +272,7 @@ impl Process {
             }
         }
         let worker = &self.workers[number];
+        around.trace.say(format_args!("TURN {number} {progress} {:?}", worker.shard.poll_timeout()));
         let next = if progress {
             Some(now.mono.plus(self.dice.millis(0, 1)))
         } else {

@@ -80,6 +80,8 @@ pub struct World {
     /// When each worker, and the writer, is called next.
     wakes: BTreeMap<usize, Mono>,
     write_at: Option<Mono>,
+    /// Which planes will look at their verdicts soon.
+    reading: Vec<bool>,
     scenario: Scenario,
     dice: Dice,
     disk: Disk,
@@ -110,6 +112,7 @@ impl World {
             happenings: BTreeMap::new(),
             wakes: BTreeMap::new(),
             write_at: None,
+            reading: vec![false; scenario.planes],
             disk: Disk::new(dice.fork()),
             network: Network::new(dice.fork()),
             servers,
@@ -179,7 +182,6 @@ impl World {
                 self.after(first, Happening::Subscriber { plane, name });
             }
             self.after(Duration::from_secs(1), Happening::Count { plane });
-            self.after(Duration::from_millis(100), Happening::Verdicts { plane });
             let link = self.dice.millis(100, 3000);
             self.after(link, Happening::Link { plane });
         }
@@ -226,8 +228,7 @@ impl World {
             Happening::Verdicts { plane } => {
                 let now = self.now();
                 self.around.planes[plane].read_verdicts(now, &mut self.around.oracle);
-                let next = self.dice.millis(1, 200);
-                self.after(next, Happening::Verdicts { plane });
+                self.reading[plane] = false;
                 self.wake_workers();
             }
             Happening::Link { plane } => self.link(plane),
@@ -280,6 +281,13 @@ impl World {
             self.die("ended as told");
         } else {
             self.grant(wants);
+        }
+        for plane in 0..self.around.planes.len() {
+            if !self.around.planes[plane].verdicts.is_empty() && !self.reading[plane] {
+                self.reading[plane] = true;
+                let next = self.dice.millis(1, 200);
+                self.after(next, Happening::Verdicts { plane });
+            }
         }
     }
 

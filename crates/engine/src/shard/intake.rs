@@ -125,9 +125,7 @@ impl Shard {
             return;
         }
         if let Some(slot) = self.table.find(origin.plane, up.session) {
-            // A ring that is read again may begin in the middle of a resync. A new session has other counters.
-            let same = up.counters.generation != 0 && up.counters == self.session(slot).counters;
-            if same || self.planes.is_resyncing(origin.plane) {
+            if self.is_announcement(origin, slot, up.counters) {
                 self.announced(origin, slot, up.counters);
                 return;
             }
@@ -137,10 +135,26 @@ impl Shard {
         self.open(now, origin, up);
     }
 
+    /// Whether an Up tells of the session that is known, and not of a new one. Within a resync it does; but a ring that is
+    /// read again may begin in the middle of one. A new session has other counters; and after the loss of its memory
+    /// a plane announces before it says anything else.
+    fn is_announcement(&self, origin: EventOrigin, slot: Slot, counters: CounterSlot) -> bool {
+        let same = counters.generation != 0 && counters == self.session(slot).counters;
+        self.planes.is_resyncing(origin.plane) || same || self.is_known_of_old(origin, slot)
+    }
+
+    /// Whether this memory of the plane has not spoken of the session yet.
+    fn is_known_of_old(&self, origin: EventOrigin, slot: Slot) -> bool {
+        self.account(slot).opened_by.plane_epoch != self.planes.epoch(origin.plane)
+    }
+
     /// A session that the engine knows is announced in a resync: it goes on.
     fn announced(&mut self, origin: EventOrigin, slot: Slot, counters: CounterSlot) {
         let round = self.planes.round(origin.plane);
         self.session_mut(slot).flags.put(Flags::ROUND, round);
+        if self.is_known_of_old(origin, slot) {
+            self.changed(origin, slot);
+        }
         self.move_counters(origin, slot, counters);
         let session = self.session(slot);
         match session.state {
@@ -227,11 +241,9 @@ impl Shard {
 
     /// What the event changed is written to the ledger, with its place, so that a second delivery is recognised.
     fn changed(&mut self, origin: EventOrigin, slot: Slot) {
-        if self.session(slot).state == State::NotAccounted {
-            return;
-        }
         self.account_mut(slot).opened_by = self.taken_over(origin);
-        if !self.session(slot).flags.has(Flags::PROVISIONAL) {
+        let session = self.session(slot);
+        if session.state != State::NotAccounted && !session.flags.has(Flags::PROVISIONAL) {
             self.owe(slot, Owed::Opened);
         }
     }

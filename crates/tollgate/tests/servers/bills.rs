@@ -1,1 +1,122 @@
+//! Bills are the same whoever tells them; what is saved starts again; and a secret is never in clear.
 
+use std::path::Path;
+
+use crate::common::{Daemon, Feed, SECRET, Site, Totals, count, down, free_port, seconds, tollgate, up, wait_until};
+
+const SESSIONS: u64 = 7;
+
+/// Every way to ask a store for its bills.
+const WAYS: [&[&str]; 6] = [
+    &["bills", "list"],
+    &["bills", "show"],
+    &["bills", "export"],
+    &["bills", "export", "--format", "csv"],
+    &["bills", "export", "--format", "json"],
+    &["bills", "export", "--unbilled"],
+];
+
+fn tell_all(state: &Path) -> Vec<String> {
+    let state = ["--state-dir", state.to_str().unwrap()];
+    WAYS.iter().map(|way| tollgate(way.iter().chain(&state)).well()).collect()
+}
+
+/// A daemon whose server does not answer makes a bill of each session.
+fn make_bills(site: &Site) -> Daemon {
+    let group = " radius-server retransmit 1 timeout 3\n undo radius-server accounting-stop-packet resend\n";
+    site.configure_one(free_port(), group, "  accounting start-fail online keep-accounting\n");
+    let daemon = Daemon::start(site, "auto");
+    let mut feed = Feed::listen(site);
+    feed.say((0..SESSIONS).map(|number| up(&format!("s{number}"), "isp")));
+    feed.say((0..SESSIONS).flat_map(|number| {
+        let name = format!("s{number}");
+        [count(&name, Totals::of(number, number)), down(&name, 1)]
+    }));
+    feed.finish(seconds(30));
+    wait_until("every session is billed", seconds(40), || daemon.bills().len() == SESSIONS as usize);
+    daemon
+}
+
+#[test]
+fn bills_of_a_running_and_of_a_stopped_store_agree() {
+    let site = Site::new();
+    let daemon = make_bills(&site);
+    let running = tell_all(&site.state());
+    let state = site.state();
+    let verify = || tollgate(["bills", "verify", "--state-dir", state.to_str().unwrap()]).well();
+    assert!(verify().contains("7 bills"), "{}", verify());
+
+    let bills = daemon.bills();
+    let mut totals: Vec<Totals> = bills.iter().map(Totals::of_bill).collect();
+    totals.sort_unstable();
+    let mut expected: Vec<Totals> = (0..SESSIONS).map(|number| Totals::of(number, number)).collect();
+    expected.sort_unstable();
+    assert_eq!(totals, expected);
+    for bill in &bills {
+        assert_eq!((&bill["reason"], &bill["nas"]), (&"stop-unanswered".into(), &"BNG1".into()), "{bill}");
+    }
+    let [list, show, detail, csv, json, unbilled] = &running[..] else { panic!("six ways") };
+    assert_eq!((list.lines().count(), csv.lines().count(), json.lines().count()), (8, 8, 7), "{list}{csv}{json}");
+    assert_eq!(show.matches("Contents of Bill ").count(), 7, "{show}");
+    assert_eq!(crate::common::Detail::parse(&format!("{detail}\n")).count("Stop"), 7, "{detail}");
+    assert!(unbilled.trim().is_empty(), "{unbilled}");
+    let id = bills[3]["id"].as_str().unwrap();
+    let one = tollgate(["bills", "show", "--id", id, "--state-dir", state.to_str().unwrap()]).well();
+    assert!(one.starts_with(&format!("Contents of Bill {id}:")) && one.matches("Contents").count() == 1, "{one}");
+
+    daemon.kill9();
+    assert_eq!(tell_all(&state), running, "a killed store says something else");
+    Daemon::start(&site, "auto").terminate();
+    assert_eq!(tell_all(&state), running, "a stopped store says something else");
+    verify();
+}
+
+#[test]
+fn what_is_saved_starts_again_and_secrets_are_never_in_clear() {
+    let site = Site::new();
+    let daemon = make_bills(&site);
+    let commands = ["display current-configuration", "display radius-server configuration", "save", "Y"];
+    let said = daemon.cli(&commands).well();
+    let mut outputs = tell_all(&site.state());
+    outputs.push(said);
+    outputs.push(daemon.display("display radius-server configuration").to_string());
+    let shown = daemon.cli(&["display current-configuration"]).well();
+    daemon.terminate();
+
+    let saved = std::fs::read_to_string(site.config()).unwrap();
+    assert_eq!(saved, shown, "what was saved is not what was shown");
+    let (config, key) = (site.config(), site.state().join("secret.key"));
+    let config = config.to_str().unwrap();
+    outputs.push(tollgate(["check", config]).well());
+    outputs.push(tollgate(["check", "--key-file", key.to_str().unwrap(), config]).well());
+    let daemon = Daemon::start(&site, "auto");
+    assert_eq!(daemon.cli(&["display current-configuration"]).well(), saved);
+    daemon.terminate();
+
+    for output in &outputs {
+        assert!(!output.contains(SECRET), "the secret is in:\n{output}");
+    }
+    for file in files(site.directory.path()) {
+        let octets = std::fs::read(&file).unwrap();
+        assert!(!holds(&octets, SECRET.as_bytes()), "the secret is in {}", file.display());
+    }
+}
+
+/// Every regular file below a directory.
+fn files(directory: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            found.extend(files(&entry.path()));
+        } else if kind.is_file() {
+            found.push(entry.path());
+        }
+    }
+    found
+}
+
+fn holds(octets: &[u8], wanted: &[u8]) -> bool {
+    octets.split(|octet| *octet == wanted[0]).any(|rest| rest.starts_with(&wanted[1..]))
+        && octets.windows(wanted.len()).any(|window| window == wanted)
+}
