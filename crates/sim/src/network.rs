@@ -35,7 +35,7 @@ pub(crate) struct Network {
 
 /// What the way did.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Datagrams carried.
     pub carried: u64,
     /// Lost.

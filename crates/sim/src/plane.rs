@@ -256,8 +256,8 @@ impl Plane {
             user: [name, b"@", self.domains[domain].as_bytes()].concat(),
             domain: self.dice.chance(50).then(|| self.domains[domain].clone().into_bytes()),
             framed_ip: Ipv4Addr::from_bits(0x6440_0000 | (number & 0xffff) as u32),
-            mac: [2, 0, 0, 0, 0, (number >> 16) as u8],
-            class: (0..self.dice.below(3)).map(|n| vec![n as u8; 8]).collect(),
+            mac: [2, 0, 0, 0, 0, number.to_le_bytes()[2]],
+            class: (0..self.dice.below(3)).map(|n| vec![n.to_le_bytes()[0]; 8]).collect(),
             acct_interim_interval: self.dice.chance(10).then(|| self.dice.pick(&[30, 60, 75])),
         };
         let at = self.tells_time.then_some(now.wall);

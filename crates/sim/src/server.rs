@@ -64,7 +64,6 @@ pub(crate) struct Said {
 /// One accounted request.
 #[derive(Clone, Debug)]
 pub(crate) struct Accounted {
-    pub(crate) at: Mono,
     pub(crate) said: Said,
 }
 
@@ -134,7 +133,7 @@ impl Server {
             .is_some_and(|(authenticator, at)| authenticator == packet.authenticator() && now.since(*at) < DUPLICATES);
         if !again {
             self.seen.insert(key, (*packet.authenticator(), now));
-            self.memory.push(Accounted { at: now, said });
+            self.memory.push(Accounted { said });
         }
         if self.mood == Mood::Mute {
             return Vec::new();

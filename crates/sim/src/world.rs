@@ -213,8 +213,8 @@ impl World {
             Happening::Write { life } if life == self.life => self.write(),
             Happening::Write { .. } => {}
             Happening::DiskDone { life, number } => self.disk_done(life, number),
-            Happening::ToEngine(datagram) => self.to_engine(&datagram),
-            Happening::ToServer(datagram) => self.to_server(&datagram),
+            Happening::ToEngine(datagram) => self.reach_engine(&datagram),
+            Happening::ToServer(datagram) => self.reach_server(&datagram),
             Happening::Subscriber { plane, name } => {
                 let (now, pace) = (self.now(), self.scenario.pace_s);
                 let next = self.around.planes[plane].act(now, &name, pace, &mut self.around.oracle);
@@ -359,7 +359,7 @@ impl World {
         }
     }
 
-    fn to_server(&mut self, datagram: &Datagram) {
+    fn reach_server(&mut self, datagram: &Datagram) {
         let Some(server) = self.servers.iter_mut().find(|server| server.address == datagram.to) else { return };
         for (delay, octets) in server.handle(self.now, datagram.from, &datagram.octets) {
             let reply = Datagram { from: datagram.to, to: datagram.from, octets };
@@ -372,7 +372,7 @@ impl World {
         }
     }
 
-    fn to_engine(&mut self, datagram: &Datagram) {
+    fn reach_engine(&mut self, datagram: &Datagram) {
         if let Some(worker) = self.process.as_mut().and_then(|process| process.receive(datagram)) {
             self.wake(worker, self.now.plus(Duration::from_micros(10)));
         }

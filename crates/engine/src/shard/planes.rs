@@ -294,7 +294,8 @@ impl Shard {
     /// Everything that an earlier life took over of this ring has been seen: who is provisional still is real.
     pub(super) fn confirm_provisional(&mut self, origin: EventOrigin) {
         let index = usize::from(origin.plane.0);
-        if self.planes.items.get(index).is_none_or(|item| item.provisional.is_empty()) || self.planes.is_history(origin) {
+        if self.planes.items.get(index).is_none_or(|item| item.provisional.is_empty()) || self.planes.is_history(origin)
+        {
             return;
         }
         while let Some(at) = self.planes.items[index].provisional.iter().position(|&(ring, _)| ring == origin.ring) {

@@ -59,7 +59,9 @@ impl Oracle {
         let failures = book.sent.failures();
         // Exact unless the engine may have counted what nobody saw: an interim that failed unsent, or another life's.
         let (sure_since, health) = (book.sent.sure_since, self.health_changed);
-        let seen = !book.group.is_empty() && !book.sent.unsure && health.is_none_or(|at| sure_since.is_some_and(|since| at < since));
+        let seen = !book.group.is_empty()
+            && !book.sent.unsure
+            && health.is_none_or(|at| sure_since.is_some_and(|since| at < since));
         let offline = rule.policy == InterimFailPolicy::Offline;
         self.require(offline, "only `interim-fail offline` cuts", || who.to_owned());
         self.require(!seen || failures == limit, "the cut comes with failure T + 1", || {

@@ -27,9 +27,20 @@ pub(crate) enum What {
         /// The session whose implied Down this is.
         replaces: Option<usize>,
     },
-    Update { name: Vec<u8>, framed_ip: Ipv4Addr },
-    Down { name: Vec<u8>, cause: u8, totals: Option<Counters>, at: Option<Wall> },
-    Reset { name: Vec<u8>, counters: CounterSlot },
+    Update {
+        name: Vec<u8>,
+        framed_ip: Ipv4Addr,
+    },
+    Down {
+        name: Vec<u8>,
+        cause: u8,
+        totals: Option<Counters>,
+        at: Option<Wall>,
+    },
+    Reset {
+        name: Vec<u8>,
+        counters: CounterSlot,
+    },
     ResyncBegin,
     ResyncEnd,
 }

@@ -32,12 +32,13 @@ pub(super) enum Look {
 impl Link {
     /// Makes the memory. The engine need not be there yet.
     pub(super) fn new(path: &Path, name: &str) -> Result<Link, Failure> {
-        let mut client = PlaneClient::create(&Options { name, geometry: GEOMETRY }).map_err(|error| match error.kind() {
-            std::io::ErrorKind::InvalidInput => {
-                Failure::usage("--plane needs 1 to 32 printable characters without spaces")
-            }
-            _ => Failure::failed(format!("the link's memory cannot be made: {error}")),
-        })?;
+        let mut client =
+            PlaneClient::create(&Options { name, geometry: GEOMETRY }).map_err(|error| match error.kind() {
+                std::io::ErrorKind::InvalidInput => {
+                    Failure::usage("--plane needs 1 to 32 printable characters without spaces")
+                }
+                _ => Failure::failed(format!("the link's memory cannot be made: {error}")),
+            })?;
         client.connect(path);
         Ok(Link { client, is_linked: false })
     }
@@ -73,7 +74,9 @@ impl Link {
         match self.client.send(0, event) {
             Ok(()) => Ok(true),
             Err(SendError::Full) => Ok(false),
-            Err(SendError::Event(error)) => Err(Failure::usage(format!("an event does not fit into the link: {error:?}"))),
+            Err(SendError::Event(error)) => {
+                Err(Failure::usage(format!("an event does not fit into the link: {error:?}")))
+            }
         }
     }
 

@@ -115,7 +115,10 @@ fn check_session(user: &str, expected: &Expected, start: &Record, interims: &[&R
     let times: Vec<f64> = interims.iter().map(|record| record.number("Acct-Session-Time") as f64).collect();
     let near = |time: f64, due: f64| (time - due).abs() <= TOLERANCE;
     let first = if user.ends_with("@plain") { INTERVAL } else { *times.first().unwrap_or(&INTERVAL) };
-    assert!(first >= INTERVAL - TOLERANCE && first <= 2.0 * INTERVAL + TOLERANCE, "{user}: first interim after {first} s");
+    assert!(
+        first >= INTERVAL - TOLERANCE && first <= 2.0 * INTERVAL + TOLERANCE,
+        "{user}: first interim after {first} s"
+    );
     let due: Vec<f64> = (0..4).map(|tick| first + INTERVAL * f64::from(tick)).collect();
     let certain = due.iter().take_while(|due| **due < expected.lifetime - TOLERANCE).count();
     let possible = due.iter().take_while(|due| **due < expected.lifetime + TOLERANCE).count();
@@ -135,7 +138,10 @@ fn check_session(user: &str, expected: &Expected, start: &Record, interims: &[&R
 fn check_time(user: &str, record: &Record, start: &Record, due: f64) {
     let since_start = record.event_time() as f64 - start.event_time() as f64;
     let session_time = record.number("Acct-Session-Time") as f64;
-    assert!((since_start - due).abs() <= TOLERANCE + 0.5, "{user}: {since_start} s after its Start, due {due}: {record:?}");
+    assert!(
+        (since_start - due).abs() <= TOLERANCE + 0.5,
+        "{user}: {since_start} s after its Start, due {due}: {record:?}"
+    );
     assert!((session_time - due).abs() <= TOLERANCE, "{user}: after {session_time} s, due {due}: {record:?}");
 }
 

@@ -99,7 +99,9 @@ fn hostile_replies(datapath: &str) {
 
     let start = Request::receive(&server);
     start.answer_wrongly(&server);
-    wait_until("each wrong answer to the Start is counted", seconds(10), || shown(&daemon)["discards"] == discards(1, 0));
+    wait_until("each wrong answer to the Start is counted", seconds(10), || {
+        shown(&daemon)["discards"] == discards(1, 0)
+    });
     let row = shown(&daemon);
     assert_eq!((row["responses"].as_u64(), row["pending"].as_u64()), (Some(0), Some(1)), "{row}");
     assert_eq!(daemon.states(), ["Starting"]);
@@ -110,10 +112,16 @@ fn hostile_replies(datapath: &str) {
     feed.finish(seconds(20));
     let stop = Request::receive(&server);
     // The Start's own answer, once more: its identifier may be in use again by now, but not its authenticator.
-    assert_ne!((start.from, start.identifier()), (stop.from, stop.identifier()), "an identifier was used again at once");
+    assert_ne!(
+        (start.from, start.identifier()),
+        (stop.from, stop.identifier()),
+        "an identifier was used again at once"
+    );
     server.send_to(&start.right(), start.from).unwrap();
     stop.answer_wrongly(&server);
-    wait_until("each wrong answer to the Stop is counted", seconds(10), || shown(&daemon)["discards"] == discards(2, 1));
+    wait_until("each wrong answer to the Stop is counted", seconds(10), || {
+        shown(&daemon)["discards"] == discards(2, 1)
+    });
     assert_eq!(daemon.states(), ["Stopping"]);
     server.send_to(&stop.right(), stop.from).unwrap();
     wait_until("the session is over", seconds(10), || daemon.states().is_empty());

@@ -1,6 +1,8 @@
 //! The daemon against real servers: FreeRADIUS is an outside oracle, its own detail files say what was accounted.
 //! Every test has a directory, ports and processes of its own, and ends what it started.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where it is surprised")]
+
 mod common;
 
 mod accounts;

@@ -15,7 +15,9 @@ fn start_fail_policies() {
     let scheme = |name: &str, policy: &str| {
         format!(" accounting-scheme {name}\n  accounting start-fail {policy}\n  accounting interim interval 3 second\n")
     };
-    let domain = |name: &str, group: &str| format!(" domain {name}\n  accounting-scheme {name}\n  radius-server group {group}\n");
+    let domain = |name: &str, group: &str| {
+        format!(" domain {name}\n  accounting-scheme {name}\n  radius-server group {group}\n")
+    };
     let blocks = [
         group("dead", dead),
         group("late", late),

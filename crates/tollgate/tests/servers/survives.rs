@@ -147,7 +147,9 @@ fn a_bill_whose_reply_was_late_says_so() {
     feed.finish(seconds(30));
     wait_until("every session is billed", seconds(30), || daemon.bills().len() == SESSIONS as usize);
     radius.signal(Signal::CONT);
-    wait_until("every Stop is recorded", seconds(30), || FreeRadius::detail(&server).count("Stop") == SESSIONS as usize);
+    wait_until("every Stop is recorded", seconds(30), || {
+        FreeRadius::detail(&server).count("Stop") == SESSIONS as usize
+    });
     let bills = daemon.bills();
     assert!(bills.iter().all(|bill| bill["delivered"] == "unknown"), "{bills:?}");
     check_in_one_place(&FreeRadius::detail(&server), &bills, SESSIONS);

@@ -23,7 +23,7 @@ impl Totals {
         Totals {
             in_octets: (giga << 32) + 1_000 + 17 * seed,
             in_packets: 10 + seed,
-            out_octets: (2 * giga << 32) + 50_000 + 31 * seed,
+            out_octets: ((2 * giga) << 32) + 50_000 + 31 * seed,
             out_packets: 40 + 2 * seed,
         }
     }
