@@ -52,10 +52,16 @@ pub struct Started {
 pub struct TakenOver {
     /// The plane's epoch: which memory the position counts in. 0: no event stands behind the record.
     pub plane_epoch: u64,
-    /// The ring.
+    /// The ring, 0–63; in a `closed` record with [`TakenOver::IMPLIED`] when the event was the next Up of that name,
+    /// which has an `opened` record of its own.
     pub ring: u16,
     /// The event's first record in it.
     pub position: u64,
+}
+
+impl TakenOver {
+    /// Beside the ring: the event did not say that the session went down, but implied it.
+    pub const IMPLIED: u16 = 1 << 15;
 }
 
 /// A session came up.

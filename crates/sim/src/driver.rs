@@ -272,9 +272,10 @@ impl Process {
             }
         }
         let worker = &self.workers[number];
-        around.trace.say(format_args!("TURN {number} {progress} {:?}", worker.shard.poll_timeout()));
         let next = if progress {
             Some(now.mono.plus(self.dice.millis(0, 1)))
+        } else if self.ending {
+            None
         } else {
             worker.shard.poll_timeout().map(|at| at.max(now.mono.plus(Duration::from_millis(1))))
         };

@@ -129,8 +129,14 @@ impl Shard {
                 self.announced(origin, slot, up.counters);
                 return;
             }
-            let totals = self.read(slot, counters).unwrap_or(self.account(slot).sample);
-            self.close(slot, now, &Ending { at: up.at, ..Ending::without_event(NAS_ERROR, totals) });
+            if self.session(slot).flags.has(Flags::PROVISIONAL) && self.planes.was_implied(origin) {
+                self.forget_provisional(slot);
+            } else {
+                let counters = self.read(slot, counters).unwrap_or(self.account(slot).sample);
+                let taken_over = self.taken_over(origin);
+                let taken_over = TakenOver { ring: taken_over.ring | TakenOver::IMPLIED, ..taken_over };
+                self.close(slot, now, &Ending { cause: NAS_ERROR, counters, at: up.at, taken_over });
+            }
         }
         self.open(now, origin, up);
     }
@@ -141,11 +147,6 @@ impl Shard {
     fn is_announcement(&self, origin: EventOrigin, slot: Slot, counters: CounterSlot) -> bool {
         let same = counters.generation != 0 && counters == self.session(slot).counters;
         self.planes.is_resyncing(origin.plane) || same || self.is_known_of_old(origin, slot)
-    }
-
-    /// Whether this memory of the plane has not spoken of the session yet.
-    fn is_known_of_old(&self, origin: EventOrigin, slot: Slot) -> bool {
-        self.account(slot).opened_by.plane_epoch != self.planes.epoch(origin.plane)
     }
 
     /// A session that the engine knows is announced in a resync: it goes on.

@@ -41,8 +41,17 @@ struct Plane {
 impl Plane {
     /// The greatest position of a ring that an earlier life took over.
     fn newest_taken_over(&self, ring: u16) -> Option<u64> {
-        let of_ring = |event: &&TakenOver| (event.plane_epoch, event.ring) == (self.epoch, ring);
-        self.taken_over.iter().rev().find(of_ring).map(|event| event.position)
+        let last = |ring: u16| {
+            let end = self.taken_over.partition_point(|event| order(event) <= (self.epoch, ring, u64::MAX));
+            let last = self.taken_over[..end].last()?;
+            ((last.plane_epoch, last.ring) == (self.epoch, ring)).then_some(last.position)
+        };
+        last(ring).max(last(ring | TakenOver::IMPLIED))
+    }
+
+    fn has_taken_over(&self, ring: u16, position: u64) -> bool {
+        let event = TakenOver { plane_epoch: self.epoch, ring, position };
+        self.taken_over.binary_search_by_key(&order(&event), order).is_ok()
     }
 }
 
@@ -99,11 +108,13 @@ impl Planes {
             return Delivery::Again;
         }
         plane.handled[ring] = origin.position + 1;
-        let event = TakenOver { plane_epoch: plane.epoch, ring: origin.ring, position: origin.position };
-        match plane.taken_over.binary_search_by_key(&order(&event), order) {
-            Ok(_) => Delivery::TakenOver,
-            Err(_) => Delivery::New,
-        }
+        if plane.has_taken_over(origin.ring, origin.position) { Delivery::TakenOver } else { Delivery::New }
+    }
+
+    /// Whether an earlier life closed a session because of this Up, and did not come to open the new one.
+    pub(super) fn was_implied(&self, origin: EventOrigin) -> bool {
+        let plane = self.items.get(usize::from(origin.plane.0));
+        plane.is_some_and(|plane| plane.has_taken_over(origin.ring | TakenOver::IMPLIED, origin.position))
     }
 
     /// Whether a session waits to be told to the ledger.
@@ -157,7 +168,7 @@ impl Shard {
         self.abandon_round(plane);
         let item = self.plane_mut(plane, name);
         item.linked = true;
-        item.rings = rings;
+        (item.rings, item.ended) = (rings, 0);
         item.taken_over.retain(|event| event.plane_epoch == epoch);
         if item.epoch != epoch {
             item.epoch = epoch;
@@ -213,23 +224,35 @@ impl Shard {
         item.ended &= !ring_bit(origin.ring);
     }
 
-    /// A ring has announced its part. When all have, the sessions that nobody announced are gone; but not by a resync
-    /// that is read again after a crash: some have come up since, and the plane, which has linked anew, announces again.
+    /// A ring has announced its part. When all have, the sessions that nobody announced are gone.
+    ///
+    /// A resync that is read again after a crash may begin in the middle, and some sessions have come up behind it;
+    /// the plane has linked anew and announces again. Gone all the same are those that its present memory has never
+    /// spoken of.
     pub(super) fn resync_ends(&mut self, now: Now, origin: EventOrigin) {
         let history = self.planes.is_history(origin);
         let Some(item) = self.planes.items.get_mut(usize::from(origin.plane.0)) else { return };
         item.ended |= ring_bit(origin.ring);
         item.stale |= history;
-        if !item.resyncing || item.ended.count_ones() < u32::from(item.rings) {
+        if item.ended.count_ones() < u32::from(item.rings) {
             return;
         }
-        item.resyncing = false;
-        let (round, stale) = (item.round, item.stale);
+        let (round, stale, whole) = (item.round, item.stale, item.resyncing);
+        (item.resyncing, item.ended) = (false, 0);
+        self.close_plane_sessions(now, origin.plane, |shard, slot| {
+            let announced = shard.session(slot).flags.has(Flags::ROUND) == round;
+            let by = shard.account(slot).opened_by;
+            let came_before = by.ring == origin.ring && by.position < origin.position;
+            shard.is_known_of_old(origin, slot) || whole && !announced && (!stale || came_before)
+        });
         if stale {
             self.forget_round(origin.plane);
-        } else {
-            self.close_plane_sessions(now, origin.plane, |flags| flags.has(Flags::ROUND) != round);
         }
+    }
+
+    /// Whether this memory of the plane has not spoken of the session yet.
+    pub(super) fn is_known_of_old(&self, origin: EventOrigin, slot: Slot) -> bool {
+        self.account(slot).opened_by.plane_epoch != self.planes.epoch(origin.plane)
     }
 
     /// The link was lost in the middle of a resync.
@@ -284,7 +307,7 @@ impl Shard {
         }
     }
 
-    fn forget_provisional(&mut self, slot: Slot) {
+    pub(super) fn forget_provisional(&mut self, slot: Slot) {
         self.confirm(slot);
         self.table.delist(slot);
         self.session_mut(slot).state = State::Ending;
@@ -321,15 +344,15 @@ impl Shard {
             let Some(index) = self.planes.items.iter().position(expired) else { return };
             self.planes.items[index].lost = FOR_GOOD;
             #[expect(clippy::cast_possible_truncation, reason = "planes are numbered with 16 bits")]
-            self.close_plane_sessions(now, PlaneIndex(index as u16), |_| true);
+            self.close_plane_sessions(now, PlaneIndex(index as u16), |_, _| true);
         }
     }
 
-    fn close_plane_sessions(&mut self, now: Now, plane: PlaneIndex, gone: impl Fn(Flags) -> bool) {
+    fn close_plane_sessions(&mut self, now: Now, plane: PlaneIndex, gone: impl Fn(&Shard, Slot) -> bool) {
         for slot in self.table.slots() {
             let session = self.session(slot);
             let live = !matches!(session.state, State::Free | State::Ending) && !session.is_down();
-            if live && session.plane == plane && gone(session.flags) {
+            if live && session.plane == plane && gone(self, slot) {
                 self.close(slot, now, &super::intake::Ending::without_event(LOST_SERVICE, self.account(slot).sample));
             }
         }

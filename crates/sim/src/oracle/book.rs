@@ -4,7 +4,7 @@
 use ledger::frame;
 use ledger::recover::Recovered;
 use model::ids::{BillId, SessionSerial};
-use model::record::{Accepted, Bill, Closed, Delivered, Opened, Record, StartFailed, ZeroStop};
+use model::record::{Accepted, Bill, Closed, Delivered, Opened, Record, StartFailed, TakenOver, ZeroStop};
 use model::settings::PinnedScheme;
 use model::time::{Mono, Now};
 
@@ -290,7 +290,7 @@ impl Oracle {
         self.require(same, "a session closes once", || id.clone());
         let plane = format!("vpp{}", self.incarnations[incarnation].plane);
         let event = (plane, closed.taken_over.plane_epoch, closed.taken_over.position);
-        if closed.taken_over.plane_epoch != 0 {
+        if closed.taken_over.plane_epoch != 0 && closed.taken_over.ring & TakenOver::IMPLIED == 0 {
             let meant = self.said.get(&event) == Some(&incarnation);
             self.require(meant, "a Down closes the session that went down", || format!("{id}, #{incarnation}"));
         }

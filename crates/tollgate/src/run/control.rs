@@ -2,7 +2,8 @@
 //! client is slow to read waits in its own connection and holds nobody up.
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -63,24 +64,38 @@ pub(crate) struct Reply {
     pub(crate) more: bool,
 }
 
-/// Binds the control socket, for its owner only. A path that another daemon answers on is refused.
-pub(crate) fn bind(path: &Path) -> anyhow::Result<UnixListener> {
+/// The control socket's name in the file system; dropped, it is gone.
+pub(crate) struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // The next daemon replaces what may have stayed.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Binds the control socket, for its owner only. A path that another daemon answers on is refused, and so is one that
+/// is something else than a socket.
+pub(crate) fn bind(path: &Path) -> anyhow::Result<(UnixListener, SocketFile)> {
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     }
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
         anyhow::bail!("another daemon answers on {}", path.display());
     }
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("cannot replace {}", path.display()));
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => {
+            std::fs::remove_file(path).with_context(|| format!("cannot replace {}", path.display()))?;
         }
-        _ => {}
+        Ok(_) => anyhow::bail!("cannot listen on {}: it is no socket", path.display()),
+        // There is none, or what is wrong with the path is said by the next line.
+        Err(_) => {}
     }
     let listener = UnixListener::bind(path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    let file = SocketFile(path.to_owned());
     let owner_only = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o600);
     std::fs::set_permissions(path, owner_only).with_context(|| format!("cannot protect {}", path.display()))?;
-    Ok(listener)
+    Ok((listener, file))
 }
 
 /// Takes connections for ever.

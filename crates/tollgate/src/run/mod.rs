@@ -72,7 +72,6 @@ pub(crate) fn run(args: &RunArgs) -> Outcome {
         .map_err(|error| Failure::failed(format!("the control thread cannot start: {error}")))?;
     let ran = tokio::task::LocalSet::new().block_on(&runtime, serve(args, &store, settings, sealer, &engine));
     engine.stop();
-    let _ = std::fs::remove_file(&args.control);
     drop(store);
     ran
 }
@@ -251,7 +250,8 @@ async fn serve(args: &RunArgs, store: &Store, settings: Arc<Settings>, sealer: K
     let failed = |error: std::io::Error| Failure::failed(format!("signals cannot be awaited: {error}"));
     let mut terminated = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupted = signal(SignalKind::interrupt()).map_err(failed)?;
-    let control = control::bind(&args.control).map_err(|error| Failure::failed(format!("{error:#}")))?;
+    let (control, _control_file) =
+        control::bind(&args.control).map_err(|error| Failure::failed(format!("{error:#}")))?;
     let listener = match &settings.plane_link.path {
         Some(path) => {
             let cannot = |error| Failure::failed(format!("the plane link cannot be bound to {path}: {error}"));

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::Shard;
 use kernel::datapath::{Datapath, WatchIndex};
@@ -19,6 +20,9 @@ use super::link::LinkEvent;
 
 /// Verdicts that wait for a plane that does not read them, before its link is closed.
 const HELD_MAX: usize = 65_536;
+
+/// How late a shard may be that another one has taken the bell's ring from.
+const SHARED_BELL_NAP: Duration = Duration::from_millis(20);
 
 /// The planes that are linked now, as one worker sees them.
 pub(crate) struct LinkedPlanes {
@@ -230,6 +234,12 @@ impl LinkedPlanes {
             .iter()
             .filter(|linked| !linked.broken)
             .all(|linked| linked.reader.about_to_sleep(!linked.held.is_empty()))
+    }
+
+    /// How long the worker may sleep on its planes' bells. A plane has one bell for all shards, and who hears it first
+    /// takes its ring from the others.
+    pub(crate) fn longest_sleep(&self) -> Duration {
+        if self.shard_count > 1 && !self.planes.is_empty() { SHARED_BELL_NAP } else { Duration::MAX }
     }
 
     /// Says to every plane that the worker needs no waking.

@@ -281,7 +281,7 @@ impl Worker {
 
     fn wait(&mut self, now: Now) {
         let until = self.shard.poll_timeout().map(|at| at.since(now.mono)).unwrap_or(NAP);
-        let mut timeout = if self.hurried { Duration::ZERO } else { until.min(NAP) };
+        let mut timeout = if self.hurried { Duration::ZERO } else { until.min(NAP).min(self.planes.longest_sleep()) };
         let sleeps = !timeout.is_zero() && self.planes.about_to_sleep();
         if !sleeps {
             timeout = Duration::ZERO;

@@ -116,7 +116,7 @@ fn check_session(user: &str, expected: &Expected, start: &Record, interims: &[&R
     let near = |time: f64, due: f64| (time - due).abs() <= TOLERANCE;
     let first = if user.ends_with("@plain") { INTERVAL } else { *times.first().unwrap_or(&INTERVAL) };
     assert!(
-        first >= INTERVAL - TOLERANCE && first <= 2.0 * INTERVAL + TOLERANCE,
+        (INTERVAL - TOLERANCE..=2.0 * INTERVAL + TOLERANCE).contains(&first),
         "{user}: first interim after {first} s"
     );
     let due: Vec<f64> = (0..4).map(|tick| first + INTERVAL * f64::from(tick)).collect();

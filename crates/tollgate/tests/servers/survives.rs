@@ -41,12 +41,18 @@ fn one_per_user(detail: &Detail, kind: &str) -> BTreeMap<String, Identity> {
     detail.by_user(kind).into_iter().map(one).collect()
 }
 
-fn user(number: u64) -> String {
+/// What a session moves in its life.
+fn moved(number: usize) -> Totals {
+    let number = number as u64;
+    Totals::of(number, number % 3)
+}
+
+fn user(number: usize) -> String {
     format!("s{number}@isp")
 }
 
 /// Every session is acknowledged or billed; in both places only where the daemon could not know better.
-fn check_in_one_place(detail: &Detail, bills: &[Value], sessions: u64) {
+fn check_in_one_place(detail: &Detail, bills: &[Value], sessions: usize) {
     let starts = one_per_user(detail, "Start");
     let stops = one_per_user(detail, "Stop");
     let mut billed = BTreeMap::new();
@@ -56,7 +62,7 @@ fn check_in_one_place(detail: &Detail, bills: &[Value], sessions: u64) {
     }
     for number in 0..sessions {
         let user = user(number);
-        let totals = Totals::of(number, number % 3);
+        let totals = moved(number);
         let (stop, bill) = (stops.get(&user), billed.get(user.as_str()));
         assert!(stop.is_some() || bill.is_some(), "{user} is nowhere");
         if let Some(stop) = stop {
@@ -73,20 +79,20 @@ fn check_in_one_place(detail: &Detail, bills: &[Value], sessions: u64) {
 }
 
 /// Sessions that come within two seconds and go one by one while the server dies and comes back.
-fn script_through_an_outage(sessions: u64) -> Script {
+fn script_through_an_outage(sessions: usize) -> Script {
     let mut script = Script::default();
     for number in 0..sessions {
         let name = format!("s{number}");
         let went = 3.0 + 12.0 * number as f64 / sessions as f64;
         script.at(number as f64 * 0.005, up(&name, "isp"));
-        script.at(went, count(&name, Totals::of(number, number % 3)));
+        script.at(went, count(&name, moved(number)));
         script.at(went, down(&name, 1));
     }
     script
 }
 
 fn play_through_an_outage(site: &Site, resend: &str, signal: Signal) -> (Detail, Vec<Value>) {
-    const SESSIONS: u64 = 400;
+    const SESSIONS: usize = 400;
     let (port, server) = (free_port(), site.path("radius"));
     site.configure_one(
         port,
@@ -131,7 +137,7 @@ fn survives_a_server_restart_with_resend() {
 
 #[test]
 fn a_bill_whose_reply_was_late_says_so() {
-    const SESSIONS: u64 = 30;
+    const SESSIONS: usize = 30;
     let site = Site::new();
     let (port, server) = (free_port(), site.path("radius"));
     let group = " radius-server retransmit 1 timeout 3\n undo radius-server accounting-stop-packet resend\n";
@@ -140,16 +146,14 @@ fn a_bill_whose_reply_was_late_says_so() {
     let daemon = Daemon::start(&site, "auto");
     let mut feed = Feed::listen(&site);
     come(&mut feed, 0..SESSIONS);
-    daemon.wait_for_sessions(SESSIONS as usize, "Accounting");
+    daemon.wait_for_sessions(SESSIONS, "Accounting");
     // Held, the server takes requests in and answers too late.
     radius.signal(Signal::STOP);
     go(&mut feed, 0..SESSIONS);
     feed.finish(seconds(30));
-    wait_until("every session is billed", seconds(30), || daemon.bills().len() == SESSIONS as usize);
+    wait_until("every session is billed", seconds(30), || daemon.bills().len() == SESSIONS);
     radius.signal(Signal::CONT);
-    wait_until("every Stop is recorded", seconds(30), || {
-        FreeRadius::detail(&server).count("Stop") == SESSIONS as usize
-    });
+    wait_until("every Stop is recorded", seconds(30), || FreeRadius::detail(&server).count("Stop") == SESSIONS);
     let bills = daemon.bills();
     assert!(bills.iter().all(|bill| bill["delivered"] == "unknown"), "{bills:?}");
     check_in_one_place(&FreeRadius::detail(&server), &bills, SESSIONS);
@@ -157,23 +161,23 @@ fn a_bill_whose_reply_was_late_says_so() {
 }
 
 /// Sessions of a batch log in.
-fn come(feed: &mut Feed, numbers: std::ops::Range<u64>) {
+fn come(feed: &mut Feed, numbers: std::ops::Range<usize>) {
     feed.say(numbers.clone().map(|number| up(&format!("s{number}"), "isp")));
     feed.say(numbers.map(|number| count(&format!("s{number}"), Totals::of(1, 0))));
 }
 
 /// They log out with what they moved.
-fn go(feed: &mut Feed, numbers: std::ops::Range<u64>) {
+fn go(feed: &mut Feed, numbers: std::ops::Range<usize>) {
     feed.say(numbers.flat_map(|number| {
         let name = format!("s{number}");
-        [count(&name, Totals::of(number, number % 3)), down(&name, 2)]
+        [count(&name, moved(number)), down(&name, 2)]
     }));
 }
 
 #[test]
 fn survives_kill_9() {
-    const QUIET: u64 = 300;
-    const ALL: u64 = 900;
+    const QUIET: usize = 300;
+    const ALL: usize = 900;
     let site = Site::new();
     let (port, server) = (free_port(), site.path("radius"));
     site.configure_one(port, "", "  accounting interim interval 4 second\n");
@@ -184,7 +188,7 @@ fn survives_kill_9() {
     let daemon = Daemon::start(&site, "io-uring");
     let mut feed = Feed::listen(&site);
     come(&mut feed, 0..QUIET);
-    daemon.wait_for_sessions(QUIET as usize, "Accounting");
+    daemon.wait_for_sessions(QUIET, "Accounting");
     daemon.wait_until_quiet();
     daemon.kill9();
     let starts = one_per_user(&FreeRadius::detail(&server), "Start");
@@ -192,16 +196,16 @@ fn survives_kill_9() {
     // Among log-ins.
     let daemon = Daemon::start(&site, "io-uring");
     come(&mut feed, QUIET..ALL);
-    wait_until("some of the second batch have come", seconds(30), || recorded("Start") > QUIET as usize + 20);
+    wait_until("some of the second batch have come", seconds(30), || recorded("Start") > QUIET + 20);
     daemon.kill9();
     let daemon = Daemon::start(&site, "epoll");
-    daemon.wait_for_sessions(ALL as usize, "Accounting");
-    wait_until("interims go on after the restart", seconds(30), || recorded("Interim-Update") == ALL as usize);
+    daemon.wait_for_sessions(ALL, "Accounting");
+    wait_until("interims go on after the restart", seconds(30), || recorded("Interim-Update") == ALL);
 
     // An orderly end, too, ends no session.
     daemon.terminate();
     let daemon = Daemon::start(&site, "auto");
-    assert_eq!(daemon.display("display access-user").as_array().map(Vec::len), Some(ALL as usize));
+    assert_eq!(daemon.display("display access-user").as_array().map(Vec::len), Some(ALL));
 
     // Among log-outs.
     go(&mut feed, 0..ALL / 2);
@@ -217,7 +221,7 @@ fn survives_kill_9() {
 
     let detail = FreeRadius::detail(&server);
     assert!(bills.is_empty(), "the server was there all the time: {bills:?}");
-    assert_eq!(one_per_user(&detail, "Start").len(), ALL as usize);
+    assert_eq!(one_per_user(&detail, "Start").len(), ALL);
     check_in_one_place(&detail, &bills, ALL);
     let all = detail.by_user("Start");
     for number in 0..QUIET {

@@ -1,7 +1,9 @@
 //! `tollgate`: the daemon, and its other commands.
 
+use std::ffi::{OsStr, OsString};
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -15,11 +17,6 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    fn new(output: Output) -> Said {
-        let text = |octets| String::from_utf8(octets).unwrap();
-        Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
-    }
-
     /// Its output, of a command that must have gone well.
     #[track_caller]
     pub(crate) fn well(self) -> String {
@@ -40,9 +37,23 @@ impl Said {
 }
 
 /// `tollgate` with these arguments, which must end by itself.
-pub(crate) fn tollgate(arguments: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>) -> Said {
-    let output = Command::new(env!("CARGO_BIN_EXE_tollgate")).args(arguments).stdin(Stdio::null()).output();
-    Said::new(output.unwrap())
+pub(crate) fn tollgate(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Said {
+    run_command(Command::new(env!("CARGO_BIN_EXE_tollgate")).args(arguments))
+}
+
+/// A command that must end by itself.
+pub(crate) fn run_command(command: &mut Command) -> Said {
+    // Files take whatever is said; a pipe would have to be read meanwhile.
+    let (mut out, mut err) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+    let output = (out.try_clone().unwrap(), err.try_clone().unwrap());
+    let mut process = Process::start(command.stdin(Stdio::null()).stdout(output.0).stderr(output.1));
+    let code = process.wait(seconds(30)).code();
+    let read = |file: &mut std::fs::File| {
+        let mut text = String::new();
+        file.rewind().and_then(|()| file.read_to_string(&mut text)).unwrap();
+        text
+    };
+    Said { code, out: read(&mut out), err: read(&mut err) }
 }
 
 /// `tollgate run`, ready.
@@ -77,7 +88,7 @@ impl Daemon {
     }
 
     /// The arguments of `tollgate run` in a site.
-    pub(crate) fn arguments(site: &Site) -> Vec<std::ffi::OsString> {
+    pub(crate) fn arguments(site: &Site) -> Vec<OsString> {
         let named = [("--config", site.config()), ("--state-dir", site.state()), ("--control", site.control())];
         let named = named.into_iter().flat_map(|(name, path)| [name.into(), path.into()]);
         ["run".into()].into_iter().chain(named).chain(["--sessions".into(), "20000".into()]).collect()

@@ -9,11 +9,12 @@ mod site;
 
 use std::time::{Duration, Instant};
 
-pub(crate) use daemon::{Daemon, Said, tollgate};
+pub(crate) use daemon::{Daemon, Said, run_command, tollgate};
 pub(crate) use detail::{Detail, Record};
 pub(crate) use feed::{Feed, Script, Totals, count, down, up};
 pub(crate) use free_radius::FreeRadius;
-pub(crate) use process::{Process, Signal};
+use process::Process;
+pub(crate) use process::Signal;
 pub(crate) use site::{SECRET, Site, free_port};
 
 /// Polls until `done` gives something.
