@@ -11,7 +11,7 @@
 //! and `due` disagrees. So nothing is ever unlinked, firing touches two dense arrays in order, and a longer span
 //! than the wheel's is a hint in the last far slot that finds itself early and moves on.
 //!
-//! **Full:** chunks are counted out for every owner at start; when stale hints use them up, [`Wheel::sweep`]
+//! **Full:** chunks are counted out for every owner at start; when stale hints use them up, a sweep
 //! rebuilds the slots without them. There is no allocation after [`Wheel::new`].
 
 use std::time::Duration;

@@ -305,9 +305,11 @@ impl Process {
     }
 
     /// What is still owed, for whoever asks why.
-    pub(crate) fn describe(&self) -> String {
-        let reports: Vec<_> = self.workers.iter().map(|worker| worker.shard.report()).collect();
-        format!("running: {}, log empty: {}, {reports:?}", self.is_running(), self.writer.is_empty())
+    pub(crate) fn describe(&self, now: Now, planes: &[Plane]) -> String {
+        let tables = Tables { planes, links: &self.links };
+        let left = self.workers.iter().flat_map(|worker| worker.shard.access_users(now, &tables, 3));
+        let left: Vec<_> = left.map(|user| format!("{} ({}) {:?}", user.session_id, user.plane_session, user.state)).collect();
+        format!("running: {}, log empty: {}, {left:?}", self.is_running(), self.writer.is_empty())
     }
 
     /// The process is gone; what it had asked of the disk may be done or not.

@@ -169,8 +169,15 @@ impl Plane {
     /// Reads the verdicts.
     pub(crate) fn read_verdicts(&mut self, now: Now, oracle: &mut Oracle) {
         while let Some((incarnation, name, sentence)) = self.verdicts.pop_front() {
-            // A verdict on an earlier session of this name is known by its counter slot, and means nothing.
-            let Some(live) = self.live.get_mut(&name) else { continue };
+            // A verdict on an earlier session of this name is known by its counter slot, and means nothing. One on a
+            // session that the plane does not have crossed its end, perhaps in an announcement: it is told again.
+            let Some(live) = self.live.get_mut(&name) else {
+                if let (Sentence::Admit | Sentence::Cut, Some(incarnation)) = (sentence, incarnation) {
+                    let down = What::Down { name, cause: 9, totals: Some(Counters::ZERO), at: None };
+                    self.say(incarnation, down, oracle);
+                }
+                continue;
+            };
             if incarnation != Some(live.incarnation) {
                 continue;
             }

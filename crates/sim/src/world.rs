@@ -401,7 +401,9 @@ impl World {
     fn reckon(&mut self) {
         let quiet = self.around.planes.iter().all(|plane| plane.is_quiet() && plane.is_empty());
         if !quiet || !self.process.as_ref().is_some_and(Process::is_quiet) {
-            let what = self.process.as_ref().map_or("there is no process".to_owned(), Process::describe);
+            let (process, now) = (self.process.as_ref(), self.now());
+            let describe = |process: &Process| process.describe(now, &self.around.planes);
+            let what = process.map_or("there is no process".to_owned(), describe);
             self.around.oracle.violation = Some(Violation { rule: "everything comes to its end", what });
             return;
         }

@@ -41,13 +41,13 @@ pub(crate) struct RunArgs {
     /// Where the ledger lives
     #[arg(long, value_name = "DIR", default_value = STATE_DIR)]
     pub(crate) state_dir: PathBuf,
-    /// The CF card [default: <state-dir>/cfcard]
+    /// The CF card [default: cfcard in the state directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) card_dir: Option<PathBuf>,
     /// Socket of the shell
     #[arg(long, value_name = "PATH", default_value = CONTROL)]
     pub(crate) control: PathBuf,
-    /// Key of stored secrets [default: <state-dir>/secret.key]
+    /// Key of stored secrets [default: secret.key in the state directory]
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
     /// Worker threads, each with its own sessions

@@ -45,6 +45,9 @@ pub(crate) struct Worker {
     /// Encoded records on their way to the writer.
     pub(crate) ring: VecDeque<Vec<u8>>,
     ring_records_max: usize,
+    /// What the ring held after the last turn, and whether some of it was new.
+    ring_len: usize,
+    rings_bell: bool,
     readings: Vec<Reading>,
     batch: TransmitBatch,
     durable: u64,
@@ -69,6 +72,8 @@ impl Worker {
             inbox: VecDeque::new(),
             ring: VecDeque::new(),
             ring_records_max: dice.pick(&[1, 3, 16, 256]),
+            ring_len: 0,
+            rings_bell: false,
             readings: Vec::new(),
             batch: TransmitBatch::default(),
             durable: 0,
@@ -109,12 +114,14 @@ impl Worker {
         self.readings[usize::from(index.0)].published
     }
 
+    /// Whether the writer has done something for it: records are durable, or the ring has room again.
     pub(super) fn has_news(&self, durable: u64) -> bool {
-        durable > self.durable || !self.ring.is_empty()
+        durable > self.durable || self.ring.len() < self.ring_len && self.shard.owes_records()
     }
 
+    /// Whether it has put records into its ring since the last turn.
     pub(super) fn has_records(&self) -> bool {
-        !self.ring.is_empty()
+        self.rings_bell
     }
 
     /// Every record that it owes has been taken by the writer.
@@ -140,7 +147,9 @@ impl Worker {
             death.step()?;
             progress |= self.transmit(now, links, around, death)?;
         }
-        progress |= self.take_records(now, around, death)?;
+        self.rings_bell = self.take_records(now, around, death)?;
+        self.ring_len = self.ring.len();
+        progress |= self.rings_bell;
         self.mark(links);
         progress |= self.hand_out_verdicts(links, around, death)?;
         if durable > self.durable {

@@ -171,7 +171,6 @@ impl Oracle {
             self.make_durable(fact);
             self.appended.push((octets.clone(), fact));
         }
-        self.durable_through = self.appended.len() as u64;
         // A session whose `opened` did not survive never was; nothing about it has left.
         let forgotten: Vec<_> =
             self.books.values().filter(|book| !book.opened_durable).map(|book| book.serial).collect();
