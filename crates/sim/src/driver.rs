@@ -308,7 +308,8 @@ impl Process {
     pub(crate) fn describe(&self, now: Now, planes: &[Plane]) -> String {
         let tables = Tables { planes, links: &self.links };
         let left = self.workers.iter().flat_map(|worker| worker.shard.access_users(now, &tables, 3));
-        let left: Vec<_> = left.map(|user| format!("{} ({}) {:?}", user.session_id, user.plane_session, user.state)).collect();
+        let left: Vec<_> =
+            left.map(|user| format!("{} ({}) {:?}", user.session_id, user.plane_session, user.state)).collect();
         format!("running: {}, log empty: {}, {left:?}", self.is_running(), self.writer.is_empty())
     }
 

@@ -65,7 +65,7 @@ impl Shard {
             }
             Delivery::New => self.take(now, origin, event, counters),
         }
-        self.confirm_provisional(origin);
+        self.handle_ring_read(origin.plane, origin.ring, origin.position + 1);
         Ok(())
     }
 
@@ -209,13 +209,22 @@ impl Shard {
         account.opened = up.at.unwrap_or(now.wall);
         account.opened_by = taken_over;
         account.session_timeout_s = subscriber.session_timeout.unwrap_or(0);
-        match scheme.mode {
-            AccountingMode::Radius if self.planes.is_history(origin) => self.hold_provisional(origin, slot),
-            AccountingMode::Radius => self.owe(slot, Owed::Opened),
-            AccountingMode::None => {
-                self.session_mut(slot).state = State::NotAccounted;
-                self.pronounce(slot, Sentence::Admit, Reason::NotAccounted);
-            }
+        if scheme.mode == AccountingMode::None {
+            self.session_mut(slot).state = State::NotAccounted;
+        }
+        if self.planes.is_history(origin) {
+            self.hold_provisional(origin, slot);
+        } else {
+            self.begin_life(slot);
+        }
+    }
+
+    /// The session is real: the ledger is told, or where there is nothing to account for, the plane.
+    pub(super) fn begin_life(&mut self, slot: Slot) {
+        if self.session(slot).state == State::NotAccounted {
+            self.pronounce(slot, Sentence::Admit, Reason::NotAccounted);
+        } else {
+            self.owe(slot, Owed::Opened);
         }
     }
 
@@ -273,7 +282,7 @@ impl Shard {
         self.timers.cancel(slot);
         if self.session(slot).flags.has(Flags::PROVISIONAL) {
             self.confirm(slot);
-            self.owe(slot, Owed::Opened);
+            self.begin_life(slot);
         }
         self.withdraw_verdict(slot);
         let opened = self.session(slot).opened;

@@ -8,7 +8,7 @@ use model::record::TakenOver;
 use model::time::{Mono, Now};
 
 use super::Shard;
-use crate::session::{Flags, Owed, Slot, State};
+use crate::session::{Flags, Slot, State};
 
 /// Acct-Terminate-Cause *Lost Service* (RFC 2866 section 5.10).
 const LOST_SERVICE: u8 = 3;
@@ -314,17 +314,19 @@ impl Shard {
         self.release(slot);
     }
 
-    /// Everything that an earlier life took over of this ring has been seen: who is provisional still is real.
-    pub(super) fn confirm_provisional(&mut self, origin: EventOrigin) {
-        let index = usize::from(origin.plane.0);
-        if self.planes.items.get(index).is_none_or(|item| item.provisional.is_empty()) || self.planes.is_history(origin)
-        {
+    /// Every event of the ring before `through` that is this shard's has been handed in. To be called when a ring has no
+    /// more to read: once everything that an earlier life took over has been seen, who is provisional still is real.
+    pub fn handle_ring_read(&mut self, plane: PlaneIndex, ring: u16, through: u64) {
+        let index = usize::from(plane.0);
+        let waits = |item: &&Plane| item.provisional.iter().any(|&(other, _)| other == ring);
+        let Some(item) = self.planes.items.get(index).filter(waits) else { return };
+        if item.newest_taken_over(ring).is_some_and(|newest| through <= newest) {
             return;
         }
-        while let Some(at) = self.planes.items[index].provisional.iter().position(|&(ring, _)| ring == origin.ring) {
-            let (_, slot) = self.planes.items[index].provisional.swap_remove(at);
+        while let Some(at) = self.planes.items[index].provisional.iter().position(|&(other, _)| other == ring) {
+            let (_, slot) = self.planes.items[index].provisional[at];
             self.confirm(slot);
-            self.owe(slot, Owed::Opened);
+            self.begin_life(slot);
         }
     }
 

@@ -191,6 +191,7 @@ impl Worker {
                 any = true;
                 death.step()?;
             }
+            self.shard.handle_ring_read(index, 0, reading.cursor);
         }
         Ok(any)
     }

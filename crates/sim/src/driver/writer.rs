@@ -95,7 +95,7 @@ impl Writer {
     /// The process is gone: what is under way is done in part.
     pub(super) fn die(self, disk: &mut Disk, now: Mono) {
         for (_, _, operation) in self.under_way {
-                disk.interrupt(&operation, now);
+            disk.interrupt(&operation, now);
         }
     }
 
