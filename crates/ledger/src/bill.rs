@@ -16,40 +16,13 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use model::event::Prefix;
 use model::ids::BillId;
 use model::record;
+pub use model::settings::BillFormat as Format;
 use wire::radius::attribute::{Attribute, Attributes, Type, VendorAttributes, huawei};
 
 pub use self::csv::read_line as read_csv_line;
 pub use self::fields::{Field, NAMES, Value};
 pub use self::file::BillFile;
 pub use self::manifest::{BadManifest, Manifest, Octets};
-
-/// How bills are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
-    /// The text that a RADIUS server's detail reader replays.
-    #[default]
-    Detail,
-    /// A header line, then one bill per line.
-    Csv,
-    /// One object per line.
-    Json,
-}
-
-impl Format {
-    /// The word in commands and manifests.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Format::Detail => "detail",
-            Format::Csv => "csv",
-            Format::Json => "json",
-        }
-    }
-
-    /// From the word.
-    pub fn from_word(word: &str) -> Option<Format> {
-        [Format::Detail, Format::Csv, Format::Json].into_iter().find(|format| format.as_str() == word)
-    }
-}
 
 /// A bill, with its attributes read.
 #[derive(Clone, Debug)]

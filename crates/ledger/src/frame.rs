@@ -13,8 +13,20 @@
 //!  5 sampled      serial, mono 8, counters, interim failures 2
 //!  6 closed       closed
 //!  7 acknowledged serial
-//!  8 billed       bill id (epoch 4, sequence 8), reason 1, delivered 1, zero Stop 1, server, closed, opened
+//!  8 billed       bill id, reason 1, delivered 1, zero Stop 1, server, closed, opened
+//!  9 checkpointed what follows 1 (bits: accepted 1, start-failed 2, sampled 4, closed 8), opened, then what follows:
+//!                 mono 8 and keep accounting 1; zero Stop 1; mono 8, counters and interim failures 2; closed
+//! 10 heard        plane epoch 8, ring 2, through 8, shard 2, shard count 2, length of plane 1, plane
+//! 11 transfer-begun
+//!                 number 8, store 1, format 1, wall 8, size 8, SHA-256 32, lengths of file 1 and nas 1, these two, runs
+//! 12 transfer-abandoned
+//!                 number 8, may be there 1
+//! 13 departed     store 1, departure 1, transfer 8, wall 8, in octets 8, out octets 8, runs
+//! 14 claimed      bill id
+//! 15 returned     bill id, was sent 1
 //!
+//! bill id       epoch 4, sequence 8
+//! runs          length 2, then each: epoch 4, first sequence 8, count 4
 //! serial        epoch 4, sequence 8
 //! now           mono 8 (nanoseconds), wall 8 (milliseconds)
 //! counters      v4 then v6, each: in octets 8, in packets 8, out octets 8, out packets 8
@@ -26,8 +38,8 @@
 //!               baseline counters, lengths of plane 1, session 1, domain 1, group 1, attributes 2, then these five
 //! ```
 //!
-//! Kinds are never given twice; later ones follow (moves to the card, intents, claims, tombstones). A kind that this
-//! release does not know makes recovery refuse the store rather than forget something.
+//! Kinds are never given twice. A kind that this release does not know makes recovery refuse the store rather than forget
+//! something.
 //!
 //! The id of a bill stands at a fixed place ([`number_bill`]), because the shard that writes the record does not
 //! know it: the ledger numbers bills as it appends them.
@@ -51,6 +63,13 @@ pub(crate) const KIND_SAMPLED: u8 = 5;
 pub(crate) const KIND_CLOSED: u8 = 6;
 pub(crate) const KIND_ACKNOWLEDGED: u8 = 7;
 pub(crate) const KIND_BILLED: u8 = 8;
+pub(crate) const KIND_CHECKPOINTED: u8 = 9;
+pub(crate) const KIND_HEARD: u8 = 10;
+pub(crate) const KIND_TRANSFER_BEGUN: u8 = 11;
+pub(crate) const KIND_TRANSFER_ABANDONED: u8 = 12;
+pub(crate) const KIND_DEPARTED: u8 = 13;
+pub(crate) const KIND_CLAIMED: u8 = 14;
+pub(crate) const KIND_RETURNED: u8 = 15;
 
 const KIND_LEN: usize = 1;
 const SERIAL_LEN: usize = 4 + 8;
@@ -66,14 +85,30 @@ const OPENED_LEN_FIXED: usize =
     SERIAL_LEN + TAKEN_OVER_LEN + SCHEME_LEN + 4 + 4 + NOW_LEN + 8 + COUNTERS_LEN + OPENED_LENGTHS_LEN;
 const BILL_LEN_FIXED: usize = BILL_ID_LEN + 3 + SERVER_LEN + CLOSED_LEN + OPENED_LEN_FIXED;
 
+const CHECKPOINT_LEN_MOST: usize = 1 + (8 + 1) + 1 + (8 + COUNTERS_LEN + 2) + CLOSED_LEN;
+const HEARD_LEN_FIXED: usize = 8 + 2 + 8 + 2 + 2 + 1;
+const TRANSFER_BEGUN_LEN_FIXED: usize = 8 + 1 + 1 + 8 + 8 + 32 + 1 + 1 + 2;
+const DEPARTED_LEN_FIXED: usize = 1 + 1 + 8 + 8 + 8 + 8 + 2;
+
+/// What follows in a `checkpointed` record.
+const HAS_ACCEPTED: u8 = 1;
+const HAS_START_FAILED: u8 = 2;
+const HAS_SAMPLED: u8 = 4;
+const HAS_CLOSED: u8 = 8;
+
 const BILL_ID_AT: usize = KIND_LEN;
 
-/// The longest record is a bill. Its names: plane, session, domain, group. Its attributes: eight Class and five more
-/// of full length (User-Name, Calling-Station-Id, NAS-Port-Id, Acct-Multi-Session-Id, one to spare), and the short ones.
+/// The longest records are a bill and a checkpointed session. Their names: plane, session, domain, group. Their
+/// attributes: eight Class and five more of full length (User-Name, Calling-Station-Id, NAS-Port-Id,
+/// Acct-Multi-Session-Id, one to spare), and the short ones. Those that name bills name them in runs.
 const _: () = {
     let names = model::ids::PLANE_NAME_MAX + model::ids::PLANE_SESSION_MAX + 64 + 32;
     let attributes = (model::event::ClassList::MAX + 5) * 255 + 160;
     assert!(KIND_LEN + BILL_LEN_FIXED + names + attributes <= RECORD_LEN_MAX);
+    assert!(KIND_LEN + CHECKPOINT_LEN_MOST + OPENED_LEN_FIXED + names + attributes <= RECORD_LEN_MAX);
+    let runs = model::record::BillRuns::RUN_COUNT_MAX * model::record::BillRuns::RUN_LEN;
+    assert!(KIND_LEN + TRANSFER_BEGUN_LEN_FIXED + 255 + 255 + runs <= RECORD_LEN_MAX);
+    assert!(KIND_LEN + DEPARTED_LEN_FIXED + runs <= RECORD_LEN_MAX);
 };
 
 /// Whether the octets are a bill's record. They are not looked at further.

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 
 use model::ids::BillId;
 use model::record::Bill;
-use model::report::LocalBillInformation;
+use model::report::{BillStoreInformation, LocalBillInformation};
 use model::settings::LocalAaaServer;
 
 use crate::segment::Place;
@@ -109,8 +109,8 @@ impl Pool {
     /// Takes other settings. Bills above a smaller capacity stay. A pool that is disabled makes its bills unbilled again; one
     /// that is enabled takes the unbilled ones as far as there is room, the rest stays unbilled until there is.
     pub fn settings(&mut self, settings: &LocalAaaServer) {
-        self.capacity = usize::try_from(settings.cache_capacity).unwrap_or(usize::MAX);
-        self.threshold_percent = settings.cache_alarm_threshold;
+        self.capacity = usize::try_from(settings.cache.capacity).unwrap_or(usize::MAX);
+        self.threshold_percent = settings.cache.alarm_threshold;
         self.is_enabled = settings.pool_enabled;
         if self.is_enabled {
             self.fill_up();
@@ -201,11 +201,14 @@ impl Pool {
     /// For `display local-bill information`.
     pub fn information(&self) -> LocalBillInformation {
         LocalBillInformation {
-            bills: self.bills.len() as u64,
-            capacity: self.capacity as u64,
-            alarm_threshold_percent: self.threshold_percent,
-            // Nothing transfers yet.
-            locked: false,
+            cache: BillStoreInformation {
+                bills: self.bills.len() as u64,
+                capacity: self.capacity as u64,
+                alarm_threshold_percent: self.threshold_percent,
+            },
+            unbilled: self.unbilled.len() as u64,
+            octets_unaccounted: self.octets_unaccounted(),
+            ..LocalBillInformation::default()
         }
     }
 

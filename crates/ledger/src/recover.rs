@@ -386,6 +386,12 @@ impl<S: RecordSink> Recovery<S> {
             Record::Closed(closed) => closed.serial.epoch,
             Record::Acknowledged(acknowledged) => acknowledged.serial.epoch,
             Record::Billed(bill) => bill.id.epoch.max(bill.opened.serial.epoch),
+            Record::Checkpointed(session) => session.opened.serial.epoch,
+            Record::Claimed(claimed) => claimed.id.epoch,
+            Record::Returned(returned) => returned.id.epoch,
+            Record::Departed(departed) => departed.bills.iter().map(|run| run.first.epoch).max().unwrap_or(0),
+            Record::TransferBegun(begun) => begun.bills.iter().map(|run| run.first.epoch).max().unwrap_or(0),
+            Record::Heard(_) | Record::TransferAbandoned(_) => 0,
         };
         self.epoch_last = self.epoch_last.max(epoch);
     }

@@ -229,6 +229,13 @@ impl RecordSink for Replay {
                 }
                 self.bills.push(BillRef::new(bill, place));
             }
+            Record::Checkpointed(_)
+            | Record::Heard(_)
+            | Record::TransferBegun(_)
+            | Record::TransferAbandoned(_)
+            | Record::Departed(_)
+            | Record::Claimed(_)
+            | Record::Returned(_) => {}
         }
     }
 }

@@ -3,15 +3,20 @@
 //!
 //! ```text
 //! opened ─┬─ accepted ──┬─ sampled* ─ closed ─┬─ acknowledged
-//!         └─ start-failed ┘                   └─ billed
+//!         └─ start-failed ┘                   └─ billed ─┬─ departed: moved to the card, transferred, reset, dropped
+//!                                                        └─ claimed ─┬─ departed: replayed
+//!                                                                    └─ returned
 //! ```
+//!
+//! At any point a session may be *checkpointed*: written again, whole, so that everything about it that lies before may
+//! be forgotten.
 
 use std::net::SocketAddr;
 
 use crate::counters::{CounterSlot, Counters};
 use crate::ids::{BillId, SessionSerial};
-use crate::settings::PinnedScheme;
-use crate::time::{Mono, Now};
+use crate::settings::{BillFormat, PinnedScheme};
+use crate::time::{Mono, Now, Wall};
 
 /// One fact about one session, or about the engine itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,6 +37,20 @@ pub enum Record<'a> {
     Acknowledged(Acknowledged),
     /// Its Stop was given up: the session is over, and a bill stands for it.
     Billed(Bill<'a>),
+    /// All there is to know of a session: whatever was said of it before may be forgotten.
+    Checkpointed(Checkpointed<'a>),
+    /// How far a plane's event ring has been heard.
+    Heard(Heard<'a>),
+    /// A file of bills will be transferred: its name and its octets are fixed from here on.
+    TransferBegun(TransferBegun<'a>),
+    /// The file could not be made again as it was; its bills are free again.
+    TransferAbandoned(TransferAbandoned),
+    /// Bills have left a store for good.
+    Departed(Departed<'a>),
+    /// A bill is being replayed to a server; it is not transferable.
+    Claimed(Claimed),
+    /// No server answered the replay; the bill is free again and `delivered: unknown`.
+    Returned(Returned),
 }
 
 /// The engine started.
@@ -180,6 +199,231 @@ pub struct Bill<'a> {
     pub opened: Opened<'a>,
     /// How it ended.
     pub closed: Closed,
+}
+
+/// A session, whole. What a new life restores.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Checkpointed<'a> {
+    /// How it began, as last written.
+    pub opened: Opened<'a>,
+    /// Its Start was acknowledged, or failed and the scheme keeps accounting.
+    pub accepted: Option<Accepted>,
+    /// Its Start failed, and it stays online without accounting. Excludes `accepted`.
+    pub start_failed: Option<StartFailed>,
+    /// What it had counted when it was last sampled, and its interim failures.
+    pub sampled: Option<Sampled>,
+    /// How it ended; its Stop is owed. `None`: it is online.
+    pub closed: Option<Closed>,
+}
+
+/// One shard has taken over every event of its own in this ring that lies before `through`. So an event that is delivered
+/// again is recognised when the records that told of it have been forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard<'a> {
+    /// The plane's name.
+    pub plane: &'a str,
+    /// The plane's epoch: which memory the position counts in.
+    pub plane_epoch: u64,
+    /// The ring, 0–63.
+    pub ring: u16,
+    /// The position behind the last of those events.
+    pub through: u64,
+    /// Whose events: those of sessions whose hash falls to this shard …
+    pub shard: u16,
+    /// … of so many.
+    pub shard_count: u16,
+}
+
+/// Where bills are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum BillStore {
+    /// The pool, in the ledger.
+    Cache = 1,
+    /// The CF card.
+    Cfcard = 2,
+}
+
+impl BillStore {
+    /// The word in commands, alarms and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            BillStore::Cache => "cache",
+            BillStore::Cfcard => "cfcard",
+        }
+    }
+}
+
+/// One run of bills of one engine start, `first`, `first` + 1, …
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BillRun {
+    /// The first.
+    pub first: BillId,
+    /// How many, at least 1.
+    pub count: u32,
+}
+
+/// Runs of bills, in the order of their ids, in the octets of a record: epoch 4, sequence 8, count 4 each, little-endian.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BillRuns<'a>(&'a [u8]);
+
+impl<'a> BillRuns<'a> {
+    /// Octets of one run.
+    pub const RUN_LEN: usize = 4 + 8 + 4;
+    /// At most so many runs in one record.
+    pub const RUN_COUNT_MAX: usize = 200;
+
+    /// From the octets of a record; `None` if they are not whole runs in ascending order, or too many.
+    pub fn from_octets(octets: &'a [u8]) -> Option<BillRuns<'a>> {
+        if !octets.len().is_multiple_of(Self::RUN_LEN) || octets.len() > Self::RUN_COUNT_MAX * Self::RUN_LEN {
+            return None;
+        }
+        let runs = BillRuns(octets);
+        let mut end = BillId::default();
+        for run in runs.iter() {
+            let last = run.first.sequence.checked_add(u64::from(run.count))?;
+            if run.count == 0 || run.first < end {
+                return None;
+            }
+            end = BillId { epoch: run.first.epoch, sequence: last };
+        }
+        Some(runs)
+    }
+
+    /// As a record holds them.
+    pub fn octets(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Each run.
+    pub fn iter(self) -> impl Iterator<Item = BillRun> + 'a {
+        self.0.chunks_exact(Self::RUN_LEN).map(|octets| {
+            let (mut epoch, mut sequence, mut count) = ([0; 4], [0; 8], [0; 4]);
+            epoch.copy_from_slice(&octets[..4]);
+            sequence.copy_from_slice(&octets[4..12]);
+            count.copy_from_slice(&octets[12..]);
+            let first = BillId { epoch: u32::from_le_bytes(epoch), sequence: u64::from_le_bytes(sequence) };
+            BillRun { first, count: u32::from_le_bytes(count) }
+        })
+    }
+
+    /// Each bill.
+    pub fn ids(self) -> impl Iterator<Item = BillId> + 'a {
+        self.iter().flat_map(|run| {
+            let BillId { epoch, sequence } = run.first;
+            (sequence..sequence + u64::from(run.count)).map(move |sequence| BillId { epoch, sequence })
+        })
+    }
+
+    /// How many bills.
+    pub fn count(self) -> u64 {
+        self.iter().map(|run| u64::from(run.count)).sum()
+    }
+}
+
+impl BillRun {
+    /// Writes it behind others.
+    pub fn push_to(self, octets: &mut Vec<u8>) {
+        octets.extend_from_slice(&self.first.epoch.to_le_bytes());
+        octets.extend_from_slice(&self.first.sequence.to_le_bytes());
+        octets.extend_from_slice(&self.count.to_le_bytes());
+    }
+}
+
+/// A file of bills on its way to the bill server. Every retry, after a crash too, uses this name and these octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransferBegun<'a> {
+    /// Its number, from 1, never given twice.
+    pub number: u64,
+    /// Where its bills are.
+    pub store: BillStore,
+    /// The file's name on the server.
+    pub file: &'a str,
+    /// How bills are written.
+    pub format: BillFormat,
+    /// The sysname at that time, which the file names.
+    pub nas: &'a str,
+    /// When it was begun; the manifest's `created`.
+    pub created: Wall,
+    /// The bills in it, in their order.
+    pub bills: BillRuns<'a>,
+    /// Its length in octets.
+    pub size: u64,
+    /// SHA-256 of its octets.
+    pub sha256: [u8; 32],
+}
+
+/// A transfer that ended without its file being on the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransferAbandoned {
+    /// The transfer.
+    pub number: u64,
+    /// Whether the server may have the file, or a part of it: then its bills are `delivered: unknown` from now on.
+    pub may_be_there: bool,
+}
+
+/// Bills have left a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Departed<'a> {
+    /// The store.
+    pub store: BillStore,
+    /// Where to.
+    pub departure: Departure,
+    /// The transfer that took them; 0: none.
+    pub transfer: u64,
+    /// When.
+    pub at: Wall,
+    /// Which.
+    pub bills: BillRuns<'a>,
+    /// Octets from subscribers that they account for.
+    pub in_octets: u64,
+    /// Octets to subscribers.
+    pub out_octets: u64,
+}
+
+/// Why bills are not in a store any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Departure {
+    /// A bill server has the whole file.
+    Transferred = 1,
+    /// From the pool to the card.
+    Moved = 2,
+    /// An accounting server acknowledged the Stop that was sent for it.
+    Replayed = 3,
+    /// `local-bill cfcard reset`.
+    Reset = 4,
+    /// No store had room for it.
+    Dropped = 5,
+}
+
+impl Departure {
+    /// The word in displays and proofs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Departure::Transferred => "transferred",
+            Departure::Moved => "moved",
+            Departure::Replayed => "replayed",
+            Departure::Reset => "reset",
+            Departure::Dropped => "dropped",
+        }
+    }
+}
+
+/// A bill is replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// Which.
+    pub id: BillId,
+}
+
+/// A replay was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Returned {
+    /// Which bill.
+    pub id: BillId,
+    /// False: nothing was sent.
+    pub was_sent: bool,
 }
 
 /// Why a bill was made (INTERFACES.md section 6).

@@ -1,6 +1,6 @@
 //! The rows of every display. The engine and the ledger fill them, `vrp` prints them.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::counters::Counters;
 use crate::ids::SessionSerial;
@@ -83,14 +83,62 @@ impl AccountingState {
 /// `display local-bill information` (BEHAVIOUR.md 7.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LocalBillInformation {
-    /// Bills in the pool.
+    /// The pool.
+    pub cache: BillStoreInformation,
+    /// The CF card.
+    pub cfcard: BillStoreInformation,
+    /// Whether a transfer holds the pool.
+    pub is_locked: bool,
+    /// Given-up Stops that wait for a pool.
+    pub unbilled: u64,
+    /// Octets, both directions, that no bill accounts for: those of the unbilled and the dropped.
+    pub octets_unaccounted: u64,
+}
+
+/// How full a store of bills is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BillStoreInformation {
+    /// Bills in it.
     pub bills: u64,
-    /// The pool's capacity.
+    /// Its capacity.
     pub capacity: u64,
     /// The alarm threshold in per cent.
     pub alarm_threshold_percent: u8,
-    /// Whether a transfer holds the pool.
-    pub locked: bool,
+}
+
+/// One bill of `display local-bill cache` (BEHAVIOUR.md 7.6).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LocalBill {
+    /// Its number in the pool, from 0, oldest first.
+    pub number: u64,
+    /// Acct-Session-Id.
+    pub session_id: String,
+    /// User-Name.
+    pub user: String,
+    /// When the session came up.
+    pub start: Wall,
+    /// When it went down.
+    pub stop: Wall,
+    /// Acct-Session-Time, seconds.
+    pub session_time_s: u32,
+    /// Framed-IP-Address.
+    pub framed_ip: Option<Ipv4Addr>,
+    /// MAC address.
+    pub mac: Option<[u8; 6]>,
+    /// Framed-IPv6-Address, or the first address of the prefix.
+    pub ipv6: Option<Ipv6Addr>,
+    /// How the subscriber was authenticated; empty when unknown.
+    pub auth_type: String,
+    /// How it reached the box; empty when unknown.
+    pub access_type: String,
+    /// NAS-Port-Id; empty when unknown.
+    pub interface: String,
+    /// Outer and inner VLAN, as far as NAS-Port-Id tells.
+    pub vlans: (Option<u16>, Option<u16>),
+    /// Acct-Terminate-Cause.
+    pub cause: u8,
+    /// What it counted.
+    pub counters: Counters,
 }
 
 /// What one shard has counted of one accounting server (after RFC 4670). Counters only grow.

@@ -132,7 +132,8 @@ fn ask(control: &Path, shape: &Shape, unbilled: bool, out: &mut impl Write) -> O
 fn read(state_dir: &Path, shape: &Shape, unbilled: bool, out: &mut impl Write) -> Outcome {
     let (recovered, _) = store::recover(state_dir)?;
     // Whether the pool is enabled is the daemon's configuration: here every bill is shown, and none is unbilled.
-    let everything = LocalAaaServer { pool_enabled: true, cache_capacity: u32::MAX, ..LocalAaaServer::default() };
+    let mut everything = LocalAaaServer { pool_enabled: true, ..LocalAaaServer::default() };
+    everything.cache.capacity = u32::MAX;
     let mut pool = Pool::new(&everything);
     for bill in recovered.state.bills() {
         let taken = pool.handle_durable(*bill);

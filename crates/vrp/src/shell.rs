@@ -51,7 +51,7 @@ pub enum Answer {
 #[derive(Debug, PartialEq)]
 pub struct Commit {
     /// The whole new tree, checked.
-    pub settings: Settings,
+    pub settings: Box<Settings>,
     /// Warnings to print.
     pub warnings: Vec<Problem>,
 }
@@ -256,7 +256,7 @@ impl Shell {
         if !errors.is_empty() {
             return Ok(Answer::Error(CommandError::plain(Fault::Problem(errors.swap_remove(0)))));
         }
-        Ok(Answer::Commit(Commit { settings: self.candidate.clone(), warnings }))
+        Ok(Answer::Commit(Commit { settings: Box::new(self.candidate.clone()), warnings }))
     }
 
     fn display(&self, display: Display) -> Result<Answer, Refusal> {

@@ -6,15 +6,17 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use model::counters::{CounterSlot, Counters, Totals};
 use model::ids::{BillId, SessionSerial};
 use model::record::{
-    Accepted, Acknowledged, Bill, BillReason, Closed, Delivered, Opened, Record, Sampled, StartFailed, Started,
-    TakenOver, ZeroStop,
+    Accepted, Acknowledged, Bill, BillReason, BillRuns, BillStore, Checkpointed, Claimed, Closed, Delivered, Departed,
+    Departure, Heard, Opened, Record, Returned, Sampled, StartFailed, Started, TakenOver, TransferAbandoned,
+    TransferBegun, ZeroStop,
 };
-use model::settings::{AccountingMode, InterimFail, InterimFailPolicy, PinnedScheme, StartFail};
+use model::settings::{AccountingMode, BillFormat, InterimFail, InterimFailPolicy, PinnedScheme, StartFail};
 use model::time::{Mono, Now, Wall};
 
 use super::{
-    KIND_ACCEPTED, KIND_ACKNOWLEDGED, KIND_BILLED, KIND_CLOSED, KIND_OPENED, KIND_SAMPLED, KIND_START_FAILED,
-    KIND_STARTED,
+    HAS_ACCEPTED, HAS_CLOSED, HAS_SAMPLED, HAS_START_FAILED, KIND_ACCEPTED, KIND_ACKNOWLEDGED, KIND_BILLED,
+    KIND_CHECKPOINTED, KIND_CLAIMED, KIND_CLOSED, KIND_DEPARTED, KIND_HEARD, KIND_OPENED, KIND_RETURNED, KIND_SAMPLED,
+    KIND_START_FAILED, KIND_STARTED, KIND_TRANSFER_ABANDONED, KIND_TRANSFER_BEGUN,
 };
 
 /// Why octets are no record.
@@ -67,15 +69,30 @@ pub fn decode(octets: &[u8]) -> Result<Record<'_>, DecodeError> {
         KIND_START_FAILED => {
             Record::StartFailed(StartFailed { serial: reader.serial()?, zero_stop: reader.zero_stop()? })
         }
-        KIND_SAMPLED => Record::Sampled(Sampled {
-            serial: reader.serial()?,
-            at: reader.mono()?,
-            counters: reader.counters()?,
-            interim_failures: reader.u16()?,
-        }),
+        KIND_SAMPLED => {
+            let serial = reader.serial()?;
+            Record::Sampled(reader.sampled(serial)?)
+        }
         KIND_CLOSED => Record::Closed(reader.closed()?),
         KIND_ACKNOWLEDGED => Record::Acknowledged(Acknowledged { serial: reader.serial()? }),
         KIND_BILLED => Record::Billed(reader.bill()?),
+        KIND_CHECKPOINTED => Record::Checkpointed(reader.checkpointed()?),
+        KIND_HEARD => Record::Heard(reader.heard()?),
+        KIND_TRANSFER_BEGUN => Record::TransferBegun(reader.transfer_begun()?),
+        KIND_TRANSFER_ABANDONED => {
+            Record::TransferAbandoned(TransferAbandoned { number: reader.u64()?, may_be_there: reader.flag()? })
+        }
+        KIND_DEPARTED => Record::Departed(Departed {
+            store: reader.store()?,
+            departure: reader.departure()?,
+            transfer: reader.u64()?,
+            at: Wall::from_millis(reader.u64()?),
+            in_octets: reader.u64()?,
+            out_octets: reader.u64()?,
+            bills: reader.runs()?,
+        }),
+        KIND_CLAIMED => Record::Claimed(Claimed { id: reader.bill_id()? }),
+        KIND_RETURNED => Record::Returned(Returned { id: reader.bill_id()?, was_sent: reader.flag()? }),
         kind => return Err(DecodeError::UnknownKind(kind)),
     };
     if reader.rest.is_empty() { Ok(record) } else { Err(DecodeError::Trailing) }
@@ -240,8 +257,85 @@ impl<'a> Reader<'a> {
         })
     }
 
+    fn bill_id(&mut self) -> Result<BillId, DecodeError> {
+        Ok(BillId { epoch: self.u32()?, sequence: self.u64()? })
+    }
+
+    fn store(&mut self) -> Result<BillStore, DecodeError> {
+        let code = self.u8()?;
+        let known = [BillStore::Cache, BillStore::Cfcard];
+        known.into_iter().find(|store| *store as u8 == code).ok_or(DecodeError::BadValue)
+    }
+
+    fn departure(&mut self) -> Result<Departure, DecodeError> {
+        let code = self.u8()?;
+        let known =
+            [Departure::Transferred, Departure::Moved, Departure::Replayed, Departure::Reset, Departure::Dropped];
+        known.into_iter().find(|departure| *departure as u8 == code).ok_or(DecodeError::BadValue)
+    }
+
+    fn runs(&mut self) -> Result<BillRuns<'a>, DecodeError> {
+        let len = self.u16()?;
+        BillRuns::from_octets(self.octets(usize::from(len))?).ok_or(DecodeError::BadValue)
+    }
+
+    fn sampled(&mut self, serial: SessionSerial) -> Result<Sampled, DecodeError> {
+        Ok(Sampled { serial, at: self.mono()?, counters: self.counters()?, interim_failures: self.u16()? })
+    }
+
+    fn checkpointed(&mut self) -> Result<Checkpointed<'a>, DecodeError> {
+        let what = self.u8()?;
+        let known = HAS_ACCEPTED | HAS_START_FAILED | HAS_SAMPLED | HAS_CLOSED;
+        if what & !known != 0 || what & (HAS_ACCEPTED | HAS_START_FAILED) == HAS_ACCEPTED | HAS_START_FAILED {
+            return Err(DecodeError::BadValue);
+        }
+        let opened = self.opened()?;
+        let serial = opened.serial;
+        let accepted = match what & HAS_ACCEPTED {
+            0 => None,
+            _ => Some(Accepted { serial, at: self.mono()?, keep_accounting: self.flag()? }),
+        };
+        let start_failed = match what & HAS_START_FAILED {
+            0 => None,
+            _ => Some(StartFailed { serial, zero_stop: self.zero_stop()? }),
+        };
+        let sampled = match what & HAS_SAMPLED {
+            0 => None,
+            _ => Some(self.sampled(serial)?),
+        };
+        let closed = match what & HAS_CLOSED {
+            0 => None,
+            _ => Some(self.closed()?),
+        };
+        if closed.is_some_and(|closed| closed.serial != serial) {
+            return Err(DecodeError::BadValue);
+        }
+        Ok(Checkpointed { opened, accepted, start_failed, sampled, closed })
+    }
+
+    fn heard(&mut self) -> Result<Heard<'a>, DecodeError> {
+        let (plane_epoch, ring, through) = (self.u64()?, self.u16()?, self.u64()?);
+        let (shard, shard_count, len) = (self.u16()?, self.u16()?, self.u8()?);
+        if shard >= shard_count {
+            return Err(DecodeError::BadValue);
+        }
+        Ok(Heard { plane: self.text(len)?, plane_epoch, ring, through, shard, shard_count })
+    }
+
+    fn transfer_begun(&mut self) -> Result<TransferBegun<'a>, DecodeError> {
+        let number = self.u64()?;
+        let store = self.store()?;
+        let format = self.u8()?;
+        let format = BillFormat::ALL.into_iter().find(|known| *known as u8 == format).ok_or(DecodeError::BadValue)?;
+        let created = Wall::from_millis(self.u64()?);
+        let (size, sha256) = (self.u64()?, self.take()?);
+        let [file, nas] = self.take()?;
+        let (file, nas) = (self.text(file)?, self.text(nas)?);
+        Ok(TransferBegun { number, store, file, format, nas, created, bills: self.runs()?, size, sha256 })
+    }
+
     fn bill(&mut self) -> Result<Bill<'a>, DecodeError> {
-        let id = BillId { epoch: self.u32()?, sequence: self.u64()? };
+        let id = self.bill_id()?;
         let reason = match self.u8()? {
             1 => BillReason::StopUnanswered,
             2 => BillReason::StartFailed,

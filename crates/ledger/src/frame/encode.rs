@@ -3,14 +3,19 @@
 use std::net::{IpAddr, SocketAddr};
 
 use model::counters::{Counters, Totals};
-use model::ids::SessionSerial;
-use model::record::{Bill, Closed, Opened, Record, Sampled, Started, TakenOver};
+use model::ids::{BillId, SessionSerial};
+use model::record::{
+    Bill, BillRuns, Checkpointed, Closed, Departed, Heard, Opened, Record, Sampled, Started, TakenOver, TransferBegun,
+};
 use model::settings::PinnedScheme;
 use model::time::Now;
 
 use super::{
-    BILL_LEN_FIXED, CLOSED_LEN, COUNTERS_LEN, KIND_ACCEPTED, KIND_ACKNOWLEDGED, KIND_BILLED, KIND_CLOSED, KIND_LEN,
-    KIND_OPENED, KIND_SAMPLED, KIND_START_FAILED, KIND_STARTED, NOW_LEN, OPENED_LEN_FIXED, RECORD_LEN_MAX, SERIAL_LEN,
+    BILL_ID_LEN, BILL_LEN_FIXED, CLOSED_LEN, COUNTERS_LEN, DEPARTED_LEN_FIXED, HAS_ACCEPTED, HAS_CLOSED, HAS_SAMPLED,
+    HAS_START_FAILED, HEARD_LEN_FIXED, KIND_ACCEPTED, KIND_ACKNOWLEDGED, KIND_BILLED, KIND_CHECKPOINTED, KIND_CLAIMED,
+    KIND_CLOSED, KIND_DEPARTED, KIND_HEARD, KIND_LEN, KIND_OPENED, KIND_RETURNED, KIND_SAMPLED, KIND_START_FAILED,
+    KIND_STARTED, KIND_TRANSFER_ABANDONED, KIND_TRANSFER_BEGUN, NOW_LEN, OPENED_LEN_FIXED, RECORD_LEN_MAX, SERIAL_LEN,
+    TRANSFER_BEGUN_LEN_FIXED,
 };
 
 /// The record does not fit: into the octets handed in, into [`RECORD_LEN_MAX`], or one of its texts into its length.
@@ -37,7 +42,27 @@ pub fn encoded_len(record: &Record<'_>) -> usize {
             Record::Closed(_) => CLOSED_LEN,
             Record::Acknowledged(_) => SERIAL_LEN,
             Record::Billed(bill) => BILL_LEN_FIXED - OPENED_LEN_FIXED + opened_len(&bill.opened),
+            Record::Checkpointed(checkpointed) => checkpointed_len(checkpointed),
+            Record::Heard(heard) => HEARD_LEN_FIXED + heard.plane.len(),
+            Record::TransferBegun(begun) => {
+                TRANSFER_BEGUN_LEN_FIXED + begun.file.len() + begun.nas.len() + begun.bills.octets().len()
+            }
+            Record::TransferAbandoned(_) => 8 + 1,
+            Record::Departed(departed) => DEPARTED_LEN_FIXED + departed.bills.octets().len(),
+            Record::Claimed(_) => BILL_ID_LEN,
+            Record::Returned(_) => BILL_ID_LEN + 1,
         }
+}
+
+fn checkpointed_len(checkpointed: &Checkpointed<'_>) -> usize {
+    let parts = [
+        (checkpointed.accepted.is_some(), 8 + 1),
+        (checkpointed.start_failed.is_some(), 1),
+        (checkpointed.sampled.is_some(), 8 + COUNTERS_LEN + 2),
+        (checkpointed.closed.is_some(), CLOSED_LEN),
+    ];
+    let following: usize = parts.iter().map(|&(is_there, len)| if is_there { len } else { 0 }).sum();
+    1 + opened_len(&checkpointed.opened) + following
 }
 
 fn opened_len(opened: &Opened<'_>) -> usize {
@@ -87,6 +112,24 @@ pub fn encode(record: &Record<'_>, out: &mut [u8]) -> Result<usize, TooLong> {
             writer.serial(acknowledged.serial);
         }
         Record::Billed(bill) => writer.bill(bill)?,
+        Record::Checkpointed(checkpointed) => writer.checkpointed(checkpointed)?,
+        Record::Heard(heard) => writer.heard(heard)?,
+        Record::TransferBegun(begun) => writer.transfer_begun(begun)?,
+        Record::TransferAbandoned(abandoned) => {
+            writer.put([KIND_TRANSFER_ABANDONED]);
+            writer.put(abandoned.number.to_le_bytes());
+            writer.put([u8::from(abandoned.may_be_there)]);
+        }
+        Record::Departed(departed) => writer.departed(departed)?,
+        Record::Claimed(claimed) => {
+            writer.put([KIND_CLAIMED]);
+            writer.bill_id(claimed.id);
+        }
+        Record::Returned(returned) => {
+            writer.put([KIND_RETURNED]);
+            writer.bill_id(returned.id);
+            writer.put([u8::from(returned.was_sent)]);
+        }
     }
     assert!(writer.rest.is_empty(), "encoded_len agrees with encode");
     Ok(len)
@@ -119,15 +162,90 @@ impl Writer<'_> {
     fn sampled(&mut self, sampled: &Sampled) {
         self.put([KIND_SAMPLED]);
         self.serial(sampled.serial);
+        self.sample(sampled);
+    }
+
+    fn sample(&mut self, sampled: &Sampled) {
         self.put(sampled.at.as_nanos().to_le_bytes());
         self.counters(&sampled.counters);
         self.put(sampled.interim_failures.to_le_bytes());
     }
 
+    fn bill_id(&mut self, id: BillId) {
+        self.put(id.epoch.to_le_bytes());
+        self.put(id.sequence.to_le_bytes());
+    }
+
+    fn runs(&mut self, runs: BillRuns<'_>) -> Result<(), TooLong> {
+        self.put(u16::try_from(runs.octets().len()).map_err(|_| TooLong)?.to_le_bytes());
+        self.text(runs.octets());
+        Ok(())
+    }
+
+    fn checkpointed(&mut self, checkpointed: &Checkpointed<'_>) -> Result<(), TooLong> {
+        let flag = |is_there: bool, flag: u8| if is_there { flag } else { 0 };
+        self.put([KIND_CHECKPOINTED]);
+        self.put([flag(checkpointed.accepted.is_some(), HAS_ACCEPTED)
+            | flag(checkpointed.start_failed.is_some(), HAS_START_FAILED)
+            | flag(checkpointed.sampled.is_some(), HAS_SAMPLED)
+            | flag(checkpointed.closed.is_some(), HAS_CLOSED)]);
+        self.opened(&checkpointed.opened)?;
+        if let Some(accepted) = &checkpointed.accepted {
+            self.put(accepted.at.as_nanos().to_le_bytes());
+            self.put([u8::from(accepted.keep_accounting)]);
+        }
+        if let Some(failed) = &checkpointed.start_failed {
+            self.put([failed.zero_stop as u8]);
+        }
+        if let Some(sampled) = &checkpointed.sampled {
+            self.sample(sampled);
+        }
+        if let Some(closed) = &checkpointed.closed {
+            self.closed(closed);
+        }
+        Ok(())
+    }
+
+    fn heard(&mut self, heard: &Heard<'_>) -> Result<(), TooLong> {
+        self.put([KIND_HEARD]);
+        self.put(heard.plane_epoch.to_le_bytes());
+        self.put(heard.ring.to_le_bytes());
+        self.put(heard.through.to_le_bytes());
+        self.put(heard.shard.to_le_bytes());
+        self.put(heard.shard_count.to_le_bytes());
+        self.put([u8::try_from(heard.plane.len()).map_err(|_| TooLong)?]);
+        self.text(heard.plane.as_bytes());
+        Ok(())
+    }
+
+    fn transfer_begun(&mut self, begun: &TransferBegun<'_>) -> Result<(), TooLong> {
+        self.put([KIND_TRANSFER_BEGUN]);
+        self.put(begun.number.to_le_bytes());
+        self.put([begun.store as u8, begun.format as u8]);
+        self.put(begun.created.as_millis().to_le_bytes());
+        self.put(begun.size.to_le_bytes());
+        self.put(begun.sha256);
+        for text in [begun.file, begun.nas] {
+            self.put([u8::try_from(text.len()).map_err(|_| TooLong)?]);
+        }
+        self.text(begun.file.as_bytes());
+        self.text(begun.nas.as_bytes());
+        self.runs(begun.bills)
+    }
+
+    fn departed(&mut self, departed: &Departed<'_>) -> Result<(), TooLong> {
+        self.put([KIND_DEPARTED]);
+        self.put([departed.store as u8, departed.departure as u8]);
+        self.put(departed.transfer.to_le_bytes());
+        self.put(departed.at.as_millis().to_le_bytes());
+        self.put(departed.in_octets.to_le_bytes());
+        self.put(departed.out_octets.to_le_bytes());
+        self.runs(departed.bills)
+    }
+
     fn bill(&mut self, bill: &Bill<'_>) -> Result<(), TooLong> {
         self.put([KIND_BILLED]);
-        self.put(bill.id.epoch.to_le_bytes());
-        self.put(bill.id.sequence.to_le_bytes());
+        self.bill_id(bill.id);
         self.put([bill.reason as u8, bill.delivered as u8, bill.zero_stop as u8]);
         self.server(bill.server);
         self.closed(&bill.closed);

@@ -6,7 +6,9 @@ fn bill(sequence: u64) -> BillRef {
 }
 
 fn settings(pool_enabled: bool, cache_capacity: u32) -> LocalAaaServer {
-    LocalAaaServer { pool_enabled, cache_capacity, cache_alarm_threshold: 75 }
+    let mut settings = LocalAaaServer { pool_enabled, ..LocalAaaServer::default() };
+    settings.cache.capacity = cache_capacity;
+    settings
 }
 
 fn sequences<'a>(bills: impl Iterator<Item = &'a BillRef>) -> Vec<u64> {
@@ -19,7 +21,9 @@ fn thresholds_are_the_vendors() {
     for (capacity, percent, count) in
         [(49_152, 75, 36_864), (235_410, 85, 200_098), (1, 50, 0), (16_000_000, 100, 16_000_000)]
     {
-        let pool = Pool::new(&LocalAaaServer { cache_alarm_threshold: percent, ..settings(true, capacity) });
+        let mut settings = settings(true, capacity);
+        settings.cache.alarm_threshold = percent;
+        let pool = Pool::new(&settings);
         assert_eq!(pool.threshold_count(), count);
     }
 }
@@ -88,5 +92,5 @@ fn what_is_given_up_while_the_pool_is_disabled_becomes_a_bill_when_it_is_enabled
     // And back, in order.
     pool.settings(&settings(false, 5));
     assert_eq!(sequences(pool.unbilled()), [1, 2, 3, 4]);
-    assert_eq!(pool.information().bills, 0);
+    assert_eq!(pool.information().cache.bills, 0);
 }

@@ -86,10 +86,10 @@ impl Oracle {
                     book.start_failed = Some(Kept { fact: *failed, durable: false });
                 }
             }
-            Record::Sampled(_) | Record::Started(_) => {}
             Record::Closed(closed) => self.owed_closed(closed, now),
             Record::Acknowledged(acknowledged) => self.owed_acknowledged(acknowledged.serial),
             Record::Billed(bill) => self.owed_billed(bill),
+            _ => {}
         }
     }
 
@@ -165,7 +165,7 @@ impl Oracle {
                 Record::Billed(bill) => self.with(bill.opened.serial, |book| {
                     book.over = Some(Kept { fact: over_of(bill), durable: true });
                 }),
-                Record::Started(_) | Record::Sampled(_) => {}
+                _ => {}
             }
             let fact = fact_of(&record);
             self.make_durable(fact);
@@ -344,7 +344,7 @@ fn fact_of(record: &Record<'_>) -> Fact {
         Record::Closed(closed) => Fact::Closed(closed.serial),
         Record::Acknowledged(acknowledged) => Fact::Over(acknowledged.serial),
         Record::Billed(bill) => Fact::Over(bill.opened.serial),
-        Record::Started(_) | Record::Sampled(_) => Fact::Nothing,
+        _ => Fact::Nothing,
     }
 }
 

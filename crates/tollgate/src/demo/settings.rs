@@ -41,8 +41,8 @@ pub(super) fn settings(server: SocketAddr, schedule: &Schedule) -> Settings {
     settings.schemes.insert(name(), scheme(schedule));
     let domain = Domain { accounting_scheme: Some(name()), radius_group: Some(name()) };
     settings.domains.insert(name(), domain);
-    settings.local_aaa_server =
-        LocalAaaServer { pool_enabled: true, cache_capacity: schedule.lives().max(1), ..LocalAaaServer::default() };
+    settings.local_aaa_server = LocalAaaServer { pool_enabled: true, ..LocalAaaServer::default() };
+    settings.local_aaa_server.cache.capacity = schedule.lives().max(1);
     settings
 }
 

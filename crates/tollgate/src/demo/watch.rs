@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use model::report::{LocalBillInformation, ServerReport, ShardReport};
+use model::report::{ServerReport, ShardReport};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -124,7 +124,7 @@ async fn sample(engine: &Engine, stage: &Stage) -> Result<Sample, Failure> {
     let _ = engine.writer.send(WriterMessage::Information(reply));
     engine.bell.ring();
     let ShardReport { sessions, stops_unacknowledged, servers, .. } = report.await.map_err(gone)?;
-    let LocalBillInformation { bills, .. } = bills.await.map_err(gone)?;
+    let bills = bills.await.map_err(gone)?.cache.bills;
     let server = servers.first().copied().ok_or_else(|| Failure::failed("the engine has no server"))?;
     Ok(Sample { at: stage.elapsed(), sessions, stops_waiting: stops_unacknowledged, bills, server })
 }

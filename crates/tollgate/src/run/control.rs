@@ -179,7 +179,7 @@ async fn answer(shell: &mut Shell, line: &str, json: bool, daemon: &Daemon) -> R
     if *shell.running() != *running {
         shell.running_changed(running);
     }
-    let bill_count = daemon.bill_information().await.map_or(0, |information| information.bills);
+    let bill_count = daemon.bill_information().await.map_or(0, |information| information.cache.bills);
     let answer = shell.execute(line, &Around { daemon, bill_count });
     let mut reply = carry_out(shell, line, answer, json, daemon).await;
     reply.uncommitted = shell.uncommitted();
@@ -200,7 +200,7 @@ async fn carry_out(shell: &mut Shell, line: &str, answer: Answer, json: bool, da
         },
         Answer::Commit(commit) => {
             let warnings: String = commit.warnings.iter().map(|warning| format!("{warning}\n")).collect();
-            match daemon.commit(Arc::new(commit.settings)).await {
+            match daemon.commit(Arc::from(commit.settings)).await {
                 Ok(running) => {
                     tracing::info!(target: "audit", command = "commit", "the configuration was committed");
                     shell.committed(running);

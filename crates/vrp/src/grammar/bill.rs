@@ -1,6 +1,6 @@
 //! Commands of the local AAA server view.
 
-use model::settings::{LocalAaaServer, Settings};
+use model::settings::{CacheBackupMode, LocalAaaServer, Settings};
 
 use crate::command::{Action, Command, Done, Edit, Place, Stored, Undo, View, Words};
 use crate::error::Refusal;
@@ -61,33 +61,33 @@ fn stored_pool(settings: &Settings, _: &Place) -> Vec<String> {
 }
 
 fn capacity(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
-    edit.settings.local_aaa_server.cache_capacity = words.number("bills");
+    edit.settings.local_aaa_server.cache.capacity = words.number("bills");
     Ok(Done::Applied)
 }
 
 fn undo_capacity(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
-    edit.settings.local_aaa_server.cache_capacity = LocalAaaServer::CACHE_CAPACITY_DEFAULT;
+    edit.settings.local_aaa_server.cache.capacity = CacheBackupMode::CAPACITY_DEFAULT;
     Ok(Done::Applied)
 }
 
 fn stored_capacity(settings: &Settings, _: &Place) -> Vec<String> {
-    let capacity = settings.local_aaa_server.cache_capacity;
-    let is_default = capacity == LocalAaaServer::CACHE_CAPACITY_DEFAULT;
+    let capacity = settings.local_aaa_server.cache.capacity;
+    let is_default = capacity == CacheBackupMode::CAPACITY_DEFAULT;
     if is_default { Vec::new() } else { vec![format!("local-bill cache capacity {capacity}")] }
 }
 
 fn alarm_threshold(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
-    edit.settings.local_aaa_server.cache_alarm_threshold = words.number("percent");
+    edit.settings.local_aaa_server.cache.alarm_threshold = words.number("percent");
     Ok(Done::Applied)
 }
 
 fn undo_alarm_threshold(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
-    edit.settings.local_aaa_server.cache_alarm_threshold = LocalAaaServer::default().cache_alarm_threshold;
+    edit.settings.local_aaa_server.cache.alarm_threshold = LocalAaaServer::default().cache.alarm_threshold;
     Ok(Done::Applied)
 }
 
 fn stored_alarm_threshold(settings: &Settings, _: &Place) -> Vec<String> {
-    let threshold = settings.local_aaa_server.cache_alarm_threshold;
-    let is_default = threshold == LocalAaaServer::default().cache_alarm_threshold;
+    let threshold = settings.local_aaa_server.cache.alarm_threshold;
+    let is_default = threshold == LocalAaaServer::default().cache.alarm_threshold;
     if is_default { Vec::new() } else { vec![format!("local-bill cache alarm-threshold {threshold}")] }
 }

@@ -326,6 +326,9 @@ fn settings() -> impl Strategy<Value = Settings> {
                 let radius_group = group.map(|group| group.get(&group_names).clone());
                 domains.insert(name, Domain { accounting_scheme: scheme, radius_group });
             }
+            let mut local_aaa_server = LocalAaaServer { pool_enabled, ..LocalAaaServer::default() };
+            local_aaa_server.cache.capacity = cache_capacity;
+            local_aaa_server.cache.alarm_threshold = cache_alarm_threshold;
             Settings {
                 sysname,
                 session_id_prefix,
@@ -333,7 +336,8 @@ fn settings() -> impl Strategy<Value = Settings> {
                 radius_groups,
                 schemes,
                 domains,
-                local_aaa_server: LocalAaaServer { pool_enabled, cache_capacity, cache_alarm_threshold },
+                local_aaa_server,
+                checkpoint_interval_s: Settings::CHECKPOINT_INTERVAL_DEFAULT_S,
             }
         },
     )

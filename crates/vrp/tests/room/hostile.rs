@@ -69,7 +69,7 @@ proptest! {
                     prop_assert_eq!(shell.candidate(), &before, "{}", line);
                     prop_assert_eq!(shell.place(), &place, "{}", line);
                 }
-                Answer::Commit(commit) => shell.committed(std::sync::Arc::new(commit.settings)),
+                Answer::Commit(commit) => shell.committed(std::sync::Arc::from(commit.settings)),
                 Answer::Silent | Answer::Text(_) | Answer::Save | Answer::Ended => {}
             }
             let differs = shell.candidate() != shell.running();

@@ -50,7 +50,7 @@ pub(crate) fn obey(shell: &mut Shell, world: &World, line: &str) -> String {
         Answer::Error(error) => error.to_script() + "\n",
         Answer::Question(question) => question + "\n",
         Answer::Commit(commit) => {
-            shell.committed(Arc::new(commit.settings));
+            shell.committed(Arc::from(commit.settings));
             commit.warnings.iter().map(|warning| format!("{warning}\n")).collect()
         }
         Answer::Save => "saved\n".to_owned(),
