@@ -1,5 +1,8 @@
 //! A session's own attributes, encoded once at log-in and copied into each of its packets; and the attributes of the
 //! source, encoded once for each server (BEHAVIOUR.md 8.1).
+//!
+//! What the box is called and when it started are the session's own too: a Stop that is sent again, in whatever life and under
+//! whatever sysname, says the same (DESIGN.md section 3, rules 5 and 9).
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
@@ -18,21 +21,35 @@ use crate::identity::SessionId;
 /// Octets that a session's own attributes may have, so that any packet has room for all the others.
 pub(crate) const RUN_MAX: usize = 3400;
 
+/// Where and when a session was born.
+pub(crate) struct SessionBirth<'a> {
+    pub(crate) serial: SessionSerial,
+    pub(crate) domain: &'a str,
+    pub(crate) sysname: &'a str,
+    /// When this engine started, seconds since the Unix epoch.
+    pub(crate) startup: u32,
+}
+
+/// What Calling-Station-Id is where the plane does not say.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Calling {
+    /// The MAC address.
+    FromMac,
+    /// Left as it is.
+    Kept,
+}
+
 /// Writes the attributes of a subscriber who has just come up; `None` when they are too many octets, or have no user name.
 pub(crate) fn write(
     run: &mut [u8; RUN_MAX],
     subscriber: &Subscriber<'_>,
     session_id: &SessionId,
-    domain: &str,
-    serial: SessionSerial,
+    birth: &SessionBirth<'_>,
 ) -> Option<usize> {
     let mut run = Encoder::run(run);
     run.bytes(Type::USER_NAME, subscriber.user.filter(|user| !user.is_empty())?);
     run.bytes(Type::ACCT_SESSION_ID, session_id);
-    if subscriber.access.unwrap_or_default() != Access::Static {
-        run.u32(Type::SERVICE_TYPE, service_type::FRAMED);
-    }
-    write_said(&mut run, subscriber);
+    write_said(&mut run, subscriber, Calling::FromMac);
     // What a packet always carries, whether the plane said it or not.
     if subscriber.access.is_none() {
         write_access(&mut run, Access::default());
@@ -40,24 +57,40 @@ pub(crate) fn write(
     if subscriber.authentic.is_none() {
         run.u32(Type::ACCT_AUTHENTIC, acct_authentic::RADIUS);
     }
-    run.vendor_bytes(huawei::DOMAIN_NAME, domain.as_bytes());
+    run.bytes(Type::NAS_IDENTIFIER, birth.sysname.as_bytes());
+    run.vendor_u32(huawei::STARTUP_STAMP, birth.startup);
+    run.vendor_bytes(huawei::DOMAIN_NAME, birth.domain.as_bytes());
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a number to tell connections apart, as wide as the attribute"
     )]
-    run.vendor_u32(huawei::CONNECT_ID, serial.sequence as u32);
+    run.vendor_u32(huawei::CONNECT_ID, birth.serial.sequence as u32);
     run.finish().ok().map(|octets| octets.len())
 }
 
 /// Writes what is left of `old` when what `changed` says has replaced its own; `None` when it is too many octets.
 pub(crate) fn merge(run: &mut [u8; RUN_MAX], old: &[u8], changed: &Subscriber<'_>) -> Option<usize> {
+    let before = shown(old);
+    let mut changed = *changed;
+    // Some attributes say MAC and IP address together.
+    if changed.mac.is_some() || changed.framed_ip.is_some() {
+        changed.mac = changed.mac.or(before.mac);
+        changed.framed_ip = changed.framed_ip.or(before.framed_ip);
+    }
+    let derived = before.mac.map(calling_of);
+    let calling = Attributes::of_run(old).find(|attribute| attribute.kind == Type::CALLING_STATION_ID);
+    let is_derived = calling.is_none_or(|calling| derived.is_some_and(|derived| derived.as_bytes() == calling.value));
     let mut new = [0; RUN_MAX];
     let mut said = Encoder::run(&mut new);
     said.bytes(Type::USER_NAME, changed.user.unwrap_or_default());
-    write_said(&mut said, changed);
+    write_said(&mut said, &changed, if is_derived { Calling::FromMac } else { Calling::Kept });
     let said = said.finish().ok()?;
     let mut run = Encoder::run(run);
+    let of_access = [Type::SERVICE_TYPE, Type::FRAMED_PROTOCOL, Type::NAS_PORT_TYPE];
     for attribute in Attributes::of_run(old) {
+        if changed.access.is_some() && of_access.contains(&attribute.kind) {
+            continue;
+        }
         let replaced =
             match VendorAttributes::of_value(attribute.value).filter(|_| attribute.kind == Type::VENDOR_SPECIFIC) {
                 Some(mut vendor) => vendor.next().is_some_and(|vendor| {
@@ -74,7 +107,7 @@ pub(crate) fn merge(run: &mut [u8; RUN_MAX], old: &[u8], changed: &Subscriber<'_
 }
 
 /// What the plane said of a subscriber, but its name.
-fn write_said(run: &mut Encoder<'_>, subscriber: &Subscriber<'_>) {
+fn write_said(run: &mut Encoder<'_>, subscriber: &Subscriber<'_>, calling: Calling) {
     if let Some(access) = subscriber.access {
         write_access(run, access);
     }
@@ -114,18 +147,23 @@ fn write_said(run: &mut Encoder<'_>, subscriber: &Subscriber<'_>) {
     if let Some(address) = subscriber.framed_ipv6_address {
         run.ipv6(Type::FRAMED_IPV6_ADDRESS, address);
     }
-    write_addresses(run, subscriber);
+    write_addresses(run, subscriber, calling);
+}
+
+/// The MAC address as Calling-Station-Id says it.
+fn calling_of([a, b, c, d, e, f]: [u8; 6]) -> ArrayString<17> {
+    let mut text = ArrayString::new();
+    let _ = write!(text, "{a:02x}-{b:02x}-{c:02x}-{d:02x}-{e:02x}-{f:02x}");
+    text
 }
 
 /// The MAC address as the vendor writes it, and where the plane does not say otherwise as Calling-Station-Id too.
-fn write_addresses(run: &mut Encoder<'_>, subscriber: &Subscriber<'_>) {
+fn write_addresses(run: &mut Encoder<'_>, subscriber: &Subscriber<'_>, calling: Calling) {
     run.bytes(Type::CALLING_STATION_ID, subscriber.calling.unwrap_or_default());
-    let Some([a, b, c, d, e, f]) = subscriber.mac else { return };
+    let Some(mac @ [a, b, c, d, e, f]) = subscriber.mac else { return };
     let mut text = ArrayString::<48>::new();
-    if subscriber.calling.is_none() {
-        let _ = write!(text, "{a:02x}-{b:02x}-{c:02x}-{d:02x}-{e:02x}-{f:02x}");
-        run.bytes(Type::CALLING_STATION_ID, text.as_bytes());
-        text.clear();
+    if subscriber.calling.is_none() && calling == Calling::FromMac {
+        run.bytes(Type::CALLING_STATION_ID, calling_of(mac).as_bytes());
     }
     let _ = write!(text, "{a:02x}{b:02x}-{c:02x}{d:02x}-{e:02x}{f:02x}");
     run.vendor_bytes(huawei::USER_MAC, text.as_bytes());
@@ -137,6 +175,9 @@ fn write_addresses(run: &mut Encoder<'_>, subscriber: &Subscriber<'_>) {
 }
 
 fn write_access(run: &mut Encoder<'_>, access: Access) {
+    if access != Access::Static {
+        run.u32(Type::SERVICE_TYPE, service_type::FRAMED);
+    }
     if matches!(access, Access::Pppoe | Access::L2tp) {
         run.u32(Type::FRAMED_PROTOCOL, framed_protocol::PPP);
     }
@@ -149,33 +190,37 @@ fn write_access(run: &mut Encoder<'_>, access: Access) {
     );
 }
 
-/// Who the box is, in the eyes of one server.
-pub(crate) struct NasIdentity<'a> {
-    /// The address that requests come from.
-    pub(crate) address: IpAddr,
-    pub(crate) sysname: &'a str,
-    /// When this engine started, seconds since the Unix epoch.
-    pub(crate) startup: u32,
-}
-
-/// The attributes that are the same in every request to one server.
-pub(crate) fn write_nas(identity: &NasIdentity<'_>) -> Vec<u8> {
-    let mut room = [0; 512];
+/// The attributes that are the same in every request from one source address. The release is not among them: after an upgrade
+/// a Stop that is sent again would differ.
+pub(crate) fn write_nas(source: IpAddr) -> Vec<u8> {
+    let mut room = [0; 64];
     let mut run = Encoder::run(&mut room);
-    match identity.address {
+    match source {
         IpAddr::V4(address) => run.ipv4(Type::NAS_IP_ADDRESS, address),
         IpAddr::V6(address) => run.ipv6(Type::NAS_IPV6_ADDRESS, address),
     };
-    run.bytes(Type::NAS_IDENTIFIER, identity.sysname.as_bytes());
-    run.vendor_u32(huawei::STARTUP_STAMP, identity.startup);
-    run.vendor_bytes(huawei::VERSION, concat!("Tollgate ", env!("CARGO_PKG_VERSION")).as_bytes());
     run.vendor_bytes(huawei::PRODUCT_ID, b"Tollgate");
-    run.finish().map(|octets| octets.to_vec()).expect("a sysname has at most 64 octets")
+    run.finish().map(|octets| octets.to_vec()).expect("both have less than 64 octets")
 }
 
 /// Acct-Session-Id of a run.
 pub(crate) fn session_id(run: &[u8]) -> Option<&[u8]> {
     Attributes::of_run(run).find(|attribute| attribute.kind == Type::ACCT_SESSION_ID).map(|attribute| attribute.value)
+}
+
+/// Whether two runs name the same addresses.
+pub(crate) fn same_addresses(one: &[u8], other: &[u8]) -> bool {
+    const KINDS: [Type; 5] = [
+        Type::FRAMED_IP_ADDRESS,
+        Type::FRAMED_INTERFACE_ID,
+        Type::FRAMED_IPV6_PREFIX,
+        Type::DELEGATED_IPV6_PREFIX,
+        Type::FRAMED_IPV6_ADDRESS,
+    ];
+    let find = |run, kind| Attributes::of_run(run).find(|attribute| attribute.kind == kind);
+    KINDS.into_iter().all(|kind| {
+        find(one, kind).map(|attribute| attribute.value) == find(other, kind).map(|attribute| attribute.value)
+    })
 }
 
 /// What displays show of a run.
@@ -225,6 +270,12 @@ mod tests {
     use super::*;
 
     const ID: SessionId = *b"BNG100000000000000000000001AAAAAA";
+    const BIRTH: SessionBirth<'static> = SessionBirth {
+        serial: SessionSerial { epoch: 1, sequence: 7 },
+        domain: "isp",
+        sysname: "BNG1",
+        startup: 1_795_000_000,
+    };
 
     fn kinds(run: &[u8]) -> Vec<u8> {
         let mut kinds: Vec<u8> = Attributes::of_run(run).map(|attribute| attribute.kind.0).collect();
@@ -242,8 +293,8 @@ mod tests {
             ..Subscriber::default()
         };
         let mut run = [0; RUN_MAX];
-        let length = write(&mut run, &subscriber, &ID, "isp", SessionSerial::default()).unwrap();
-        assert_eq!(kinds(&run[..length]), [1, 5, 6, 7, 8, 26, 26, 26, 26, 31, 44, 45, 61]);
+        let length = write(&mut run, &subscriber, &ID, &BIRTH).unwrap();
+        assert_eq!(kinds(&run[..length]), [1, 5, 6, 7, 8, 26, 26, 26, 26, 26, 31, 32, 44, 45, 61]);
         assert_eq!(
             shown(&run[..length]),
             Shown {
@@ -264,7 +315,7 @@ mod tests {
             mac: Some([2, 0, 0, 0, 0, 1]),
             ..Subscriber::default()
         };
-        let length = write(&mut old, &subscriber, &ID, "isp", SessionSerial::default()).unwrap();
+        let length = write(&mut old, &subscriber, &ID, &BIRTH).unwrap();
         let mut new = [0; RUN_MAX];
         let changed = Subscriber { framed_ip: Some(Ipv4Addr::new(100, 64, 0, 9)), ..Subscriber::default() };
         let merged = merge(&mut new, &old[..length], &changed).unwrap();
@@ -273,14 +324,54 @@ mod tests {
         assert_eq!(shown(&new[..merged]).mac, subscriber.mac);
     }
 
+    /// An update says one thing; the attributes that say two stay true, and what was said stays said.
+    #[test]
+    fn an_update_leaves_no_contradiction() {
+        let subscriber = |calling| Subscriber {
+            user: Some(b"alice@isp"),
+            framed_ip: Some(Ipv4Addr::new(100, 64, 0, 1)),
+            mac: Some([2, 0, 0, 0, 0, 1]),
+            calling,
+            ..Subscriber::default()
+        };
+        let text = |run: &[u8], kind| {
+            let found = Attributes::of_run(run).find(|attribute| attribute.kind == kind);
+            found.map(|attribute| String::from_utf8_lossy(attribute.value).into_owned())
+        };
+        let host = |run: &[u8]| {
+            let found = VendorAttributes::of(Attributes::of_run(run)).find(|vendor| vendor.kind == huawei::IPHOST_ADDR);
+            found.map(|vendor| String::from_utf8_lossy(vendor.value).into_owned()).unwrap_or_default()
+        };
+        let ip = Subscriber { framed_ip: Some(Ipv4Addr::new(100, 64, 0, 9)), ..Subscriber::default() };
+        let mac = Subscriber { mac: Some([2, 0, 0, 0, 0, 2]), ..Subscriber::default() };
+        let ipoe = Subscriber { access: Some(Access::Ipoe), ..Subscriber::default() };
+        for (calling, changed, expected_calling, expected_host) in [
+            (None, ip, "02-00-00-00-00-01", "100.64.0.9 02:00:00:00:00:01"),
+            (None, mac, "02-00-00-00-00-02", "100.64.0.1 02:00:00:00:00:02"),
+            (Some(&b"port 7"[..]), mac, "port 7", "100.64.0.1 02:00:00:00:00:02"),
+            (Some(&b"port 7"[..]), ipoe, "port 7", "100.64.0.1 02:00:00:00:00:01"),
+        ] {
+            let (mut old, mut new) = ([0; RUN_MAX], [0; RUN_MAX]);
+            let length = write(&mut old, &subscriber(calling), &ID, &BIRTH).unwrap();
+            let merged = merge(&mut new, &old[..length], &changed).unwrap();
+            let new = &new[..merged];
+            assert_eq!(text(new, Type::CALLING_STATION_ID).as_deref(), Some(expected_calling));
+            assert_eq!(host(new), expected_host);
+            let is_ppp = Attributes::of_run(new).any(|attribute| attribute.kind == Type::FRAMED_PROTOCOL);
+            assert_eq!(is_ppp, changed.access.is_none());
+            let once = |kind| Attributes::of_run(new).filter(|attribute| attribute.kind == kind).count() == 1;
+            assert!(once(Type::SERVICE_TYPE) && once(Type::NAS_PORT_TYPE) && once(Type::CALLING_STATION_ID));
+        }
+    }
+
     #[test]
     fn too_much_is_refused() {
         let long = [b'x'; 253];
         let mut subscriber = Subscriber { user: Some(&long), ..Subscriber::default() };
         while subscriber.class.push(&long) {}
         let mut run = [0; RUN_MAX];
-        assert!(write(&mut run, &subscriber, &ID, "isp", SessionSerial::default()).is_some());
+        assert!(write(&mut run, &subscriber, &ID, &BIRTH).is_some());
         subscriber.user = None;
-        assert_eq!(write(&mut run, &subscriber, &ID, "isp", SessionSerial::default()), None);
+        assert_eq!(write(&mut run, &subscriber, &ID, &BIRTH), None);
     }
 }

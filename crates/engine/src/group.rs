@@ -100,10 +100,11 @@ impl Group {
             Some((position, member)) if server(member).has_room(false) => Choice::Member(position),
             Some(_) => Choice::Wait,
             None if tried != 0 => Choice::Exhausted,
-            None => match self.members.first() {
-                Some(member) if server(member).has_room(true) => Choice::Member(0),
-                Some(_) => Choice::Wait,
-                None => Choice::Exhausted,
+            None if self.members.is_empty() => Choice::Exhausted,
+            // One without source ports cannot be asked.
+            None => match self.members.iter().position(|member| server(member).source.is_some()) {
+                Some(position) if server(&self.members[position]).has_room(true) => Choice::Member(position),
+                _ => Choice::Wait,
             },
         }
     }

@@ -249,8 +249,9 @@ impl Server {
         [quarantine, revival].into_iter().flatten().min()
     }
 
+    /// Whether it is taken for alive. One without source ports cannot be spoken to, which comes to the same.
     pub(crate) fn is_up(&self) -> bool {
-        self.health.up
+        self.health.up && self.source.is_some()
     }
 
     /// Since when it is Down; meaningless while it is Up.
@@ -294,6 +295,7 @@ mod tests {
 
     fn server(ports: u32) -> Server {
         let mut server = Server::new(SocketAddr::from(([127, 0, 0, 1], 1813)));
+        server.source = Some(IpAddr::from([127, 0, 0, 1]));
         for port in 0..ports {
             server.add_port(PortId(port));
         }

@@ -77,6 +77,8 @@ impl Flags {
     pub(crate) const PROVISIONAL: Flags = Flags(1 << 11);
     /// Its `accepted` record is durable.
     pub(crate) const ACCEPTED_DURABLE: Flags = Flags(1 << 12);
+    /// An interim is owed at once, out of turn.
+    pub(crate) const INTERIM_DUE: Flags = Flags(1 << 14);
     /// The log-in was refused, and the record of it is durable.
     pub(crate) const REFUSED_DURABLE: Flags = Flags(1 << 13);
 

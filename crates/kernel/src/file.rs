@@ -302,6 +302,26 @@ impl DirectoryLock {
         at(&path, named).map_err(LockError::Io)?;
         Ok(DirectoryLock { _file: file })
     }
+
+    /// Whether some process has `directory` locked. Nothing in it is made or changed.
+    ///
+    /// # Errors
+    /// The lock file is there and cannot be opened.
+    pub fn is_held(directory: &Path) -> Result<bool, FileError> {
+        let path = directory.join(LOCK_NAME);
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            opened => at(&path, opened)?,
+        };
+        // SAFETY: an open descriptor and an integer.
+        if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_SH | libc::LOCK_NB) } == 0 {
+            return Ok(false);
+        }
+        match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+            error => at(&path, Err(error)),
+        }
+    }
 }
 
 /// The process id that the holder wrote, unless it is just writing.
@@ -401,5 +421,19 @@ mod tests {
         drop(DirectoryLock::acquire(directory.path()).unwrap());
         let nowhere = DirectoryLock::acquire(&directory.path().join("missing"));
         assert!(matches!(nowhere, Err(LockError::Io(error)) if error.kind() == io::ErrorKind::NotFound));
+    }
+
+    #[test]
+    fn whoever_asks_for_the_holder_leaves_no_trace() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(!DirectoryLock::is_held(directory.path()).unwrap());
+        assert_eq!(list(directory.path()).unwrap(), []);
+        let lock = DirectoryLock::acquire(directory.path()).unwrap();
+        assert!(DirectoryLock::is_held(directory.path()).unwrap());
+        drop(lock);
+        fs::write(directory.path().join(LOCK_NAME), "7").unwrap();
+        assert!(!DirectoryLock::is_held(directory.path()).unwrap());
+        assert_eq!(fs::read(directory.path().join(LOCK_NAME)).unwrap(), b"7");
+        DirectoryLock::acquire(directory.path()).unwrap();
     }
 }

@@ -12,6 +12,7 @@
 //! | [`seqpacket`] | the Unix sockets that pass descriptors |
 //! | [`cores`] | pinning a thread |
 //! | [`random`] | unpredictable bytes |
+//! | [`limits`] | how many descriptors may be open |
 //! | [`notify`] | telling the service manager that start-up is over |
 //!
 //! **Comes in:** bytes with an address or an offset, and descriptors that a plane passed.
@@ -32,6 +33,7 @@ pub mod clock;
 pub mod cores;
 pub mod datapath;
 pub mod file;
+pub mod limits;
 mod mapping;
 pub mod notify;
 pub mod random;

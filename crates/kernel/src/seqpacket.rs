@@ -1,4 +1,5 @@
-//! Unix sockets of type `SOCK_SEQPACKET`: connected, whole messages, and descriptors beside the bytes (unix(7)).
+//! Unix sockets of type `SOCK_SEQPACKET`: connected, whole messages, and descriptors beside the bytes (unix(7)). And the
+//! one thing that a `SOCK_STREAM` listener needs beyond the standard library: a name that is private from the start.
 //!
 //! For the control thread; a message allocates only when descriptors came with it. What a peer sends is bounded by the
 //! caller: a message longer than the room, or more descriptors than expected, is an error and nothing of it is kept.
@@ -10,6 +11,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::ptr;
 
@@ -20,6 +22,9 @@ pub const DESCRIPTORS_MAX: usize = 64;
 
 /// Connections that wait for [`Listener::accept`]; more are refused by the kernel.
 const BACKLOG: libc::c_int = 16;
+
+/// The same for [`listen_stream`].
+const STREAM_BACKLOG: libc::c_int = 128;
 
 /// Octets of the descriptor that are kept for each message's control header.
 const CONTROL_HEADER: usize = size_of::<libc::cmsghdr>();
@@ -70,23 +75,7 @@ impl Listener {
     /// # Errors
     /// [`BindError::InUse`] when somebody answers on it; that socket stays as it is.
     pub fn bind(path: &Path, mode: u32) -> Result<Listener, BindError> {
-        let address = SockAddr::unix(path)?;
-        let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None)?;
-        // A socket's name is born with the mode of its descriptor, so no wider one is ever visible.
-        // SAFETY: an open descriptor and an integer.
-        if unsafe { libc::fchmod(socket.as_raw_fd(), mode & 0o777) } != 0 {
-            return Err(io::Error::last_os_error().into());
-        }
-        if let Err(error) = socket.bind(&address) {
-            if error.kind() != io::ErrorKind::AddrInUse {
-                return Err(error.into());
-            }
-            remove_stale(path)?;
-            socket.bind(&address)?;
-        }
-        let listener = Listener { socket, path: path.to_owned() };
-        // The umask may have taken bits away that were asked for.
-        fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o777))?;
+        let listener = Listener { socket: bind(Type::SEQPACKET, path, mode)?, path: path.to_owned() };
         listener.socket.listen(BACKLOG)?;
         Ok(listener)
     }
@@ -119,6 +108,38 @@ impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+/// Listens on `path` for connections of type `SOCK_STREAM`, with the permission bits `mode`. A socket that a dead
+/// process left there is replaced; the new one's name stays when it is dropped.
+///
+/// # Errors
+/// [`BindError::InUse`] when somebody answers on it; that socket stays as it is.
+pub fn listen_stream(path: &Path, mode: u32) -> Result<UnixListener, BindError> {
+    let socket = bind(Type::STREAM, path, mode)?;
+    socket.listen(STREAM_BACKLOG)?;
+    Ok(OwnedFd::from(socket).into())
+}
+
+/// A socket whose name has the permission bits `mode` and never had wider ones.
+fn bind(kind: Type, path: &Path, mode: u32) -> Result<Socket, BindError> {
+    let address = SockAddr::unix(path)?;
+    let socket = Socket::new(Domain::UNIX, kind, None)?;
+    // A socket's name is born with the mode of its descriptor, so no wider one is ever visible.
+    // SAFETY: an open descriptor and an integer.
+    if unsafe { libc::fchmod(socket.as_raw_fd(), mode & 0o777) } != 0 {
+        return Err(io::Error::last_os_error().into());
+    }
+    if let Err(error) = socket.bind(&address) {
+        if error.kind() != io::ErrorKind::AddrInUse {
+            return Err(error.into());
+        }
+        remove_stale(path)?;
+        socket.bind(&address)?;
+    }
+    // The umask may have taken bits away that were asked for.
+    fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o777))?;
+    Ok(socket)
 }
 
 /// Removes a socket on which nobody answers.

@@ -158,6 +158,13 @@ impl PlaneClient {
         })
     }
 
+    /// Says in every HELLO from now on that no session lives on from an earlier memory of this plane; see
+    /// [`Hello::new_start`]. Sessions of this memory are announced all the same when a link is lost. To be said before
+    /// [`connect`](Self::connect).
+    pub fn start_anew(&mut self) {
+        self.link.set_new_start();
+    }
+
     /// Says where the engine is; [`poll_connect`](Self::poll_connect) goes there. A link that stands is given up.
     pub fn connect(&mut self, path: impl AsRef<Path>) {
         self.link.set_path(path.as_ref());
@@ -212,7 +219,8 @@ impl PlaneClient {
         self.send(ring, &PlaneEvent::Down(down))
     }
 
-    /// The plane lost a session's counters; the slot comes from [`renew_slot`](Self::renew_slot). Errors and panics as
+    /// The plane lost a session's counters; the slot comes from [`alloc_slot_after`](Self::alloc_slot_after), or from
+    /// [`renew_slot`](Self::renew_slot) where the totals are lost with the slot itself. Errors and panics as
     /// [`send`](Self::send).
     ///
     /// # Errors
@@ -269,6 +277,14 @@ impl PlaneClient {
         self.free_slots.pop().and_then(|slot| self.counters.renew(slot))
     }
 
+    /// A second slot, its totals zero, for a session whose counters begin again: its generation is another one than
+    /// the old slot's, which says so to the engine. The old slot keeps what it counted until the [`reset`](Self::reset)
+    /// is taken over, and is then given back. `None` when all are taken.
+    pub fn alloc_slot_after(&mut self, old: CounterSlot) -> Option<CounterSlot> {
+        let fresh = self.alloc_slot()?;
+        if fresh.generation == old.generation { self.counters.renew(fresh.slot) } else { Some(fresh) }
+    }
+
     /// Gives a slot back. Freely after a Down that carried the totals; otherwise only when the Down is taken over.
     pub fn free_slot(&mut self, slot: CounterSlot) {
         if !self.counters.is_free(slot.slot) && slot.slot < self.memory.layout().geometry.slots {
@@ -277,7 +293,8 @@ impl PlaneClient {
         }
     }
 
-    /// The same slot with zero totals and the next generation, for a [`reset`](Self::reset).
+    /// The same slot with zero totals and the next generation, for a [`reset`](Self::reset). What it counted since the
+    /// engine last read it is gone.
     pub fn renew_slot(&self, slot: CounterSlot) -> Option<CounterSlot> {
         self.counters.renew(slot.slot)
     }

@@ -5,7 +5,8 @@
 //! HELLO, 64 octets                       WELCOME, 32 octets
 //!   0 "TLGHELLO"                           0 "TLGWELCM"
 //!   8 version (32 bits)                    8 the engine's version (32 bits)
-//!  12 octets of the name (32 bits)        12 the plane's version, repeated (32 bits)
+//!  12 octets of the name (16 bits)        12 the plane's version, repeated (32 bits)
+//!  14 flags (16 bits): 1 a new start
 //!  16 plane epoch (64 bits)               16 answer (32 bits): 0 accepted, else why not
 //!  24 octets of the memory (64 bits)      20 zero
 //!  32 name, filled up with zeros
@@ -39,9 +40,15 @@ pub struct Hello {
     pub epoch: u64,
     /// Octets of the memory.
     pub memory_bytes: u64,
+    /// No session lives on from an earlier memory of this plane: an Up of a name that is known from there is a new
+    /// session, and none is announced. A plane that was restarted under live sessions does not say so.
+    pub new_start: bool,
     name: [u8; PLANE_NAME_MAX],
     name_len: u8,
 }
+
+/// The flag of [`Hello::new_start`].
+const NEW_START: u16 = 1;
 
 /// Why the octets are no HELLO of this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +70,7 @@ impl Hello {
         place.get_mut(..octets.len())?.copy_from_slice(octets);
         let good = !octets.is_empty() && octets.iter().all(u8::is_ascii_graphic);
         let name_len = u8::try_from(octets.len()).ok()?;
-        good.then_some(Hello { epoch, memory_bytes, name: place, name_len })
+        good.then_some(Hello { epoch, memory_bytes, new_start: false, name: place, name_len })
     }
 
     /// The plane's name, 1–32 printable characters without spaces.
@@ -76,7 +83,8 @@ impl Hello {
         let mut out = [0; HELLO_BYTES];
         out[..8].copy_from_slice(&HELLO_MAGIC);
         out[8..12].copy_from_slice(&VERSION.to_le_bytes());
-        out[12..16].copy_from_slice(&u32::from(self.name_len).to_le_bytes());
+        out[12..14].copy_from_slice(&u16::from(self.name_len).to_le_bytes());
+        out[14..16].copy_from_slice(&(u16::from(self.new_start) * NEW_START).to_le_bytes());
         out[16..24].copy_from_slice(&self.epoch.to_le_bytes());
         out[24..32].copy_from_slice(&self.memory_bytes.to_le_bytes());
         out[32..].copy_from_slice(&self.name);
@@ -99,12 +107,14 @@ impl Hello {
 
     fn decode_body(octets: &[u8]) -> Option<Hello> {
         let octets: &[u8; HELLO_BYTES] = octets.try_into().ok()?;
-        let name_len = u32::from_le_bytes(*octets[12..].first_chunk()?);
-        let (name, padding) = octets[32..].split_at_checked(usize::try_from(name_len).ok()?)?;
+        let name_len = u16::from_le_bytes(*octets[12..].first_chunk()?);
+        let flags = u16::from_le_bytes(*octets[14..].first_chunk()?);
+        let (name, padding) = octets[32..].split_at_checked(name_len.into())?;
         let epoch = u64::from_le_bytes(*octets[16..].first_chunk()?);
         let memory_bytes = u64::from_le_bytes(*octets[24..].first_chunk()?);
-        let good = epoch != 0 && padding.iter().all(|octet| *octet == 0);
-        good.then_some(Hello::new(str::from_utf8(name).ok()?, epoch, memory_bytes)?)
+        let good = epoch != 0 && flags & !NEW_START == 0 && padding.iter().all(|octet| *octet == 0);
+        let hello = Hello::new(str::from_utf8(name).ok()?, epoch, memory_bytes)?;
+        good.then_some(Hello { new_start: flags & NEW_START != 0, ..hello })
     }
 }
 
@@ -247,8 +257,11 @@ mod tests {
     fn a_hello_survives_its_octets() {
         for name in ["p", "plane-0", "a-name-of-exactly-32-characters!"] {
             let hello = Hello::new(name, 7, 1 << 20).unwrap();
-            let read = Hello::decode(&hello.encode()).unwrap();
-            assert_eq!((read, read.name()), (hello, name));
+            for new_start in [false, true] {
+                let hello = Hello { new_start, ..hello };
+                let read = Hello::decode(&hello.encode()).unwrap();
+                assert_eq!((read, read.name()), (hello, name));
+            }
         }
     }
 
@@ -273,6 +286,7 @@ mod tests {
         assert_eq!(changed(8, 9), Err(HelloError::Version { plane: 9 }));
         assert_eq!(changed(12, 33), Err(HelloError::Malformed));
         assert_eq!(changed(12, 4), Err(HelloError::Malformed), "a name that goes on behind its end");
+        assert_eq!(changed(14, 2), Err(HelloError::Malformed), "a flag of a later version");
         assert_eq!(changed(16, 0), Err(HelloError::Malformed), "epoch 0");
         assert_eq!(changed(33, 0xff), Err(HelloError::Malformed));
     }

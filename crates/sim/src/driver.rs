@@ -241,9 +241,13 @@ impl Process {
     pub(crate) fn unlink(&mut self, number: usize, now: Mono, around: &mut Around) {
         let index = self.links.index_of(&around.planes[number].name);
         if self.links.linked[usize::from(index.0)].take().is_some() {
+            // The memory is read to the end, whatever became of the plane.
+            self.links.linked[usize::from(index.0)] = Some(number);
+            let tables = Tables { planes: &around.planes, links: &self.links };
             for worker in &mut self.workers {
-                worker.shard.handle_plane_lost(now, index);
+                worker.shard.handle_plane_lost(now, index, &tables);
             }
+            self.links.linked[usize::from(index.0)] = None;
             around.trace.say(format_args!("{} is lost", around.planes[number].name));
         }
     }

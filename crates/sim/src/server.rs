@@ -58,6 +58,7 @@ pub(crate) struct Said {
     pub(crate) event_timestamp: u32,
     pub(crate) delay_s: u32,
     pub(crate) cause: u32,
+    pub(crate) framed_ip: Option<u32>,
     pub(crate) has_message_authenticator: bool,
 }
 
@@ -95,6 +96,7 @@ impl Said {
             event_timestamp: number(Type::EVENT_TIMESTAMP)?,
             delay_s: number(Type::ACCT_DELAY_TIME)?,
             cause: number(Type::ACCT_TERMINATE_CAUSE).unwrap_or(0),
+            framed_ip: number(Type::FRAMED_IP_ADDRESS),
             has_message_authenticator: packet.find(Type::MESSAGE_AUTHENTICATOR).is_some(),
         })
     }

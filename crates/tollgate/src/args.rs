@@ -156,17 +156,8 @@ pub(crate) enum BillsAction {
     },
     /// Prove that a store, or bill files with their manifests, are complete and undamaged
     Verify(StoreArgs),
-    /// Write all bills to standard output
-    Export {
-        /// Form of the bills
-        #[arg(long, value_enum, default_value_t = FormatArg::Detail)]
-        format: FormatArg,
-        /// Bills that wait for a pool instead
-        #[arg(long)]
-        unbilled: bool,
-        #[command(flatten)]
-        store: StoreArgs,
-    },
+    /// Write all bills to standard output, as detail text unless another form is named
+    Export(StoreArgs),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -181,6 +172,12 @@ pub(crate) enum FormatArg {
 
 #[derive(Debug, Parser)]
 pub(crate) struct StoreArgs {
+    /// Whole bills in this form, and the verdict of `verify`
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<FormatArg>,
+    /// Bills that wait for a pool instead; `verify` counts them
+    #[arg(long)]
+    pub(crate) unbilled: bool,
     /// The state directory of a daemon, running or not, or a copy of one
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,

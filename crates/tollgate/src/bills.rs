@@ -3,69 +3,155 @@
 
 mod files;
 mod text;
+mod verdict;
 pub(crate) mod words;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use kernel::file::{DirectoryLock, LockError, LogFile};
-use ledger::bill::{Bill, BillFile, Format};
+use kernel::file::{DirectoryLock, LogFile};
+use ledger::bill::{Bill, BillFile, BillName, Format};
 use ledger::frame;
 use ledger::pool::{BillRef, Pool, Taken};
-use ledger::verify::StoreCheck;
+use model::ids::BillId;
 use model::record::Record;
-use model::settings::LocalAaaServer;
+use model::settings::{LocalAaaServer, Settings};
 
 use serde::{Deserialize, Serialize};
 
 use crate::args::{BillsAction, BillsArgs, FormatArg, StoreArgs};
 use crate::cli::Client;
 use crate::exit::{Failure, Outcome};
+use crate::output::write_out;
 use crate::run::control::Saying;
 use crate::run::store;
 
-/// How bills are printed.
+/// Which bills are printed, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Shape {
+    /// Only these; empty: all.
+    ids: Vec<String>,
+    form: Form,
+}
+
+/// How bills are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Shape {
-    /// A line each.
+enum Form {
+    /// A line each, of what is asked most.
     List,
-    /// A line for each field, of these bills or of all.
-    Show(Vec<String>),
-    /// As bill files hold them: `detail`, `csv` or `json`.
-    File(String),
+    /// A line for each field.
+    Show,
+    /// As bill files hold them.
+    Detail,
+    Csv,
+    Json,
 }
 
 /// Bills that are made into text at once.
 pub(crate) const CHUNK: usize = 500;
 
-/// Runs the command.
+/// Runs the command. A form that is named is the form of whole bills, whatever is done with them.
 pub(crate) fn bills(args: &BillsArgs) -> Outcome {
     match &args.action {
-        BillsAction::List(store) => print(store, &Shape::List, false),
-        BillsAction::Show { ids, store } => print(store, &Shape::Show(ids.clone()), false),
-        BillsAction::Export { format, unbilled, store } => {
-            let format = match format {
-                FormatArg::Detail => Format::Detail,
-                FormatArg::Csv => Format::Csv,
-                FormatArg::Json => Format::Json,
-            };
-            print(store, &Shape::File(format.as_str().to_owned()), *unbilled)
-        }
-        BillsAction::Verify(store) => verify(store),
+        BillsAction::List(store) => print(store, &Shape::new(store, &[], Form::List)),
+        BillsAction::Show { ids, store } => print(store, &Shape::new(store, ids, Form::Show)),
+        BillsAction::Export(store) => print(store, &Shape::new(store, &[], Form::Detail)),
+        BillsAction::Verify(store) if store.files.is_empty() => verdict::store(state_dir(store)?, store),
+        BillsAction::Verify(store) => verdict::files(store),
     }
 }
 
-/// Where a state directory's daemon is, and what its box is called: what `bills` needs when it has only the directory.
-#[derive(Debug, Serialize, Deserialize)]
+impl Shape {
+    fn new(store: &StoreArgs, ids: &[String], unless_named: Form) -> Shape {
+        let form = match store.format {
+            Some(FormatArg::Detail) => Form::Detail,
+            Some(FormatArg::Csv) => Form::Csv,
+            Some(FormatArg::Json) => Form::Json,
+            None => unless_named,
+        };
+        Shape { ids: ids.to_vec(), form }
+    }
+
+    /// The bills among these, in ascending order, that are to be printed; and the ids that none of them has.
+    pub(crate) fn choose(&self, bills: Vec<BillRef>, nas: &str) -> (Vec<BillRef>, Missing) {
+        if self.ids.is_empty() {
+            return (bills, Missing(Vec::new()));
+        }
+        let (places, missing) = self.find(nas, |id| bills.binary_search_by_key(&id, |bill| bill.id).ok());
+        (places.into_iter().map(|place| bills[place]).collect(), missing)
+    }
+
+    /// Where the bills stand that are asked for by id, in ascending order, each once.
+    fn find(&self, nas: &str, place_of: impl Fn(BillId) -> Option<usize>) -> (Vec<usize>, Missing) {
+        let (mut places, mut missing) = (Vec::new(), Vec::new());
+        for id in &self.ids {
+            let name = BillName::parse(id).filter(|name| name.nas == nas);
+            match name.and_then(|name| place_of(name.id)) {
+                Some(place) => places.push(place),
+                None => missing.push(id.clone()),
+            }
+        }
+        places.sort_unstable();
+        places.dedup();
+        (places, Missing(missing))
+    }
+}
+
+/// Ids that no bill has.
+pub(crate) struct Missing(Vec<String>);
+
+impl Missing {
+    /// A line for the operator, when there are any.
+    pub(crate) fn words(&self) -> Option<String> {
+        match &self.0[..] {
+            [] => None,
+            [id] => Some(format!("there is no bill {id}")),
+            ids => Some(format!("there are no bills {}", ids.join(", "))),
+        }
+    }
+}
+
+impl Form {
+    /// The form of bill files; `None`: for people.
+    fn format(self) -> Option<Format> {
+        match self {
+            Form::List | Form::Show => None,
+            Form::Detail => Some(Format::Detail),
+            Form::Csv => Some(Format::Csv),
+            Form::Json => Some(Format::Json),
+        }
+    }
+}
+
+/// Where a state directory's daemon is, and what of its configuration tells how its bills are to be read: what `bills`
+/// needs when it has only the directory.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Whereabouts {
     /// The control socket.
-    pub(crate) control: PathBuf,
+    control: PathBuf,
     /// The sysname.
-    pub(crate) nas: String,
+    nas: String,
+    /// Whether given-up Stops are bills; otherwise they wait as unbilled ones.
+    #[serde(default = "enabled")]
+    pool_enabled: bool,
+}
+
+/// What is taken for true of a directory that does not say: then no bill is hidden.
+fn enabled() -> bool {
+    true
 }
 
 impl Whereabouts {
+    /// Of a daemon that listens on `control` and has these settings in force.
+    pub(crate) fn new(control: &Path, settings: &Settings) -> Whereabouts {
+        Whereabouts {
+            control: control.to_owned(),
+            nas: settings.sysname.clone(),
+            pool_enabled: settings.local_aaa_server.pool_enabled,
+        }
+    }
+
     fn path(state_dir: &Path) -> PathBuf {
         state_dir.join("daemon.json")
     }
@@ -80,17 +166,22 @@ impl Whereabouts {
     fn read(state_dir: &Path) -> Option<Whereabouts> {
         serde_json::from_slice(&std::fs::read(Whereabouts::path(state_dir)).ok()?).ok()
     }
+
+    /// Whether the store's given-up Stops are bills.
+    fn is_pool_enabled(state_dir: &Path) -> bool {
+        Whereabouts::read(state_dir).is_none_or(|whereabouts| whereabouts.pool_enabled)
+    }
 }
 
-fn print(args: &StoreArgs, shape: &Shape, unbilled: bool) -> Outcome {
+fn print(args: &StoreArgs, shape: &Shape) -> Outcome {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     if !args.files.is_empty() {
-        return files::print(&args.files, shape, &mut out);
+        return files::print(args, shape, &mut out);
     }
     let state_dir = state_dir(args)?;
     match running(state_dir)? {
-        Some(control) => ask(&control, shape, unbilled, &mut out),
-        None => read(state_dir, shape, unbilled, &mut out),
+        Some(control) => ask(&control, shape, args.unbilled, &mut out),
+        None => read(state_dir, shape, args.unbilled, &mut out),
     }
 }
 
@@ -103,14 +194,14 @@ fn running(state_dir: &Path) -> Result<Option<PathBuf>, Failure> {
     if !state_dir.is_dir() {
         return Err(Failure::failed(format!("there is no state directory {}", state_dir.display())));
     }
-    // A copy, or a directory that cannot be written to, is read as it is.
-    match DirectoryLock::acquire(state_dir) {
-        Err(LockError::HeldBy(_)) => {
+    // A copy, or a directory whose lock is somebody else's secret, is read as it is.
+    match DirectoryLock::is_held(state_dir) {
+        Ok(true) => {
             let whereabouts = Whereabouts::read(state_dir);
             let control = whereabouts.map(|whereabouts| whereabouts.control);
             control.map(Some).ok_or_else(|| Failure::failed("a daemon has this store, but is not ready yet: try again"))
         }
-        Ok(_) | Err(LockError::Io(_)) => Ok(None),
+        Ok(false) | Err(_) => Ok(None),
     }
 }
 
@@ -120,7 +211,7 @@ fn ask(control: &Path, shape: &Shape, unbilled: bool, out: &mut impl Write) -> O
     loop {
         let reply = client.hear()?;
         if reply.error {
-            return Err(Failure::failed(reply.text.trim_end()));
+            return Err(Failure::failed(reply.text.trim_start_matches("Error: ").trim_end()));
         }
         write_out(out, &reply.text)?;
         if !reply.more {
@@ -131,34 +222,28 @@ fn ask(control: &Path, shape: &Shape, unbilled: bool, out: &mut impl Write) -> O
 
 fn read(state_dir: &Path, shape: &Shape, unbilled: bool, out: &mut impl Write) -> Outcome {
     let (recovered, _) = store::recover(state_dir)?;
-    // Whether the pool is enabled is the daemon's configuration: here every bill is shown, and none is unbilled.
-    let mut everything = LocalAaaServer { pool_enabled: true, ..LocalAaaServer::default() };
+    // How much room the pool has is the daemon's business: here every bill is shown.
+    let pool_enabled = Whereabouts::is_pool_enabled(state_dir);
+    let mut everything = LocalAaaServer { pool_enabled, ..LocalAaaServer::default() };
     everything.cache.capacity = u32::MAX;
     let mut pool = Pool::new(&everything);
     for bill in recovered.state.bills() {
         let taken = pool.handle_durable(*bill);
         debug_assert!(!matches!(taken, Taken::Overflow(_)), "the pool has room for every bill");
     }
-    let bills: Vec<BillRef> = if unbilled { Vec::new() } else { pool.bills(0).copied().collect() };
+    let bills = if unbilled { pool.unbilled().copied().collect() } else { pool.bills(0).copied().collect() };
     let nas = Whereabouts::read(state_dir).map_or_else(|| "HUAWEI".to_owned(), |whereabouts| whereabouts.nas);
+    let (bills, missing) = shape.choose(bills, &nas);
     let mut reader = BillReader::new(state_dir, nas);
     let mut first = true;
     for chunk in bills.chunks(CHUNK) {
         write_out(out, &reader.text(chunk, shape, first)?)?;
         first = false;
     }
-    if first {
-        write_out(out, &reader.text(&[], shape, true)?)?;
-    }
-    Ok(())
-}
-
-pub(crate) fn write_out(out: &mut impl Write, text: &str) -> Outcome {
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Ok(()),
-        // Whoever reads had enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::Said(crate::exit::FAILED)),
-        Err(error) => Err(Failure::failed(format!("cannot write: {error}"))),
+    match missing.words() {
+        Some(words) => Err(Failure::failed(words)),
+        None if first => write_out(out, &reader.text(&[], shape, true)?),
+        None => Ok(()),
     }
 }
 
@@ -178,13 +263,10 @@ impl BillReader {
     /// These bills as text; `first`: nothing was printed before them.
     pub(crate) fn text(&mut self, bills: &[BillRef], shape: &Shape, first: bool) -> Result<String, Failure> {
         let nas = self.nas.clone();
-        let mut printed = match shape {
-            Shape::List => text::Printed::list(first),
-            Shape::Show(ids) => text::Printed::show(ids),
-            Shape::File(word) => {
-                let format = Format::from_word(word).ok_or_else(|| Failure::usage("no such bill format"))?;
-                text::Printed::file(BillFile::new(format, &nas), first)
-            }
+        let mut printed = match (shape.form, shape.form.format()) {
+            (_, Some(format)) => text::Printed::file(BillFile::new(format, &nas), first),
+            (Form::Show, None) => text::Printed::show(),
+            (_, None) => text::Printed::list(first),
         };
         for bill in bills {
             let record = self.record(bill)?;
@@ -213,41 +295,35 @@ impl BillReader {
     }
 }
 
-/// Proves a store, or bill files, and says what is wrong.
-#[expect(clippy::print_stdout, reason = "the answer of the command")]
-fn verify(args: &StoreArgs) -> Outcome {
-    if !args.files.is_empty() {
-        return files::verify(&args.files);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bills_are_chosen_by_their_whole_names() {
+        let known = [3, 5, 9].map(|sequence| BillId { epoch: 7, sequence });
+        for (ids, places, missing) in [
+            (&["BNG1-7-5"][..], &[1][..], None),
+            (&["BNG1-7-9", "BNG1-7-3", "BNG1-7-9"], &[0, 2], None),
+            (&["BNG1-7-4"], &[], Some("there is no bill BNG1-7-4")),
+            (&["BNG2-7-5", "BNG1-7-3", "5", "nonesuch"], &[0], Some("there are no bills BNG2-7-5, 5, nonesuch")),
+        ] {
+            let shape = Shape { ids: ids.iter().map(ToString::to_string).collect(), form: Form::Show };
+            let (found, unknown) = shape.find("BNG1", |id| known.binary_search(&id).ok());
+            assert_eq!(found, places, "{ids:?}");
+            assert_eq!(unknown.words().as_deref(), missing, "{ids:?}");
+        }
     }
-    let state_dir = state_dir(args)?;
-    let mut check = StoreCheck::new();
-    let mut octets = Vec::new();
-    for (number, path) in store::segments(&store::ledger_directory(state_dir))? {
-        store::read_whole(&path, &mut octets)?;
-        check.segment(number, &octets);
-    }
-    let verdict = check.finish().map_err(|error| Failure::failed(format!("the store cannot be judged: {error}")))?;
-    for finding in &verdict.report.findings {
-        println!("{}", words::finding(finding));
-    }
-    for gap in &verdict.gaps {
-        println!("{}", words::gap(gap));
-    }
-    if let Some(id) = verdict.disorder {
-        println!("bill {} stands behind a later one", words::bill(id));
-    }
-    println!(
-        "{} segments, {} records, {} bills, {} octets in, {} octets out",
-        verdict.report.segments,
-        verdict.report.records,
-        verdict.bills,
-        verdict.octets.in_octets,
-        verdict.octets.out_octets
-    );
-    if verdict.is_sound() {
-        println!("the store is complete and undamaged");
-        Ok(())
-    } else {
-        Err(Failure::failed("the store is damaged or incomplete"))
+
+    #[test]
+    fn a_directory_of_an_earlier_release_hides_no_bill() {
+        let directory = tempfile::tempdir().unwrap();
+        let written = |text: &str| {
+            std::fs::write(directory.path().join("daemon.json"), text).unwrap();
+            Whereabouts::is_pool_enabled(directory.path())
+        };
+        assert!(Whereabouts::is_pool_enabled(directory.path()));
+        assert!(written("{\"control\":\"/c\",\"nas\":\"BNG1\"}"));
+        assert!(!written("{\"control\":\"/c\",\"nas\":\"BNG1\",\"pool_enabled\":false}"));
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::args::CheckArgs;
 use crate::exit::{Failure, Outcome};
+use crate::output::print;
 use crate::secrets::{KeySealer, NoKey};
 
 /// Validates a configuration: a line for each error, with its line number; warnings are no errors.
-#[expect(clippy::print_stdout, reason = "the answer of the command")]
 pub(crate) fn check(args: &CheckArgs) -> Outcome {
     let file = args.file.display();
     let text =
@@ -16,10 +16,9 @@ pub(crate) fn check(args: &CheckArgs) -> Outcome {
     };
     let settings = vrp::config::read(&text, &*sealer).map_err(|errors| configuration_errors(&args.file, &errors))?;
     for finding in vrp::check(&settings) {
-        println!("{file}: {}", finding.problem);
+        print(&format!("{file}: {}\n", finding.problem))?;
     }
-    println!("{file}: the configuration is correct");
-    Ok(())
+    print(&format!("{file}: the configuration is correct\n"))
 }
 
 /// A line for each wrong line of a configuration: place, message, and the line itself with secrets hidden.

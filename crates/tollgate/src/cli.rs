@@ -1,12 +1,13 @@
 //! `tollgate cli`: commands to a running daemon. With `-c`, or with standard input that is no terminal, it runs them in
 //! one sitting and prints what a terminal would show without prompts.
 
-use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::io::{BufRead, BufReader, IsTerminal, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use crate::args::CliArgs;
 use crate::exit::{FAILED, Failure, Outcome};
+use crate::output::{complain, print};
 use crate::run::control::{Reply, Saying};
 
 /// A connection to the daemon.
@@ -30,7 +31,11 @@ impl Client {
     pub(crate) fn say(&mut self, saying: &Saying) -> Result<(), Failure> {
         let mut line = serde_json::to_vec(saying).map_err(Failure::failed)?;
         line.push(b'\n');
-        self.writer.write_all(&line).map_err(|error| Failure::failed(format!("the daemon went away: {error}")))
+        self.writer.write_all(&line).map_err(|error| match self.hear() {
+            // A daemon that turns a client away says why before it closes the door.
+            Ok(reply) if reply.error => Failure::failed(reply.text.trim_start_matches("Error: ").trim_end()),
+            _ => Failure::failed(format!("the daemon went away: {error}")),
+        })
     }
 
     /// Hears one answer, or one part of it.
@@ -86,13 +91,12 @@ struct Sitting<'a> {
 }
 
 impl Sitting<'_> {
-    #[expect(clippy::print_stdout, reason = "the terminal of the shell")]
     fn execute(&mut self, line: &str) -> Result<(), Failure> {
         self.client.say(&Saying::Line { text: line.to_owned(), json: self.json })?;
         let reply = self.client.hear()?;
-        print!("{}", reply.text);
+        print(&reply.text)?;
         if reply.asks {
-            println!();
+            print("\n")?;
         }
         self.failed |= reply.error;
         self.asks = reply.asks;
@@ -101,14 +105,15 @@ impl Sitting<'_> {
         Ok(())
     }
 
-    /// A question that is still open is answered N; a candidate that was not committed is discarded, visibly.
-    #[expect(clippy::print_stderr, reason = "the warning is for whoever started the command")]
+    /// A question that is still open is answered N; a candidate that was not committed is discarded, visibly, be it by
+    /// that answer.
     fn finish(mut self) -> Outcome {
+        let uncommitted = self.uncommitted && !self.ended;
         while self.asks && !self.ended {
             self.execute("N")?;
         }
-        if self.uncommitted && !self.ended {
-            eprintln!("Warning: Uncommitted configurations were discarded.");
+        if uncommitted {
+            complain("Warning: Uncommitted configurations were discarded.");
             self.failed = true;
         }
         if self.failed { Err(Failure::Said(FAILED)) } else { Ok(()) }

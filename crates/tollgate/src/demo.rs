@@ -60,7 +60,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Outcome {
     stage.end();
     let lives = plane.join().map_err(|_| Failure::failed("the plane broke off"))?;
     let heard = server.join().map_err(|_| Failure::failed("the server broke off"))?;
-    engine.stop();
+    engine.stop()?;
     let figures = match watched? {
         Fate::Played(figures) => figures,
         Fate::Interrupted => return Err(Failure::failed("interrupted; nothing is left behind")),

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use crate::output::complain;
+
 /// All went as asked.
 pub(crate) const DONE: u8 = 0;
 /// Something outside the command failed.
@@ -40,11 +42,10 @@ impl Failure {
         }
     }
 
-    #[expect(clippy::print_stderr, reason = "the last words of a command go to its terminal")]
     pub(crate) fn print(&self) {
         match self {
-            Failure::Failed(what) => eprintln!("tollgate: {what}"),
-            Failure::Usage(lines) => lines.iter().for_each(|line| eprintln!("tollgate: {line}")),
+            Failure::Failed(what) => complain(&format!("tollgate: {what}")),
+            Failure::Usage(lines) => lines.iter().for_each(|line| complain(&format!("tollgate: {line}"))),
             Failure::Said(_) => {}
         }
     }

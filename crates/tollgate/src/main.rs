@@ -9,6 +9,7 @@ mod cli;
 mod demo;
 mod exit;
 mod feed;
+mod output;
 mod run;
 mod secrets;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use model::settings::{AccountingMode, AccountingScheme, ObjectName, RadiusGroup, Settings};
 
 use super::Shard;
-use crate::attributes::{NasIdentity, write_nas};
+use crate::attributes::write_nas;
 use crate::contract::Contract;
 use crate::group::{Group, Member};
 use crate::server::{PortId, Server};
@@ -29,7 +29,6 @@ impl Shard {
         for (name, group) in &settings.radius_groups {
             self.configure_group(name, group);
         }
-        self.name_servers();
         self.configure_domains(settings);
         self.forget_groups(settings);
     }
@@ -49,17 +48,7 @@ impl Shard {
     pub fn handle_bound(&mut self, server: SocketAddr, source: IpAddr) {
         for known in self.servers.iter_mut().filter(|known| known.address == server) {
             known.source = Some(source);
-        }
-        self.name_servers();
-    }
-
-    /// Writes anew who the box is in the eyes of each server: a changed sysname counts for every later packet.
-    fn name_servers(&mut self) {
-        for server in &mut self.servers {
-            if let Some(address) = server.source {
-                let startup = self.birth.started.event_timestamp();
-                server.nas_attributes = write_nas(&NasIdentity { address, sysname: &self.sysname, startup });
-            }
+            known.nas_attributes = write_nas(source);
         }
     }
 

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use model::counters::{CounterSlot, CounterSource, Counters};
 use model::event::{Down, EventOrigin, PlaneEvent, Reset, Subscriber, Up, Update};
-use model::ids::{PLANE_SESSION_MAX, SessionSerial};
+use model::ids::{PLANE_SESSION_MAX, PlaneIndex, SessionSerial};
 use model::record::TakenOver;
 use model::settings::{AccountingMode, DEFAULT_DOMAIN};
-use model::time::{Now, Wall};
+use model::time::{Mono, Now, Wall};
 use model::verdict::{Reason, Sentence};
 
 use super::planes::Delivery;
 use super::{Busy, Shard};
-use crate::attributes;
+use crate::attributes::{self, SessionBirth};
 use crate::identity::{Place, SEQUENCE_COUNT, session_id};
-use crate::session::{Flags, Lane, NO_EVENT, Owed, Slot, State};
+use crate::session::{Flags, Lane, NO_EVENT, NONE, Owed, Slot, State};
 
 /// Acct-Terminate-Cause *NAS Error*: a session that came up again without having gone down (INTERFACES.md section 3).
 const NAS_ERROR: u8 = 9;
@@ -69,6 +69,15 @@ impl Shard {
         Ok(())
     }
 
+    /// An event about this session made no sense. If it was to bring a subscriber online, the plane must not wait for ever.
+    pub fn handle_malformed(&mut self, plane: PlaneIndex, session: &[u8]) {
+        self.counts.malformed += 1;
+        let is_known = self.table.find(plane, session).is_some();
+        if !is_known && !self.refusals.is_full() {
+            self.refuse(plane, session, Reason::Malformed);
+        }
+    }
+
     fn take(&mut self, now: Now, origin: EventOrigin, event: PlaneEvent<'_>, counters: &impl CounterSource) {
         if let Some(slot) = self.table.find(origin.plane, name_in(&event)) {
             if self.predates(origin, slot) {
@@ -81,11 +90,11 @@ impl Shard {
         }
         match event {
             PlaneEvent::Up(up) => self.up(now, origin, &up, counters),
-            PlaneEvent::Update(update) => self.update(origin, &update),
+            PlaneEvent::Update(update) => self.update(now, origin, &update),
             PlaneEvent::Down(down) => self.down(now, origin, &down, counters),
             PlaneEvent::Reset(reset) => self.reset(origin, reset, counters),
             PlaneEvent::ResyncBegin => self.resync_begins(origin),
-            PlaneEvent::ResyncEnd => self.resync_ends(now, origin),
+            PlaneEvent::ResyncEnd => self.resync_ends(now, origin, counters),
         }
     }
 
@@ -183,7 +192,9 @@ impl Shard {
         let id = session_id(&self.prefix, Place::of(subscriber), serial, &self.key);
         let domain = self.contracts.get(contract).domain.as_str();
         let mut run = [0; attributes::RUN_MAX];
-        let Some(length) = attributes::write(&mut run, subscriber, &id, domain, serial) else {
+        let startup = self.birth.started.event_timestamp();
+        let birth = SessionBirth { serial, domain, sysname: &self.sysname, startup };
+        let Some(length) = attributes::write(&mut run, subscriber, &id, &birth) else {
             self.refuse(origin.plane, up.session, Reason::Malformed);
             return;
         };
@@ -196,9 +207,10 @@ impl Shard {
         self.table.enlist(slot);
         let scheme = self.contracts.get(contract).scheme;
         let round = self.planes.round(origin.plane);
+        let event = moment_of(up.at, now);
         let session = self.session_mut(slot);
         session.sequence = serial.sequence;
-        session.opened = now.mono;
+        session.opened = event.mono;
         session.contract = contract;
         session.counters = up.counters;
         session.interim_s = interim_interval(subscriber.acct_interim_interval, scheme.interim_s);
@@ -206,7 +218,7 @@ impl Shard {
         let taken_over = self.taken_over(origin);
         let account = self.account_mut(slot);
         account.epoch = serial.epoch;
-        account.opened = up.at.unwrap_or(now.wall);
+        account.opened = event.wall;
         account.opened_by = taken_over;
         account.session_timeout_s = subscriber.session_timeout.unwrap_or(0);
         if scheme.mode == AccountingMode::None {
@@ -228,7 +240,7 @@ impl Shard {
         }
     }
 
-    fn update(&mut self, origin: EventOrigin, update: &Update<'_>) {
+    fn update(&mut self, now: Now, origin: EventOrigin, update: &Update<'_>) {
         let Some(slot) = self.table.find(origin.plane, update.session) else {
             self.counts.unknown_session += 1;
             return;
@@ -236,16 +248,30 @@ impl Shard {
         let mut run = [0; attributes::RUN_MAX];
         let old = self.table.blobs.attributes(self.session(slot).blob);
         let Some(length) = attributes::merge(&mut run, old, &update.changed) else { return };
-        if let Some(interval) = update.changed.acct_interim_interval
-            && INTERIM_INTERVAL.contains(&interval)
-        {
-            self.session_mut(slot).interim_s = interval;
+        let has_moved = !attributes::same_addresses(old, &run[..length]);
+        let changed = &update.changed;
+        if changed.acct_interim_interval.is_some() {
+            let from_scheme = self.contracts.get(self.session(slot).contract).scheme.interim_s;
+            self.session_mut(slot).interim_s = interim_interval(changed.acct_interim_interval, from_scheme);
+            self.resume_phase(slot, now.mono);
         }
         if let Some(timeout) = update.changed.session_timeout {
             self.account_mut(slot).session_timeout_s = timeout;
         }
-        if self.table.replace_attributes(slot, &run[..length]) {
-            self.changed(origin, slot);
+        if !self.table.replace_attributes(slot, &run[..length]) {
+            return;
+        }
+        self.changed(origin, slot);
+        // A new address is told at once, whatever the interval (BEHAVIOUR.md 3.3, rule 1).
+        let session = self.session(slot);
+        let is_told = match session.state {
+            State::Accounting => session.lane == Lane::Interim,
+            State::Starting => session.request == NONE,
+            _ => true,
+        };
+        if has_moved && !is_told {
+            self.session_mut(slot).flags.set(Flags::INTERIM_DUE);
+            self.settle(slot, now.mono);
         }
     }
 
@@ -292,7 +318,7 @@ impl Shard {
             Some(at) => Duration::from_millis(at.as_millis().saturating_sub(account.opened.as_millis())),
             None => now.mono.since(opened),
         };
-        account.closed = Now { mono: now.mono, wall: ending.at.unwrap_or(now.wall) };
+        account.closed = moment_of(ending.at, now);
         account.session_time_s = u32::try_from(lasted.as_secs()).unwrap_or(u32::MAX);
         account.sample = ending.counters;
         account.sampled = now.mono;
@@ -371,6 +397,15 @@ impl Shard {
         folded.make_ascii_lowercase();
         self.domains.get(&*folded).copied()
     }
+}
+
+/// The moment of an event that the plane dates: its age is measured, for what is late is so by that much more
+/// (owner's decision 3). What lies ahead happens now.
+fn moment_of(at: Option<Wall>, now: Now) -> Now {
+    let Some(at) = at else { return now };
+    let age = Duration::from_millis(now.wall.as_millis().saturating_sub(at.as_millis()));
+    let age = u64::try_from(age.as_nanos()).unwrap_or(u64::MAX);
+    Now { mono: Mono::from_nanos(now.mono.as_nanos().saturating_sub(age)), wall: at }
 }
 
 /// The session that an event is about; empty where it is about all.

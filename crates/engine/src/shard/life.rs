@@ -29,6 +29,10 @@ impl Shard {
                 self.counts.stops_unacknowledged += 1;
                 self.settle(slot, now);
             }
+            State::Accounting if flags.has(Flags::INTERIM_DUE) && !flags.has(Flags::CUT) => {
+                self.session_mut(slot).flags.put(Flags::INTERIM_DUE, false);
+                self.enqueue(slot, Lane::Interim, now);
+            }
             State::Stopping if flags.has(Flags::CLOSED_DURABLE) => self.enqueue(slot, Lane::Stop, now),
             State::StartFailed if flags.has(Flags::DOWN) => self.bill(slot, BillReason::StartFailed),
             State::StartFailed if flags.has(Flags::START_FAILED_DURABLE) && !flags.has(Flags::ZERO_STOP_DONE) => {

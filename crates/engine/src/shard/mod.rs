@@ -150,6 +150,8 @@ struct Counts {
     cut: u64,
     /// Events about sessions that are not known: delivered twice, or of a refused subscriber.
     unknown_session: u64,
+    /// Events of the planes that made no sense.
+    malformed: u64,
     /// Stops that are due, out or parked.
     stops_unacknowledged: u64,
 }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use model::counters::{CounterSlot, CounterSource, Counters};
 use model::event::EventOrigin;
 use model::ids::PlaneIndex;
 use model::record::TakenOver;
 use model::time::{Mono, Now};
 
 use super::Shard;
-use crate::session::{Flags, Slot, State};
+use crate::session::{Flags, Owed, Slot, State};
 
 /// Acct-Terminate-Cause *Lost Service* (RFC 2866 section 5.10).
 const LOST_SERVICE: u8 = 3;
@@ -141,6 +142,15 @@ impl Planes {
     }
 }
 
+/// The memory of a plane that is gone.
+struct NoCounters;
+
+impl CounterSource for NoCounters {
+    fn read(&self, _: PlaneIndex, _: CounterSlot) -> Option<Counters> {
+        None
+    }
+}
+
 /// A plane has at most 64 rings.
 fn ring_bit(ring: u16) -> u64 {
     1 << (ring % 64)
@@ -177,12 +187,31 @@ impl Shard {
         }
     }
 
-    /// A plane's link was lost. Its sessions go on; they outlive it by `plane-link grace`.
-    pub fn handle_plane_lost(&mut self, now: Mono, plane: PlaneIndex) {
+    /// A plane's link was lost. Its sessions go on; they outlive it by `plane-link grace`. `counters` can still read the
+    /// plane's memory: what it counted to the end is read now, for it may not come back.
+    pub fn handle_plane_lost(&mut self, now: Mono, plane: PlaneIndex, counters: &impl CounterSource) {
         self.abandon_round(plane);
+        self.sample_plane(now, plane, counters);
         if let Some(item) = self.planes.items.get_mut(usize::from(plane.0)) {
             item.linked = false;
             item.lost = now;
+        }
+    }
+
+    fn sample_plane(&mut self, now: Mono, plane: PlaneIndex, counters: &impl CounterSource) {
+        for slot in self.table.slots() {
+            let session = self.session(slot);
+            let counts = matches!(session.state, State::Starting | State::Accounting | State::StartFailed);
+            if session.plane != plane || !counts || session.is_down() {
+                continue;
+            }
+            if let Some(read) = self.read(slot, counters).filter(|read| *read != self.account(slot).sample) {
+                let account = self.account_mut(slot);
+                (account.sample, account.sampled) = (read, now);
+                if !self.session(slot).flags.has(Flags::PROVISIONAL) {
+                    self.owe(slot, Owed::Sampled);
+                }
+            }
         }
     }
 
@@ -229,7 +258,7 @@ impl Shard {
     /// A resync that is read again after a crash may begin in the middle, and some sessions have come up behind it;
     /// the plane has linked anew and announces again. Gone all the same are those that its present memory has never
     /// spoken of.
-    pub(super) fn resync_ends(&mut self, now: Now, origin: EventOrigin) {
+    pub(super) fn resync_ends(&mut self, now: Now, origin: EventOrigin, counters: &impl CounterSource) {
         let history = self.planes.is_history(origin);
         let Some(item) = self.planes.items.get_mut(usize::from(origin.plane.0)) else { return };
         item.ended |= ring_bit(origin.ring);
@@ -239,7 +268,7 @@ impl Shard {
         }
         let (round, stale, whole) = (item.round, item.stale, item.resyncing);
         (item.resyncing, item.ended) = (false, 0);
-        self.close_plane_sessions(now, origin.plane, |shard, slot| {
+        self.close_plane_sessions(now, origin.plane, Some(counters), |shard, slot| {
             let announced = shard.session(slot).flags.has(Flags::ROUND) == round;
             let by = shard.account(slot).opened_by;
             let came_before = by.ring == origin.ring && by.position < origin.position;
@@ -346,16 +375,25 @@ impl Shard {
             let Some(index) = self.planes.items.iter().position(expired) else { return };
             self.planes.items[index].lost = FOR_GOOD;
             #[expect(clippy::cast_possible_truncation, reason = "planes are numbered with 16 bits")]
-            self.close_plane_sessions(now, PlaneIndex(index as u16), |_, _| true);
+            self.close_plane_sessions(now, PlaneIndex(index as u16), None::<&NoCounters>, |_, _| true);
         }
     }
 
-    fn close_plane_sessions(&mut self, now: Now, plane: PlaneIndex, gone: impl Fn(&Shard, Slot) -> bool) {
+    /// Ends sessions of a plane with what they counted last.
+    fn close_plane_sessions(
+        &mut self,
+        now: Now,
+        plane: PlaneIndex,
+        counters: Option<&impl CounterSource>,
+        gone: impl Fn(&Shard, Slot) -> bool,
+    ) {
         for slot in self.table.slots() {
             let session = self.session(slot);
             let live = !matches!(session.state, State::Free | State::Ending) && !session.is_down();
             if live && session.plane == plane && gone(self, slot) {
-                self.close(slot, now, &super::intake::Ending::without_event(LOST_SERVICE, self.account(slot).sample));
+                let read = counters.and_then(|counters| self.read(slot, counters));
+                let last = read.unwrap_or(self.account(slot).sample);
+                self.close(slot, now, &super::intake::Ending::without_event(LOST_SERVICE, last));
             }
         }
     }

@@ -67,7 +67,7 @@ impl Shard {
             Some(closed) => self.restore_closed(slot, &closed, now.mono),
             None => {
                 self.table.enlist(slot);
-                self.restore_phase(slot, now.mono);
+                self.resume_phase(slot, now.mono);
                 self.settle(slot, now.mono);
             }
         }
@@ -110,8 +110,8 @@ impl Shard {
         self.settle(slot, now);
     }
 
-    /// The phase is the same as before; what was missed is skipped, not fired at once.
-    fn restore_phase(&mut self, slot: Slot, now: Mono) {
+    /// The phase is the same in every life; what was missed is skipped, not fired at once.
+    pub(super) fn resume_phase(&mut self, slot: Slot, now: Mono) {
         let session = self.session(slot);
         if session.state != State::Accounting || session.interim_s == 0 {
             return;

@@ -243,6 +243,8 @@ impl Shard {
             fresh: true,
         };
         batch.entries.push(entry);
+        // These octets say where the subscriber is now.
+        self.session_mut(slot).flags.put(Flags::INTERIM_DUE, false);
         self.wait_for_reply(index, Place::Reply(identifier), now);
         true
     }

@@ -83,6 +83,10 @@ impl Link {
         self.stage = Stage::Down { retry_at: None };
     }
 
+    pub(super) fn set_new_start(&mut self) {
+        self.hello.new_start = true;
+    }
+
     /// What can be read when something changed.
     pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match &self.stage {

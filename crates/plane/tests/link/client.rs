@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use model::counters::{Counters, Totals};
+use model::counters::{CounterSlot, Counters, Totals};
 use model::event::{Down, PlaneEvent, Reset, Subscriber, Up};
 use model::ids::PlaneIndex;
 use model::verdict::{Reason, Sentence, Verdict};
@@ -209,6 +209,23 @@ fn slots_are_used_once_and_again() {
     let renewed = plane.renew_slot(again).unwrap();
     plane.reset(0, Reset { session: b"s", counters: renewed }).unwrap();
     assert_ne!(renewed.generation, again.generation);
+}
+
+#[test]
+fn counters_that_begin_again_leave_the_old_ones_to_be_read() {
+    let mut plane = plane();
+    // Two slots that were never used have the same generation, and a used one is ahead by one.
+    for uses in 1..3 {
+        let mut old = plane.alloc_slot().unwrap();
+        for _ in 1..uses {
+            plane.free_slot(old);
+            old = plane.alloc_slot().unwrap();
+        }
+        let fresh = plane.alloc_slot_after(old).unwrap();
+        assert!(fresh.slot != old.slot && fresh.generation != old.generation, "{old:?} {fresh:?}");
+    }
+    while plane.alloc_slot().is_some() {}
+    assert_eq!(plane.alloc_slot_after(CounterSlot { slot: 0, generation: 1 }), None);
 }
 
 #[test]

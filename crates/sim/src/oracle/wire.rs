@@ -61,6 +61,9 @@ pub(super) struct Sent {
     /// Event time and session time of the last interim, which are one transaction's own.
     interim: Option<(u32, u32)>,
     interim_counters: Counters,
+    /// The address that the last Start or interim told, and whether it has ever changed.
+    framed_ip: Option<u32>,
+    has_moved: bool,
     interim_answered: bool,
     /// Interims in a row that were not answered, the last one not among them.
     streak: u32,
@@ -231,6 +234,7 @@ impl Oracle {
         let Some(book) = self.books.get_mut(&serial) else { return };
         book.sent.starts += 1;
         book.sent.starts_now += 1;
+        book.sent.framed_ip = said.framed_ip;
         let opened = book.is_opened_durable();
         let open = book.accepted.is_none() && book.start_failed.is_none() && book.sent.stops == 0;
         let ordered = book.sent.interims_now == 0;
@@ -269,6 +273,12 @@ impl Oracle {
         sent.streak = sent.failures();
         sent.interim = Some((said.event_timestamp, said.session_time_s));
         sent.interim_answered = false;
+        let has_moved = std::mem::replace(&mut sent.framed_ip, said.framed_ip) != said.framed_ip;
+        sent.has_moved |= has_moved;
+        // A new address is told at once; and once more when a crash came before the ledger had it.
+        if has_moved || sent.has_moved && sent.interims_now == 1 {
+            return;
+        }
         let Some(accepted) = book.accepted else { return };
         let interval = u64::from(book.interim_s) * 1_000_000_000;
         let after = now.mono.since(accepted.fact.at);

@@ -6,14 +6,14 @@ use ledger::bill::{Bill, BillFile, Value};
 use model::time::Wall;
 
 /// Text in the making.
-pub(super) enum Printed<'a> {
+pub(super) enum Printed {
     List(String),
-    Show { ids: &'a [String], text: String },
+    Show(String),
     File { file: Box<BillFile>, is_first: bool, left_out: u64 },
 }
 
-impl<'a> Printed<'a> {
-    pub(super) fn list(is_first: bool) -> Printed<'a> {
+impl Printed {
+    pub(super) fn list(is_first: bool) -> Printed {
         let mut text = String::new();
         if is_first {
             line(
@@ -25,11 +25,11 @@ impl<'a> Printed<'a> {
         Printed::List(text)
     }
 
-    pub(super) fn show(ids: &'a [String]) -> Printed<'a> {
-        Printed::Show { ids, text: String::new() }
+    pub(super) fn show() -> Printed {
+        Printed::Show(String::new())
     }
 
-    pub(super) fn file(file: BillFile, is_first: bool) -> Printed<'a> {
+    pub(super) fn file(file: BillFile, is_first: bool) -> Printed {
         Printed::File { file: Box::new(file), is_first, left_out: 0 }
     }
 
@@ -42,15 +42,12 @@ impl<'a> Printed<'a> {
                 let names = ["id", "reason", "delivered", "user", "session", "stop", "in_octets", "out_octets"];
                 line(text, names.map(value));
             }
-            Printed::Show { ids, text } => {
-                let id = bill.fields().next().map_or_else(String::new, |(_, value)| plain(&value));
-                if ids.is_empty() || ids.contains(&id) {
-                    let _ = writeln!(text, "Contents of Bill {id}:");
-                    for (name, value) in bill.fields().filter(|(_, value)| *value != Value::Absent) {
-                        let _ = writeln!(text, "  {name:<22}: {}", plain(&value));
-                    }
-                    text.push('\n');
+            Printed::Show(text) => {
+                let _ = writeln!(text, "Contents of Bill {}:", bill.name());
+                for (name, value) in bill.fields().filter(|(_, value)| *value != Value::Absent) {
+                    let _ = writeln!(text, "  {name:<22}: {}", plain(&value));
                 }
+                text.push('\n');
             }
             Printed::File { file, left_out, .. } => *left_out += u64::from(file.push(bill).is_err()),
         }
@@ -58,7 +55,7 @@ impl<'a> Printed<'a> {
 
     pub(super) fn finish(self) -> String {
         match self {
-            Printed::List(text) | Printed::Show { text, .. } => text,
+            Printed::List(text) | Printed::Show(text) => text,
             Printed::File { file, is_first, left_out } => {
                 if left_out > 0 {
                     tracing::warn!(

@@ -14,7 +14,9 @@ pub(crate) fn finding(finding: &Finding) -> String {
         Case::Foreign => "the segment belongs to another store",
         Case::Missing => "a segment is missing",
         Case::Header => "one copy of the segment's header is damaged; the other one serves",
-        Case::Again => "a batch was written again after a disk fault, and is taken once",
+        Case::Again => {
+            "the next segment begins with this batch again, as after every start and every disk fault; it is taken once"
+        }
         Case::Unused => "the segment was made and never written",
         Case::Undecodable => "a record cannot be understood",
     };

@@ -18,6 +18,8 @@ const GEOMETRY: Geometry = Geometry { rings: 1, records: 1 << 16, slots: 1 << 20
 pub(super) struct Link {
     client: PlaneClient,
     is_linked: bool,
+    /// What the engine answered last, when it refused.
+    refusal: Option<Answer>,
 }
 
 /// What became of the link since it was last looked at.
@@ -30,8 +32,8 @@ pub(super) enum Look {
 }
 
 impl Link {
-    /// Makes the memory. The engine need not be there yet.
-    pub(super) fn new(path: &Path, name: &str) -> Result<Link, Failure> {
+    /// Makes the memory. The engine need not be there yet. `new_start`: no session lives on from an earlier play.
+    pub(super) fn new(path: &Path, name: &str, new_start: bool) -> Result<Link, Failure> {
         let mut client =
             PlaneClient::create(&Options { name, geometry: GEOMETRY }).map_err(|error| match error.kind() {
                 std::io::ErrorKind::InvalidInput => {
@@ -39,8 +41,11 @@ impl Link {
                 }
                 _ => Failure::failed(format!("the link's memory cannot be made: {error}")),
             })?;
+        if new_start {
+            client.start_anew();
+        }
         client.connect(path);
-        Ok(Link { client, is_linked: false })
+        Ok(Link { client, is_linked: false, refusal: None })
     }
 
     /// Sees whether the engine is still there, and tries to reach it when it is not. A refusal that trying again
@@ -49,14 +54,25 @@ impl Link {
         let state = self.client.poll_connect();
         self.is_linked = matches!(state, LinkState::Fresh | LinkState::Up);
         match state {
-            LinkState::Fresh => Ok(Look::Linked),
+            LinkState::Fresh => {
+                self.refusal = None;
+                Ok(Look::Linked)
+            }
             LinkState::Up | LinkState::Down | LinkState::Greeting => Ok(Look::Same),
             LinkState::Refused(welcome) => match welcome.answer {
                 // The engine may not have noticed yet that an earlier link is gone, or is about to stop.
-                Answer::Accepted | Answer::NameTaken | Answer::ShuttingDown => Ok(Look::Same),
+                Answer::Accepted | Answer::NameTaken | Answer::ShuttingDown => {
+                    self.refusal = Some(welcome.answer);
+                    Ok(Look::Same)
+                }
                 answer => Err(Failure::failed(format!("the engine refused the plane: {}", answer.as_str()))),
             },
         }
+    }
+
+    /// Why the engine does not take the plane now, as far as it said so.
+    pub(super) fn refusal(&self) -> Option<Answer> {
+        self.refusal
     }
 
     /// Whether the link stands.
@@ -82,13 +98,12 @@ impl Link {
 
     /// A counter slot with zero totals.
     pub(super) fn take_slot(&mut self) -> Result<CounterSlot, Failure> {
-        let too_many = || Failure::failed(format!("more than {} sessions are up at once", GEOMETRY.slots));
         self.client.alloc_slot().ok_or_else(too_many)
     }
 
-    /// The same slot in a new generation: its counters were lost.
-    pub(super) fn renew_slot(&mut self, slot: CounterSlot) -> CounterSlot {
-        self.client.renew_slot(slot).unwrap_or(slot)
+    /// A counter slot with zero totals for a session whose counters were lost. The old one still has to be given back.
+    pub(super) fn take_slot_after(&mut self, old: CounterSlot) -> Result<CounterSlot, Failure> {
+        self.client.alloc_slot_after(old).ok_or_else(too_many)
     }
 
     /// The session's totals.
@@ -110,4 +125,8 @@ impl Link {
     pub(super) fn is_taken_over(&self) -> bool {
         self.client.taken_over()
     }
+}
+
+fn too_many() -> Failure {
+    Failure::failed(format!("more than {} sessions are up at once", GEOMETRY.slots))
 }

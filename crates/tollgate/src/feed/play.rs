@@ -1,18 +1,19 @@
 //! Playing: each line at its time, every verdict as it comes, and the link brought back when it is lost.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 use model::counters::{CounterSlot, Counters};
 use model::event::{Down, PlaneEvent, Reset, Up, Update};
 use model::time::Wall;
 use model::verdict::Sentence;
+use plane::hello::Answer;
 
 use super::link::{Link, Look};
 use super::script::{At, Line, Op, Person};
 use crate::args::FeedArgs;
 use crate::exit::{Failure, Outcome};
+use crate::output::print;
 
 /// How fast a script is played.
 #[derive(Clone, Copy, Debug)]
@@ -47,29 +48,28 @@ pub(super) struct Player {
     /// The script's first sessions are being announced as known ones.
     resyncing: bool,
     was_linked: bool,
-    output: std::io::Stdout,
 }
 
 impl Player {
     pub(super) fn new(args: &FeedArgs, name: &str, pace: Pace) -> Result<Player, Failure> {
         let mut player = Player {
-            link: Link::new(&args.link, name)?,
+            link: Link::new(&args.link, name, !args.resync)?,
             pace,
             began: Instant::now(),
             first_wall: None,
             live: HashMap::new(),
             resyncing: false,
             was_linked: false,
-            output: std::io::stdout(),
         };
         let patience = Instant::now() + Duration::from_secs(10);
         while !player.link.is_linked() {
             player.look()?;
             if Instant::now() > patience {
-                return Err(Failure::failed(format!(
-                    "no engine answers on {}: is its plane-link set?",
-                    args.link.display()
-                )));
+                return Err(Failure::failed(match player.link.refusal() {
+                    Some(Answer::NameTaken) => format!("the engine refused the plane: {name} is linked already"),
+                    Some(answer) => format!("the engine refused the plane: {}", answer.as_str()),
+                    None => format!("no engine answers on {}: is its plane-link set?", args.link.display()),
+                }));
             }
             player.link.wait(NAP);
         }
@@ -172,10 +172,15 @@ impl Player {
 
     fn reset(&mut self, session: &str) -> Outcome {
         let Some(live) = self.live.get_mut(session) else { return Ok(()) };
-        live.slot = self.link.renew_slot(live.slot);
+        let old = live.slot;
+        live.slot = self.link.take_slot_after(old)?;
         live.counters = Counters::ZERO;
         let counters = live.slot;
-        self.say(&PlaneEvent::Reset(Reset { session: session.as_bytes(), counters }))
+        self.say(&PlaneEvent::Reset(Reset { session: session.as_bytes(), counters }))?;
+        // The engine reads what the old slot counted, and goes on from there.
+        self.wait_until_taken_over()?;
+        self.link.give_slot_back(old);
+        Ok(())
     }
 
     /// Announces every live session between the two marks.
@@ -266,7 +271,7 @@ impl Player {
                 "reason": verdict.reason.as_str(),
                 "at": (self.began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
             });
-            writeln!(self.output, "{line}").map_err(|error| Failure::failed(format!("cannot write: {error}")))?;
+            print(&format!("{line}\n"))?;
             match verdict.sentence {
                 Sentence::Admit => {}
                 Sentence::Refuse => {

@@ -19,22 +19,31 @@ pub(crate) async fn tell(
     let (reply, answer) = oneshot::channel();
     daemon.tell_writer(if unbilled { WriterMessage::Unbilled(reply) } else { WriterMessage::Bills(reply) });
     let bills = answer.await.unwrap_or_default();
-    let mut reader = BillReader::new(&daemon.state_dir, daemon.running().sysname.clone());
+    let nas = daemon.running().sysname.clone();
+    let (bills, missing) = shape.choose(bills, &nas);
+    let missing = missing.words();
+    if let (Some(words), true) = (&missing, bills.is_empty()) {
+        return say(writer, &Reply { text: words.clone(), error: true, ..Reply::default() }).await;
+    }
+    let mut reader = BillReader::new(&daemon.state_dir, nas);
     let mut pieces = bills.chunks(CHUNK);
     let mut piece = pieces.next().unwrap_or_default();
     let mut first = true;
     loop {
         let next = pieces.next();
         let reply = match reader.text(piece, shape, first) {
-            Ok(text) => Reply { text, more: next.is_some(), ..Reply::default() },
+            Ok(text) => Reply { text, more: next.is_some() || missing.is_some(), ..Reply::default() },
             Err(Failure::Failed(why)) => Reply { text: why, error: true, ..Reply::default() },
             Err(Failure::Usage(why)) => Reply { text: why.join("\n"), error: true, ..Reply::default() },
             Err(Failure::Said(_)) => Reply { error: true, ..Reply::default() },
         };
         let ended = !reply.more;
         say(writer, &reply).await?;
-        match next {
-            Some(next) if !ended => piece = next,
+        match (next, &missing) {
+            (Some(next), _) if !ended => piece = next,
+            (None, Some(words)) if !ended => {
+                return say(writer, &Reply { text: words.clone(), error: true, ..Reply::default() }).await;
+            }
             _ => return Ok(()),
         }
         first = false;

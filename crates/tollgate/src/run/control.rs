@@ -1,17 +1,20 @@
 //! The control socket: shells of operators, and questions about bills. One JSON object a line, both ways; a line that a
 //! client is slow to read waits in its own connection and holds nobody up.
 
+mod hearing;
+
 use std::cell::RefCell;
-use std::os::unix::fs::FileTypeExt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
+use kernel::seqpacket::BindError;
 use model::report::{AccessUser, Discards, ServerReport, ShardReport};
 use model::settings::Settings;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
 use vrp::render::{self, Shown};
@@ -20,11 +23,10 @@ use vrp::{Answer, CommandError, DisplayRequest, Sealer, Shell};
 use super::daemon::Daemon;
 use super::messages::{WorkerMessage, WriterMessage};
 use crate::bills::Shape;
+use hearing::{Heard, IDLE_MAX, LINE_MAX};
 
 /// Shells at once.
 const CONNECTIONS_MAX: usize = 64;
-/// The longest line that a client may send, octets.
-const LINE_MAX: usize = 64 * 1024;
 /// Rows of `display access-user` without a session id.
 const ACCESS_USER_ROWS: usize = 1000;
 
@@ -80,22 +82,14 @@ pub(crate) fn bind(path: &Path) -> anyhow::Result<(UnixListener, SocketFile)> {
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     }
-    if std::os::unix::net::UnixStream::connect(path).is_ok() {
-        anyhow::bail!("another daemon answers on {}", path.display());
-    }
-    match std::fs::symlink_metadata(path) {
-        Ok(found) if found.file_type().is_socket() => {
-            std::fs::remove_file(path).with_context(|| format!("cannot replace {}", path.display()))?;
-        }
-        Ok(_) => anyhow::bail!("cannot listen on {}: it is no socket", path.display()),
-        // There is none, or what is wrong with the path is said by the next line.
-        Err(_) => {}
-    }
-    let listener = UnixListener::bind(path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    let listener = kernel::seqpacket::listen_stream(path, 0o600).map_err(|error| match error {
+        BindError::InUse => anyhow!("another daemon answers on {}", path.display()),
+        BindError::NotASocket => anyhow!("cannot listen on {}: it is no socket", path.display()),
+        BindError::Io(error) => anyhow!("cannot listen on {}: {error}", path.display()),
+    })?;
     let file = SocketFile(path.to_owned());
-    let owner_only = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o600);
-    std::fs::set_permissions(path, owner_only).with_context(|| format!("cannot protect {}", path.display()))?;
-    Ok((listener, file))
+    let listen = || listener.set_nonblocking(true).and_then(|()| UnixListener::from_std(listener));
+    Ok((listen().with_context(|| format!("cannot listen on {}", path.display()))?, file))
 }
 
 /// Takes connections for ever.
@@ -109,6 +103,7 @@ pub(crate) async fn serve(listener: UnixListener, daemon: Rc<Daemon>) {
         };
         if *connections.borrow() >= CONNECTIONS_MAX {
             tracing::warn!("more than {CONNECTIONS_MAX} shells: one was turned away");
+            turn_away(stream);
             continue;
         }
         *connections.borrow_mut() += 1;
@@ -121,26 +116,45 @@ pub(crate) async fn serve(listener: UnixListener, daemon: Rc<Daemon>) {
     }
 }
 
+/// Says why there is no sitting to a client that was just accepted: the line finds room in its empty socket.
+fn turn_away(stream: UnixStream) {
+    let why = format!("Error: {CONNECTIONS_MAX} shells are open already; close one of them, or try again later.");
+    let reply = Reply { ended: true, ..failed(&why) };
+    if let (Ok(mut stream), Ok(mut line)) = (stream.into_std(), serde_json::to_vec(&reply)) {
+        line.push(b'\n');
+        // A client that has gone needs no answer.
+        let _ = stream.write_all(&line);
+    }
+}
+
 async fn converse(stream: UnixStream, daemon: &Daemon) -> anyhow::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     let mut shell = Shell::new(daemon.running());
     let mut line = Vec::new();
     loop {
-        line.clear();
-        let mut limited = tokio::io::AsyncReadExt::take(&mut reader, LINE_MAX as u64);
-        if limited.read_until(b'\n', &mut line).await? == 0 {
-            return Ok(());
-        }
-        let saying = serde_json::from_slice::<Saying>(&line).context("not a saying")?;
-        let ended = match saying {
-            Saying::Line { text, json } => {
+        let heard = match hearing::hear(&mut reader, &mut line).await? {
+            Heard::Line => match serde_json::from_slice::<Saying>(&line) {
+                Ok(saying) => Ok(saying),
+                Err(_) => Err(("Error: The line is no request of this version.".to_owned(), true)),
+            },
+            Heard::TooLong => Err((format!("Error: The line is longer than {LINE_MAX} octets."), false)),
+            Heard::Idle => Err((format!("Error: Nothing was said for {} seconds.", IDLE_MAX.as_secs()), true)),
+            Heard::Gone => return Ok(()),
+        };
+        let ended = match heard {
+            Err((why, ended)) => {
+                let (asks, uncommitted) = (shell.is_asking(), shell.uncommitted());
+                say(&mut writer, &Reply { asks, uncommitted, ended, ..failed(&why) }).await?;
+                ended
+            }
+            Ok(Saying::Line { text, json }) => {
                 let reply = answer(&mut shell, &text, json, daemon).await;
                 let ended = reply.ended;
                 say(&mut writer, &reply).await?;
                 ended
             }
-            Saying::Bills { shape, unbilled } => {
+            Ok(Saying::Bills { shape, unbilled }) => {
                 super::bills::tell(&mut writer, daemon, &shape, unbilled).await?;
                 false
             }
@@ -154,8 +168,8 @@ async fn converse(stream: UnixStream, daemon: &Daemon) -> anyhow::Result<()> {
 pub(crate) async fn say(writer: &mut tokio::net::unix::OwnedWriteHalf, reply: &Reply) -> anyhow::Result<()> {
     let mut line = serde_json::to_vec(reply)?;
     line.push(b'\n');
-    writer.write_all(&line).await?;
-    Ok(())
+    // Who does not read is as idle as who does not speak.
+    Ok(tokio::time::timeout(IDLE_MAX, writer.write_all(&line)).await??)
 }
 
 /// What a line may need to know while it is executed.
@@ -175,11 +189,11 @@ impl vrp::Context for Around<'_> {
 }
 
 async fn answer(shell: &mut Shell, line: &str, json: bool, daemon: &Daemon) -> Reply {
+    let bill_count = daemon.bill_information().await.map_or(0, |information| information.cache.bills);
     let running = daemon.running();
     if *shell.running() != *running {
         shell.running_changed(running);
     }
-    let bill_count = daemon.bill_information().await.map_or(0, |information| information.cache.bills);
     let answer = shell.execute(line, &Around { daemon, bill_count });
     let mut reply = carry_out(shell, line, answer, json, daemon).await;
     reply.uncommitted = shell.uncommitted();
@@ -192,18 +206,26 @@ async fn carry_out(shell: &mut Shell, line: &str, answer: Answer, json: bool, da
         Answer::Text(text) => said(text),
         Answer::Show(shown) => show(&shown, json),
         Answer::Error(error) => failed(&error.to_script()),
-        Answer::Question(question) => Reply { text: question, asks: true, ..Reply::default() },
+        Answer::Question(question) => {
+            // Asked again, because the answer was none.
+            let error = question.starts_with("Error: ");
+            Reply { text: question, asks: true, error, ..Reply::default() }
+        }
         Answer::Ended => Reply { ended: true, ..Reply::default() },
         Answer::Display(request) => match display(request, daemon).await {
             Ok(shown) => show(&shown, json),
             Err(refusal) => failed(&CommandError::from(refusal).to_script()),
         },
         Answer::Commit(commit) => {
-            let warnings: String = commit.warnings.iter().map(|warning| format!("{warning}\n")).collect();
-            match daemon.commit(Arc::from(commit.settings)).await {
-                Ok(running) => {
+            let mut warnings: String = commit.warnings.iter().map(|warning| format!("{warning}\n")).collect();
+            match daemon.commit(shell.running(), Arc::from(commit.settings)).await {
+                Ok((running, problems)) => {
                     tracing::info!(target: "audit", command = "commit", "the configuration was committed");
                     shell.committed(running);
+                    for problem in problems {
+                        tracing::warn!("{problem}; it is tried again by and by");
+                        warnings += &format!("Warning: {problem}; it is tried again by and by.\n");
+                    }
                     Reply { text: warnings, ..Reply::default() }
                 }
                 Err(why) => {

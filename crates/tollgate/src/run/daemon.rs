@@ -27,6 +27,8 @@ pub(crate) struct Daemon {
     pub(crate) writer: Sender<WriterMessage>,
     pub(crate) bell: WriterBell,
     pub(crate) planes: Rc<RefCell<Planes>>,
+    /// Whose commit it is: one at a time, each over what the one before it left.
+    pub(crate) commits: tokio::sync::Mutex<()>,
     /// The task that takes planes, while a link is configured.
     pub(crate) link: RefCell<Option<JoinHandle<()>>>,
 }
@@ -38,10 +40,21 @@ impl Daemon {
         }
     }
 
-    /// Puts settings into force: all of them, or none and the reason.
-    pub(crate) async fn commit(&self, settings: Arc<Settings>) -> Result<Arc<Settings>, String> {
+    /// Puts settings into force that were made from `base`: all of them, or none and the reason. With them comes what is wrong with servers that
+    /// cannot be spoken to for now.
+    pub(crate) async fn commit(
+        &self,
+        base: &Settings,
+        settings: Arc<Settings>,
+    ) -> Result<(Arc<Settings>, Vec<String>), String> {
+        let _turn = self.commits.lock().await;
         let before = self.running();
-        // What can fail comes first: the link's socket, then the workers' source ports.
+        if *base != *before {
+            return Err("the running configuration was changed by another user meanwhile; \
+                        clear configuration candidate and configure again"
+                .to_owned());
+        }
+        // What can fail comes first.
         let listener = match &settings.plane_link.path {
             Some(path) if before.plane_link.path.as_ref() != Some(path) => Some(
                 link::bind(path.as_ref())
@@ -49,23 +62,17 @@ impl Daemon {
             ),
             _ => None,
         };
-        if let Err(why) = self.configure_workers(&settings).await {
-            // The old settings had their sockets, so this cannot fail in turn.
-            let _ = self.configure_workers(&before).await;
-            return Err(why);
-        }
+        let problems = self.configure_workers(&settings).await?;
         self.tell_writer(WriterMessage::Configure(settings.local_aaa_server.clone()));
         if settings.plane_link.path != before.plane_link.path {
             self.replace_link(listener);
         }
-        if settings.sysname != before.sysname {
-            let whereabouts = Whereabouts { control: self.control.clone(), nas: settings.sysname.clone() };
-            if whereabouts.record(&self.state_dir).is_err() {
-                tracing::error!("the new sysname was not recorded for `tollgate bills`");
-            }
+        let whereabouts = Whereabouts::new(&self.control, &settings);
+        if whereabouts != Whereabouts::new(&self.control, &before) && whereabouts.record(&self.state_dir).is_err() {
+            tracing::error!("the new settings were not recorded for `tollgate bills`");
         }
         *self.settings.borrow_mut() = settings.clone();
-        Ok(settings)
+        Ok((settings, problems))
     }
 
     /// Closes the old plane link, and serves the new one. Planes that are linked stay linked.
@@ -77,13 +84,16 @@ impl Daemon {
             .map(|listener| tokio::task::spawn_local(link::serve(listener, self.planes.clone(), self.workers.clone())));
     }
 
-    pub(crate) async fn configure_workers(&self, settings: &Arc<Settings>) -> Result<(), String> {
+    async fn configure_workers(&self, settings: &Arc<Settings>) -> Result<Vec<String>, String> {
+        let mut problems: Vec<String> = Vec::new();
         for worker in &self.workers {
             let (reply, answer) = oneshot::channel();
             worker.tell(WorkerMessage::Configure(settings.clone(), reply));
-            answer.await.map_err(|_| "a worker has ended".to_owned())??;
+            problems.extend(answer.await.map_err(|_| "a worker has ended".to_owned())?);
         }
-        Ok(())
+        problems.sort_unstable();
+        problems.dedup();
+        Ok(problems)
     }
 
     /// Writes the running configuration to the startup file, whole or not at all.

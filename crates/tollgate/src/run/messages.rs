@@ -14,8 +14,8 @@ use super::link::LinkEvent;
 
 /// For a worker.
 pub(crate) enum WorkerMessage {
-    /// Take this configuration; the answer says whether its sockets could be bound.
-    Configure(Arc<Settings>, oneshot::Sender<Result<(), String>>),
+    /// Take this configuration; the answer says which servers cannot be spoken to for now.
+    Configure(Arc<Settings>, oneshot::Sender<Vec<String>>),
     /// Tell what you know of yourself.
     Report(oneshot::Sender<ShardReport>),
     /// Tell the first so many sessions.

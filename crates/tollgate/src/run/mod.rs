@@ -35,7 +35,7 @@ use kernel::waker::Waker;
 use ledger::log::LogBounds;
 use ledger::recover::Life;
 use model::settings::Settings;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::{CONFIG, DatapathArg, LogFormat, RunArgs};
 use crate::bills::Whereabouts;
@@ -60,26 +60,35 @@ const RING_OCTETS: usize = 8 << 20;
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(args: &RunArgs) -> Outcome {
     start_log(args.log_format);
+    // Every source port is a descriptor, and service managers start with few.
+    if let Err(error) = kernel::limits::raise_open_files() {
+        tracing::warn!("the limit of open files stays as it is: {error}");
+    }
     let key_file = args.key_file.clone().unwrap_or_else(|| args.state_dir.join("secret.key"));
     let mut sealer = KeySealer::load_or_draw(&key_file)?;
     let settings = Arc::new(read_configuration(&args.config, &sealer)?);
     let store = Store::open(&args.state_dir)?;
     sealer.keep(&key_file)?;
-    let engine = Engine::start(args, &store, &settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format!("the control thread cannot start: {error}")))?;
-    let ran = tokio::task::LocalSet::new().block_on(&runtime, serve(args, &store, settings, sealer, &engine));
-    engine.stop();
+    let control_thread = tokio::task::LocalSet::new();
+    // A life begins, and is written down, only when nothing more can be in its way.
+    let doors = control_thread.block_on(&runtime, async { Doors::open(args, &settings) })?;
+    let engine = Engine::start(args, &store, &settings)?;
+    let ran = control_thread.block_on(&runtime, serve(args, &store, settings, sealer, &engine, doors));
+    let stopped = engine.stop();
     drop(store);
-    ran
+    ran.and(stopped)
 }
 
 /// The log goes to standard error; `RUST_LOG` narrows or widens it.
 pub(crate) fn start_log(format: LogFormat) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that nobody can hear any more is no reason to stop.
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     match format {
         LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
         LogFormat::Json => builder.json().init(),
@@ -109,7 +118,7 @@ pub(crate) struct Engine {
     threads: Vec<JoinHandle<()>>,
     pub(crate) writer: crossbeam::channel::Sender<WriterMessage>,
     pub(crate) bell: ring::WriterBell,
-    writer_thread: JoinHandle<()>,
+    writer_thread: JoinHandle<bool>,
     pub(crate) planes: Rc<RefCell<Planes>>,
 }
 
@@ -167,7 +176,9 @@ impl Engine {
                 .datapath
                 .watch(&waker)
                 .map_err(|error| Failure::failed(format!("a worker's bell cannot be watched: {error}")))?;
-            worker.configure(settings).map_err(Failure::Failed)?;
+            for problem in worker.configure(settings, now) {
+                tracing::warn!("{problem}; it is tried again by and by");
+            }
             restored.hand_over(number, &mut worker.shard, now)?;
             built.push((worker, WorkerHandle { messages, waker }));
         }
@@ -184,14 +195,23 @@ impl Engine {
     }
 
     /// Ends the workers, then the writer when everything is durable.
-    pub(crate) fn stop(self) {
+    ///
+    /// # Errors
+    ///
+    /// The disk did not take the last records.
+    pub(crate) fn stop(self) -> Outcome {
         self.workers.iter().for_each(|worker| worker.tell(WorkerMessage::Shutdown));
         for thread in self.threads {
             let _ = thread.join();
         }
         let _ = self.writer.send(WriterMessage::Shutdown);
         self.bell.ring();
-        let _ = self.writer_thread.join();
+        match self.writer_thread.join() {
+            Ok(true) => Ok(()),
+            _ => Err(Failure::failed(
+                "the ledger's disk does not take the last records; their events stay with the packet planes",
+            )),
+        }
     }
 }
 
@@ -227,7 +247,11 @@ fn open_datapath(args: &RunArgs, settings: &Settings) -> Result<Datapath, Failur
     Ok(opened.datapath)
 }
 
-fn spawn(name: &str, core: Option<usize>, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Failure> {
+fn spawn<T: Send + 'static>(
+    name: &str,
+    core: Option<usize>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, Failure> {
     let pinned = move || {
         if let Some(core) = core
             && let Err(error) = kernel::cores::pin_current_thread(core)
@@ -235,9 +259,7 @@ fn spawn(name: &str, core: Option<usize>, work: impl FnOnce() + Send + 'static) 
             tracing::warn!(core, "a worker is not pinned: {error}");
         }
         // A broken invariant stops the whole process, and the ledger rebuilds it (DESIGN.md section 3, rule 7).
-        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
-            std::process::abort();
-        }
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| std::process::abort())
     };
     std::thread::Builder::new()
         .name(name.to_owned())
@@ -245,22 +267,43 @@ fn spawn(name: &str, core: Option<usize>, work: impl FnOnce() + Send + 'static) 
         .map_err(|error| Failure::failed(format!("a thread cannot start: {error}")))
 }
 
-/// The control thread: everything that may wait.
-async fn serve(args: &RunArgs, store: &Store, settings: Arc<Settings>, sealer: KeySealer, engine: &Engine) -> Outcome {
-    let failed = |error: std::io::Error| Failure::failed(format!("signals cannot be awaited: {error}"));
-    let mut terminated = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupted = signal(SignalKind::interrupt()).map_err(failed)?;
-    let (control, _control_file) =
-        control::bind(&args.control).map_err(|error| Failure::failed(format!("{error:#}")))?;
-    let listener = match &settings.plane_link.path {
-        Some(path) => {
+/// The sockets that others come to, and the signals.
+struct Doors {
+    control: tokio::net::UnixListener,
+    _control_file: control::SocketFile,
+    link: Option<kernel::seqpacket::Listener>,
+    terminated: Signal,
+    interrupted: Signal,
+}
+
+impl Doors {
+    fn open(args: &RunArgs, settings: &Settings) -> Result<Doors, Failure> {
+        let failed = |error: std::io::Error| Failure::failed(format!("signals cannot be awaited: {error}"));
+        let terminated = signal(SignalKind::terminate()).map_err(failed)?;
+        let interrupted = signal(SignalKind::interrupt()).map_err(failed)?;
+        let (control, control_file) =
+            control::bind(&args.control).map_err(|error| Failure::failed(format!("{error:#}")))?;
+        let bind = |path: &String| {
             let cannot = |error| Failure::failed(format!("the plane link cannot be bound to {path}: {error}"));
-            Some(link::bind(path.as_ref()).map_err(cannot)?)
-        }
-        None => None,
-    };
+            link::bind(path.as_ref()).map_err(cannot)
+        };
+        let link = settings.plane_link.path.as_ref().map(bind).transpose()?;
+        Ok(Doors { control, _control_file: control_file, link, terminated, interrupted })
+    }
+}
+
+/// The control thread: everything that may wait.
+async fn serve(
+    args: &RunArgs,
+    store: &Store,
+    settings: Arc<Settings>,
+    sealer: KeySealer,
+    engine: &Engine,
+    doors: Doors,
+) -> Outcome {
+    let Doors { control, _control_file, link, mut terminated, mut interrupted } = doors;
     let control_path = std::path::absolute(&args.control).unwrap_or_else(|_| args.control.clone());
-    Whereabouts { control: control_path.clone(), nas: settings.sysname.clone() }.record(&store.directory)?;
+    Whereabouts::new(&control_path, &settings).record(&store.directory)?;
     let daemon = Rc::new(Daemon {
         settings: RefCell::new(settings),
         sealer,
@@ -272,8 +315,9 @@ async fn serve(args: &RunArgs, store: &Store, settings: Arc<Settings>, sealer: K
         bell: engine.bell.clone(),
         planes: engine.planes.clone(),
         link: RefCell::new(None),
+        commits: tokio::sync::Mutex::default(),
     });
-    daemon.replace_link(listener);
+    daemon.replace_link(link);
     tokio::task::spawn_local(control::serve(control, daemon.clone()));
     tracing::info!("tollgate ready");
     if let Err(error) = kernel::notify::sd_notify("READY=1") {

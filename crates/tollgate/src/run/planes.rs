@@ -47,8 +47,29 @@ struct LinkedPlane {
     /// For each ring: the last position that was marked.
     marked: Vec<u64>,
     held: VecDeque<Held>,
+    refused: RefusedEvents,
     /// What it said made no sense; nothing more is read from it.
     broken: bool,
+}
+
+/// Events that made no sense: told by one line at a time, lest a broken plane fill the log.
+#[derive(Default)]
+struct RefusedEvents {
+    untold: u64,
+    told: Option<Mono>,
+}
+
+impl RefusedEvents {
+    const PAUSE: Duration = Duration::from_secs(10);
+
+    fn note(&mut self, plane: PlaneIndex, position: u64, why: &str, now: Mono) {
+        self.untold += 1;
+        if self.told.is_none_or(|told| now.since(told) >= RefusedEvents::PAUSE) {
+            let count = std::mem::take(&mut self.untold);
+            tracing::warn!(plane = plane.0, count, position, why, "events were refused; the last of them is told");
+            self.told = Some(now);
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -109,6 +130,7 @@ impl LinkedPlanes {
                     marks,
                     marked,
                     held: VecDeque::new(),
+                    refused: RefusedEvents::default(),
                     broken: false,
                 });
             }
@@ -118,8 +140,8 @@ impl LinkedPlanes {
                     if let Some(watch) = linked.watch {
                         datapath.unwatch(watch);
                     }
+                    shard.handle_plane_lost(now, plane, &self.counters);
                     self.counters.set(plane, None);
-                    shard.handle_plane_lost(now, plane);
                 }
             }
         }
@@ -145,12 +167,10 @@ impl LinkedPlanes {
                             assert!(taken.is_ok(), "a shard that is not busy takes an event");
                         }
                         Ok(Next::Refused(refused)) => {
-                            tracing::warn!(
-                                plane = linked.plane.0,
-                                position = refused.position,
-                                why = refused.why.as_str(),
-                                "an event was refused"
-                            );
+                            if let Some(session) = refused.session {
+                                shard.handle_malformed(plane, session);
+                            }
+                            linked.refused.note(plane, refused.position, refused.why.as_str(), now.mono);
                         }
                         Err(error) => {
                             linked.broken = true;

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrayvec::ArrayVec;
 use engine::{Notice, PortId, Received, Shard, TransmitBatch};
 use kernel::datapath::{BindSpec, Completion, Datapath, SocketIndex};
 use kernel::waker::Waker;
@@ -11,7 +12,7 @@ use lanes::ring::Producer;
 use ledger::frame::{self, RECORD_LEN_MAX};
 use model::record::Record;
 use model::settings::Settings;
-use model::time::Now;
+use model::time::{Mono, Now};
 
 use super::clock;
 use super::messages::{WorkerInbox, WorkerMessage};
@@ -24,6 +25,10 @@ const EVENTS_MAX: usize = 256;
 const BATCHES_MAX: usize = 16;
 /// The longest sleep; nothing depends on it but the reading of this number.
 const NAP: Duration = Duration::from_millis(500);
+/// How long a worker that ends waits for room in its ring.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long a server that has no source ports waits for the next try.
+const BIND_AGAIN: Duration = Duration::from_secs(30);
 /// The kernel's buffer of each socket, octets: four thousand replies.
 const SOCKET_BUFFER: u32 = 1 << 20;
 
@@ -43,6 +48,10 @@ pub(crate) struct Worker {
     received: ReceiveBatch,
     /// Whether the last round left something undone that needs no waiting.
     hurried: bool,
+    /// Whether events were left to the planes because the ledger does not keep up: its next word ends the sleep.
+    gated: bool,
+    /// When servers without source ports are tried again.
+    bind_again: Option<Mono>,
 }
 
 /// Which socket belongs to which port of the shard.
@@ -63,6 +72,32 @@ impl Sockets {
             self.of_socket.resize(socket.number() + 1, None);
         }
         self.of_socket[socket.number()] = Some(port);
+    }
+}
+
+impl Sockets {
+    /// Binds all of a server's ports, or none.
+    fn bind(
+        &mut self,
+        datapath: &mut Datapath,
+        server: SocketAddr,
+        ports: impl Iterator<Item = PortId>,
+    ) -> Result<IpAddr, String> {
+        let source = source_towards(server).map_err(|error| format!("no source address towards {server}: {error}"))?;
+        let local = SocketAddr::new(source, 0);
+        let spec = BindSpec { local, receive_buffer: SOCKET_BUFFER, send_buffer: SOCKET_BUFFER };
+        let mut bound = Vec::new();
+        for port in ports {
+            match datapath.bind(spec) {
+                Ok(socket) => bound.push((port, socket)),
+                Err(error) => {
+                    bound.iter().for_each(|&(_, socket)| datapath.close(socket));
+                    return Err(format!("no source port towards {server}: {error}"));
+                }
+            }
+        }
+        bound.into_iter().for_each(|(port, socket)| self.join(port, socket));
+        Ok(source)
     }
 }
 
@@ -91,6 +126,8 @@ impl Worker {
             batch: TransmitBatch::default(),
             received: ReceiveBatch::default(),
             hurried: false,
+            gated: false,
+            bind_again: None,
         }
     }
 
@@ -105,11 +142,15 @@ impl Worker {
             self.take_events(now);
             self.take_datagrams(now);
             self.shard.handle_timeout(now);
+            self.bind_late(now);
+            // What has become durable may leave in this round: nothing else would end the sleep behind it.
+            let durable = self.durable.through();
+            self.shard.handle_durable(now, durable);
             self.transmit(now);
             self.hand_over_records();
-            self.shard.handle_durable(now, self.durable.through());
-            self.planes.publish(self.durable.through());
+            // The verdict first: who sees its events taken over may leave.
             self.planes.pass_verdicts(&mut self.shard);
+            self.planes.publish(durable);
             self.log_notices();
             self.wait(now);
         }
@@ -120,7 +161,7 @@ impl Worker {
         while let Ok(message) = self.inbox.try_recv() {
             match message {
                 WorkerMessage::Configure(settings, reply) => {
-                    let _ = reply.send(self.configure(&settings));
+                    let _ = reply.send(self.configure(&settings, now));
                 }
                 WorkerMessage::Report(reply) => {
                     let _ = reply.send(self.shard.report());
@@ -140,44 +181,40 @@ impl Worker {
         true
     }
 
-    /// Takes a configuration and binds the sockets that it needs.
-    pub(crate) fn configure(&mut self, settings: &Settings) -> Result<(), String> {
+    /// Takes a configuration and binds the sockets that it needs. Gives back what is wrong with servers that cannot be
+    /// spoken to for now: their groups make do with the others, and they are tried again by and by.
+    pub(crate) fn configure(&mut self, settings: &Settings, now: Now) -> Vec<String> {
         self.shard.configure(settings);
-        self.bind_ports()
+        self.bind_ports(now)
     }
 
-    fn bind_ports(&mut self) -> Result<(), String> {
+    fn bind_late(&mut self, now: Now) {
+        if self.bind_again.is_some_and(|at| at <= now.mono) {
+            self.bind_ports(now);
+        }
+    }
+
+    fn bind_ports(&mut self, now: Now) -> Vec<String> {
         let unbound: Vec<(PortId, SocketAddr)> = self.shard.unbound_ports().collect();
-        let mut servers: Vec<(SocketAddr, IpAddr)> = Vec::new();
-        for (port, server) in unbound {
-            let source = match servers.iter().find(|(known, _)| *known == server) {
-                Some(&(_, source)) => source,
-                None => {
-                    let source = source_towards(server)
-                        .map_err(|error| format!("no source address towards {server}: {error}"))?;
-                    servers.push((server, source));
-                    source
-                }
-            };
-            let spec = BindSpec {
-                local: SocketAddr::new(source, 0),
-                receive_buffer: SOCKET_BUFFER,
-                send_buffer: SOCKET_BUFFER,
-            };
-            let socket =
-                self.datapath.bind(spec).map_err(|error| format!("no source port towards {server}: {error}"))?;
-            self.sockets.join(port, socket);
+        let mut servers: Vec<SocketAddr> = unbound.iter().map(|&(_, server)| server).collect();
+        servers.dedup();
+        let mut problems = Vec::new();
+        for server in servers {
+            let ports = unbound.iter().filter(|&&(_, other)| other == server).map(|&(port, _)| port);
+            match self.sockets.bind(&mut self.datapath, server, ports) {
+                Ok(source) => self.shard.handle_bound(server, source),
+                Err(problem) => problems.push(problem),
+            }
         }
-        for (server, source) in servers {
-            self.shard.handle_bound(server, source);
-        }
-        Ok(())
+        self.bind_again = (!problems.is_empty()).then(|| now.mono.plus(BIND_AGAIN));
+        problems
     }
 
     /// Step 1 and 2: events of the planes, as long as the ledger keeps up.
     fn take_events(&mut self, now: Now) {
-        if self.shard.owes_records() {
-            // The ring is full: what the planes say stays with them.
+        // With a full ring, what the planes say stays with them.
+        self.gated = self.shard.owes_records();
+        if self.gated {
             return;
         }
         self.hurried |= self.planes.take_events(&mut self.shard, now, EVENTS_MAX);
@@ -253,10 +290,12 @@ impl Worker {
         }
     }
 
-    /// The last words: every record that is owed reaches the writer.
+    /// The last words: every record that is owed reaches the writer, unless the disk fails. What does not was promised to
+    /// nobody: its events stay with the planes.
     fn hand_over_everything(&mut self) {
         self.hand_over_records();
-        while self.shard.owes_records() {
+        let patience = clock::now().mono.plus(LAST_WORDS);
+        while self.shard.owes_records() && clock::now().mono < patience {
             self.shard.handle_durable(clock::now(), self.durable.through());
             std::thread::sleep(Duration::from_millis(1));
             self.hand_over_records();
@@ -282,8 +321,7 @@ impl Worker {
     fn wait(&mut self, now: Now) {
         let until = self.shard.poll_timeout().map(|at| at.since(now.mono)).unwrap_or(NAP);
         let mut timeout = if self.hurried { Duration::ZERO } else { until.min(NAP).min(self.planes.longest_sleep()) };
-        let sleeps = !timeout.is_zero() && self.planes.about_to_sleep();
-        if !sleeps {
+        if !timeout.is_zero() && !self.gated && !self.planes.about_to_sleep() {
             timeout = Duration::ZERO;
         }
         if let Err(error) = self.datapath.submit_and_wait(Some(timeout)) {
@@ -345,7 +383,7 @@ impl ReceiveBatch {
 
     fn hand_over(&self, shard: &mut Shard, now: Now) {
         let mut rest = &self.octets[..];
-        let mut datagrams = Vec::with_capacity(self.entries.len());
+        let mut datagrams: ArrayVec<Received<'_>, { engine::BATCH_MAX }> = ArrayVec::new();
         for entry in &self.entries {
             let (octets, tail) = rest.split_at(entry.length);
             rest = tail;

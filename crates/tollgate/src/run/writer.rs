@@ -10,6 +10,7 @@ use crossbeam::channel::{Receiver, Sender};
 use kernel::file::{FileError, LogFile};
 use ledger::log::{Alarm, DiskFault, Log, OperationId, Request};
 use ledger::pool::{BillRef, Pool, PoolAlarm, Taken};
+use model::time::Mono;
 
 use super::clock;
 use super::messages::WriterMessage;
@@ -18,6 +19,9 @@ use super::store::segment_path;
 
 /// How long the writer sleeps when nobody wakes it.
 const NAP: Duration = Duration::from_millis(500);
+
+/// How long a writer that ends waits for a disk that fails.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Records of one shard that stand in the log: the shard's own number of the last one, and the log's.
 #[derive(Clone, Copy)]
@@ -41,7 +45,10 @@ pub(crate) struct Writer {
     sources: Vec<Source>,
     inbox: Receiver<WriterMessage>,
     sleep: WriterSleep,
-    ending: bool,
+    /// Whether records were left in the rings because the log has no room: then only the disk can help.
+    refused: bool,
+    /// Told to end: when it gives up if the disk does not take what is left.
+    ending: Option<Mono>,
 }
 
 impl Writer {
@@ -62,7 +69,8 @@ impl Writer {
             sources: sources.into_iter().map(source).collect(),
             inbox,
             sleep,
-            ending: false,
+            refused: false,
+            ending: None,
         }
     }
 
@@ -74,8 +82,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Runs until it is told to end and everything is durable.
-    pub(crate) fn run(mut self) {
+    /// Runs until it is told to end and everything is durable. False: the disk did not take it in time; what is missing
+    /// was promised to nobody.
+    pub(crate) fn run(mut self) -> bool {
         loop {
             self.read_messages();
             let taken = self.take_records();
@@ -85,15 +94,19 @@ impl Writer {
             if taken || operated {
                 continue;
             }
-            if self.ending && self.log.waiting() == 0 {
-                return;
+            let now = clock::now().mono;
+            if let Some(patience) = self.ending {
+                let is_done = self.log.waiting() == 0 && !self.refused;
+                if is_done || patience <= now {
+                    return is_done;
+                }
             }
-            let until_retry = self.log.poll_timeout().map(|at| at.since(clock::now().mono));
-            let (sources, inbox, disk) = (&mut self.sources, &self.inbox, &self.disk);
+            let until_retry = self.log.poll_timeout().map(|at| at.since(now));
+            let (sources, inbox, disk, refused) = (&mut self.sources, &self.inbox, &self.disk, self.refused);
             self.sleep.sleep(until_retry.unwrap_or(NAP).min(NAP), || {
                 !inbox.is_empty()
                     || disk.has_finished()
-                    || sources.iter_mut().any(|source| source.end.ring.peek().is_some())
+                    || !refused && sources.iter_mut().any(|source| source.end.ring.peek().is_some())
             });
             self.log.handle_timeout(clock::now().mono);
         }
@@ -112,7 +125,7 @@ impl Writer {
                 WriterMessage::Unbilled(reply) => {
                     let _ = reply.send(self.pool.unbilled().copied().collect());
                 }
-                WriterMessage::Shutdown => self.ending = true,
+                WriterMessage::Shutdown => self.ending = Some(clock::now().mono.plus(LAST_WORDS)),
             }
         }
     }
@@ -120,10 +133,14 @@ impl Writer {
     /// Moves records from the rings into the open batch, as many as it takes.
     fn take_records(&mut self) -> bool {
         let mut any = false;
+        self.refused = false;
         for source in &mut self.sources {
             let mut last = None;
             while let Some(record) = source.end.ring.peek() {
-                let Ok(sequence) = self.log.append(record) else { break };
+                let Ok(sequence) = self.log.append(record) else {
+                    self.refused = true;
+                    break;
+                };
                 source.end.ring.release();
                 source.taken += 1;
                 last = Some(sequence);

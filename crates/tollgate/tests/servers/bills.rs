@@ -72,6 +72,62 @@ fn bills_of_a_running_and_of_a_stopped_store_agree() {
 }
 
 #[test]
+fn forms_and_unbilled_bills_are_the_same_on_a_stopped_store() {
+    let site = Site::new();
+    let daemon = make_bills(&site);
+    let state = site.state();
+    let bills = |arguments: &[&str], state: &Path| {
+        tollgate(["bills"].iter().chain(arguments).chain(&["--state-dir", state.to_str().unwrap()]))
+    };
+    let id = daemon.bills()[2]["id"].as_str().unwrap().to_owned();
+    let one = bills(&["show", "--id", &id, "--format", "json"], &state).well();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&one).unwrap()["id"], id.as_str());
+    let said = bills(&["show", "--id", "BNG1-1-99", "--id", &id, "--id", "nonesuch"], &state);
+    assert_eq!(said.out.matches("Contents of Bill").count(), 1, "{}", said.out);
+    said.refused(1, &["there are no bills BNG1-1-99, nonesuch"]);
+
+    let said = daemon.cli(&["system-view", "local-aaa-server", "undo local-bill-pool enable", "Y", "commit"]);
+    assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+    let ask = |state: &Path| -> Vec<String> {
+        let mut told = Vec::new();
+        for verb in ["list", "show", "export"] {
+            for form in [&[][..], &["--format", "detail"], &["--format", "csv"], &["--format", "json"]] {
+                let billed = bills(&[&[verb][..], form].concat(), state).well();
+                let unbilled = bills(&[&[verb, "--unbilled"][..], form].concat(), state).well();
+                let headers = usize::from(form.last() == Some(&"csv") || (verb, form.len()) == ("list", 0));
+                assert_eq!(billed.lines().count(), headers, "{verb} {form:?} shows unbilled bills:\n{billed}");
+                told.push(unbilled);
+            }
+        }
+        told
+    };
+    let running = ask(&state);
+    assert_eq!((running[0].lines().count(), running[2].lines().count(), running[3].lines().count()), (8, 8, 7));
+    assert_eq!((&running[3], &running[2]), (&running[11], &running[10]), "a form has one meaning");
+    bills(&["show", "--id", &id], &state).refused(1, &["there is no bill", &id]);
+    bills(&["show", "--id", &id, "--unbilled"], &state).well();
+    daemon.terminate();
+    assert_eq!(ask(&state), running, "a stopped store says something else");
+    bills(&["show", "--id", &id], &state).refused(1, &["there is no bill", &id]);
+    bills(&["show", "--id", &id, "--unbilled"], &state).well();
+
+    let verdict = bills(&["verify", "--format", "json", "--unbilled"], &state).well();
+    let verdict: serde_json::Value = serde_json::from_str(&verdict).unwrap();
+    assert_eq!((&verdict["bills"], &verdict["unbilled"], &verdict["sound"]), (&7.into(), &7.into(), &true.into()));
+    assert!(bills(&["verify", "--unbilled"], &state).well().contains("7 bills (7 of them unbilled)"));
+    assert_eq!(bills(&["verify", "--format", "csv"], &state).well().lines().count(), 2);
+
+    // A copy is read as it is, and stays as it is.
+    let copy = site.path("copy");
+    assert!(std::process::Command::new("cp").arg("-r").args([&state, &copy]).status().unwrap().success());
+    std::fs::remove_file(copy.join("lock")).unwrap();
+    let before = files(&copy);
+    assert_eq!(ask(&copy), running, "a copy says something else");
+    bills(&["verify"], &copy).well();
+    assert_eq!(files(&copy), before, "a file was made in the copy");
+}
+
+#[test]
 fn what_is_saved_starts_again_and_secrets_are_never_in_clear() {
     let site = Site::new();
     let daemon = make_bills(&site);

@@ -7,7 +7,10 @@ mod common;
 
 mod accounts;
 mod bills;
+mod commands;
 mod hostile_replies;
 mod mistakes;
+mod plays;
+mod real_input;
 mod start_fail;
 mod survives;

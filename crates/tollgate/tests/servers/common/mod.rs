@@ -4,6 +4,7 @@ mod daemon;
 mod detail;
 mod feed;
 mod free_radius;
+mod lines;
 mod process;
 mod site;
 
@@ -13,8 +14,8 @@ pub(crate) use daemon::{Daemon, Said, run_command, tollgate};
 pub(crate) use detail::{Detail, Record};
 pub(crate) use feed::{Feed, Script, Totals, count, down, up};
 pub(crate) use free_radius::FreeRadius;
-use process::Process;
-pub(crate) use process::Signal;
+pub(crate) use lines::Lines;
+pub(crate) use process::{Process, Signal};
 pub(crate) use site::{SECRET, Site, free_port};
 
 /// Polls until `done` gives something.

@@ -1,0 +1,57 @@
+//! `tollgate feed` at the edges of a play: counters that begin again, and a name that somebody has.
+
+use serde_json::json;
+
+use crate::common::wait_until;
+use crate::common::{Daemon, Detail, Feed, FreeRadius, Site, Totals, count, down, free_port, seconds, tollgate, up};
+
+#[test]
+fn counters_that_begin_again_lose_nothing() {
+    let site = Site::new();
+    let (port, server) = (free_port(), site.path("radius"));
+    site.configure_one(port, "", "");
+    let _radius = FreeRadius::start(&server, port);
+    let daemon = Daemon::start(&site, "auto");
+    let mut feed = Feed::listen(&site);
+    // Nobody has time to look between a count and the loss of the counters.
+    let parts = [Totals::of(1, 1), Totals::of(2, 0), Totals::of(3, 2)];
+    for session in ["s1", "s2"] {
+        feed.say([up(session, "isp")]);
+        for totals in &parts[..2] {
+            feed.say([count(session, *totals), json!({"op": "reset", "session": session})]);
+        }
+        feed.say([count(session, parts[2]), down(session, 1)]);
+    }
+    feed.finish(seconds(30));
+    let detail = || FreeRadius::detail(&server);
+    wait_until("both Stops are recorded", seconds(30), || detail().count("Stop") == 2);
+    let sum = |part: fn(&Totals) -> u64| parts.iter().map(part).sum::<u64>();
+    let expected = Totals {
+        in_octets: sum(|totals| totals.in_octets),
+        in_packets: sum(|totals| totals.in_packets),
+        out_octets: sum(|totals| totals.out_octets),
+        out_packets: sum(|totals| totals.out_packets),
+    };
+    let detail: Detail = detail();
+    for stop in detail.of("Stop") {
+        assert_eq!(stop.totals(), expected, "{stop:?}");
+    }
+    daemon.terminate();
+}
+
+#[test]
+fn a_name_that_another_plane_has_is_said() {
+    let site = Site::new();
+    site.configure_one(free_port(), "", "");
+    let daemon = Daemon::start(&site, "auto");
+    let mut feed = Feed::listen(&site);
+    feed.say([up("s1", "isp")]);
+    feed.verdict_on("s1", seconds(10));
+    let script = site.path("script");
+    std::fs::write(&script, format!("{}\n", up("s2", "isp"))).unwrap();
+    let link = site.link();
+    let arguments = ["feed", "--link", link.to_str().unwrap(), "--plane", "p1", script.to_str().unwrap()];
+    tollgate(arguments).refused(1, &["refused the plane", "p1 is linked already"]);
+    feed.finish(seconds(30));
+    daemon.terminate();
+}
