@@ -3,7 +3,11 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use model::settings::{AccountingMode, Domain, ObjectName, RadiusGroup, Settings};
+use model::record::BillStore;
+use model::settings::{
+    AccountingMode, CacheBackupMode, CfcardBackupMode, Domain, HostKeyPolicy, LocalAaaServer, ObjectName, RadiusGroup,
+    Settings,
+};
 
 use crate::command::Place;
 
@@ -36,16 +40,36 @@ pub enum Problem {
     DomainGroupEmpty(ObjectName),
     /// Neither the pool nor the resending is on: a Stop without an answer is abandoned. A warning (owner's decision 2).
     StopsUnprotected(ObjectName),
+    /// The store's backup mode leads to a bill server, and there is none. An error.
+    BackupWithoutServer {
+        /// The store.
+        store: BillStore,
+        /// Its backup mode.
+        mode: &'static str,
+    },
+    /// The store's backup mode is SFTP, and the bill server has no login. An error (BEHAVIOUR.md 11.14).
+    BackupWithoutLogin(BillStore),
+    /// The CF card is at its default, SFTP, and the bill server has no login: what is on the card stays there. A
+    /// warning, for nobody chose the mode.
+    CfcardKept,
+    /// Bills go over SFTP, and no host key is known: every server is refused. A warning.
+    HostKeyMissing,
 }
 
 impl Problem {
     /// Whether the tree cannot be taken.
     pub fn is_error(&self) -> bool {
         match self {
-            Problem::ServerWithoutSecret { .. } | Problem::DomainSchemeMissing(_) | Problem::DomainGroupMissing(_) => {
-                true
-            }
-            Problem::DomainWithoutGroup(_) | Problem::DomainGroupEmpty(_) | Problem::StopsUnprotected(_) => false,
+            Problem::ServerWithoutSecret { .. }
+            | Problem::DomainSchemeMissing(_)
+            | Problem::DomainGroupMissing(_)
+            | Problem::BackupWithoutServer { .. }
+            | Problem::BackupWithoutLogin(_) => true,
+            Problem::DomainWithoutGroup(_)
+            | Problem::DomainGroupEmpty(_)
+            | Problem::StopsUnprotected(_)
+            | Problem::CfcardKept
+            | Problem::HostKeyMissing => false,
         }
     }
 }
@@ -74,6 +98,21 @@ impl fmt::Display for Problem {
                 "With the local bill pool disabled and accounting-stop-packet resend off in RADIUS server group \
                  {group}, accounting that no server acknowledges is abandoned."
             ),
+            Problem::BackupWithoutServer { store, mode } => {
+                write!(f, "local-bill {} backup-mode {mode} needs a bill server.", store.as_str())
+            }
+            Problem::BackupWithoutLogin(store) => write!(
+                f,
+                "local-bill {} backup-mode sftp needs the user name, password and port of the bill server.",
+                store.as_str()
+            ),
+            Problem::CfcardKept => f.write_str(
+                "Bills stay on the CF card: local-bill cfcard backup-mode sftp needs the user name, password and port \
+                 of the bill server.",
+            ),
+            Problem::HostKeyMissing => {
+                f.write_str("Without bill-server host-key no SFTP server is trusted, and bills are not transferred.")
+            }
         }
     }
 }
@@ -96,7 +135,31 @@ pub fn check(settings: &Settings) -> Vec<Finding> {
         let problem = check_domain(settings, name, domain);
         findings.extend(problem.map(|problem| Finding { place: Place::Domain(name.clone()), problem }));
     }
+    let bills = check_bills(&settings.local_aaa_server).into_iter();
+    findings.extend(bills.map(|problem| Finding { place: Place::LocalAaaServer, problem }));
     findings
+}
+
+/// Whether the backup modes can be obeyed. The CF card is at SFTP by default, so that mode alone demands nothing.
+fn check_bills(server: &LocalAaaServer) -> Option<Problem> {
+    let (cache, cfcard) = (server.cache.backup_mode, server.cfcard.backup_mode);
+    let Some(bill_server) = &server.bill_server else {
+        return match (cache, cfcard) {
+            (CacheBackupMode::Tftp | CacheBackupMode::Sftp, _) => {
+                Some(Problem::BackupWithoutServer { store: BillStore::Cache, mode: cache.as_str() })
+            }
+            (_, CfcardBackupMode::Tftp) => {
+                Some(Problem::BackupWithoutServer { store: BillStore::Cfcard, mode: cfcard.as_str() })
+            }
+            (CacheBackupMode::Cfcard | CacheBackupMode::None, CfcardBackupMode::Sftp) => None,
+        };
+    };
+    let over_sftp = cache == CacheBackupMode::Sftp || cfcard == CfcardBackupMode::Sftp;
+    match &bill_server.login {
+        None if cache == CacheBackupMode::Sftp => Some(Problem::BackupWithoutLogin(BillStore::Cache)),
+        None => (server.pool_enabled && over_sftp).then_some(Problem::CfcardKept),
+        Some(_) => (over_sftp && server.host_key == HostKeyPolicy::Refuse).then_some(Problem::HostKeyMissing),
+    }
 }
 
 fn check_domain(settings: &Settings, name: &ObjectName, domain: &Domain) -> Option<Problem> {

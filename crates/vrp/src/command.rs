@@ -1,8 +1,8 @@
 //! The shape of a declaration, the places where commands are typed, and what a handler sees.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use model::settings::{AccountingScheme, Domain, ObjectName, RadiusGroup, Secret, Settings};
+use model::settings::{AccountingScheme, Domain, LocalAaaServer, ObjectName, RadiusGroup, Secret, Settings};
 
 use crate::error::Refusal;
 use crate::secret::{self, Sealer};
@@ -80,8 +80,51 @@ pub(crate) enum Action {
     Enter(fn(&mut Edit<'_>, &Words) -> Result<Place, Refusal>),
     /// Moves the sitting itself.
     Control(Control),
+    /// Asks the daemon for something at once, judged by what is in force; the candidate stays as it is.
+    Operate(fn(&Operate<'_>, &Words) -> Result<Operation, Refusal>),
     /// Shows something.
     Display(fn(&Place, &Words) -> Display),
+}
+
+/// What an action command sees.
+#[derive(Debug)]
+pub(crate) struct Operate<'a> {
+    /// What is in force.
+    pub(crate) running: &'a Settings,
+    /// Whether the user agreed to the question of this line.
+    pub(crate) confirmed: bool,
+}
+
+impl Operate<'_> {
+    /// The local AAA server that is in force.
+    pub(crate) fn local_aaa_server(&self) -> &LocalAaaServer {
+        &self.running.local_aaa_server
+    }
+}
+
+/// How an action command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// The daemon is to do this.
+    Do(ActionRequest),
+    /// The user has to agree to this question first.
+    Ask(String),
+}
+
+/// What the daemon is asked to do at once (BEHAVIOUR.md 2.2, action commands). Nothing of it is configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ActionRequest {
+    /// `local-bill cache backup`: move the pool's bills where its backup mode says, in mode `none` to the bill server
+    /// if there is one, else to the CF card (BEHAVIOUR.md 11.6).
+    CacheBackup,
+    /// `local-bill cfcard backup`: move the CF card's bills to the bill server, which is known to be configured as far
+    /// as the CF card's backup mode needs it.
+    CfcardBackup {
+        /// What the files are called instead of the bill server's file name, 1–30 characters without a suffix.
+        file_name: Option<String>,
+    },
+    /// `local-bill cfcard reset`: delete the CF card's bills for good. The user has agreed.
+    CfcardReset,
 }
 
 /// How a handler ended.
@@ -120,6 +163,7 @@ pub(crate) enum OwnDisplay {
     CandidateOnly,
     CandidateChanges,
     CandidateMerge,
+    LocalBillConfiguration,
     Schemes,
     Scheme(ObjectName),
     Version,
@@ -137,6 +181,13 @@ pub enum DisplayRequest {
     },
     /// [`crate::render::local_bill_information`]
     LocalBillInformation,
+    /// [`crate::render::local_bill_cache`]
+    LocalBillCache {
+        /// The number of the first bill, 0 – capacity − 1, counted from the oldest.
+        start: u32,
+        /// How many, 1–100; fewer when the pool ends before.
+        count: u32,
+    },
     /// [`crate::render::radius_server_packet`]
     RadiusServerPacket {
         /// The server.
@@ -300,6 +351,8 @@ impl Edit<'_> {
 pub(crate) struct Words {
     pub(crate) keywords: Vec<&'static str>,
     pub(crate) arguments: Vec<(&'static str, Value)>,
+    /// Which word of the line each argument is, in the order of `arguments`.
+    pub(crate) places: Vec<usize>,
 }
 
 impl Words {
@@ -345,6 +398,20 @@ impl Words {
             Some(Value::Address(address)) => *address,
             _ => undeclared(name),
         }
+    }
+
+    /// An IPv4 address that the syntax demands.
+    pub(crate) fn ipv4(&self, name: &str) -> Ipv4Addr {
+        match self.address(name) {
+            IpAddr::V4(address) => address,
+            IpAddr::V6(_) => undeclared(name),
+        }
+    }
+
+    /// Which word of the line the argument is.
+    pub(crate) fn place_of(&self, name: &str) -> Option<usize> {
+        let index = self.arguments.iter().position(|(given, _)| *given == name)?;
+        self.places.get(index).copied()
     }
 
     fn argument(&self, name: &str) -> Option<&Value> {

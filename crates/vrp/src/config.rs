@@ -1,8 +1,9 @@
 //! A configuration file to settings, and settings to the file that reads back to them.
 //!
 //! Lines are matched as if they were typed. Indentation means nothing: `#` leaves an object's block, and a line
-//! whose first word the block does not know is tried in the blocks around it. A line that begins with `!` is a
-//! comment, as in the vendor's own files. Nothing may follow `return`.
+//! whose first word the block does not know is tried in the blocks around it, as is one that the block refuses and
+//! that is a command around it with every keyword in full. A line that begins with `!` is a comment, as in the
+//! vendor's own files. Nothing may follow `return`.
 
 use std::fmt;
 
@@ -124,12 +125,13 @@ impl Reader<'_> {
                 self.opened.push((self.place.clone(), number));
             }
             // Only `return` is admitted.
-            Action::Control(_) | Action::Display(_) => self.place = Place::User,
+            Action::Control(_) | Action::Operate(_) | Action::Display(_) => self.place = Place::User,
         }
         Ok(())
     }
 
-    /// The line in the current block, or in the nearest block around it that knows its first word.
+    /// The line in the current block, or in the nearest block around it that knows its first word or takes it to the
+    /// letter.
     fn find(&self, line: &str) -> Result<(Place, Matched), Mismatch> {
         let mut place = self.place.clone();
         loop {
@@ -140,7 +142,7 @@ impl Reader<'_> {
             let unknown_here = mismatch.word == 0 && mismatch.misstep == Misstep::Unrecognized;
             match place.parent() {
                 Some(parent) if unknown_here && parent != Place::User => place = parent,
-                _ => return Err(mismatch),
+                _ => return spelt_in_full(&place, line).ok_or(mismatch),
             }
         }
     }
@@ -158,6 +160,22 @@ impl Reader<'_> {
         }
         if self.errors.is_empty() { Ok(self.settings) } else { Err(self.errors) }
     }
+}
+
+/// The line in a block around `place`, if it has no abbreviation: `accounting` is a keyword of the system view and of a
+/// scheme, and short for another in `aaa`.
+fn spelt_in_full(place: &Place, line: &str) -> Option<(Place, Matched)> {
+    let mut around = place.parent();
+    while let Some(place) = around.filter(|place| *place != Place::User) {
+        if let Ok(matched) = matching::parse(place.view(), line, in_files) {
+            let typed = |keyword: &&str| line.split_ascii_whitespace().any(|word| word.eq_ignore_ascii_case(keyword));
+            if matched.words.keywords.iter().all(typed) {
+                return Some((place, matched));
+            }
+        }
+        around = place.parent();
+    }
+    None
 }
 
 /// A refused line is shown up to where a secret may begin.

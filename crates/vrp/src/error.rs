@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use model::record::BillStore;
 use model::settings::ObjectName;
 
 use crate::check::Problem;
@@ -66,6 +67,19 @@ pub enum Refusal {
     RunningChanged,
     /// No such session.
     SessionMissing,
+    /// No bill server is configured.
+    BillServerMissing,
+    /// The bill server has no user name, password and port, and SFTP needs them.
+    BillServerLoginMissing,
+    /// The store's backup mode needs the bill server.
+    BillServerUsed {
+        /// Which store.
+        store: BillStore,
+        /// Its backup mode.
+        mode: &'static str,
+    },
+    /// Whoever keeps the bills does not answer.
+    BillStoreUnavailable,
 }
 
 impl fmt::Display for Refusal {
@@ -92,6 +106,16 @@ impl fmt::Display for Refusal {
                 "The running configuration was changed by another user; clear the candidate and configure again."
             }
             Refusal::SessionMissing => "The access user does not exist.",
+            Refusal::BillServerMissing => "No bill server is configured.",
+            Refusal::BillServerLoginMissing => "SFTP needs the user name, password and port of the bill server.",
+            Refusal::BillServerUsed { store, mode } => {
+                return write!(
+                    f,
+                    "Error: The bill server is used by local-bill {} backup-mode {mode}.",
+                    store.as_str()
+                );
+            }
+            Refusal::BillStoreUnavailable => "The store of local bills does not answer.",
         };
         write!(f, "Error: {sentence}")
     }

@@ -4,6 +4,8 @@
 
 mod aaa;
 mod bill;
+mod bill_action;
+mod bill_server;
 mod display;
 mod domain;
 mod radius;
@@ -22,14 +24,18 @@ const CONFIGURATION: &[View] =
 
 /// Every command there is, in order of declaration.
 pub fn commands() -> impl Iterator<Item = &'static Command> {
-    let views: [&[Command]; 8] = [
+    let views: [&[Command]; 11] = [
         sitting::COMMANDS,
         system::COMMANDS,
         aaa::COMMANDS,
         scheme::COMMANDS,
         domain::COMMANDS,
         radius::COMMANDS,
-        bill::COMMANDS,
+        bill::POOL,
+        // The backup modes behind it ask for a bill server, when a file is read as well.
+        bill_server::COMMANDS,
+        bill::STORES,
+        bill_action::COMMANDS,
         display::COMMANDS,
     ];
     views.into_iter().flatten()

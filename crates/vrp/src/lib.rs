@@ -44,7 +44,7 @@ mod syntax;
 mod value;
 
 pub use check::{Finding, Problem, check};
-pub use command::{Command, DisplayRequest, Place, View};
+pub use command::{ActionRequest, Command, DisplayRequest, Place, View};
 pub use error::{CommandError, Fault, Misstep, Refusal};
 pub use grammar::commands;
 pub use help::{Expected, expected};

@@ -155,7 +155,10 @@ impl Path {
         let mut path = self.clone();
         path.rest = rest.to_vec();
         match (leaf, taken) {
-            (Leaf::Argument(argument), Taken::Value(value)) => path.words.arguments.push((argument.name, value)),
+            (Leaf::Argument(argument), Taken::Value(value)) => {
+                path.words.arguments.push((argument.name, value));
+                path.words.places.push(path.length);
+            }
             (_, Taken::Word(word)) => path.words.keywords.push(word),
             (Leaf::Word(_), Taken::Value(_)) => {}
         }
@@ -199,6 +202,12 @@ pub(crate) fn tokens(line: &str) -> Vec<Token<'_>> {
         column += piece.chars().count();
     }
     tokens
+}
+
+/// That the word `place` of a line that matched is out of a range which the settings move.
+pub(crate) fn out_of_range(line: &str, place: usize) -> CommandError {
+    let stop = Stop { misstep: Misstep::WrongParameter, secret: false };
+    mismatch(&tokens(line), place, &stop, &[]).error
 }
 
 fn mismatch(tokens: &[Token<'_>], word: usize, stop: &Stop, paths: &[Path]) -> Mismatch {

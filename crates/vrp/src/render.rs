@@ -5,12 +5,13 @@
 
 mod access_user;
 mod bill;
+mod bill_configuration;
 mod radius;
 mod scheme;
 mod table;
 
 pub use access_user::{access_user, access_users};
-pub use bill::local_bill_information;
+pub use bill::{local_bill_cache, local_bill_information};
 pub use radius::{radius_server_configuration, radius_server_packet};
 
 use model::settings::Settings;
@@ -42,6 +43,7 @@ pub(crate) fn own(
         OwnDisplay::CandidateOnly => configuration(listing::additions(running, candidate)),
         OwnDisplay::CandidateChanges => configuration(listing::changes(running, candidate)),
         OwnDisplay::CandidateMerge => configuration(listing::whole(candidate)),
+        OwnDisplay::LocalBillConfiguration => bill_configuration::local_bill_configuration(&running.local_aaa_server),
         OwnDisplay::Schemes => scheme::list(running),
         OwnDisplay::Scheme(name) => {
             let (name, found) = running.schemes.get_key_value(name).ok_or(Refusal::SchemeMissing)?;

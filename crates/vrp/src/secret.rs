@@ -52,6 +52,10 @@ pub(crate) fn read(word: &str, current: Option<&Secret>, sealer: &dyn Sealer) ->
 /// Whether what follows `word` may be a secret, misspelt and abbreviated keywords included.
 pub(crate) fn introduces_secret(word: &str) -> bool {
     let word = word.to_ascii_lowercase();
+    // `host-key` and `key-file` are followed by a fingerprint and a path.
+    if word == "host-key" || word.starts_with("key-f") {
+        return false;
+    }
     ["shared-key-cipher", "password", "cipher"].iter().any(|keyword| keyword.starts_with(&word))
         || ["key", "cipher", "passw", "secret"].iter().any(|part| word.contains(part))
 }
@@ -86,6 +90,11 @@ mod tests {
             ("weight", false),
             ("sysname", false),
             ("accounting", false),
+            ("cipher", true),
+            ("passwd", true),
+            ("key", true),
+            ("host-key", false),
+            ("key-file", false),
         ] {
             assert_eq!(introduces_secret(word), introduces, "{word}");
         }

@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
-use model::settings::Settings;
+use model::settings::{CacheBackupMode, Settings};
 
 use crate::check::{Problem, check};
-use crate::command::{Action, Control, Display, DisplayRequest, Done, Edit, Place};
+use crate::command::{Action, ActionRequest, Control, Display, DisplayRequest, Done, Edit, Operate, Operation, Place};
 use crate::error::{CommandError, Fault, Refusal};
 use crate::matching::{self, Matched};
 use crate::render::{self, Shown};
@@ -35,6 +35,8 @@ pub enum Answer {
     Show(Shown),
     /// Fetch the rows, render and print them.
     Display(DisplayRequest),
+    /// Do it now; the sitting stays as it is, whatever comes of it.
+    Action(ActionRequest),
     /// Print it; a script ends with exit status 1.
     Error(CommandError),
     /// Print it without a line end; the next line is the answer (at the end of a script's input, `N`).
@@ -201,7 +203,20 @@ impl Shell {
                 Done::Applied
             }
             Action::Control(control) => return self.control(*control),
-            Action::Display(display) => return self.display(display(&self.place, words)),
+            Action::Operate(operate) => {
+                let operation = operate(&Operate { running: &self.running, confirmed }, words)?;
+                return Ok(match operation {
+                    Operation::Do(request) => Answer::Action(request),
+                    Operation::Ask(question) => self.ask(Asked::Confirm { line: line.to_owned() }, question),
+                });
+            }
+            Action::Display(display) => {
+                let display = display(&self.place, words);
+                return match self.beyond(&display).and_then(|name| words.place_of(name)) {
+                    Some(place) => Ok(Answer::Error(matching::out_of_range(line, place))),
+                    None => self.display(display),
+                };
+            }
         };
         self.uncommitted = self.candidate != *self.base;
         Ok(match done {
@@ -257,6 +272,18 @@ impl Shell {
             return Ok(Answer::Error(CommandError::plain(Fault::Problem(errors.swap_remove(0)))));
         }
         Ok(Answer::Commit(Commit { settings: Box::new(self.candidate.clone()), warnings }))
+    }
+
+    /// The argument that is beyond what the running settings allow; the declared range is that of any settings.
+    fn beyond(&self, display: &Display) -> Option<&'static str> {
+        match display {
+            Display::Live(DisplayRequest::LocalBillCache { start, .. }) => {
+                // A smaller capacity does not narrow the vendor's range (BEHAVIOUR.md 7.7).
+                let capacity = self.running.local_aaa_server.cache.capacity.max(CacheBackupMode::CAPACITY_DEFAULT);
+                (*start >= capacity).then_some("start")
+            }
+            Display::Own(_) | Display::Live(_) => None,
+        }
     }
 
     fn display(&self, display: Display) -> Result<Answer, Refusal> {

@@ -13,6 +13,10 @@ pub(crate) enum Kind {
     Text { min: u32, max: u32 },
     /// `NAME<a-b>`: a string that may name a scheme, domain or group (BEHAVIOUR.md 3.1).
     Name { min: u32, max: u32 },
+    /// `STEM<a-b>`: a name without a suffix, for files that get one (BEHAVIOUR.md 7.1).
+    Stem { min: u32, max: u32 },
+    /// `SHA256`: the fingerprint of a host key as OpenSSH prints it, `SHA256:` and 43 characters of Base64.
+    Fingerprint,
     /// `PATH<a-b>`: anything without blanks and control characters.
     Path { min: u32, max: u32 },
     /// `SECRET<a-b>`: a plain secret of that length, or the stored form of one.
@@ -43,6 +47,7 @@ impl Kind {
         match text {
             "X.X.X.X" => return Some(Kind::Ipv4),
             "X:X::X:X" => return Some(Kind::Ipv6),
+            "SHA256" => return Some(Kind::Fingerprint),
             _ => {}
         }
         let (word, range) = text.strip_suffix('>')?.split_once('<')?;
@@ -55,6 +60,7 @@ impl Kind {
             "INTEGER" => Kind::Integer { min, max },
             "STRING" => Kind::Text { min, max },
             "NAME" => Kind::Name { min, max },
+            "STEM" => Kind::Stem { min, max },
             "PATH" => Kind::Path { min, max },
             "SECRET" => Kind::Secret { min, max },
             _ => return None,
@@ -68,6 +74,10 @@ impl Kind {
             Kind::Integer { min, max } => integer(word).filter(|n| (min..=max).contains(n)).map(Value::Number),
             Kind::Text { min, max } => text(within(word, min, max) && graphic(word)),
             Kind::Name { min, max } => text(within(word, min, max) && graphic(word) && may_name(word)),
+            Kind::Stem { min, max } => {
+                text(within(word, min, max) && graphic(word) && may_name(word) && !word.contains('.'))
+            }
+            Kind::Fingerprint => text(is_fingerprint(word)),
             Kind::Path { min, max } => text(within(word, min, max) && !word.chars().any(char::is_control)),
             Kind::Secret { min, max } => text(may_be_secret(word, min, max)),
             Kind::Ipv4 => word.parse().ok().filter(is_host_v4).map(|ip| Value::Address(IpAddr::V4(ip))),
@@ -79,9 +89,10 @@ impl Kind {
     pub(crate) fn label(self) -> String {
         match self {
             Kind::Integer { min, max } => format!("INTEGER<{min}-{max}>"),
-            Kind::Text { min, max } | Kind::Name { min, max } | Kind::Path { min, max } => {
+            Kind::Text { min, max } | Kind::Name { min, max } | Kind::Stem { min, max } | Kind::Path { min, max } => {
                 format!("STRING<{min}-{max}>")
             }
+            Kind::Fingerprint => "SHA256:STRING<43-43>".to_owned(),
             Kind::Secret { min, max } => format!("STRING<{min}-{max}>/<{min}-268>"),
             Kind::Ipv4 => "X.X.X.X".to_owned(),
             Kind::Ipv6 => "X:X::X:X".to_owned(),
@@ -104,6 +115,14 @@ fn graphic(word: &str) -> bool {
 
 fn may_name(word: &str) -> bool {
     !word.contains(|c| NOT_IN_NAMES.contains(c)) && word != "-" && word != "--"
+}
+
+/// 32 octets are 43 characters of six bits; the last two bits of the last one carry nothing and are zero.
+fn is_fingerprint(word: &str) -> bool {
+    let base64 = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'+' || octet == b'/';
+    word.strip_prefix("SHA256:").is_some_and(|digest| {
+        digest.len() == 43 && digest.bytes().all(base64) && digest.ends_with(|c| "AEIMQUYcgkosw048".contains(c))
+    })
 }
 
 fn may_be_secret(word: &str, min: u32, max: u32) -> bool {
@@ -134,6 +153,20 @@ mod tests {
                 "NAME<1-32>",
                 &["s1", "a@b", "---", "a-"],
                 &["-", "--", "a/b", "a:b", "a*b", "a|b", "a<b", "a\\b", "a\"b"],
+            ),
+            ("STEM<1-4>", &["bill", "b-1"], &["bills", "b.x", "a/b", "..", "-"]),
+            (
+                "SHA256",
+                &["SHA256:uNiVztksCsDhcc0u9e8BrDsuBdAUZgaPAtvCIcMgYc8"],
+                &[
+                    "uNiVztksCsDhcc0u9e8BrDsuBdAUZgaPAtvCIcMgYc8",
+                    "sha256:uNiVztksCsDhcc0u9e8BrDsuBdAUZgaPAtvCIcMgYc8",
+                    "SHA256:uNiVztksCsDhcc0u9e8BrDsuBdAUZgaPAtvCIcMgYc9",
+                    "SHA256:uNiVztksCsDhcc0u9e8BrDsuBdAUZgaPAtvCIcMgYc",
+                    "SHA256:uNiVztksCsDhcc0u9e8BrDsuBdAUZgaPAtvCIcMgYc8=",
+                    "SHA256:uNiVztksCsDhcc0u9e8BrDsuBdAUZgaPAtvCIc-gYc8",
+                    "accept-frist",
+                ],
             ),
             ("PATH<1-8>", &["/a/b", "/\u{e9}"], &["/12345678", "/\u{1}"]),
             ("SECRET<1-4>", &["abcd", "%^%#sealed%^%#"], &["abcde", "%^%#abc", "ab\u{0}"]),

@@ -104,6 +104,30 @@ pub(super) const COMMANDS: &[Command] = &[
     },
     Command {
         views: &View::ALL,
+        level: 3,
+        section: "7.7",
+        formats: &["display local-bill configuration"],
+        undo: None,
+        help: &[("configuration", "How bills are kept and transferred")],
+        action: Action::Display(|_, _| Display::Own(OwnDisplay::LocalBillConfiguration)),
+        stored: Stored::Never,
+    },
+    Command {
+        views: &View::ALL,
+        level: 3,
+        section: "7.6, 7.7",
+        formats: &["display local-bill cache start:INTEGER<0-15999999> count:INTEGER<1-100>"],
+        undo: None,
+        help: &[
+            ("cache", "Bills in the pool"),
+            ("start", "Number of the first bill, less than the capacity"),
+            ("count", "How many bills"),
+        ],
+        action: Action::Display(local_bill_cache),
+        stored: Stored::Never,
+    },
+    Command {
+        views: &View::ALL,
         level: 1,
         section: "2.4",
         formats: &["display version"],
@@ -140,6 +164,10 @@ fn radius_configuration(_: &Place, words: &Words) -> Display {
 
 fn radius_packet(_: &Place, words: &Words) -> Display {
     Display::Live(DisplayRequest::RadiusServerPacket { address: words.address("ip"), port: words.number_if("port") })
+}
+
+fn local_bill_cache(_: &Place, words: &Words) -> Display {
+    Display::Live(DisplayRequest::LocalBillCache { start: words.number("start"), count: words.number("count") })
 }
 
 fn access_user(_: &Place, words: &Words) -> Display {

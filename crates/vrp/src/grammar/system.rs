@@ -49,6 +49,19 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         views: &[View::System],
         level: 2,
+        section: "INTERFACES 2",
+        formats: &["accounting checkpoint-interval seconds:INTEGER<1-3600>"],
+        undo: Some(Undo { formats: &["accounting checkpoint-interval"], run: undo_checkpoint_interval }),
+        help: &[
+            ("checkpoint-interval", "How often every session is written down with its counters"),
+            ("seconds", "Seconds"),
+        ],
+        action: Action::Configure(checkpoint_interval),
+        stored: Stored::Lines(stored_checkpoint_interval),
+    },
+    Command {
+        views: &[View::System],
+        level: 2,
         section: "5.1",
         formats: &["radius-server group group:NAME<1-32>"],
         undo: Some(Undo { formats: &["radius-server group group:NAME<1-32>"], run: undo_radius_group }),
@@ -134,6 +147,23 @@ fn undo_plane_link_grace(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal
 fn stored_plane_link_grace(settings: &Settings, _: &Place) -> Vec<String> {
     let grace_s = settings.plane_link.grace_s;
     if grace_s == PlaneLink::default().grace_s { Vec::new() } else { vec![format!("plane-link grace {grace_s}")] }
+}
+
+fn checkpoint_interval(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    edit.settings.checkpoint_interval_s = words.number("seconds");
+    Ok(Done::Applied)
+}
+
+fn undo_checkpoint_interval(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
+    edit.settings.checkpoint_interval_s = Settings::CHECKPOINT_INTERVAL_DEFAULT_S;
+    Ok(Done::Applied)
+}
+
+fn stored_checkpoint_interval(settings: &Settings, _: &Place) -> Vec<String> {
+    match settings.checkpoint_interval_s {
+        Settings::CHECKPOINT_INTERVAL_DEFAULT_S => Vec::new(),
+        seconds => vec![format!("accounting checkpoint-interval {seconds}")],
+    }
 }
 
 fn radius_group(edit: &mut Edit<'_>, words: &Words) -> Result<Place, Refusal> {

@@ -3,7 +3,9 @@
 pub(crate) const SHARED: &[(&str, &str)] = &[
     ("aaa", "Authentication, authorization and accounting"),
     ("accounting", "Accounting"),
+    ("bill-server", "Server that bills are transferred to"),
     ("cache", "Local bill pool"),
+    ("cfcard", "CF card"),
     ("clear", "Clear information"),
     ("configuration", "Configuration"),
     ("display", "Display information"),

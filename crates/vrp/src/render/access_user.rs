@@ -5,7 +5,7 @@ use model::report::AccessUser;
 use serde_json::{Value, json};
 
 use super::Shown;
-use super::table::{columns, elapse, labelled, timestamp, total};
+use super::table::{columns, elapse, labelled, mac, mac_json, seconds, timestamp, total};
 use crate::error::Refusal;
 
 /// Many users, a line each. `total_count` is how many there are; the daemon may hand over fewer rows.
@@ -15,7 +15,7 @@ pub fn access_users(rows: &[AccessUser], total_count: usize) -> Shown {
         .map(|user| {
             let framed_ip = user.framed_ip.map_or("-".to_owned(), |ip| ip.to_string());
             let state = user.state.as_str().to_owned();
-            [user_id(user), user.user.clone(), framed_ip, mac(user), state, user.session_id.clone()]
+            [user_id(user), user.user.clone(), framed_ip, mac(user.mac), state, user.session_id.clone()]
         })
         .collect();
     let titles = ["UserID", "Username", "IP address", "MAC", "State", "Session-Id"];
@@ -39,7 +39,7 @@ pub fn access_user(row: Option<&AccessUser>) -> Result<Shown, Refusal> {
         ("Plane", user.plane.clone()),
         ("Plane-session", user.plane_session.clone()),
         ("User-IP-address", optional(user.framed_ip.map(|ip| ip.to_string()))),
-        ("User-MAC", mac(user)),
+        ("User-MAC", mac(user.mac)),
         ("Accounting-state", user.state.as_str().to_owned()),
         ("RADIUS-server-group", optional(Some(user.group.clone()).filter(|group| !group.is_empty()))),
         ("Online-time", timestamp(user.opened)),
@@ -74,10 +74,10 @@ fn json_of(user: &AccessUser) -> Value {
         "user": user.user,
         "domain": user.domain,
         "framed_ip": user.framed_ip.map(|ip| ip.to_string()),
-        "mac": user.mac.map(|mac| mac.map(|octet| format!("{octet:02x}")).join(":")),
+        "mac": mac_json(user.mac),
         "state": user.state.as_str(),
         "group": user.group,
-        "start": seconds(user.opened.as_millis()),
+        "start": seconds(user.opened),
         "session_time": user.session_time_s,
         "interim_s": user.interim_s,
         "next_interim_s": user.next_interim_s,
@@ -93,20 +93,8 @@ fn json_of(user: &AccessUser) -> Value {
     })
 }
 
-/// Epoch seconds; a double holds milliseconds exactly enough until far beyond any date that can be printed.
-#[expect(clippy::cast_precision_loss, reason = "milliseconds of this millennium need 45 bits of 53")]
-fn seconds(millis: u64) -> f64 {
-    millis as f64 / 1000.0
-}
-
 fn user_id(user: &AccessUser) -> String {
     format!("{}-{}", user.serial.epoch, user.serial.sequence)
-}
-
-/// `xxxx-xxxx-xxxx` (BEHAVIOUR.md 7.6).
-fn mac(user: &AccessUser) -> String {
-    let Some([a, b, c, d, e, f]) = user.mac else { return "-".to_owned() };
-    format!("{a:02x}{b:02x}-{c:02x}{d:02x}-{e:02x}{f:02x}")
 }
 
 #[cfg(test)]

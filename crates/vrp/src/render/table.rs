@@ -1,4 +1,4 @@
-//! The two lay-outs that the displays share: `label : value` rows between rules, and columns.
+//! What the displays share: `label : value` rows between rules, columns, and how times and MAC addresses are written.
 
 use model::time::Wall;
 
@@ -49,6 +49,23 @@ pub(super) fn timestamp(at: Wall) -> String {
 /// `h:mm:ss`.
 pub(super) fn elapse(seconds: u64) -> String {
     format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// Epoch seconds; a double holds milliseconds exactly enough until far beyond any date that can be printed.
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of this millennium need 45 bits of 53")]
+pub(super) fn seconds(at: Wall) -> f64 {
+    at.as_millis() as f64 / 1000.0
+}
+
+/// `xxxx-xxxx-xxxx` (BEHAVIOUR.md 7.6).
+pub(super) fn mac(mac: Option<[u8; 6]>) -> String {
+    let Some([a, b, c, d, e, f]) = mac else { return "-".to_owned() };
+    format!("{a:02x}{b:02x}-{c:02x}{d:02x}-{e:02x}{f:02x}")
+}
+
+/// `xx:xx:xx:xx:xx:xx`, as in bill files.
+pub(super) fn mac_json(mac: Option<[u8; 6]>) -> Option<String> {
+    mac.map(|mac| mac.map(|octet| format!("{octet:02x}")).join(":"))
 }
 
 /// The date of a day counted from 1970-01-01. The year is taken to begin in March, so that the leap day is its

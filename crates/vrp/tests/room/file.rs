@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::support::World;
 use model::settings::{
-    AccountingMode, AccountingScheme, AccountingServer, BUILT_IN_DOMAINS, BUILT_IN_SCHEMES, Domain, Interim,
+    AccountingMode, AccountingScheme, AccountingServer, BUILT_IN_DOMAINS, BUILT_IN_SCHEMES, BillFormat, BillReplay,
+    BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode, CfcardBackupMode, Domain, HostKeyPolicy, Interim,
     InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit, LocalAaaServer, ObjectName, PlaneLink, RadiusGroup,
     Secret, Settings, StartFail,
 };
@@ -19,6 +20,8 @@ session-id prefix B1
 #
 plane-link path /run/plane.sock
 plane-link grace 0
+#
+accounting checkpoint-interval 3600
 #
 radius-server group g1
  radius-server shared-key-cipher %^%#T746f70%^%#
@@ -61,8 +64,21 @@ aaa
 #
 local-aaa-server
  local-bill-pool enable
- local-bill cache capacity 16000000
+ bill-server 192.0.2.9 filename bills user-name u1 password cipher %^%#T746f70%^%# 22
+ bill-server tftp-port 6969
+ bill-server host-key SHA256:uNiVztksCsDhcc0u9e8BrDsuBdAUZgaPAtvCIcMgYc8
+ bill-server key-file /etc/tollgate/bills.key
+ local-bill cache backup-mode sftp
+ local-bill cfcard backup-mode tftp
+ local-bill cache backup-interval 1
+ local-bill cfcard backup-interval 65535
  local-bill cache alarm-threshold 50
+ local-bill cfcard alarm-threshold 100
+ local-bill cache capacity 16000000
+ local-bill cfcard capacity 1
+ local-bill format json
+ local-bill file-size 10000
+ local-bill cache replay enable start-failed
 #
 return
 ";
@@ -97,6 +113,9 @@ fn a_whole_file_reads_and_writes_to_the_letter() {
     assert_eq!(group.shared_key.as_ref().map(Secret::octets), Some(&b"top"[..]));
     assert_eq!(group.stop_resend, 0);
     assert_eq!(settings.domains[&"d1".into()].accounting_scheme, Some("s1".into()));
+    let login = settings.local_aaa_server.bill_server.as_ref().and_then(|server| server.login.as_ref());
+    assert_eq!(login.map(|login| login.password.octets()), Some(&b"top"[..]));
+    assert_eq!(settings.checkpoint_interval_s, 3_600);
 }
 
 #[test]
@@ -129,6 +148,44 @@ fn plain_secrets_are_sealed_when_they_are_read() {
     let text = "radius-server group g1\n radius-server shared-key top\n radius-server accounting 192.0.2.1 1813\n";
     let written = config::write(&read(text).unwrap());
     assert!(written.contains(" radius-server shared-key-cipher %^%#T746f70%^%#\n"), "{written}");
+    let text = "local-aaa-server\n bill-server 192.0.2.9 filename f user-name u password cipher top 22\n";
+    let written = config::write(&read(text).unwrap());
+    let line = " bill-server 192.0.2.9 filename f user-name u password cipher %^%#T746f70%^%# 22\n";
+    assert!(written.contains(line), "{written}");
+}
+
+#[test]
+fn a_line_of_the_system_view_is_known_inside_a_block() {
+    // In `aaa`, `accounting` is short for `accounting-scheme`, and a scheme has commands that begin with it.
+    for before in ["", "aaa\n", "aaa\n accounting-scheme s1\n#\n", "aaa\n accounting-scheme s1\n", "local-aaa-server\n"]
+    {
+        let settings = read(&format!("{before}accounting checkpoint-interval 5\n")).unwrap();
+        assert_eq!(settings.checkpoint_interval_s, 5, "{before}");
+        assert_eq!(settings.schemes.len(), if before.contains("s1") { 4 } else { 3 }, "{before}");
+    }
+    let found = errors("aaa\n accounting-scheme s1\n  accounting checkpoint-interval 0\n");
+    assert_eq!(found, [(3, "Error: Unrecognized command found at '^' position.".to_owned())]);
+}
+
+#[test]
+fn a_backup_mode_without_its_server_is_named() {
+    for (text, number, message) in [
+        ("local-aaa-server\n local-bill cache backup-mode tftp\n", 2, "Error: No bill server is configured."),
+        (
+            "local-aaa-server\n bill-server 192.0.2.9 filename f\n local-bill cache backup-mode sftp\n",
+            3,
+            "Error: SFTP needs the user name, password and port of the bill server.",
+        ),
+        (
+            "#\nlocal-aaa-server\n bill-server 192.0.2.9 filename f user-name u password cipher p 22\n \
+             local-bill cache backup-mode sftp\n bill-server 192.0.2.9 filename f\n",
+            2,
+            "Error: local-bill cache backup-mode sftp needs the user name, password and port of the bill server.",
+        ),
+        ("local-aaa-server\n local-bill cfcard reset\n", 2, "Error: Unrecognized command found at '^' position."),
+    ] {
+        assert_eq!(errors(text), [(number, message.to_owned())], "{text}");
+    }
 }
 
 /// Each error as its line number and its last line of text.
@@ -188,6 +245,15 @@ fn an_error_shows_its_line_its_caret_and_no_secret() {
     let broken = shown("radius-server group g1\n radius-server shared-key-cipher %^%#topsecret%^%#\n");
     assert_eq!(broken, "line 2:\nradius-server shared-key-cipher ******\nError: The cipher text cannot be decrypted.");
     assert!(!shown("radius-server group g1\n radius-server shared-key topsecret x").contains("topsecret"));
+    for line in [
+        "bill-server 192.0.2.9 filename f user-name u password cipher topsecret 0",
+        "bill-server 192.0.2.9 filename f user-name u password topsecret 22",
+        "bill-server 192.0.2.9 file f user-name u password cipher topsecret-topsecret 22",
+        "bill-server 192.0.2 filename f user-name u password cipher topsecret 22",
+        "bill-server 192.0.2.9 filename f user-name u password cipher %^%#topsecret%^%# 22",
+    ] {
+        assert!(!shown(&format!("local-aaa-server\n {line}\n")).contains("topsecret"), "{line}");
+    }
 }
 
 #[test]
@@ -289,6 +355,82 @@ fn scheme() -> impl Strategy<Value = AccountingScheme> {
     )
 }
 
+fn bill_server() -> impl Strategy<Value = BillServer> {
+    let address = any::<[u8; 4]>()
+        .prop_map(Ipv4Addr::from)
+        .prop_filter("a host", |ip| !ip.is_unspecified() && !ip.is_multicast() && !ip.is_broadcast());
+    let password = prop::collection::vec(any::<u8>(), 1..=16).prop_map(|octets| {
+        let stored = World::default().seal(&octets);
+        Secret::new(octets, stored)
+    });
+    let login = ("[!-~]{1,64}", password, 1..=u16::MAX).prop_map(|(user, password, port)| BillServerLogin {
+        user,
+        password,
+        port,
+    });
+    (address, "[A-Za-z0-9._%-]{3,30}", prop::option::of(login)).prop_map(|(address, file_name, login)| BillServer {
+        address,
+        file_name,
+        login,
+    })
+}
+
+fn store<M: std::fmt::Debug>(modes: impl Strategy<Value = M>) -> impl Strategy<Value = BillStoreSettings<M>> {
+    (1..=16_000_000_u32, 50..=100_u8, modes, 1..=u16::MAX).prop_map(
+        |(capacity, alarm_threshold, backup_mode, backup_interval_min)| BillStoreSettings {
+            capacity,
+            alarm_threshold,
+            backup_mode,
+            backup_interval_min,
+        },
+    )
+}
+
+/// Backup modes are such as the bill server allows.
+fn local_aaa_server() -> impl Strategy<Value = LocalAaaServer> {
+    let cache = store(prop::sample::select(vec![
+        CacheBackupMode::Cfcard,
+        CacheBackupMode::None,
+        CacheBackupMode::Tftp,
+        CacheBackupMode::Sftp,
+    ]));
+    let cfcard = store(prop::sample::select(vec![CfcardBackupMode::Tftp, CfcardBackupMode::Sftp]));
+    let host_key = prop_oneof![
+        Just(HostKeyPolicy::Refuse),
+        Just(HostKeyPolicy::AcceptFirst),
+        "SHA256:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]".prop_map(HostKeyPolicy::Pinned),
+    ];
+    let reaching = (prop::option::of(bill_server()), 1..=u16::MAX, host_key, prop::option::of("/[!-~]{1,254}"));
+    let written = (prop::sample::select(BillFormat::ALL.to_vec()), 1..=LocalAaaServer::FILE_SIZE_MAX);
+    let replay = prop::sample::select(vec![BillReplay::Disabled, BillReplay::Enabled, BillReplay::EnabledStartFailed]);
+    (any::<bool>(), reaching, cache, cfcard, written, replay).prop_map(
+        |(pool_enabled, (bill_server, tftp_port, host_key, key_file), mut cache, mut cfcard, written, replay)| {
+            let has_login = bill_server.as_ref().is_some_and(|server| server.login.is_some());
+            if bill_server.is_none() && cache.backup_mode == CacheBackupMode::Tftp
+                || !has_login && cache.backup_mode == CacheBackupMode::Sftp
+            {
+                cache.backup_mode = CacheBackupMode::None;
+            }
+            if bill_server.is_none() {
+                cfcard.backup_mode = CfcardBackupMode::Sftp;
+            }
+            let (format, file_size) = written;
+            LocalAaaServer {
+                pool_enabled,
+                bill_server,
+                tftp_port,
+                host_key,
+                key_file,
+                cache,
+                cfcard,
+                format,
+                file_size,
+                replay,
+            }
+        },
+    )
+}
+
 /// Any settings that typing can lead to: what is at its default says so.
 fn settings() -> impl Strategy<Value = Settings> {
     let box_wide = (
@@ -296,9 +438,8 @@ fn settings() -> impl Strategy<Value = Settings> {
         prop::option::of("[!-~]{1,7}"),
         prop::option::of("/[!-~]{1,100}"),
         0..=86_400_u32,
-        any::<bool>(),
-        1..=16_000_000_u32,
-        50..=100_u8,
+        local_aaa_server(),
+        1..=3_600_u16,
     );
     let groups = prop::collection::btree_map(name(), group(), 0..4);
     let schemes = prop::collection::btree_map(name(), scheme(), 0..6);
@@ -308,8 +449,7 @@ fn settings() -> impl Strategy<Value = Settings> {
     let built_in_domains = prop::collection::vec(binding, BUILT_IN_DOMAINS.len());
     (box_wide, groups, schemes, built_in, domains, built_in_domains).prop_map(
         |(box_wide, radius_groups, mut schemes, built_in, mut bindings, built_in_bindings)| {
-            let (sysname, session_id_prefix, path, grace_s, pool_enabled, cache_capacity, cache_alarm_threshold) =
-                box_wide;
+            let (sysname, session_id_prefix, path, grace_s, local_aaa_server, checkpoint_interval_s) = box_wide;
             schemes.extend(BUILT_IN_SCHEMES.map(ObjectName::from).into_iter().zip(built_in));
             for (name, scheme) in &mut schemes {
                 let default = AccountingScheme::default().mode_or_default(name.as_str());
@@ -326,9 +466,6 @@ fn settings() -> impl Strategy<Value = Settings> {
                 let radius_group = group.map(|group| group.get(&group_names).clone());
                 domains.insert(name, Domain { accounting_scheme: scheme, radius_group });
             }
-            let mut local_aaa_server = LocalAaaServer { pool_enabled, ..LocalAaaServer::default() };
-            local_aaa_server.cache.capacity = cache_capacity;
-            local_aaa_server.cache.alarm_threshold = cache_alarm_threshold;
             Settings {
                 sysname,
                 session_id_prefix,
@@ -337,7 +474,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 schemes,
                 domains,
                 local_aaa_server,
-                checkpoint_interval_s: Settings::CHECKPOINT_INTERVAL_DEFAULT_S,
+                checkpoint_interval_s,
             }
         },
     )

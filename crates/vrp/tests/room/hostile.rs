@@ -26,6 +26,9 @@ fn word() -> impl Strategy<Value = String> {
         "d1",
         "default1",
         "%^%#Tzz%^%#",
+        "%^%#T6b%^%#",
+        "bill",
+        "SHA256:uNiVztksCsDhcc0u9e8BrDsuBdAUZgaPAtvCIcMgYc8",
         "y",
         "n",
         "c",
@@ -48,6 +51,11 @@ fn line() -> impl Strategy<Value = String> {
         "radius-server group g1",
         "local-aaa-server",
         "local-bill-pool enable",
+        "bill-server 192.0.2.9 filename bills",
+        "bill-server 192.0.2.9 filename bills user-name u1 password cipher k 22",
+        "local-bill cache backup-mode sftp",
+        "local-bill cfcard backup-mode tftp",
+        "undo bill-server",
         "quit",
         "commit",
     ];
@@ -65,7 +73,11 @@ proptest! {
         for line in lines {
             let (before, place) = (shell.candidate().clone(), shell.place().clone());
             match shell.execute(&line, &world) {
-                Answer::Error(_) | Answer::Question(_) | Answer::Show(_) | Answer::Display(_) => {
+                Answer::Error(_)
+                | Answer::Question(_)
+                | Answer::Show(_)
+                | Answer::Display(_)
+                | Answer::Action(_) => {
                     prop_assert_eq!(shell.candidate(), &before, "{}", line);
                     prop_assert_eq!(shell.place(), &place, "{}", line);
                 }
@@ -110,6 +122,28 @@ proptest! {
         if let Answer::Error(error) = shell.execute(&line, &world) {
             prop_assert!(!error.to_script().contains("Zq9Secret"), "{}", error.to_script());
         }
+    }
+
+    #[test]
+    fn no_password_comes_back(
+        words in prop::collection::vec(word(), 0..4),
+        keyword in prop::sample::select(&["password cipher", "password", "pass", "pass ciph", "cipher"][..]),
+        after in prop::collection::vec(word(), 0..3),
+    ) {
+        let world = World::default();
+        let mut shell = sitting();
+        shell.execute("system-view", &world);
+        shell.execute("local-aaa-server", &world);
+        let line = format!(
+            "bill-server 192.0.2.9 filename f {} {keyword} Zq9Secret {}",
+            words.join(" "),
+            after.join(" ")
+        );
+        if let Answer::Error(error) = shell.execute(&line, &world) {
+            prop_assert!(!error.to_script().contains("Zq9Secret"), "{}", error.to_script());
+        }
+        let shown = config::write(shell.candidate());
+        prop_assert!(!shown.contains("Zq9Secret"), "{}", shown);
     }
 
     #[test]

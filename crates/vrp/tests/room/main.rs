@@ -1,5 +1,6 @@
 //! The room as a black box: lines and files in, answers and settings out.
 
+mod bills;
 mod file;
 mod hostile;
 mod seeds;

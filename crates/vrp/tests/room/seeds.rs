@@ -1,7 +1,9 @@
 //! The examples of the seed documents, typed as they stand there, with the prompts that they show.
 
 use crate::support::{World, obey, sitting};
-use model::settings::{Interim, InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit};
+use model::settings::{
+    CacheBackupMode, CfcardBackupMode, Interim, InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit,
+};
 use vrp::Shell;
 
 /// Types the example: each line is a prompt, a blank and a command.
@@ -58,4 +60,38 @@ fn local_bills_steps_1_to_3_and_7() {
          [~HUAWEI-local-aaa-server] display local-bill information",
     );
     assert!(shell.running().local_aaa_server.pool_enabled);
+}
+
+#[test]
+fn local_bills_from_the_first_step_to_the_last() {
+    let mut shell = sitting();
+    type_example(
+        &mut shell,
+        "<HUAWEI> system-view
+         [~HUAWEI] local-aaa-server
+         [~HUAWEI-local-aaa-server] local-bill-pool enable
+         [*HUAWEI-local-aaa-server] bill-server 192.0.2.9 filename bills user-name u1 password cipher Secret-16 22
+         [*HUAWEI-local-aaa-server] bill-server host-key accept-first
+         [*HUAWEI-local-aaa-server] local-bill cache backup-mode sftp
+         [*HUAWEI-local-aaa-server] local-bill cfcard backup-mode tftp
+         [*HUAWEI-local-aaa-server] local-bill cache backup-interval 60
+         [*HUAWEI-local-aaa-server] local-bill cfcard backup-interval 65535
+         [*HUAWEI-local-aaa-server] local-bill cache alarm-threshold 50
+         [*HUAWEI-local-aaa-server] local-bill cfcard alarm-threshold 100
+         [*HUAWEI-local-aaa-server] commit
+         [~HUAWEI-local-aaa-server] local-bill cache backup
+         [~HUAWEI-local-aaa-server] local-bill cfcard backup
+         [~HUAWEI-local-aaa-server] local-bill cfcard backup bill
+         [~HUAWEI-local-aaa-server] display local-bill configuration
+         [~HUAWEI-local-aaa-server] display local-bill information
+         [~HUAWEI-local-aaa-server] display local-bill cache 1 1
+         [~HUAWEI-local-aaa-server] local-bill cfcard reset",
+    );
+    assert!(shell.is_asking());
+    let server = &shell.running().local_aaa_server;
+    assert_eq!((server.cache.backup_mode, server.cache.backup_interval_min), (CacheBackupMode::Sftp, 60));
+    assert_eq!((server.cfcard.backup_mode, server.cfcard.backup_interval_min), (CfcardBackupMode::Tftp, 65_535));
+    assert_eq!((server.cache.alarm_threshold, server.cfcard.alarm_threshold), (50, 100));
+    let login = server.bill_server.as_ref().and_then(|bill_server| bill_server.login.as_ref());
+    assert_eq!(login.map(|login| login.password.octets()), Some(&b"Secret-16"[..]));
 }

@@ -47,6 +47,7 @@ pub(crate) fn obey(shell: &mut Shell, world: &World, line: &str) -> String {
         Answer::Text(text) => format!("{text}\n"),
         Answer::Show(shown) => shown.text,
         Answer::Display(request) => format!("{request:?}\n"),
+        Answer::Action(request) => format!("{request:?}\n"),
         Answer::Error(error) => error.to_script() + "\n",
         Answer::Question(question) => question + "\n",
         Answer::Commit(commit) => {
