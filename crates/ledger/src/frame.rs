@@ -44,9 +44,12 @@
 //! The id of a bill stands at a fixed place ([`number_bill`]), because the shard that writes the record does not
 //! know it: the ledger numbers bills as it appends them.
 
+mod check;
 mod decode;
 mod encode;
 
+pub use check::SessionKey;
+pub(crate) use check::{accepted, check, plane, session_key, taken_over};
 pub use decode::{DecodeError, decode};
 pub use encode::{TooLong, encode, encoded_len};
 
@@ -114,6 +117,26 @@ const _: () = {
 /// Whether the octets are a bill's record. They are not looked at further.
 pub fn is_bill(record: &[u8]) -> bool {
     record.first() == Some(&KIND_BILLED)
+}
+
+/// Whether they make a session known: `opened` or `checkpointed`.
+pub(crate) fn is_whole(record: &[u8]) -> bool {
+    matches!(record.first(), Some(&KIND_OPENED | &KIND_CHECKPOINTED))
+}
+
+/// Whether they are a session written again whole.
+pub(crate) fn is_checkpointed(record: &[u8]) -> bool {
+    record.first() == Some(&KIND_CHECKPOINTED)
+}
+
+/// Whether they are a session written again whole that has ended.
+pub(crate) fn has_closed(record: &[u8]) -> bool {
+    is_checkpointed(record) && record.get(KIND_LEN).is_some_and(|what| what & HAS_CLOSED != 0)
+}
+
+/// Whether they are the record of an engine start.
+pub(crate) fn is_started(record: &[u8]) -> bool {
+    record.first() == Some(&KIND_STARTED)
 }
 
 /// Gives a bill its name, in its encoded record. Does nothing to any other record.

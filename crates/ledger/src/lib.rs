@@ -29,8 +29,8 @@
 //! **Full:** two batches of at most 1 MiB are in memory, one under way and one open. When the open one has no room,
 //! [`Log::append`](log::Log::append) refuses and the record stays in the ring (DESIGN.md section 2, row 8). The pool's *full* stands in [`pool`].
 //!
-//! **How many, how much:** a record is at most 4,096 octets; a session takes about 220 octets and its `opened` record while a
-//! store is replayed, a bill 56 in the pool. Segments are 64 MiB unless told otherwise and are not removed yet.
+//! **How many, how much:** a record is at most 4,096 octets; a session takes about 100 octets, its `opened` or `checkpointed`
+//! record and its newest sample (87) while a store is replayed, a bill 56 in the pool. Segments are 64 MiB unless told otherwise and are not removed yet.
 
 #![forbid(unsafe_code)]
 

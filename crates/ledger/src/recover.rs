@@ -11,7 +11,7 @@
 //! | **C** hole | zeros, and valid batches after them | a disk that acknowledged a sync it had not done | everything around the hole |
 //! | **D** damage | octets whose checksum is wrong, and no torn write explains them | rot, a bad block, a foreign hand; a file cut short | every frame whose own checksum is right |
 //! | **E** foreign | a segment of another store, another number, an older epoch, another past | a directory put together from two | nothing: set aside |
-//! | **F** missing | sequence numbers that no segment has, after a clean end | a lost or deleted file | everything else |
+//! | **F** missing | sequence numbers that no segment has, after a clean end or from the base on | a lost or deleted file | everything else |
 //! | **G** header | one copy of a segment's header, or both, unreadable, and batches behind | rot; a torn first write | everything |
 //! | **H** again | a segment that begins with the last batch of the one before | a failed sync; every restart | the later copy; what it lacks from the earlier |
 //! | **I** unused | a segment of zeros | it was made ahead of its need | nothing to keep; its number is used again |
@@ -27,6 +27,14 @@
 //! life writes them again, with the same sequence numbers, to a new segment, before anything else. Nothing is ever
 //! appended to a segment of an earlier life.
 //!
+//! **The base.** Segments are deleted oldest first, up to the record that anybody still needs; each new segment's header
+//! tells which one that is. So a store may begin anywhere up to the base of its newest header, and nothing is missing;
+//! it begins later, and what lies between is case F, to the record. Within the store every number counts as before.
+//!
+//! **What is checked, and when.** A record that recovery hands on decodes: `frame::check` gives the verdict of
+//! `frame::decode` on each, so case J is found here and not when a session is handed out. The records of which there are
+//! millions are judged by their lengths and the few octets that can be wrong, and decoded when somebody looks at them.
+//!
 //! Memory: one batch, beside what the sink keeps.
 
 mod scan;
@@ -39,7 +47,9 @@ use self::scan::Stopped;
 use self::tail::Tail;
 use crate::frame::{self, DecodeError};
 use crate::log::{Beginning, Log, LogBounds};
-use crate::segment::{Place, SEGMENT_FIRST, StoreId};
+use crate::segment::{Place, SEGMENT_FIRST, Span, StoreId};
+
+pub use self::tail::Stored;
 
 /// An engine start has a number of at most six hex digits (BEHAVIOUR.md 8.2).
 pub const EPOCH_MAX: u32 = 0xFF_FFFF;
@@ -48,6 +58,36 @@ pub const EPOCH_MAX: u32 = 0xFF_FFFF;
 pub trait RecordSink {
     /// One record: its sequence number, where it stands, what it says, and the octets that say so.
     fn record(&mut self, sequence: u64, place: Place, record: &Record<'_>, octets: &[u8]);
+
+    /// Those of one batch. What is here hands them to [`record`](RecordSink::record) one by one; who has no need of every
+    /// record decoded overrides it.
+    fn records(&mut self, batch: &RecordBatch<'_>) {
+        for Stored { sequence, place, octets } in batch.iter() {
+            if let Ok(record) = frame::decode(octets) {
+                self.record(sequence, place, &record, octets);
+            }
+        }
+    }
+}
+
+/// The records of one batch. Each was checked, none was decoded.
+pub struct RecordBatch<'a> {
+    tail: &'a Tail<'a>,
+    life: u32,
+}
+
+impl RecordBatch<'_> {
+    /// Each, in the order of their sequence numbers.
+    pub fn iter(&self) -> impl Iterator<Item = Stored<'_>> + Clone {
+        self.tail.stored()
+    }
+
+    /// The engine start in whose life they were written first; 0: not known. It says which clock their [`Mono`] moments are of.
+    ///
+    /// [`Mono`]: model::time::Mono
+    pub fn life(&self) -> u32 {
+        self.life
+    }
 }
 
 /// The letters of the table above.
@@ -251,6 +291,12 @@ pub struct Recovery<S> {
     /// The next record, and the chain before it, while there is no tail.
     position: Position,
     base: u64,
+    /// Where the store begins.
+    front: Option<Front>,
+    /// Whose records are read: the newest `started` so far.
+    life: u32,
+    /// Memory for the frames of a batch.
+    spans: Vec<Span>,
     number_last: u64,
     segment_next: u64,
     refusal: Option<RecoveryError>,
@@ -262,6 +308,13 @@ pub struct Recovery<S> {
 struct Position {
     sequence: u64,
     chain: Option<u32>,
+}
+
+/// The first segment that was read, and the first record in it.
+#[derive(Clone, Copy, Debug)]
+struct Front {
+    segment: u64,
+    first: u64,
 }
 
 impl<S: RecordSink> Recovery<S> {
@@ -278,6 +331,9 @@ impl<S: RecordSink> Recovery<S> {
             stopped: None,
             position: Position { sequence: 1, chain: Some(0) },
             base: 1,
+            front: None,
+            life: 0,
+            spans: Vec::new(),
             number_last: 0,
             segment_next: SEGMENT_FIRST,
             refusal: None,
@@ -307,13 +363,15 @@ impl<S: RecordSink> Recovery<S> {
                 if finding.case != Case::CleanEnd || self.stopped.is_none() {
                     self.report.add(finding);
                 }
-                let carried = tail.records().map(<[u8]>::to_vec).collect();
-                self.deliver(&tail);
-                (tail.first(), tail.chain_before(), carried)
+                let carried = tail.stored().map(|stored| stored.octets.to_vec()).collect();
+                let (first, chain) = (tail.first(), tail.chain_before());
+                self.deliver(tail);
+                (first, chain, carried)
             }
             None => (self.position.sequence, self.position.chain.unwrap_or(0), Vec::new()),
         };
         self.resolve_stop(None);
+        self.resolve_front();
         if let Some(refusal) = self.refusal {
             return Err(refusal);
         }
@@ -341,58 +399,66 @@ impl<S: RecordSink> Recovery<S> {
         Ok((recovered, start))
     }
 
+    /// What lies below the base may have been deleted, and what lies above it may not.
+    fn resolve_front(&mut self) {
+        if let Some(Front { segment, first }) = self.front.take()
+            && first > self.base
+        {
+            let records_lost = first - self.base;
+            self.report.add(Finding { case: Case::Missing, segment, offset: 0, len: 0, records_lost });
+        }
+    }
+
     /// A batch that is known to have been synced.
-    fn commit(&mut self, tail: &Tail<'_>) {
+    fn commit(&mut self, tail: Tail<'_>) {
         if let Some(finding) = tail.judge_as_synced() {
             self.report.add(finding);
         }
         self.deliver(tail);
     }
 
-    fn deliver(&mut self, tail: &Tail<'_>) {
-        for (sequence, place, octets) in tail.frames() {
-            match frame::decode(octets) {
-                Ok(record) => {
-                    self.report.records += 1;
-                    self.learn(&record);
-                    self.sink.record(sequence, place, &record, octets);
+    fn deliver(&mut self, mut tail: Tail<'_>) {
+        tail.retain(|stored| self.is_record(stored));
+        self.sink.records(&RecordBatch { tail: &tail, life: self.life });
+        self.spans = tail.into_spans();
+    }
+
+    /// Whether a good frame holds a record, and what it tells of the store itself.
+    fn is_record(&mut self, Stored { place, octets, .. }: Stored<'_>) -> bool {
+        match frame::check(octets) {
+            Ok(epoch) => {
+                self.report.records += 1;
+                self.epoch_last = self.epoch_last.max(epoch);
+                if frame::is_started(octets)
+                    && let Ok(Record::Started(started)) = frame::decode(octets)
+                {
+                    self.learn(&started);
                 }
-                Err(DecodeError::UnknownKind(_)) => {
-                    self.refusal.get_or_insert(RecoveryError::NewerRelease { segment: place.segment });
-                }
-                Err(_) => self.report.add(Finding {
+                true
+            }
+            Err(DecodeError::UnknownKind(_)) => {
+                self.refusal.get_or_insert(RecoveryError::NewerRelease { segment: place.segment });
+                false
+            }
+            Err(_) => {
+                self.report.add(Finding {
                     case: Case::Undecodable,
                     segment: place.segment,
                     offset: u64::from(place.offset),
                     len: u64::from(place.len),
                     records_lost: 1,
-                }),
+                });
+                false
             }
         }
     }
 
-    /// What the store knows of itself. An epoch that any name carries has been used, even if its `started` is damaged.
-    fn learn(&mut self, record: &Record<'_>) {
-        let epoch = match record {
-            Record::Started(started) => {
-                self.key.get_or_insert(started.key);
-                self.boot_id = Some(started.boot_id);
-                started.epoch
-            }
-            Record::Opened(opened) => opened.serial.epoch,
-            Record::Accepted(accepted) => accepted.serial.epoch,
-            Record::StartFailed(failed) => failed.serial.epoch,
-            Record::Sampled(sampled) => sampled.serial.epoch,
-            Record::Closed(closed) => closed.serial.epoch,
-            Record::Acknowledged(acknowledged) => acknowledged.serial.epoch,
-            Record::Billed(bill) => bill.id.epoch.max(bill.opened.serial.epoch),
-            Record::Checkpointed(session) => session.opened.serial.epoch,
-            Record::Claimed(claimed) => claimed.id.epoch,
-            Record::Returned(returned) => returned.id.epoch,
-            Record::Departed(departed) => departed.bills.iter().map(|run| run.first.epoch).max().unwrap_or(0),
-            Record::TransferBegun(begun) => begun.bills.iter().map(|run| run.first.epoch).max().unwrap_or(0),
-            Record::Heard(_) | Record::TransferAbandoned(_) => 0,
-        };
-        self.epoch_last = self.epoch_last.max(epoch);
+    /// A `started` may be written again, behind later ones, when the segment that held it was deleted.
+    fn learn(&mut self, started: &Started) {
+        self.key.get_or_insert(started.key);
+        if started.epoch >= self.life || self.boot_id.is_none() {
+            self.boot_id = Some(started.boot_id);
+        }
+        self.life = self.life.max(started.epoch);
     }
 }

@@ -1,26 +1,38 @@
 //! The records of a store, folded into what a new life must know: who is online, whose Stop is owed, which bills there
 //! are, and what each plane's event rings have already been heard to say.
 //!
-//! A session's variable part (its `opened`, and its `closed`) is kept as the octets of the record, in one arena,
-//! and decoded again when it is looked at. So a session takes its record and about 220 octets, and a million of them
-//! need a handful of allocations.
+//! **Where a session is.** What has no fixed length (its `opened` or `checkpointed`), its newest `sampled` and its `closed` stay the octets
+//! that they were, in one arena, and are decoded when somebody looks at the session. A session takes them and about
+//! 100 octets more, and a million of them need a handful of allocations.
 //!
-//! Records of a session that is not known are counted and forgotten: after damage they are all that is left of it.
+//! **How a batch is taken in.** First the session of every record in it is looked up, then every record is applied. Each look-up
+//! waits for memory, and so does each session; apart, many of them wait at the same time.
+//!
+//! **A log that begins in the middle.** When the front of the log has been deleted, records may speak of a session whose `opened`
+//! is gone. They are *explained* when the session is said again whole later, which replaces all that was known, or when it
+//! is over: then nobody needs it. What is never explained is what damage has left, and is counted
+//! ([`Replay::unknown_sessions`]).
 
 mod arena;
+mod heard;
+mod index;
+mod live;
 mod rings;
 
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
 use model::ids::SessionSerial;
-use model::record::{Accepted, Closed, Opened, Record, Sampled, StartFailed};
+use model::record::{Accepted, Bill, Checkpointed, Closed, Heard, Opened, Record, Sampled, StartFailed, Started};
+use model::time::{Mono, Wall};
 
-use self::arena::{Arena, Slot};
+use self::arena::Arena;
+use self::heard::HeardRings;
+use self::live::{Session, Sessions, Start};
 use self::rings::Rings;
-use crate::frame;
+use crate::frame::{self, SessionKey};
 use crate::pool::BillRef;
-use crate::recover::RecordSink;
+use crate::recover::{RecordBatch, RecordSink, Stored};
 use crate::segment::Place;
+
+pub use self::index::SessionIndex;
 
 /// A session that is online, or whose Stop is owed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,6 +45,9 @@ pub struct LiveSession<'a> {
     pub start_failed: Option<StartFailed>,
     /// What it had counted when it was last sampled, and its interim failures.
     pub sampled: Option<Sampled>,
+    /// The same moment on the wall, on the clock of the box boot in which the sample was written; `None` without a sample, or when
+    /// the `started` of that life is not in the store.
+    pub sampled_at: Option<Wall>,
     /// How it ended; its Stop is owed. `None`: it is online.
     pub closed: Option<Closed>,
 }
@@ -53,32 +68,15 @@ pub struct RingPosition<'a> {
 /// The state that records add up to. A [`RecordSink`].
 #[derive(Debug, Default)]
 pub struct Replay {
-    /// In no order, without gaps.
-    sessions: Vec<Session>,
-    /// Where in `sessions` each one is.
-    index: HashMap<SessionSerial, u32>,
+    sessions: Sessions,
     arena: Arena,
     bills: Vec<BillRef>,
     rings: Rings,
-    unknown_sessions: u64,
-}
-
-#[derive(Debug)]
-struct Session {
-    serial: SessionSerial,
-    opened: Slot,
-    closed: Option<Slot>,
-    start: Start,
-    sampled: Option<Sampled>,
-}
-
-/// What became of a session's Start.
-#[derive(Clone, Copy, Debug)]
-enum Start {
-    /// Not known: not sent yet, or sent without a reply.
-    Pending,
-    Accepted(Accepted),
-    Failed(StartFailed),
+    heard: HeardRings,
+    /// Engine starts, by epoch.
+    lives: Vec<Started>,
+    /// The session of each record of a batch.
+    found: Vec<u32>,
 }
 
 impl Replay {
@@ -89,18 +87,17 @@ impl Replay {
 
     /// Sessions that are online, or whose Stop is owed.
     pub fn session_count(&self) -> usize {
-        self.sessions.len()
+        self.sessions.count()
     }
 
     /// Each of them, in no order.
     pub fn sessions(&self) -> impl Iterator<Item = LiveSession<'_>> {
-        self.sessions.iter().map(|session| self.live(session))
+        self.sessions.iter().filter_map(|(key, session)| self.live(key, session))
     }
 
     /// One of them.
     pub fn session(&self, serial: SessionSerial) -> Option<LiveSession<'_>> {
-        let index = *self.index.get(&serial)?;
-        self.sessions.get(index as usize).map(|session| self.live(session))
+        self.sessions.get(serial.into()).and_then(|session| self.live(serial.into(), session))
     }
 
     /// Every bill, in the order they were made.
@@ -110,133 +107,265 @@ impl Replay {
 
     /// What was taken over from each plane's rings, as far back as a ring can reach.
     pub fn taken_over(&self) -> impl Iterator<Item = RingPosition<'_>> {
-        self.rings.positions()
+        self.rings.positions(&self.heard)
     }
 
-    /// Records that spoke of a session which is not known.
+    /// How far each ring has been heard, by each shard that ever was one of so many. All of them count: what a shard of three
+    /// has taken over stays taken over when there are four.
+    pub fn heard(&self) -> impl Iterator<Item = Heard<'_>> {
+        self.heard.iter()
+    }
+
+    /// The engine starts that the store tells of, by epoch. With them a [`Mono`] moment of a life becomes one on the wall.
+    pub fn lives(&self) -> &[Started] {
+        &self.lives
+    }
+
+    /// Records that spoke of a session which nothing before made known and nothing behind explained.
     pub fn unknown_sessions(&self) -> u64 {
-        self.unknown_sessions
+        self.sessions.unknown()
     }
 
-    fn live(&self, session: &Session) -> LiveSession<'_> {
-        let Ok(Record::Opened(opened)) = frame::decode(self.arena.get(session.opened)) else {
-            unreachable!("it was decoded when it was entered")
-        };
-        let closed = session.closed.map(|slot| match frame::decode(self.arena.get(slot)) {
-            Ok(Record::Closed(closed)) => closed,
-            _ => unreachable!("it was decoded when it was entered"),
-        });
-        let (accepted, start_failed) = match session.start {
-            Start::Pending => (None, None),
-            Start::Accepted(accepted) => (Some(accepted), None),
-            Start::Failed(failed) => (None, Some(failed)),
-        };
-        LiveSession { opened, accepted, start_failed, sampled: session.sampled, closed }
+    /// Records that spoke of a session whose `opened` is gone, and that nobody needs: later it was said again whole, or
+    /// it is over.
+    pub fn explained_records(&self) -> u64 {
+        self.sessions.explained()
     }
 
-    fn handle_opened(&mut self, opened: &Opened<'_>, octets: &[u8]) {
-        self.rings.take_over(opened.plane, opened.taken_over);
-        let slot = self.arena.insert(octets);
-        match self.index.entry(opened.serial) {
-            Entry::Occupied(entry) => {
-                let session = &mut self.sessions[*entry.get() as usize];
-                self.arena.remove(std::mem::replace(&mut session.opened, slot));
+    /// A moment of a life on the wall; `None` when the store does not tell of that life.
+    fn wall(&self, life: u32, at: Mono) -> Option<Wall> {
+        let index = self.lives.binary_search_by_key(&life, |started| started.epoch).ok()?;
+        let begin = self.lives.get(index)?.at;
+        let (mono, wall) = (i128::from(at.as_millis()) - i128::from(begin.mono.as_millis()), begin.wall.as_millis());
+        u64::try_from(i128::from(wall) + mono).ok().map(Wall::from_millis)
+    }
+
+    /// `None` of one that is over.
+    fn live(&self, key: SessionKey, session: &Session) -> Option<LiveSession<'_>> {
+        let serial = key.serial();
+        let whole = decoded(self.arena.get(session.whole?));
+        let mut live = LiveSession {
+            opened: whole.opened,
+            accepted: None,
+            start_failed: None,
+            sampled: whole.sampled,
+            sampled_at: None,
+            closed: whole.closed,
+        };
+        match session.start {
+            Start::AsWhole => (live.accepted, live.start_failed) = (whole.accepted, whole.start_failed),
+            Start::Accepted { keep_accounting } => {
+                live.accepted = Some(Accepted { serial, at: session.start_at, keep_accounting });
             }
-            Entry::Vacant(entry) => {
-                entry.insert(u32::try_from(self.sessions.len()).expect("a store has fewer than 2^32 sessions"));
-                self.sessions.push(Session {
-                    serial: opened.serial,
-                    opened: slot,
-                    closed: None,
-                    start: Start::Pending,
-                    sampled: None,
-                });
-            }
+            Start::Failed(zero_stop) => live.start_failed = Some(StartFailed { serial, zero_stop }),
         }
-    }
-
-    fn handle_closed(&mut self, closed: &Closed, octets: &[u8]) {
-        let Some(&index) = self.index.get(&closed.serial) else {
-            self.unknown_sessions += 1;
-            return;
-        };
-        let session = &mut self.sessions[index as usize];
-        if let Some(slot) = session.closed.take() {
-            self.arena.remove(slot);
-        }
-        session.closed = Some(self.arena.insert(octets));
-        let slot = session.opened;
-        if closed.taken_over.plane_epoch != 0
-            && let Ok(Record::Opened(opened)) = frame::decode(self.arena.get(slot))
+        if let Some(slot) = session.sampled
+            && let Ok(Record::Sampled(sampled)) = frame::decode(self.arena.get(slot))
         {
-            self.rings.take_over(opened.plane, closed.taken_over);
+            live.sampled = Some(sampled);
         }
+        if let Some(slot) = session.closed
+            && let Ok(Record::Closed(closed)) = frame::decode(self.arena.get(slot))
+        {
+            live.closed = Some(closed);
+        }
+        live.sampled_at = live.sampled.and_then(|sampled| self.wall(session.life, sampled.at));
+        Some(live)
     }
 
-    fn handle_over(&mut self, serial: SessionSerial) {
-        let Some(index) = self.index.remove(&serial) else {
-            self.unknown_sessions += 1;
-            return;
-        };
-        let session = self.sessions.swap_remove(index as usize);
-        if let Some(moved) = self.sessions.get(index as usize) {
-            self.index.insert(moved.serial, index);
+    /// Takes in records in their order. They were checked, or decoded.
+    fn take<'r>(&mut self, records: impl Iterator<Item = Stored<'r>> + Clone, life: u32) {
+        let mut found = std::mem::take(&mut self.found);
+        self.sessions.find(records.clone().map(|stored| stored.octets), &mut found);
+        for (stored, session) in records.zip(&found) {
+            self.apply(&stored, *session, life);
         }
-        self.arena.remove(session.opened);
-        if let Some(slot) = session.closed {
-            self.arena.remove(slot);
-        }
+        self.found = found;
+        self.sessions.end_batch();
         if self.arena.is_sparse() {
-            let slots = self
-                .sessions
-                .iter_mut()
-                .flat_map(|session| std::iter::once(&mut session.opened).chain(session.closed.as_mut()));
+            let slots = self.sessions.slots();
             self.arena.compact(slots);
         }
     }
 
-    fn change(&mut self, serial: SessionSerial, change: impl FnOnce(&mut Session)) {
-        match self.index.get(&serial) {
-            Some(index) => change(&mut self.sessions[*index as usize]),
-            None => self.unknown_sessions += 1,
+    fn apply(&mut self, Stored { place, octets, .. }: &Stored<'_>, found: u32, life: u32) {
+        match octets.first().copied() {
+            Some(frame::KIND_OPENED) => self.handle_opened(octets, found),
+            Some(frame::KIND_CHECKPOINTED) => self.handle_checkpointed(octets, found, life),
+            Some(frame::KIND_SAMPLED) => self.handle_sampled(octets, found, life),
+            Some(frame::KIND_ACCEPTED | frame::KIND_START_FAILED) => self.handle_started(octets, found),
+            Some(frame::KIND_CLOSED) => self.handle_closed(octets, found),
+            Some(frame::KIND_ACKNOWLEDGED) => self.handle_over(octets, found),
+            _ => self.handle_other(*place, octets, found),
         }
     }
-}
 
-impl RecordSink for Replay {
-    fn record(&mut self, _sequence: u64, place: Place, record: &Record<'_>, octets: &[u8]) {
-        match record {
-            Record::Started(_) => {}
-            Record::Opened(opened) => self.handle_opened(opened, octets),
-            Record::Accepted(accepted) => {
-                self.change(accepted.serial, |session| session.start = Start::Accepted(*accepted));
+    fn handle_opened(&mut self, octets: &[u8], found: u32) {
+        self.take_over(octets);
+        self.unfold(found);
+        let session = self.sessions.revive(found);
+        self.arena.replace(&mut session.whole, octets);
+    }
+
+    /// Whatever was known of it is replaced.
+    fn handle_checkpointed(&mut self, octets: &[u8], found: u32, life: u32) {
+        self.take_over(octets);
+        let session = self.sessions.revive(found);
+        for slot in [session.sampled.take(), session.closed.take()].into_iter().flatten() {
+            self.arena.remove(slot);
+        }
+        session.start = Start::AsWhole;
+        session.life = life;
+        self.arena.replace(&mut session.whole, octets);
+        // Only one whose Stop is owed has taken over a second event.
+        if frame::has_closed(octets)
+            && let Some(closed) = decoded(octets).closed
+            && let Some(plane) = frame::plane(octets)
+        {
+            self.rings.take_over(plane, closed.taken_over);
+        }
+    }
+
+    fn handle_sampled(&mut self, octets: &[u8], found: u32, life: u32) {
+        match self.sessions.live_mut(found) {
+            Some(session) => {
+                session.life = life;
+                self.arena.replace(&mut session.sampled, octets);
             }
-            Record::StartFailed(failed) => {
-                self.change(failed.serial, |session| session.start = Start::Failed(*failed));
+            None => self.sessions.count_unknown(octets),
+        }
+    }
+
+    fn handle_started(&mut self, octets: &[u8], found: u32) {
+        let Some(session) = self.sessions.live_mut(found) else {
+            self.sessions.count_unknown(octets);
+            return;
+        };
+        if let Some((at, keep_accounting)) = frame::accepted(octets) {
+            session.start = Start::Accepted { keep_accounting };
+            session.start_at = at;
+        } else if let Ok(Record::StartFailed(failed)) = frame::decode(octets) {
+            session.start = Start::Failed(failed.zero_stop);
+        }
+    }
+
+    fn handle_closed(&mut self, octets: &[u8], found: u32) {
+        let taken_over = frame::taken_over(octets).unwrap_or_default();
+        let Some(session) = self.sessions.live_mut(found) else {
+            self.rings.take_over_of_some_plane(taken_over);
+            self.sessions.count_unknown(octets);
+            return;
+        };
+        self.arena.replace(&mut session.closed, octets);
+        if let Some(whole) = session.whole
+            && let Some(plane) = frame::plane(self.arena.get(whole))
+        {
+            self.rings.take_over(plane, taken_over);
+        }
+    }
+
+    fn handle_over(&mut self, octets: &[u8], found: u32) {
+        match self.sessions.end(found) {
+            Some(slots) => slots.into_iter().flatten().for_each(|slot| self.arena.remove(slot)),
+            None => self.sessions.explain(octets, 1),
+        }
+    }
+
+    /// What is said of bills, rings and engine starts is rare, and decoded.
+    fn handle_other(&mut self, place: Place, octets: &[u8], found: u32) {
+        let Ok(record) = frame::decode(octets) else { return };
+        match &record {
+            Record::Started(started) => {
+                if let Err(index) = self.lives.binary_search_by_key(&started.epoch, |known| known.epoch) {
+                    self.lives.insert(index, *started);
+                }
             }
-            Record::Sampled(sampled) => {
-                self.change(sampled.serial, |session| session.sampled = Some(*sampled));
-            }
-            Record::Closed(closed) => self.handle_closed(closed, octets),
-            Record::Acknowledged(acknowledged) => self.handle_over(acknowledged.serial),
+            Record::Heard(heard) => self.heard.hear(heard),
             Record::Billed(bill) => {
                 // A bill is complete in itself: its session may be unknown, it counts all the same, and what its Up
                 // and Down took over is in it.
                 self.rings.take_over(bill.opened.plane, bill.opened.taken_over);
                 self.rings.take_over(bill.opened.plane, bill.closed.taken_over);
-                if self.index.contains_key(&bill.opened.serial) {
-                    self.handle_over(bill.opened.serial);
+                match self.sessions.end(found) {
+                    Some(slots) => slots.into_iter().flatten().for_each(|slot| self.arena.remove(slot)),
+                    None => self.sessions.explain(octets, 0),
                 }
-                self.bills.push(BillRef::new(bill, place));
+                self.handle_bill_record(place, &record);
             }
-            Record::Checkpointed(_)
-            | Record::Heard(_)
-            | Record::TransferBegun(_)
-            | Record::TransferAbandoned(_)
-            | Record::Departed(_)
-            | Record::Claimed(_)
-            | Record::Returned(_) => {}
+            _ => self.handle_bill_record(place, &record),
         }
+    }
+
+    /// Everything that is said of bills, in its order.
+    fn handle_bill_record(&mut self, place: Place, record: &Record<'_>) {
+        if let Record::Billed(bill) = record {
+            self.enter_bill(bill, place);
+        }
+    }
+
+    /// One that is written again is the same bill, and stands at its new place.
+    fn enter_bill(&mut self, bill: &Bill<'_>, place: Place) {
+        let bill = BillRef::new(bill, place);
+        match self.bills.binary_search_by_key(&bill.id, |known| known.id) {
+            Ok(index) => self.bills[index] = bill,
+            Err(index) => self.bills.insert(index, bill),
+        }
+    }
+
+    fn take_over(&mut self, octets: &[u8]) {
+        if let Some(taken_over) = frame::taken_over(octets)
+            && let Some(plane) = frame::plane(octets)
+        {
+            self.rings.take_over(plane, taken_over);
+        }
+    }
+
+    /// An `opened` replaces how a session began and nothing else: what only its `checkpointed` says is kept beside it.
+    fn unfold(&mut self, found: u32) {
+        let Some(session) = self.sessions.live_mut(found) else { return };
+        let Some(whole) = session.whole.filter(|slot| frame::is_checkpointed(self.arena.get(*slot))) else { return };
+        let mut room = [0; 256];
+        let checkpointed = decoded(self.arena.get(whole));
+        let (accepted, failed) = (checkpointed.accepted, checkpointed.start_failed);
+        let (sampled, closed) = (checkpointed.sampled, checkpointed.closed);
+        if let (Start::AsWhole, Some(accepted)) = (session.start, accepted) {
+            session.start = Start::Accepted { keep_accounting: accepted.keep_accounting };
+            session.start_at = accepted.at;
+        }
+        if let (Start::AsWhole, Some(failed)) = (session.start, failed) {
+            session.start = Start::Failed(failed.zero_stop);
+        }
+        let missing =
+            [(&mut session.sampled, sampled.map(Record::Sampled)), (&mut session.closed, closed.map(Record::Closed))];
+        for (slot, record) in missing {
+            if let (None, Some(record)) = (&slot, record)
+                && let Ok(len) = frame::encode(&record, &mut room)
+            {
+                self.arena.replace(slot, &room[..len]);
+            }
+        }
+    }
+}
+
+impl RecordSink for Replay {
+    fn record(&mut self, sequence: u64, place: Place, _record: &Record<'_>, octets: &[u8]) {
+        let life = self.lives.last().map_or(0, |started| started.epoch);
+        self.take(std::iter::once(Stored { sequence, place, octets }), life);
+    }
+
+    fn records(&mut self, batch: &RecordBatch<'_>) {
+        self.take(batch.iter(), batch.life());
+    }
+}
+
+/// What an `opened` or a `checkpointed` record in the arena says.
+fn decoded(octets: &[u8]) -> Checkpointed<'_> {
+    match frame::decode(octets) {
+        Ok(Record::Checkpointed(session)) => session,
+        Ok(Record::Opened(opened)) => {
+            Checkpointed { opened, accepted: None, start_failed: None, sampled: None, closed: None }
+        }
+        _ => unreachable!("it was checked before it was kept"),
     }
 }
 

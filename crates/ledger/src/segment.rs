@@ -42,7 +42,7 @@
 mod batch;
 
 pub(crate) use batch::{
-    BATCH_HEAD_LEN, BatchHead, FRAME_HEAD_LEN, Span, Spans, frame_head, frame_len, looks_torn, seal,
+    BATCH_HEAD_LEN, BatchHead, FRAME_HEAD_LEN, Span, Spans, frame_at, frame_head, frame_len, looks_torn, seal,
 };
 
 /// What a disk writes as one, in octets. Disks of 4,096 do so all the more.
@@ -107,7 +107,7 @@ impl Place {
 
     /// The record in the octets read at this place; `None` when they are not what was written there.
     pub fn record<'a>(&self, frame: &'a [u8]) -> Option<&'a [u8]> {
-        batch::frame_at(frame, 0, self.seed).map(|span| span.record(frame))
+        frame_at(frame, 0, self.seed).map(|span| span.record(frame))
     }
 }
 

@@ -12,8 +12,8 @@
 mod support;
 
 use ledger::log::{Log, LogBounds, Request};
-use ledger::recover::{Case, LogStart, RecoveryError};
-use ledger::segment::BLOCK;
+use ledger::recover::{Case, LogStart, RecordBatch, RecordSink, Recovery, RecoveryError};
+use ledger::segment::{BLOCK, Place};
 use model::record::Record;
 use model::time::Mono;
 use support::{Collected, life, records, recover};
@@ -90,6 +90,11 @@ impl Scene {
         // Batches: started; 2 records; the same again; started; 2 records each.
         let batch = if record == 3 { 3 } else { 4 + (record - 4) / 2 };
         self.batches[batch].0
+    }
+
+    /// The first segment of a second life that follows `new(9)`.
+    fn segment_of_second(&self) -> u64 {
+        self.batches[10].0
     }
 
     fn segments(&self) -> impl Iterator<Item = (u64, &[u8])> {
@@ -327,6 +332,59 @@ fn f_a_missing_segment_is_counted_to_the_record() {
     assert_eq!(recovered.report.records_lost as usize + recovered.state.0.len(), 19);
 }
 
+/// Writes another base into a segment's header, as if the log had known it when it began the segment.
+fn set_base(segment: &mut [u8], base: u64) {
+    let block = &mut segment[..2 * BLOCK];
+    block[56..64].copy_from_slice(&base.to_le_bytes());
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&block[8..12]);
+    hasher.update(&block[16..BLOCK]);
+    let checksum = hasher.finalize().to_le_bytes();
+    block[12..16].copy_from_slice(&checksum);
+    let copy = block[..BLOCK].to_vec();
+    block[BLOCK..].copy_from_slice(&copy);
+}
+
+#[test]
+fn f_what_lies_below_the_base_may_be_gone() {
+    let whole = Scene::new(9);
+    // The first record of each segment, from 1; the last segment was made ahead.
+    let mut firsts = Vec::new();
+    for (index, (segment, ..)) in whole.batches.iter().enumerate() {
+        if firsts.last().is_none_or(|(last, _)| last != segment) {
+            firsts.push((*segment, if index == 0 { 1 } else { 2 * index as u64 }));
+        }
+    }
+    assert!(firsts.len() >= 4, "{firsts:?}");
+    let newest = firsts[firsts.len() - 1].0;
+    // (the base's segment in `firsts`, segments deleted, letters, records lost)
+    let first = |number: usize| firsts[number].1;
+    let cases: [(usize, usize, &str, u64); 7] = [
+        (0, 0, "A", 0),
+        (1, 0, "A", 0), // what may go has not gone yet
+        (2, 1, "A", 0),
+        (2, 2, "A", 0),
+        (1, 2, "FA", first(2) - first(1)), // what is needed has gone
+        (0, 1, "FA", first(1) - 1),
+        (3, 3, "A", 0),
+    ];
+    for (base, deleted, letters, lost) in cases {
+        let mut scene = whole.clone();
+        set_base(scene.segment(newest), first(base));
+        scene.segments.drain(..deleted);
+        let start = scene.check(letters, lost, first(deleted) as usize - 1..19);
+        scene.check_goes_on(start);
+    }
+
+    // A gap behind the front is one, wherever the base is: segments go oldest first.
+    let mut scene = whole.clone();
+    set_base(scene.segment(newest), first(3));
+    scene.segments.remove(1);
+    let lost = first(2) - first(1);
+    let missing: Vec<usize> = (first(1) as usize - 1..first(2) as usize - 1).collect();
+    scene.check("FA", lost, all_but(19, &missing));
+}
+
 #[test]
 fn g_a_header_has_a_copy_and_its_batches_know_their_place() {
     for copy in [0, 1] {
@@ -426,6 +484,46 @@ fn an_epoch_is_never_used_twice_even_if_its_start_is_damaged() {
     scene.segment(number)[2 * BLOCK..].fill(0xEE);
     let (recovered, _) = recover(scene.segments()).unwrap();
     assert_eq!(recovered.epoch_last, 2);
+}
+
+/// Whose records a sink is told they are, by sequence number.
+#[derive(Default)]
+struct Lives(Vec<(u64, u32)>);
+
+impl RecordSink for Lives {
+    fn record(&mut self, _: u64, _: Place, _: &Record<'_>, _: &[u8]) {}
+
+    fn records(&mut self, batch: &RecordBatch<'_>) {
+        self.0.extend(batch.iter().map(|stored| (stored.sequence, batch.life())));
+    }
+}
+
+#[test]
+fn every_record_is_of_the_life_that_wrote_it_first() {
+    let mut scene = Scene::new(9);
+    let (_, start) = recover(scene.segments()).unwrap();
+    let (first_of_second, carried) = (scene.appended.len() as u64 + 1, start.carried_count() as u64);
+    scene.live(start, 9);
+    let second = scene.segments.iter().position(|(number, _)| *number == scene.segment_of_second()).unwrap();
+    let lives = |deleted: usize| {
+        let mut recovery = Recovery::new(Lives::default());
+        scene.segments[deleted..].iter().for_each(|(number, octets)| recovery.segment(*number, octets));
+        recovery.finish().unwrap().0.state.0
+    };
+    let count = scene.appended.len() as u64;
+    let whole: Vec<_> = (1..=count).map(|number| (number, if number < first_of_second { 1 } else { 2 })).collect();
+    assert_eq!(lives(0), whole);
+    // The store begins within the first life.
+    let begun = lives(1);
+    assert!(!begun.is_empty() && whole.ends_with(&begun), "{begun:?}");
+    // It begins with what the second life has carried: nobody knows whose that was.
+    let begun = lives(second);
+    let (before, after) = begun.split_at(usize::try_from(carried).unwrap());
+    assert!(before.iter().all(|(number, life)| *number < first_of_second && *life == 0), "{before:?}");
+    assert!(!before.is_empty() && whole.ends_with(after), "{after:?}");
+    // And within the second.
+    let begun = lives(second + 1);
+    assert!(!begun.is_empty() && whole.ends_with(&begun), "{begun:?}");
 }
 
 mod any_octets {

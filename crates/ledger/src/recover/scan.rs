@@ -1,8 +1,14 @@
 //! Reading one segment: its header, how it joins the one before, its batches, and where they end.
 
+use model::record::Record;
+
 use super::tail::Tail;
-use super::{Case, Finding, Position, RecordSink, Recovery, RecoveryError};
-use crate::segment::{BLOCK, BatchHead, HeadFound, SEGMENT_HEAD_LEN, SEGMENT_LEN_MAX, SegmentHead, StoreId, is_zero};
+use super::{Case, Finding, Front, Position, RecordSink, Recovery, RecoveryError};
+use crate::frame;
+use crate::segment::{
+    BATCH_HEAD_LEN, BLOCK, BatchHead, HeadFound, SEGMENT_HEAD_LEN, SEGMENT_LEN_MAX, SegmentHead, StoreId, frame_at,
+    is_zero,
+};
 
 /// Something that is no batch stands after the last batch of a segment. What it is depends on what follows.
 #[derive(Clone, Copy, Debug)]
@@ -101,7 +107,11 @@ impl<S: RecordSink> Recovery<S> {
         let lost = head.first.saturating_sub(end.sequence.max(head.base));
         let explained = self.stopped.is_some();
         self.resolve_stop(Some(lost));
-        if lost > 0 && !explained {
+        if self.store.is_none() {
+            // How far back somebody needs records, the newest header tells.
+            self.front = Some(Front { segment: number, first: head.first });
+            self.life = life_of_front(number, head, octets);
+        } else if lost > 0 && !explained {
             self.add(Case::Missing, number, 0, 0, lost);
         }
         true
@@ -129,7 +139,8 @@ impl<S: RecordSink> Recovery<S> {
                 let case = if is_zero(&octets[at..found_at]) { Case::Hole } else { Case::Damage };
                 self.add(case, number, at, (found_at - at) as u64, batch.first.saturating_sub(beyond));
             }
-            let tail = Tail::read(number, octets, found_at, &batch);
+            let spans = std::mem::take(&mut self.spans);
+            let tail = Tail::read(number, octets, found_at, &batch, spans);
             expected = Position { sequence: tail.end(), chain: tail.chain_after() };
             at = found_at + batch.disk_len();
             last = Some(self.follow(last, tail));
@@ -152,7 +163,7 @@ impl<S: RecordSink> Recovery<S> {
                 last.superseded_by(tail)
             }
             Some(last) => {
-                self.commit(&last);
+                self.commit(last);
                 tail
             }
         }
@@ -172,6 +183,25 @@ impl<S: RecordSink> Recovery<S> {
     fn add(&mut self, case: Case, segment: u64, offset: usize, len: u64, records_lost: u64) {
         self.report.add(Finding { case, segment, offset: offset as u64, len, records_lost });
     }
+}
+
+/// Whose records a store begins with: those of the life that wrote its oldest segment, unless the segment is that life's first
+/// one. Then the last batch of a life before it, whose `started` is not in the store, may stand in front. 0: unknown.
+fn life_of_front(number: u64, head: &SegmentHead, octets: &[u8]) -> u32 {
+    let mut at = SEGMENT_HEAD_LEN;
+    // What is carried is one batch, and a `started` is the first record of the one behind it.
+    for _ in 0..2 {
+        let Some(batch) = octets.get(at..).and_then(|rest| BatchHead::read(&head.store, number, rest)) else { break };
+        let frames = &octets[at + BATCH_HEAD_LEN..][..batch.len];
+        let record = frame_at(frames, 0, batch.seed).map(|span| frame::decode(span.record(frames)));
+        if let Some(Ok(Record::Started(started))) = record
+            && started.epoch == head.epoch
+        {
+            return 0;
+        }
+        at += batch.disk_len();
+    }
+    head.epoch
 }
 
 /// The batch that continues at `expected`, or the first one at any later block boundary with a sequence number of

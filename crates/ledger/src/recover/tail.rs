@@ -22,6 +22,17 @@ pub(super) struct Tail<'a> {
     parts: Vec<Part<'a>>,
 }
 
+/// One good record as it stands in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored<'a> {
+    /// Its sequence number.
+    pub sequence: u64,
+    /// Where it stands.
+    pub place: Place,
+    /// What [`decode`](crate::frame::decode) will accept.
+    pub octets: &'a [u8],
+}
+
 /// Good frames out of one copy of a batch, in order.
 struct Part<'a> {
     segment: u64,
@@ -32,12 +43,26 @@ struct Part<'a> {
     good: Vec<Span>,
 }
 
+impl Part<'_> {
+    fn stored(&self, first: u64, span: &Span) -> Stored<'_> {
+        stored(first, (self.segment, self.frames_at, self.seed), &self.frames, span)
+    }
+}
+
+fn stored<'f>(first: u64, (segment, frames_at, seed): (u64, usize, u32), frames: &'f [u8], span: &Span) -> Stored<'f> {
+    Stored {
+        sequence: first + u64::from(span.index),
+        place: Place::new(segment, frames_at + span.at as usize, span.record_len(), seed),
+        octets: span.record(frames),
+    }
+}
+
 impl<'a> Tail<'a> {
-    /// Judges the batch at `at` of the segment, whose header has been read.
-    pub(super) fn read(segment: u64, octets: &'a [u8], at: usize, head: &BatchHead) -> Tail<'a> {
+    /// Judges the batch at `at` of the segment, whose header has been read. `spans` is memory to be used again.
+    pub(super) fn read(segment: u64, octets: &'a [u8], at: usize, head: &BatchHead, spans: Vec<Span>) -> Tail<'a> {
         let frames_at = at + BATCH_HEAD_LEN;
         let frames = &octets[frames_at..frames_at + head.len];
-        let mut spans = Spans::default();
+        let mut spans = Spans { good: spans, chain: None };
         spans.read(head, frames);
         let torn =
             spans.chain.is_none() && looks_torn(&octets[at..octets.len().min(at + head.disk_len())], &spans.good);
@@ -93,19 +118,24 @@ impl<'a> Tail<'a> {
         self.chain_after
     }
 
-    /// Sequence number, place and record of every good frame.
-    pub(super) fn frames(&self) -> impl Iterator<Item = (u64, Place, &[u8])> {
-        self.parts.iter().flat_map(|part| {
-            part.good.iter().map(|span| {
-                let at = part.frames_at + span.at as usize;
-                let place = Place::new(part.segment, at, span.record_len(), part.seed);
-                (self.first + u64::from(span.index), place, span.record(&part.frames))
-            })
-        })
+    /// Every good frame.
+    pub(super) fn stored(&self) -> impl Iterator<Item = Stored<'_>> + Clone {
+        let first = self.first;
+        self.parts.iter().flat_map(move |part| part.good.iter().map(move |span| part.stored(first, span)))
     }
 
-    pub(super) fn records(&self) -> impl Iterator<Item = &[u8]> {
-        self.frames().map(|(_, _, record)| record)
+    /// Keeps the frames of which `keep` says so.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(Stored<'_>) -> bool) {
+        for part in &mut self.parts {
+            let Part { segment, frames_at, seed, frames, good } = part;
+            let first = self.first;
+            good.retain(|span| keep(stored(first, (*segment, *frames_at, *seed), frames, span)));
+        }
+    }
+
+    /// The memory that [`Tail::read`] may use again.
+    pub(super) fn into_spans(mut self) -> Vec<Span> {
+        self.parts.pop().map(|part| part.good).unwrap_or_default()
     }
 
     /// This batch was written again as `again`. The later copy counts; where it lacks something, what the earlier one

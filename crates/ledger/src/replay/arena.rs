@@ -1,5 +1,7 @@
 //! Octets of many records in one piece of memory, with their removal counted and, when it pays, made good.
 
+use std::num::NonZeroU64;
+
 /// A growing run of octets.
 #[derive(Debug, Default)]
 pub(super) struct Arena {
@@ -8,11 +10,25 @@ pub(super) struct Arena {
     removed: usize,
 }
 
-/// Some octets in an arena.
+/// Some octets in an arena, at least one: where in the high 48 bits, how many in the low 16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Slot {
-    at: u64,
-    len: u16,
+pub(super) struct Slot(NonZeroU64);
+
+impl Slot {
+    fn new(at: usize, len: usize) -> Slot {
+        let len = u16::try_from(len).expect("a record ends below 2^12");
+        NonZeroU64::new((at as u64) << 16 | u64::from(len)).map(Slot).expect("a record has a kind")
+    }
+
+    fn range(self) -> std::ops::Range<usize> {
+        let at = usize::try_from(self.0.get() >> 16).expect("it is in memory");
+        at..at + self.len()
+    }
+
+    fn len(self) -> usize {
+        let [low, high, ..] = self.0.get().to_le_bytes();
+        usize::from(u16::from_le_bytes([low, high]))
+    }
 }
 
 impl Arena {
@@ -20,19 +36,28 @@ impl Arena {
     const REMOVED_LEAST: usize = 16 << 20;
 
     pub(super) fn insert(&mut self, octets: &[u8]) -> Slot {
-        let slot =
-            Slot { at: self.octets.len() as u64, len: u16::try_from(octets.len()).expect("a record ends below 2^12") };
+        let slot = Slot::new(self.octets.len(), octets.len());
         self.octets.extend_from_slice(octets);
         slot
     }
 
+    /// Puts octets in the place of others, where they are if they are as many.
+    pub(super) fn replace(&mut self, slot: &mut Option<Slot>, octets: &[u8]) {
+        match *slot {
+            Some(old) if old.len() == octets.len() => self.octets[old.range()].copy_from_slice(octets),
+            old => {
+                old.into_iter().for_each(|old| self.remove(old));
+                *slot = Some(self.insert(octets));
+            }
+        }
+    }
+
     pub(super) fn get(&self, slot: Slot) -> &[u8] {
-        let at = usize::try_from(slot.at).expect("it is in memory");
-        &self.octets[at..at + usize::from(slot.len)]
+        &self.octets[slot.range()]
     }
 
     pub(super) fn remove(&mut self, slot: Slot) {
-        self.removed += usize::from(slot.len);
+        self.removed += slot.len();
     }
 
     #[cfg(test)]

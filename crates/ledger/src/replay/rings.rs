@@ -7,17 +7,27 @@ use hashbrown::HashMap;
 use model::record::TakenOver;
 
 use super::RingPosition;
+use super::heard::HeardRings;
 
 /// As many records as the longest ring has. What lies further back was consumed long ago: the plane has written over it.
 const RING_RECORDS_MAX: u64 = 1 << 20;
 
 /// Positions that were taken over, by plane epoch and ring; planes hardly ever share both.
 #[derive(Debug, Default)]
-pub(super) struct Rings(HashMap<(u64, u16), Vec<Ring>>);
+pub(super) struct Rings {
+    all: Vec<Ring>,
+    /// The rings of each plane epoch and number.
+    index: HashMap<(u64, u16), Vec<usize>>,
+    /// The ring that was spoken of last: most likely it is the next one too.
+    last: usize,
+}
 
 #[derive(Debug)]
 struct Ring {
-    plane: String,
+    /// `None`: it was said of a session that is not known, so it may be any plane with that epoch.
+    plane: Option<Box<str>>,
+    plane_epoch: u64,
+    number: u16,
     newest: u64,
     /// In the order they came, some of them twice, some too old.
     positions: Vec<u64>,
@@ -27,30 +37,62 @@ struct Ring {
 
 impl Rings {
     pub(super) fn take_over(&mut self, plane: &str, taken_over: TakenOver) {
-        if taken_over.plane_epoch == 0 {
-            return;
-        }
-        let rings = self.0.entry((taken_over.plane_epoch, taken_over.ring)).or_default();
-        match rings.iter_mut().find(|ring| ring.plane == plane) {
-            Some(ring) => ring.push(taken_over.position),
-            None => rings.push(Ring {
-                plane: plane.to_owned(),
-                newest: taken_over.position,
-                positions: vec![taken_over.position],
-                tidy_at: Ring::TIDY_LEAST,
-            }),
-        }
+        self.enter(Some(plane), taken_over);
     }
 
-    /// Each position once.
-    pub(super) fn positions(&self) -> impl Iterator<Item = RingPosition<'_>> {
-        self.0.iter().flat_map(|(&(plane_epoch, number), rings)| {
-            rings.iter().flat_map(move |ring| {
-                let plane = ring.plane.as_str();
-                let positions = tidied(ring.positions.clone(), ring.newest).into_iter();
+    /// The plane is not known. An epoch is drawn by one plane, so this hardly ever says too much; and if it did, an event
+    /// would have to stand at the same position of the other plane's ring too.
+    pub(super) fn take_over_of_some_plane(&mut self, taken_over: TakenOver) {
+        self.enter(None, taken_over);
+    }
+
+    fn enter(&mut self, plane: Option<&str>, taken_over: TakenOver) {
+        let TakenOver { plane_epoch, ring: number, position } = taken_over;
+        if plane_epoch == 0 {
+            return;
+        }
+        let is_it =
+            |ring: &Ring| ring.plane_epoch == plane_epoch && ring.number == number && ring.plane.as_deref() == plane;
+        if !self.all.get(self.last).is_some_and(is_it) {
+            let rings = self.index.entry((plane_epoch, number)).or_default();
+            self.last = match rings.iter().copied().find(|index| is_it(&self.all[*index])) {
+                Some(index) => index,
+                None => {
+                    let plane = plane.map(Box::from);
+                    let (newest, tidy_at) = (position, Ring::TIDY_LEAST);
+                    self.all.push(Ring { plane, plane_epoch, number, newest, positions: Vec::new(), tidy_at });
+                    rings.push(self.all.len() - 1);
+                    self.all.len() - 1
+                }
+            };
+        }
+        self.all[self.last].push(position);
+    }
+
+    /// Each position once for each plane that it may be of.
+    pub(super) fn positions<'a>(&'a self, heard: &'a HeardRings) -> impl Iterator<Item = RingPosition<'a>> {
+        self.all.iter().flat_map(move |ring| {
+            let planes = match ring.plane.as_deref() {
+                Some(plane) => vec![plane],
+                None => self.planes(ring.plane_epoch, heard),
+            };
+            let Ring { plane_epoch, number, newest, .. } = *ring;
+            let positions = tidied(ring.positions.clone(), newest);
+            planes.into_iter().flat_map(move |plane| {
+                let positions = positions.clone().into_iter();
                 positions.map(move |position| RingPosition { plane, plane_epoch, ring: number, position })
             })
         })
+    }
+
+    /// The planes that had this epoch.
+    fn planes<'a>(&'a self, plane_epoch: u64, heard: &'a HeardRings) -> Vec<&'a str> {
+        let spoken = self.all.iter().filter(|ring| ring.plane_epoch == plane_epoch);
+        let heard = heard.iter().filter(|heard| heard.plane_epoch == plane_epoch).map(|heard| heard.plane);
+        let mut planes: Vec<&str> = spoken.filter_map(|ring| ring.plane.as_deref()).chain(heard).collect();
+        planes.sort_unstable();
+        planes.dedup();
+        planes
     }
 }
 

@@ -1,9 +1,9 @@
 use super::*;
 use model::counters::{CounterSlot, Counters, Totals};
 use model::ids::BillId;
-use model::record::{Acknowledged, Bill, BillReason, Delivered, TakenOver, ZeroStop};
+use model::record::{Acknowledged, Bill, BillReason, Checkpointed, Delivered, TakenOver, ZeroStop};
 use model::settings::PinnedScheme;
-use model::time::{Mono, Now};
+use model::time::Now;
 
 fn serial(sequence: u64) -> SessionSerial {
     SessionSerial { epoch: 1, sequence }
@@ -83,6 +83,7 @@ fn a_session_is_what_was_last_said_of_it() {
         accepted: Some(accepted(1)),
         start_failed: None,
         sampled: Some(sampled(1, 2)),
+        sampled_at: None,
         closed: None,
     };
     assert_eq!(state.sessions().collect::<Vec<_>>(), [expected]);
@@ -106,16 +107,182 @@ fn a_closed_session_is_owed_a_stop_until_it_is_acknowledged_or_billed() {
     assert_eq!((found.id, found.in_octets, found.out_octets), (BillId { epoch: 1, sequence: 1 }, 200, 2000));
 }
 
+fn checkpointed(sequence: u64, attributes: &[u8]) -> Checkpointed<'_> {
+    Checkpointed {
+        opened: opened(sequence, attributes),
+        accepted: Some(accepted(sequence)),
+        start_failed: None,
+        sampled: Some(sampled(sequence, 3)),
+        closed: None,
+    }
+}
+
+fn acknowledged(sequence: u64) -> Record<'static> {
+    Record::Acknowledged(Acknowledged { serial: serial(sequence) })
+}
+
+type Known = (bool, bool, Option<u16>, bool);
+
+/// What is known of a session: accepted, its Start failed, interim failures of its sample, closed.
+fn known(state: &Replay, sequence: u64) -> Option<Known> {
+    let session = state.session(serial(sequence))?;
+    assert_eq!(session.opened.serial, serial(sequence));
+    let failures = session.sampled.map(|sampled| sampled.interim_failures);
+    Some((session.accepted.is_some(), session.start_failed.is_some(), failures, session.closed.is_some()))
+}
+
 #[test]
-fn records_of_unknown_sessions_are_counted_and_a_bill_stands_alone() {
+fn a_session_said_again_whole_is_that_and_what_follows() {
+    let failed = StartFailed { serial: serial(1), zero_stop: ZeroStop::Unknown };
+    let whole = Record::Checkpointed(checkpointed(1, b"whole"));
+    let bare = Record::Checkpointed(Checkpointed { accepted: None, sampled: None, ..checkpointed(1, b"bare") });
+    let ended = Record::Checkpointed(Checkpointed { closed: Some(closed(1)), ..checkpointed(1, b"ended") });
+    let (up, again) = (Record::Opened(opened(1, b"up")), Record::Opened(opened(1, b"again")));
+    let (yes, no, sample) =
+        (Record::Accepted(accepted(1)), Record::StartFailed(failed), Record::Sampled(sampled(1, 7)));
+    let down = Record::Closed(closed(1));
+    let cases: [(&[Record<'_>], &[u8], Option<Known>); 11] = [
+        (&[whole], b"whole", Some((true, false, Some(3), false))),
+        (&[bare], b"bare", Some((false, false, None, false))),
+        (&[ended], b"ended", Some((true, false, Some(3), true))),
+        (&[up, no, sample, down, whole], b"whole", Some((true, false, Some(3), false))),
+        (&[up, yes, sample, bare], b"bare", Some((false, false, None, false))),
+        (&[whole, sample], b"whole", Some((true, false, Some(7), false))),
+        (&[whole, no, down], b"whole", Some((false, true, Some(3), true))),
+        (&[whole, again], b"again", Some((true, false, Some(3), false))),
+        (&[ended, again, sample], b"again", Some((true, false, Some(7), true))),
+        (&[whole, sample, again], b"again", Some((true, false, Some(7), false))),
+        (&[up, acknowledged(1), whole], b"whole", Some((true, false, Some(3), false))),
+    ];
+    for (number, (records, attributes, expected)) in cases.iter().enumerate() {
+        // In one batch, and each record in one of its own.
+        for state in [replay(records), replay_as_one(records)] {
+            assert_eq!(known(&state, 1), *expected, "case {number}");
+            let session = state.session(serial(1)).unwrap();
+            assert_eq!(&session.opened.attributes, attributes, "case {number}");
+            assert_eq!((state.session_count(), state.sessions().count()), (1, 1), "case {number}");
+            assert_eq!(state.unknown_sessions(), 0, "case {number}");
+        }
+    }
+}
+
+/// All records in one batch.
+fn replay_as_one(records: &[Record<'_>]) -> Replay {
+    let mut octets = Vec::new();
+    for record in records {
+        let mut room = vec![0; frame::RECORD_LEN_MAX];
+        let len = frame::encode(record, &mut room).unwrap();
+        octets.push(room[..len].to_vec());
+    }
+    let mut replay = Replay::new();
+    let stored = octets.iter().enumerate().map(|(index, octets)| Stored {
+        sequence: index as u64 + 1,
+        place: Place::new(1, 512 * index, octets.len(), 0),
+        octets,
+    });
+    replay.take(stored, 0);
+    replay
+}
+
+#[test]
+fn what_is_said_of_unknown_sessions_is_explained_or_counted() {
+    let (yes, sample, down) =
+        (Record::Accepted(accepted(8)), Record::Sampled(sampled(8, 0)), Record::Closed(closed(8)));
+    let whole = Record::Checkpointed(checkpointed(8, b""));
+    // (records, never explained, explained, sessions, bills)
+    let cases: [(&[Record<'_>], u64, u64, usize, usize); 9] = [
+        (&[yes, sample], 2, 0, 0, 0),
+        (&[down], 1, 0, 0, 0),
+        (&[yes, sample, whole], 0, 2, 1, 0),
+        (&[whole, yes, sample], 0, 0, 1, 0),
+        (&[sample, down, acknowledged(8)], 0, 3, 0, 0),
+        (&[acknowledged(8)], 0, 1, 0, 0),
+        (&[sample, bill(8)], 0, 1, 0, 1),
+        (&[bill(8)], 0, 0, 0, 1),
+        (&[whole, acknowledged(8), sample], 1, 0, 0, 0),
+    ];
+    for (number, (records, unknown, explained, sessions, bills)) in cases.iter().enumerate() {
+        for state in [replay(records), replay_as_one(records)] {
+            let counts =
+                (state.unknown_sessions(), state.explained_records(), state.session_count(), state.bills().len());
+            assert_eq!(counts, (*unknown, *explained, *sessions, *bills), "case {number}");
+        }
+    }
+}
+
+#[test]
+fn a_bill_that_is_written_again_is_one_bill() {
+    let state = replay(&[bill(1), bill(2), bill(1)]);
+    let places: Vec<_> = state.bills().iter().map(|bill| (bill.id.sequence, bill.place.offset)).collect();
+    assert_eq!(places, [(1, 1024), (2, 512)]);
+}
+
+#[test]
+fn every_word_on_a_ring_counts_and_the_furthest_of_each_shard() {
+    let heard = |ring, shard, shard_count, through| {
+        Record::Heard(Heard { plane: "vpp0", plane_epoch: 3, ring, through, shard, shard_count })
+    };
+    let other = Record::Heard(Heard { plane: "vpp1", plane_epoch: 3, ring: 0, through: 1, shard: 0, shard_count: 2 });
     let state = replay(&[
-        Record::Accepted(accepted(8)),
-        Record::Sampled(sampled(8, 0)),
-        Record::Closed(closed(8)),
-        Record::Acknowledged(Acknowledged { serial: serial(8) }),
-        bill(9),
+        heard(0, 0, 2, 10),
+        heard(0, 1, 2, 20),
+        heard(0, 0, 2, 30),
+        heard(0, 0, 2, 25),
+        heard(1, 0, 2, 5),
+        heard(0, 0, 3, 40),
+        other,
     ]);
-    assert_eq!((state.unknown_sessions(), state.session_count(), state.bills().len()), (4, 0, 1));
+    let mut found: Vec<_> =
+        state.heard().map(|heard| (heard.plane, heard.ring, heard.shard, heard.shard_count, heard.through)).collect();
+    found.sort_unstable();
+    assert_eq!(
+        found,
+        [
+            ("vpp0", 0, 0, 2, 30),
+            ("vpp0", 0, 0, 3, 40),
+            ("vpp0", 0, 1, 2, 20),
+            ("vpp0", 1, 0, 2, 5),
+            ("vpp1", 0, 0, 2, 1)
+        ]
+    );
+}
+
+#[test]
+fn an_event_of_an_unknown_session_counts_for_every_plane_it_may_be_of() {
+    let heard = Heard { plane: "vpp0", plane_epoch: 3, ring: 0, through: 1, shard: 0, shard_count: 2 };
+    let state = replay(&[Record::Closed(closed(7)), acknowledged(7), Record::Heard(heard)]);
+    let positions: Vec<_> = state.taken_over().map(|r| (r.plane, r.plane_epoch, r.ring, r.position)).collect();
+    assert_eq!(positions, [("vpp0", 3, 2, 70)]);
+}
+
+#[test]
+fn a_sample_has_its_moment_on_the_wall_of_the_life_that_wrote_it() {
+    let started = |epoch, mono_ms: u64, wall_ms| {
+        let at = Now { mono: Mono::from_nanos(mono_ms * 1_000_000), wall: Wall::from_millis(wall_ms) };
+        Record::Started(Started { epoch, boot_id: [u8::try_from(epoch).unwrap(); 16], at, key: [0; 16] })
+    };
+    let at = |sequence, mono_ms: u64| {
+        Record::Sampled(Sampled { at: Mono::from_nanos(mono_ms * 1_000_000), ..sampled(sequence, 0) })
+    };
+    let up = |sequence| Record::Opened(opened(sequence, b""));
+    let records = [
+        started(4, 1_000, 50_000),
+        up(1),
+        up(2),
+        at(1, 3_000),
+        at(2, 4_000),
+        started(5, 10, 90_000),
+        at(2, 20),
+        // Written again when its segment was deleted: the life has not changed.
+        started(4, 1_000, 50_000),
+        up(3),
+        at(3, 5),
+        up(4),
+    ];
+    let state = replay(&records);
+    let found = [1, 2, 3, 4].map(|sequence| state.session(serial(sequence)).unwrap().sampled_at.map(Wall::as_millis));
+    assert_eq!(found, [Some(52_000), Some(90_010), Some(89_995), None]);
+    assert_eq!(state.lives().iter().map(|started| started.epoch).collect::<Vec<_>>(), [4, 5]);
 }
 
 #[test]
@@ -159,8 +326,9 @@ fn memory_follows_the_sessions_that_are_left() {
 
 #[test]
 fn a_session_takes_what_the_headers_say() {
-    let entry = size_of::<(SessionSerial, u32)>() + 1;
-    // The index is kept at most seven eighths full.
-    assert!((200..=230).contains(&(size_of::<Session>() + entry * 8 / 7)), "{}", size_of::<Session>());
+    let entry = size_of::<(SessionKey, Session)>();
+    // Slots of eight octets, between five sixteenths and five eighths in use.
+    let (least, most) = (entry + 8 * 8 / 5, entry + 16 * 8 / 5);
+    assert!((60..=100).contains(&least) && most <= 100, "{least} to {most}");
     assert_eq!(size_of::<BillRef>(), 56);
 }

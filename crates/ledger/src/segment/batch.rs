@@ -109,16 +109,45 @@ pub(crate) fn seal(
     let sum = checksum(seed, &head[COUNT_AT..]);
     head[CHECKSUM_AT..SEGMENT_AT].copy_from_slice(&sum.to_le_bytes());
 
-    let mut next = crc32fast::Hasher::new_with_initial(sum);
+    let mut next = Chain::after(sum);
     let mut at = 0;
     while at < frames.len() {
         let len = usize::from(u16_at(frames, at + FRAME_LEN_AT));
-        let sum = frame_checksum(frames, at, len, seed).to_le_bytes();
-        frames[at + FRAME_CHECKSUM_AT..at + FRAME_HEAD_LEN].copy_from_slice(&sum);
-        next.update(&sum);
+        let sum = frame_checksum(frames, at, len, seed);
+        frames[at + FRAME_CHECKSUM_AT..at + FRAME_HEAD_LEN].copy_from_slice(&sum.to_le_bytes());
+        next.push(sum);
         at += frame_len(len);
     }
-    (seed, next.finalize())
+    (seed, next.finish())
+}
+
+/// The checksum of a batch's header and of its frames' checksums, in order. Some are gathered before they are summed up:
+/// a long piece costs hardly more than four octets.
+struct Chain {
+    sum: u32,
+    gathered: [u8; Chain::GATHERED],
+    len: usize,
+}
+
+impl Chain {
+    const GATHERED: usize = 1024;
+
+    fn after(head: u32) -> Chain {
+        Chain { sum: head, gathered: [0; Chain::GATHERED], len: 0 }
+    }
+
+    fn push(&mut self, frame: u32) {
+        if self.len == Chain::GATHERED {
+            self.sum = checksum(self.sum, &self.gathered);
+            self.len = 0;
+        }
+        self.gathered[self.len..self.len + 4].copy_from_slice(&frame.to_le_bytes());
+        self.len += 4;
+    }
+
+    fn finish(self) -> u32 {
+        checksum(self.sum, &self.gathered[..self.len])
+    }
 }
 
 /// A frame's head without its checksum. `out` has [`FRAME_HEAD_LEN`] octets.
@@ -190,13 +219,13 @@ impl Spans {
     /// Judges every frame. One that is bad is stepped over: the next is looked for at every multiple of eight.
     pub(crate) fn read(&mut self, head: &BatchHead, frames: &[u8]) {
         self.good.clear();
-        let mut chain = crc32fast::Hasher::new_with_initial(head.checksum);
+        let mut chain = Chain::after(head.checksum);
         let mut at = 0;
         let mut next = 0;
         while next < head.count && at < frames.len() {
             match frame_at(frames, at, head.seed).filter(|span| (next..head.count).contains(&span.index)) {
                 Some(span) => {
-                    chain.update(&span.checksum.to_le_bytes());
+                    chain.push(span.checksum);
                     next = span.index + 1;
                     at += frame_len(span.record_len());
                     self.good.push(span);
@@ -204,7 +233,7 @@ impl Spans {
                 None => at += ALIGN,
             }
         }
-        self.chain = (self.good.len() == usize::from(head.count)).then(|| chain.finalize());
+        self.chain = (self.good.len() == usize::from(head.count)).then(|| chain.finish());
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub(crate) mod disk;
 pub(crate) mod records;
+pub(crate) mod tape;
 
 use ledger::recover::{Life, RecordSink, Recovered, Recovery, RecoveryError};
 use ledger::segment::Place;

@@ -117,6 +117,6 @@ pub(super) fn restore(
 }
 
 fn restored<'a>(session: &LiveSession<'a>) -> Restored<'a> {
-    let LiveSession { opened, accepted, start_failed, sampled, closed } = *session;
+    let LiveSession { opened, accepted, start_failed, sampled, closed, .. } = *session;
     Restored { opened, accepted, start_failed, sampled, closed }
 }

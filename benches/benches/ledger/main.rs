@@ -1,24 +1,25 @@
 //! The log: what the append machine costs in memory; durable appends against a bare write and sync of as many octets;
-//! and reading a store back against a bare loop that checks and indexes every record.
+//! and reading a store back against a bare loop that checks and indexes every record ([`recovery`]).
 //!
 //! Files go to `BENCH_DIR`, or the directory for temporary files; a directory in memory measures nothing.
+
+mod recovery;
 
 use std::fs::File;
 use std::hint::black_box;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use hashbrown::HashMap;
 use ledger::frame;
 use ledger::log::{Log, LogBounds, Request};
 use ledger::recover::{Life, RecordSink, Recovery};
-use ledger::replay::Replay;
 use ledger::segment::Place;
 use model::counters::{CounterSlot, Counters};
 use model::ids::SessionSerial;
-use model::record::{Accepted, Opened, Record, Sampled, TakenOver};
+use model::record::{Opened, Record, TakenOver};
 use model::settings::PinnedScheme;
 use model::time::{Mono, Now};
 
@@ -93,13 +94,17 @@ fn append(c: &mut Criterion) {
     group.finish();
 }
 
+/// Directories made so far.
+static MADE: AtomicU32 = AtomicU32::new(0);
+
 /// Files that a bench makes, removed when it ends.
 struct Directory(PathBuf);
 
 impl Directory {
     fn new() -> Directory {
         let parent = std::env::var_os("BENCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-        let path = parent.join(format!("ledger-bench-{}", std::process::id()));
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let path = parent.join(format!("ledger-bench-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&path).expect("a directory can be made");
         Directory(path)
     }
@@ -168,82 +173,5 @@ fn durable(c: &mut Criterion) {
     group.finish();
 }
 
-const SESSIONS: u64 = 100_000;
-
-/// A store with `opened`, `accepted` and `sampled` of each session, and the same records bare: length, checksum, octets.
-fn store() -> (Vec<Vec<u8>>, Vec<u8>) {
-    let attributes = [0x5A; 120];
-    let mut log = new_log();
-    let mut segments: Vec<Vec<u8>> = Vec::new();
-    let mut bare = Vec::new();
-    let mut room = [0; frame::RECORD_LEN_MAX];
-    for sequence in 0..SESSIONS {
-        let serial = SessionSerial { epoch: 1, sequence };
-        let sampled = Sampled { serial, at: Mono::ZERO, counters: Counters::ZERO, interim_failures: 0 };
-        let accepted = Accepted { serial, at: Mono::ZERO, keep_accounting: false };
-        for record in [opened(sequence, &attributes), Record::Accepted(accepted), Record::Sampled(sampled)] {
-            let len = frame::encode(&record, &mut room).expect("it fits");
-            let octets = &room[..len];
-            bare.extend_from_slice(&u32::try_from(len).expect("it is short").to_le_bytes());
-            bare.extend_from_slice(&crc32fast::hash(octets).to_le_bytes());
-            bare.extend_from_slice(octets);
-            while log.append(octets).is_err() {
-                drain(&mut log, |request| keep(&mut segments, request));
-            }
-        }
-        if sequence % 256 == 0 {
-            drain(&mut log, |request| keep(&mut segments, request));
-        }
-    }
-    drain(&mut log, |request| keep(&mut segments, request));
-    (segments, bare)
-}
-
-fn keep(segments: &mut Vec<Vec<u8>>, request: Request<'_>) {
-    match request {
-        Request::CreateSegment { len, .. } => segments.push(vec![0; usize::try_from(len).expect("it is in memory")]),
-        Request::Write { segment, offset, bytes } => {
-            let at = usize::try_from(offset).expect("it is in memory");
-            let number = usize::try_from(segment - 1).expect("it is in memory");
-            segments[number][at..at + bytes.len()].copy_from_slice(bytes);
-        }
-        Request::Sync { .. } => {}
-    }
-}
-
-fn recover(c: &mut Criterion) {
-    let mut group = c.benchmark_group("ledger/recover");
-    group.sample_size(10).throughput(Throughput::Elements(SESSIONS));
-    let (segments, bare) = store();
-    group.bench_function("bare read, check, index", |b| {
-        b.iter(|| {
-            // As the log does it: the newest record of a session by its serial.
-            let mut index: HashMap<[u8; 12], usize> = HashMap::new();
-            let mut at = 0;
-            while let Some((head, rest)) = bare[at..].split_first_chunk::<8>() {
-                let [a, b, c, d, checksum @ ..] = *head;
-                let len = u32::from_le_bytes([a, b, c, d]) as usize;
-                assert_eq!(crc32fast::hash(&rest[..len]), u32::from_le_bytes(checksum));
-                let serial = rest[1..13].try_into().expect("twelve octets");
-                index.insert(serial, at);
-                at += 8 + len;
-            }
-            index.len()
-        });
-    });
-    group.bench_function("recover and replay", |b| {
-        b.iter(|| {
-            let mut recovery = Recovery::new(Replay::new());
-            for (number, segment) in (1..).zip(&segments) {
-                recovery.segment(number, segment);
-            }
-            let (recovered, _) = recovery.finish().expect("it is good");
-            assert_eq!(recovered.state.session_count() as u64, SESSIONS);
-            recovered
-        });
-    });
-    group.finish();
-}
-
-criterion_group!(benches, append, recover, durable);
-criterion_main!(benches);
+criterion_group!(benches, append, durable);
+criterion_main!(recovery::recover, benches);
