@@ -249,6 +249,11 @@ impl Server {
         [quarantine, revival].into_iter().flatten().min()
     }
 
+    /// Whether it answers: the last request that has ended was answered.
+    pub(crate) fn answers(&self) -> bool {
+        self.health.up && self.health.unanswered == 0 && self.counts.responses > 0
+    }
+
     pub(crate) fn is_up(&self) -> bool {
         self.health.up
     }

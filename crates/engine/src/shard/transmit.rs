@@ -144,7 +144,7 @@ impl Shard {
             let group = (self.group_turn + step) % group_count;
             while batch.len() < room && self.requests.has_room() && !self.groups[group].is_idle() {
                 let Choice::Member(member) = self.groups[group].choose(&self.servers, 0) else { break };
-                let Some(lane) = self.groups[group].next_lane() else { break };
+                let Some(lane) = self.groups[group].next_lane(now.mono) else { break };
                 let Some(slot) = self.groups[group].first(lane) else { break };
                 if !self.begin(slot, group, member, now, counters, batch) {
                     break;

@@ -16,7 +16,7 @@ use model::time::Now;
 use super::clock;
 use super::messages::{WorkerInbox, WorkerMessage};
 use super::planes::LinkedPlanes;
-use super::ring::{Durable, WriterBell};
+use super::ring::{Durable, Needed, WriterBell};
 
 /// Events taken from one ring before the rest of the loop has its turn.
 const EVENTS_MAX: usize = 256;
@@ -33,6 +33,8 @@ pub(crate) struct Worker {
     pub(crate) datapath: Datapath,
     pub(crate) ring: Producer,
     pub(crate) durable: Arc<Durable>,
+    /// What the shard still needs of its records, for whoever throws segments away.
+    pub(crate) needed: Arc<Needed>,
     pub(crate) writer: WriterBell,
     pub(crate) inbox: WorkerInbox,
     /// Kept open while the datapath watches it.
@@ -83,6 +85,7 @@ impl Worker {
             datapath,
             ring,
             durable,
+            needed: Arc::default(),
             writer,
             inbox,
             _waker: waker,
@@ -105,9 +108,11 @@ impl Worker {
             self.take_events(now);
             self.take_datagrams(now);
             self.shard.handle_timeout(now);
+            self.shard.sweep(now, self.planes.counters());
             self.transmit(now);
             self.hand_over_records();
             self.shard.handle_durable(now, self.durable.through());
+            self.tell_needed();
             self.planes.publish(self.durable.through());
             self.planes.pass_verdicts(&mut self.shard);
             self.log_notices();
@@ -232,12 +237,12 @@ impl Worker {
         self.hurried = true;
     }
 
-    /// Step 8: room first, record second. Nobody waits for a sample, so samples alone do not wake the writer.
+    /// Step 8: room first, record second. Nobody waits for a sample or a checkpoint, so these alone do not wake the writer.
     fn hand_over_records(&mut self) {
         let (mut any, mut urgent) = (false, false);
         while let Some(mut grant) = self.ring.reserve(RECORD_LEN_MAX) {
             let Some(record) = self.shard.poll_record() else { break };
-            urgent |= !matches!(record, Record::Sampled(_));
+            urgent |= !matches!(record, Record::Sampled(_) | Record::Checkpointed(_) | Record::Heard(_));
             let length = frame::encode(&record, &mut grant).expect("a record is no longer than the longest");
             grant.commit_len(length);
             any = true;
@@ -248,13 +253,21 @@ impl Worker {
         if urgent || self.shard.owes_records() {
             self.writer.ring();
         }
-        if !self.shard.owes_records() {
+        if self.shard.has_told_all() {
             self.planes.mark(self.shard.record_count());
+        }
+    }
+
+    fn tell_needed(&self) {
+        let needed = self.shard.needed_from();
+        if self.needed.from() != needed {
+            self.needed.announce(needed);
         }
     }
 
     /// The last words: every record that is owed reaches the writer.
     fn hand_over_everything(&mut self) {
+        self.shard.handle_end();
         self.hand_over_records();
         while self.shard.owes_records() {
             self.shard.handle_durable(clock::now(), self.durable.through());
