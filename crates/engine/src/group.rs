@@ -36,6 +36,9 @@ pub(crate) struct Group {
     pub(crate) stop_resend: u16,
     pub(crate) lanes: [Queue; Lane::COUNT],
     turn: u8,
+    /// Stops that tell of an earlier boot of the box and have not had their transaction; Starts wait for them, until then.
+    old_stops: u32,
+    held_until: Mono,
 }
 
 /// Which lane has a place of its own, in turn. The rest of the eight go by order.
@@ -68,13 +71,42 @@ impl Group {
             stop_resend: 0,
             lanes: [Queue::EMPTY; Lane::COUNT],
             turn: 0,
+            old_stops: 0,
+            held_until: Mono::ZERO,
         }
     }
 
+    /// One Stop more tells of an earlier boot: Starts wait for it, but no longer than until then.
+    pub(crate) fn hold_starts(&mut self, until: Mono) {
+        self.old_stops += 1;
+        self.held_until = until;
+    }
+
+    /// One of those Stops has had its transaction.
+    pub(crate) fn release_starts(&mut self) {
+        self.old_stops = self.old_stops.saturating_sub(1);
+    }
+
+    /// Ends the wait for old Stops as `now` allows.
+    pub(crate) fn handle_timeout(&mut self, now: Mono) {
+        if now >= self.held_until {
+            self.old_stops = 0;
+        }
+    }
+
+    /// When [`Group::handle_timeout`] lets a Start go.
+    pub(crate) fn next_timeout(&self) -> Option<Mono> {
+        let waits = self.old_stops > 0 && self.first(Lane::Start).is_some();
+        waits.then_some(self.held_until)
+    }
+
     /// The lane whose first session is next.
-    pub(crate) fn next_lane(&mut self) -> Option<Lane> {
+    pub(crate) fn next_lane(&mut self, now: Mono) -> Option<Lane> {
         let own = OWN_PLACES[usize::from(self.turn % 8)];
-        let waits = |lane: &Lane| lane.index().is_some_and(|index| self.lanes[index].count > 0);
+        let held = self.old_stops > 0 && now < self.held_until;
+        let waits = |lane: &Lane| {
+            lane.index().is_some_and(|index| self.lanes[index].count > 0) && !(held && *lane == Lane::Start)
+        };
         let lane = Some(own).filter(waits).or_else(|| ORDER.into_iter().find(waits))?;
         self.turn = self.turn.wrapping_add(1);
         Some(lane)
@@ -136,15 +168,35 @@ mod tests {
         }
         let mut taken = [0; Lane::COUNT];
         for _ in 0..800 {
-            let lane = group.next_lane().and_then(Lane::index).unwrap();
+            let lane = group.next_lane(Mono::ZERO).and_then(Lane::index).unwrap();
             taken[lane] += 1;
         }
         assert_eq!(taken, [500, 200, 100, 0], "starts, stops, parked, interims");
         group.lanes[0].count = 0;
         group.lanes[1].count = 0;
         group.lanes[2].count = 0;
-        assert_eq!(group.next_lane(), Some(Lane::Interim));
+        assert_eq!(group.next_lane(Mono::ZERO), Some(Lane::Interim));
         group.lanes[3].count = 0;
-        assert_eq!(group.next_lane(), None);
+        assert_eq!(group.next_lane(Mono::ZERO), None);
+    }
+
+    #[test]
+    fn starts_wait_for_old_stops_and_not_for_ever() {
+        let at = |seconds: u64| Mono::from_nanos(seconds * 1_000_000_000);
+        let mut group = Group::new(String::new());
+        group.lanes[0].count = 1;
+        group.hold_starts(at(30));
+        group.hold_starts(at(30));
+        assert_eq!(group.next_lane(at(1)), None);
+        assert_eq!(group.next_timeout(), Some(at(30)));
+        group.lanes[1].count = 1;
+        assert_eq!(group.next_lane(at(1)), Some(Lane::Stop));
+        group.lanes[1].count = 0;
+        group.release_starts();
+        assert_eq!(group.next_lane(at(1)), None);
+        assert_eq!(group.next_lane(at(30)), Some(Lane::Start));
+        group.release_starts();
+        assert_eq!(group.next_lane(at(2)), Some(Lane::Start));
+        assert_eq!(group.next_timeout(), None);
     }
 }

@@ -18,7 +18,8 @@
 //!
 //! **Full.** Session slots: the subscriber is refused, and counted. Identifiers, requests, the window of a server: work
 //! waits in its lane. The ring: the shard keeps the record, and frees no session before it has been taken.
-//! Verdicts: a session keeps its own; while 1,024 refusals wait, no event is taken.
+//! Verdicts: a session keeps its own; while 1,024 refusals wait, no event is taken. Two walks over the session table
+//! write samples and checkpoints; both are paced, and wait for room like any record.
 //!
 //! **How many, how much:** per session 64 octets that each interim touches, an account, its name and attributes, about
 //! 9 octets of timer and 6 of index; all counted out by [`Limits`]. Nothing is allocated after [`Shard::new`] but for
@@ -33,6 +34,7 @@
 //! | `server`, `group`, `request` | identifiers, life and death; lanes and choice; what is out |
 //! | `contract` | what a session took at log-in |
 //! | `identity`, `attributes`, `packet` | Acct-Session-Id; a session's attributes; a request's octets |
+//! | `octets` | how long records are, for whoever keeps things in proportion |
 
 #![forbid(unsafe_code)]
 
@@ -41,6 +43,7 @@ mod blob;
 mod contract;
 mod group;
 mod identity;
+mod octets;
 mod packet;
 mod phase;
 mod policy;
@@ -51,5 +54,6 @@ mod shard;
 mod table;
 pub mod wheel;
 
+pub use octets::record_octets;
 pub use server::PortId;
 pub use shard::{BATCH_MAX, Birth, Busy, Limits, NoSlot, Notice, Received, Restored, Shard, Transmit, TransmitBatch};

@@ -2,7 +2,7 @@
 //! from packet to packet (BEHAVIOUR.md 8.1).
 
 use model::counters::{Counters, Totals};
-use model::time::Now;
+use model::time::{Mono, Now};
 use wire::radius::Code;
 use wire::radius::attribute::{Type, acct_status_type, acct_terminate_cause, huawei};
 use wire::radius::encode::Encoder;
@@ -27,8 +27,12 @@ pub(crate) fn encode(
         Kind::Interim => acct_status_type::INTERIM_UPDATE,
         Kind::Stop | Kind::ZeroStop => acct_status_type::STOP,
     };
-    // The delay is fixed with the first datagram to this server; the copies that follow are the same octets.
-    let delay = now.mono.since(request.event.mono).as_secs();
+    // The delay is fixed with the first datagram to this server; the copies that follow are the same octets. What happened
+    // before the box was booted can only be measured on the wall.
+    let delay = match request.event.mono {
+        Mono::ZERO => now.wall.as_millis().saturating_sub(request.event.wall.as_millis()) / 1000,
+        event => now.mono.since(event).as_secs(),
+    };
     packet
         .raw(own)
         .raw(nas)

@@ -249,6 +249,11 @@ impl Server {
         [quarantine, revival].into_iter().flatten().min()
     }
 
+    /// Whether it answers: the last request that has ended was answered.
+    pub(crate) fn answers(&self) -> bool {
+        self.health.up && self.health.unanswered == 0 && self.counts.responses > 0
+    }
+
     /// Whether it is taken for alive. One without source ports cannot be spoken to, which comes to the same.
     pub(crate) fn is_up(&self) -> bool {
         self.health.up && self.source.is_some()

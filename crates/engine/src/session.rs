@@ -21,7 +21,8 @@ pub(crate) const NONE: u32 = u32::MAX;
 ///   Starting ─────────────────────────▶ Accounting ──────────────────────▶ Stopping ─────▶ Ending
 ///      │ └─ start-fail online ──▶ StartFailed ── Down ─────────── bill ──────────────────────▲ ▲
 ///      └─── start-fail offline ─────────────────────────────────────────────────────────────┘  │
-///   NotAccounted ── Down ── (gone)                  Stopping ⇄ Parked (resend) ── bill ────────┘
+///   NotAccounted ── Down ── (gone)                  Stopping ⇄ Parked (resend) ── bill ────────┤
+///   Replaying (a bill, no session) ── departed, or returned ───────────────────────────────────┘
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
@@ -41,6 +42,8 @@ pub(crate) enum State {
     Stopping,
     /// Its Stop failed and waits for another try.
     Parked,
+    /// A bill whose Stop waits or is out once more.
+    Replaying,
     /// Over; the last record is on its way to the ring.
     Ending,
 }
@@ -77,10 +80,15 @@ impl Flags {
     pub(crate) const PROVISIONAL: Flags = Flags(1 << 11);
     /// Its `accepted` record is durable.
     pub(crate) const ACCEPTED_DURABLE: Flags = Flags(1 << 12);
-    /// An interim is owed at once, out of turn.
+    /// An interim is owed at once, out of turn. Only while the session is up; then the bit means
+    /// [`OLD_STOP`](Flags::OLD_STOP).
     pub(crate) const INTERIM_DUE: Flags = Flags(1 << 14);
     /// The log-in was refused, and the record of it is durable.
     pub(crate) const REFUSED_DURABLE: Flags = Flags(1 << 13);
+    /// Its Stop tells of an earlier boot of the box, and its group's Starts wait for it.
+    pub(crate) const OLD_STOP: Flags = Flags(1 << 14);
+    /// No session, but a bill whose Stop is sent once more.
+    pub(crate) const REPLAY: Flags = Flags(1 << 15);
 
     pub(crate) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0
@@ -186,7 +194,7 @@ pub(crate) struct Account {
     pub(crate) epoch: u32,
     /// Event time of Up.
     pub(crate) opened: Wall,
-    /// When it went down, on both clocks.
+    /// When it went down, on both clocks; [`Mono::ZERO`] where that was before the box was booted.
     pub(crate) closed: Now,
     /// Counters over all generations, as last read.
     pub(crate) sample: Counters,
@@ -245,7 +253,7 @@ impl Account {
     };
 }
 
-/// A set of records that a session owes to the ledger, emitted in the order of its life.
+/// A set of records that a session, or a replay, owes to the ledger, emitted in the order of its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Records(u8);
 
@@ -258,7 +266,9 @@ pub(crate) enum Owed {
     StartFailed = 2,
     Sampled = 3,
     Closed = 4,
+    /// The last one; of a replay, that its bill has departed.
     Acknowledged = 5,
+    /// The last one; of a replay, that its bill has returned.
     Billed = 6,
 }
 
@@ -277,6 +287,10 @@ impl Records {
 
     pub(crate) fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    pub(crate) fn has(self, owed: Owed) -> bool {
+        self.0 & 1 << owed as u8 != 0
     }
 
     pub(crate) fn add(&mut self, owed: Owed) {

@@ -42,6 +42,8 @@ pub(crate) struct Disk {
     /// Operations fail until then, most of them.
     pub(crate) failing_until: Mono,
     pub(crate) fault: DiskFault,
+    /// The first record that is still needed; what lies before is as good as thrown away.
+    pub(crate) needed_from: u64,
 }
 
 #[derive(Debug, Default)]
@@ -60,7 +62,14 @@ struct Write {
 
 impl Disk {
     pub(crate) fn new(dice: Dice) -> Disk {
-        Disk { dice, files: BTreeMap::new(), slowness_ms: 0, failing_until: Mono::ZERO, fault: DiskFault::Io }
+        Disk {
+            dice,
+            files: BTreeMap::new(),
+            slowness_ms: 0,
+            failing_until: Mono::ZERO,
+            fault: DiskFault::Io,
+            needed_from: 0,
+        }
     }
 
     /// How long the operation will take.

@@ -195,6 +195,7 @@ impl Process {
             around.oracle.settled();
             self.revive(now, around, settings);
         }
+        disk.needed_from = disk.needed_from.max(self.writer.needed_from(&self.workers).unwrap_or_default());
         for (number, worker) in self.workers.iter_mut().enumerate() {
             if worker.has_news(self.writer.durable(number)) {
                 wants.workers.push((now.mono, number));
@@ -216,6 +217,7 @@ impl Process {
             started: self.started,
             shard,
             shard_count: self.shard_count,
+            session_hash: worker::name_hash,
         };
         self.workers = (0..self.shard_count).map(|shard| Worker::new(birth(shard), now, self.dice.fork())).collect();
         self.port_next =
@@ -273,6 +275,8 @@ impl Process {
             if least > around.planes[plane].consumed {
                 around.oracle.consumed(&around.planes[plane], least);
                 around.planes[plane].consume(least);
+                // What it could not say for want of room, it says now, and rings.
+                wants.workers.extend((0..self.workers.len()).map(|worker| (now.mono, worker)));
             }
         }
         let worker = &self.workers[number];
@@ -281,7 +285,8 @@ impl Process {
         } else if self.ending {
             None
         } else {
-            worker.shard.poll_timeout().map(|at| at.max(now.mono.plus(Duration::from_millis(1))))
+            let next = [worker.shard.poll_timeout(), worker.publishes_at()].into_iter().flatten().min();
+            next.map(|at| at.max(now.mono.plus(Duration::from_millis(1))))
         };
         wants.workers.extend(next.map(|at| (at, number)));
         Ok(())

@@ -84,6 +84,7 @@ impl Scenario {
             settings.domains.insert(ObjectName::from(domain.as_str()), Domain { accounting_scheme, radius_group });
             domains.push(domain);
         }
+        settings.checkpoint_interval_s = dice.pick(&[1, 10, 60]);
         let planes = if dice.chance(25) { 2 } else { 1 };
         let storm = dice.chance(4);
         let names = if storm { dice.between(300, 600) } else { dice.between(1, 40) };

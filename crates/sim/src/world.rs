@@ -297,7 +297,9 @@ impl World {
         let Some(process) = &mut self.process else { return };
         let mut wants = Wants::default();
         let running = process.is_running();
+        let needed_from = self.disk.needed_from;
         process.write(now, &mut self.disk, &mut self.around, &self.scenario.settings, &mut wants);
+        *self.faults.entry("records forgotten").or_default() += self.disk.needed_from - needed_from;
         if !running && process.is_running() {
             wants.workers.extend((0..process.workers.len()).map(|worker| (now.mono, worker)));
         }

@@ -25,6 +25,7 @@ impl Shard {
             Some(prefix) => prefix.clone(),
             None => settings.sysname.chars().filter(char::is_ascii).take(7).collect(),
         };
+        self.sampling.set_interval(Duration::from_secs(settings.checkpoint_interval_s.into()));
         self.planes.set_grace(Duration::from_secs(settings.plane_link.grace_s.into()));
         for (name, group) in &settings.radius_groups {
             self.configure_group(name, group);

@@ -57,7 +57,7 @@ impl Shard {
         if self.refusals.is_full() {
             return Err(Busy);
         }
-        match self.planes.recognise(origin) {
+        match self.planes.recognise(origin, name_in(&event)) {
             Delivery::Again => return Ok(()),
             Delivery::TakenOver => {
                 self.drop_provisional(origin.plane, name_in(&event));
@@ -92,7 +92,7 @@ impl Shard {
             PlaneEvent::Up(up) => self.up(now, origin, &up, counters),
             PlaneEvent::Update(update) => self.update(now, origin, &update),
             PlaneEvent::Down(down) => self.down(now, origin, &down, counters),
-            PlaneEvent::Reset(reset) => self.reset(origin, reset, counters),
+            PlaneEvent::Reset(reset) => self.reset(now, origin, reset, counters),
             PlaneEvent::ResyncBegin => self.resync_begins(origin),
             PlaneEvent::ResyncEnd => self.resync_ends(now, origin, counters),
         }
@@ -177,7 +177,13 @@ impl Shard {
             State::Accounting => self.pronounce(slot, Sentence::Cut, Reason::InterimFailed),
             // A verdict is on its way as soon as the `opened` record, or the Start, allows it.
             State::Starting if session.flags.has(Flags::OPENED_DURABLE) => self.admit_if_due(slot),
-            State::Starting | State::Free | State::StartFailed | State::Stopping | State::Parked | State::Ending => {}
+            State::Starting
+            | State::Free
+            | State::StartFailed
+            | State::Stopping
+            | State::Parked
+            | State::Replaying
+            | State::Ending => {}
         }
     }
 
@@ -325,6 +331,7 @@ impl Shard {
         account.cause = ending.cause;
         account.closed_by = ending.taken_over;
         let session = self.session_mut(slot);
+        session.flags.put(Flags::INTERIM_DUE, false);
         session.flags.set(Flags::DOWN);
         let (state, lane) = (session.state, session.lane);
         if state == State::NotAccounted {
@@ -340,14 +347,14 @@ impl Shard {
         self.settle(slot, now.mono);
     }
 
-    fn reset(&mut self, origin: EventOrigin, reset: Reset<'_>, counters: &impl CounterSource) {
+    fn reset(&mut self, now: Now, origin: EventOrigin, reset: Reset<'_>, counters: &impl CounterSource) {
         let Some(slot) = self.table.find(origin.plane, reset.session) else {
             self.counts.unknown_session += 1;
             return;
         };
         // The old generation may still stand in the slot: then nothing is lost at all.
         if let Some(last) = self.read(slot, counters) {
-            self.account_mut(slot).sample = last;
+            self.keep_sample(slot, last, now.mono);
         }
         self.move_counters(origin, slot, reset.counters);
     }

@@ -4,6 +4,7 @@ use model::record::BillReason;
 use model::time::Mono;
 use model::verdict::{Reason, Sentence};
 
+use super::restore::NAS_REBOOT;
 use super::{Notice, Shard};
 use crate::phase::first_interim;
 use crate::policy::{AfterInterim, AfterStart, AfterStop, Kind, Outcome, after_interim, after_start, after_stop};
@@ -45,7 +46,8 @@ impl Shard {
             | State::Accounting
             | State::StartFailed
             | State::Stopping
-            | State::Parked => {}
+            | State::Parked
+            | State::Replaying => {}
         }
     }
 
@@ -134,6 +136,11 @@ impl Shard {
     }
 
     fn stop_ended(&mut self, slot: Slot, outcome: Outcome, now: Mono) {
+        if self.session(slot).flags.has(Flags::REPLAY) {
+            self.replay_ended(slot, outcome);
+            return;
+        }
+        self.let_starts_go(slot);
         match after_stop(outcome, self.account(slot).resends_left) {
             AfterStop::End => {
                 self.counts.stops_unacknowledged -= 1;
@@ -148,7 +155,9 @@ impl Shard {
             }
             AfterStop::Bill => {
                 self.counts.stops_unacknowledged -= 1;
-                self.bill(slot, BillReason::StopUnanswered);
+                let account = self.account(slot);
+                let rebooted = account.cause == NAS_REBOOT && account.closed.mono == Mono::ZERO;
+                self.bill(slot, if rebooted { BillReason::Rebooted } else { BillReason::StopUnanswered });
             }
         }
     }
@@ -179,6 +188,9 @@ impl Shard {
         }
         assert!(session.request == NONE && session.lane == Lane::Out, "a session that is over waits for nothing");
         let contract = session.contract;
+        if session.flags.has(Flags::REPLAY) {
+            self.counts.replays -= 1;
+        }
         self.table.delist(slot);
         if self.session(slot).flags.has(Flags::BASELINE) {
             self.baselines.remove(&slot);

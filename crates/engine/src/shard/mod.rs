@@ -1,13 +1,17 @@
 //! The shard: every session of one core, from its Up to its last record.
 
+mod checkpoint;
 mod configure;
+mod history;
 mod intake;
 mod life;
 mod planes;
 mod records;
+mod replay;
 mod replies;
 mod reporting;
 mod restore;
+mod sampling;
 mod timing;
 mod transmit;
 mod verdicts;
@@ -19,7 +23,7 @@ use hashbrown::HashMap;
 use model::counters::Counters;
 use model::ids::SessionSerial;
 use model::report::Discards;
-use model::time::{Mono, Wall};
+use model::time::{Mono, Now, Wall};
 
 pub use replies::Received;
 pub use restore::{NoSlot, Restored};
@@ -33,8 +37,12 @@ use crate::server::Server;
 use crate::session::{Account, Lane, Session, Slot};
 use crate::table::Table;
 use crate::wheel::Wheel;
+use checkpoint::Checkpoints;
+use history::Share;
 use planes::Planes;
 use records::Awaited;
+use replay::ReplayedRun;
+use sampling::Sampling;
 use verdicts::Refusals;
 
 /// How much a shard can hold; taken at start, never more.
@@ -65,6 +73,9 @@ pub struct Birth {
     pub shard: u16,
     /// How many shards there are.
     pub shard_count: u16,
+    /// The hash of a plane's own name of a session that gives the session to its shard: the remainder after division by
+    /// the number of shards. The same in every life.
+    pub session_hash: fn(&[u8]) -> u64,
 }
 
 /// The event cannot be taken now; leave it where it is and come again.
@@ -92,7 +103,8 @@ pub enum Notice {
 ///    or stop whenever the way to the wire is full: what is not polled waits here, in its lane.
 /// 3. [`Shard::poll_record`] and [`Shard::poll_verdict`] give what the ledger and the planes must take. Call them only
 ///    when there is room for one more: what was polled is gone.
-/// 4. [`Shard::poll_timeout`] says when `handle_timeout` has something to do. Calling it earlier does no harm.
+/// 4. [`Shard::poll_timeout`] says when `handle_timeout` or [`Shard::sweep`], which follows it, has something to do.
+///    Calling them earlier does no harm.
 ///
 /// `now` never goes backwards. No method fails: bad input is counted and named, and a broken invariant of the
 /// shard's own stops the process (DESIGN.md section 3, rule 7).
@@ -131,6 +143,11 @@ pub struct Shard {
     awaited: VecDeque<Awaited>,
     /// Records polled in this life.
     record_count: u64,
+    sampling: Sampling,
+    checkpoints: Checkpoints,
+    replayed: ReplayedRun,
+    /// The last time that was told; only records that nobody measures by are dated with it.
+    latest: Now,
     /// Sessions whose verdict waits for the plane, each once.
     verdicts: VecDeque<Slot>,
     /// Verdicts on subscribers that got no session.
@@ -154,6 +171,8 @@ struct Counts {
     malformed: u64,
     /// Stops that are due, out or parked.
     stops_unacknowledged: u64,
+    /// Slots that bills take which are sent once more.
+    replays: u64,
 }
 
 /// Notices that are kept for the log; more than these at once tell nothing new.
@@ -182,10 +201,14 @@ impl Shard {
             group_turn: 0,
             contracts: Contracts::default(),
             domains: HashMap::new(),
-            planes: Planes::default(),
+            planes: Planes::new(Share { shard: birth.shard, shard_count: birth.shard_count }, birth.session_hash),
             owing: VecDeque::with_capacity(limits.sessions),
             awaited: VecDeque::with_capacity(records::AWAITED_MAX),
             record_count: 0,
+            sampling: Sampling::new(now),
+            checkpoints: Checkpoints::new(now),
+            replayed: ReplayedRun::default(),
+            latest: Now { mono: now, wall: birth.started },
             verdicts: VecDeque::with_capacity(limits.sessions),
             refusals: Refusals::new(),
             leaving: None,

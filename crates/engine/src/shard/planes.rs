@@ -5,10 +5,11 @@ use std::time::Duration;
 use model::counters::{CounterSlot, CounterSource, Counters};
 use model::event::EventOrigin;
 use model::ids::PlaneIndex;
-use model::record::TakenOver;
+use model::record::{Heard, TakenOver};
 use model::time::{Mono, Now};
 
 use super::Shard;
+use super::history::{HeardBefore, History, Share};
 use crate::session::{Flags, Owed, Slot, State};
 
 /// Acct-Terminate-Cause *Lost Service* (RFC 2866 section 5.10).
@@ -31,8 +32,8 @@ struct Plane {
     ended: u64,
     /// The present round, or a part of it, was read again after a crash.
     stale: bool,
-    /// Events that an earlier life took over, in ascending order.
-    taken_over: Vec<TakenOver>,
+    /// What earlier lives took over, and how far this one has come.
+    history: History,
     /// For each ring, the position behind the last event that this life took.
     handled: Vec<u64>,
     /// Sessions that are provisional, and the rings of their events.
@@ -42,17 +43,12 @@ struct Plane {
 impl Plane {
     /// The greatest position of a ring that an earlier life took over.
     fn newest_taken_over(&self, ring: u16) -> Option<u64> {
-        let last = |ring: u16| {
-            let end = self.taken_over.partition_point(|event| order(event) <= (self.epoch, ring, u64::MAX));
-            let last = self.taken_over[..end].last()?;
-            ((last.plane_epoch, last.ring) == (self.epoch, ring)).then_some(last.position)
-        };
-        last(ring).max(last(ring | TakenOver::IMPLIED))
+        self.history.newest(self.epoch, ring)
     }
 
-    fn has_taken_over(&self, ring: u16, position: u64) -> bool {
-        let event = TakenOver { plane_epoch: self.epoch, ring, position };
-        self.taken_over.binary_search_by_key(&order(&event), order).is_ok()
+    /// The memory whose positions this life counts in; `None` before the plane has linked.
+    fn known_epoch(&self) -> Option<u64> {
+        (self.epoch != 0).then_some(self.epoch)
     }
 }
 
@@ -69,13 +65,19 @@ pub(super) enum Delivery {
 }
 
 /// All planes that were ever linked in this life, or own a session.
-#[derive(Default)]
 pub(super) struct Planes {
     items: Vec<Plane>,
     grace: Duration,
+    /// Whose events are this shard's.
+    share: Share,
+    session_hash: fn(&[u8]) -> u64,
 }
 
 impl Planes {
+    pub(super) fn new(share: Share, session_hash: fn(&[u8]) -> u64) -> Planes {
+        Planes { items: Vec::new(), grace: Duration::ZERO, share, session_hash }
+    }
+
     pub(super) fn name(&self, plane: PlaneIndex) -> &str {
         self.items.get(usize::from(plane.0)).map_or("", |plane| &plane.name)
     }
@@ -98,8 +100,10 @@ impl Planes {
         self.items.get(usize::from(plane.0)).is_some_and(|plane| plane.resyncing)
     }
 
-    /// Recognises an event, and from now on has it as taken.
-    pub(super) fn recognise(&mut self, origin: EventOrigin) -> Delivery {
+    /// Recognises an event about this session, and from now on has it as taken. An event about all sessions is never taken
+    /// for one that was heard: what it begins or ends has to be gone through again.
+    pub(super) fn recognise(&mut self, origin: EventOrigin, name: &[u8]) -> Delivery {
+        let hash = (!name.is_empty()).then(|| (self.session_hash)(name));
         let Some(plane) = self.items.get_mut(usize::from(origin.plane.0)) else { return Delivery::New };
         let ring = usize::from(origin.ring);
         if plane.handled.len() <= ring {
@@ -109,13 +113,20 @@ impl Planes {
             return Delivery::Again;
         }
         plane.handled[ring] = origin.position + 1;
-        if plane.has_taken_over(origin.ring, origin.position) { Delivery::TakenOver } else { Delivery::New }
+        let Plane { history, epoch, .. } = plane;
+        let heard = hash.is_some_and(|hash| history.was_heard(*epoch, origin.ring, origin.position, hash));
+        if heard || history.has_taken_over(*epoch, origin.ring, origin.position) {
+            Delivery::TakenOver
+        } else {
+            Delivery::New
+        }
     }
 
     /// Whether an earlier life closed a session because of this Up, and did not come to open the new one.
     pub(super) fn was_implied(&self, origin: EventOrigin) -> bool {
         let plane = self.items.get(usize::from(origin.plane.0));
-        plane.is_some_and(|plane| plane.has_taken_over(origin.ring | TakenOver::IMPLIED, origin.position))
+        let ring = origin.ring | TakenOver::IMPLIED;
+        plane.is_some_and(|plane| plane.history.has_taken_over(plane.epoch, ring, origin.position))
     }
 
     /// Whether a session waits to be told to the ledger.
@@ -159,18 +170,20 @@ fn ring_bit(ring: u16) -> u64 {
 /// `lost` of a plane whose sessions have been closed.
 const FOR_GOOD: Mono = Mono::from_nanos(u64::MAX);
 
-fn order(event: &TakenOver) -> (u64, u16, u64) {
-    (event.plane_epoch, event.ring, event.position)
-}
-
 impl Shard {
     /// Names a plane that has sessions in the ledger but is not linked yet; its grace begins.
-    pub fn handle_plane_known(&mut self, now: Mono, plane: PlaneIndex, name: &str, mut taken_over: Vec<TakenOver>) {
+    pub fn handle_plane_known(&mut self, now: Mono, plane: PlaneIndex, name: &str, taken_over: Vec<TakenOver>) {
         let item = self.plane_mut(plane, name);
         item.linked = false;
         item.lost = now;
-        taken_over.sort_unstable_by_key(order);
-        item.taken_over = taken_over;
+        item.history.set_taken_over(taken_over);
+    }
+
+    /// What an earlier life had heard of a plane; an event before its `through` is not taken again. To be called for each
+    /// such record, of any shard of that life, before the plane links.
+    pub fn handle_heard(&mut self, plane: PlaneIndex, heard: &Heard<'_>) {
+        let share = self.planes.share;
+        self.plane_mut(plane, heard.plane).history.add_heard(heard, share);
     }
 
     /// A plane has linked, with this memory of 1 to 64 event rings.
@@ -179,7 +192,7 @@ impl Shard {
         let item = self.plane_mut(plane, name);
         item.linked = true;
         (item.rings, item.ended) = (rings, 0);
-        item.taken_over.retain(|event| event.plane_epoch == epoch);
+        item.history.link(epoch, item.epoch != epoch);
         if item.epoch != epoch {
             item.epoch = epoch;
             item.handled.clear();
@@ -227,7 +240,7 @@ impl Shard {
             rings: 1,
             ended: 0,
             stale: false,
-            taken_over: Vec::new(),
+            history: History::default(),
             handled: Vec::new(),
             provisional: Vec::new(),
         };
@@ -347,6 +360,9 @@ impl Shard {
     /// more to read: once everything that an earlier life took over has been seen, who is provisional still is real.
     pub fn handle_ring_read(&mut self, plane: PlaneIndex, ring: u16, through: u64) {
         let index = usize::from(plane.0);
+        if let Some(item) = self.planes.items.get_mut(index) {
+            item.history.note_read(ring, through);
+        }
         let waits = |item: &&Plane| item.provisional.iter().any(|&(other, _)| other == ring);
         let Some(item) = self.planes.items.get(index).filter(waits) else { return };
         if item.newest_taken_over(ring).is_some_and(|newest| through <= newest) {
@@ -396,5 +412,41 @@ impl Shard {
                 self.close(slot, now, &super::intake::Ending::without_event(LOST_SERVICE, last));
             }
         }
+    }
+
+    /// Whether records of an earlier life have to stay because nothing else tells which events it took over.
+    pub(super) fn history_is_needed(&self) -> bool {
+        let share = self.planes.share;
+        self.planes.items.iter().any(|item| item.history.is_needed(item.known_epoch(), share))
+    }
+
+    /// How far this life and earlier ones have heard the rings of every plane, as of now.
+    pub(super) fn heard_so_far(&self) -> Vec<(PlaneIndex, HeardBefore)> {
+        let mut all: Vec<(PlaneIndex, HeardBefore)> = Vec::new();
+        let mut add = |plane: PlaneIndex, heard: HeardBefore| {
+            let same = |(other, known): &&mut (PlaneIndex, HeardBefore)| {
+                *other == plane
+                    && (known.plane_epoch, known.ring, known.share) == (heard.plane_epoch, heard.ring, heard.share)
+            };
+            match all.iter_mut().find(same) {
+                Some((_, known)) => known.through = known.through.max(heard.through),
+                None => all.push((plane, heard)),
+            }
+        };
+        let share = self.planes.share;
+        for (plane, item) in (0..).map(PlaneIndex).zip(&self.planes.items) {
+            let Plane { history, epoch: plane_epoch, .. } = item;
+            for (ring, read) in history.read() {
+                // What waits to be told to the ledger was not taken over yet.
+                let waiting = item.provisional.iter().filter(|&&(other, _)| other == ring);
+                let first = waiting.map(|&(_, slot)| self.account(slot).opened_by.position).min();
+                let through = first.map_or(read, |first| read.min(first));
+                if through > 0 {
+                    add(plane, HeardBefore { plane_epoch: *plane_epoch, ring, through, share });
+                }
+            }
+            history.unread_heard(item.known_epoch()).for_each(|heard| add(plane, heard));
+        }
+        all
     }
 }

@@ -2,7 +2,7 @@
 //! *durable through N* lets the sessions go on.
 
 use model::counters::Counters;
-use model::ids::BillId;
+use model::ids::{BillId, PlaneIndex};
 use model::record::{
     Accepted, Acknowledged, Bill, BillReason, Closed, Delivered, Opened, Record, Sampled, StartFailed, ZeroStop,
 };
@@ -11,6 +11,8 @@ use model::time::Now;
 use model::verdict::{Reason, Sentence};
 
 use super::Shard;
+use super::history::HeardBefore;
+use crate::octets::record_octets;
 use crate::session::{Flags, Owed, Slot, State, serial};
 
 /// Records that may be on the way to the disk at once while somebody waits for them; then the ring counts as full.
@@ -23,6 +25,17 @@ pub(super) struct Awaited {
     through: u64,
     slot: Slot,
     what: Flags,
+}
+
+/// What is handed out next.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    /// How far a ring was heard.
+    Heard(PlaneIndex, HeardBefore),
+    /// A session, written again.
+    Checkpoint(Slot),
+    /// What a session, or a replay, owes.
+    Owed(Slot, Owed),
 }
 
 impl Shard {
@@ -43,12 +56,47 @@ impl Shard {
         if self.awaited.len() == AWAITED_MAX {
             return None;
         }
+        let next = self.next_record()?;
+        self.record_count += 1;
+        match next {
+            Next::Owed(slot, owed) => self.await_durable(slot, owed),
+            Next::Checkpoint(_) | Next::Heard(..) => {}
+        }
+        let octets = record_octets(&self.record(next));
+        self.checkpoints.weigh(octets, !matches!(next, Next::Owed(..)));
+        Some(self.record(next))
+    }
+
+    /// What was heard waits for all that was owed before; checkpoints give way, unless they are far behind.
+    fn next_record(&mut self) -> Option<Next> {
+        if let Some((plane, heard)) = self.checkpoints.next_heard(self.record_count) {
+            return Some(Next::Heard(plane, heard));
+        }
+        if self.checkpoints.is_behind() || self.owing.is_empty() {
+            if let Some(slot) = self.next_checkpoint() {
+                return Some(Next::Checkpoint(slot));
+            }
+            // It may have come to a mark.
+            if let Some((plane, heard)) = self.checkpoints.next_heard(self.record_count) {
+                return Some(Next::Heard(plane, heard));
+            }
+        }
         let slot = *self.owing.front()?;
         let owed = self.account_mut(slot).records.take_first()?;
         if self.account(slot).records.is_empty() {
             self.owing.pop_front();
+            self.checkpoints.owed_less();
         }
-        self.record_count += 1;
+        Some(Next::Owed(slot, owed))
+    }
+
+    /// The record is about to stand in the ring: what waits for its durability is noted.
+    fn await_durable(&mut self, slot: Slot, owed: Owed) {
+        self.leaving = Some(slot);
+        if self.session(slot).flags.has(Flags::REPLAY) {
+            self.note_replayed(slot);
+            return;
+        }
         let what = match owed {
             Owed::Opened => Some(Flags::OPENED_DURABLE),
             Owed::Closed => Some(Flags::CLOSED_DURABLE),
@@ -61,8 +109,6 @@ impl Shard {
             self.awaited.push_back(Awaited { through: self.record_count, slot, what });
             self.account_mut(slot).awaited += 1;
         }
-        self.leaving = Some(slot);
-        Some(self.record(slot, owed))
     }
 
     /// How many records were polled in this life.
@@ -70,9 +116,9 @@ impl Shard {
         self.record_count
     }
 
-    /// Whether a session still owes a record.
+    /// Whether a record is owed: by a session, or because what was heard has to be told.
     pub fn owes_records(&self) -> bool {
-        !self.owing.is_empty()
+        !self.owing.is_empty() || self.checkpoints.has_heard()
     }
 
     /// Whether everything that the shard was told of is in the records polled so far: what was read of a plane's rings
@@ -85,6 +131,7 @@ impl Shard {
     /// The first `through` records of this life are on the disk.
     pub fn handle_durable(&mut self, now: Now, through: u64) {
         self.let_leave();
+        self.checkpoints.handle_durable(through);
         while let Some(&Awaited { through: needed, slot, what }) = self.awaited.front()
             && needed <= through
         {
@@ -132,7 +179,19 @@ impl Shard {
         }
     }
 
-    fn record(&self, slot: Slot, owed: Owed) -> Record<'_> {
+    fn record(&self, next: Next) -> Record<'_> {
+        match next {
+            Next::Heard(plane, heard) => Record::Heard(self.heard_record(plane, heard)),
+            Next::Checkpoint(slot) => Record::Checkpointed(self.checkpointed(slot)),
+            Next::Owed(slot, Owed::Acknowledged) if self.session(slot).flags.has(Flags::REPLAY) => {
+                Record::Departed(self.departed(slot))
+            }
+            Next::Owed(slot, _) if self.session(slot).flags.has(Flags::REPLAY) => Record::Returned(self.returned(slot)),
+            Next::Owed(slot, owed) => self.owed_record(slot, owed),
+        }
+    }
+
+    fn owed_record(&self, slot: Slot, owed: Owed) -> Record<'_> {
         let (session, account) = (self.session(slot), self.account(slot));
         let serial = serial(session, account);
         match owed {
@@ -155,7 +214,7 @@ impl Shard {
         }
     }
 
-    fn opened(&self, slot: Slot) -> Opened<'_> {
+    pub(super) fn opened(&self, slot: Slot) -> Opened<'_> {
         let (session, account) = (self.session(slot), self.account(slot));
         let contract = self.contracts.get(session.contract);
         Opened {
@@ -175,7 +234,7 @@ impl Shard {
         }
     }
 
-    fn closed(&self, slot: Slot) -> Closed {
+    pub(super) fn closed(&self, slot: Slot) -> Closed {
         let account = self.account(slot);
         Closed {
             serial: serial(self.session(slot), account),
@@ -211,6 +270,6 @@ impl Shard {
     }
 }
 
-fn zero_stop(flags: Flags) -> ZeroStop {
+pub(super) fn zero_stop(flags: Flags) -> ZeroStop {
     if flags.has(Flags::ZERO_STOP_ACKNOWLEDGED) { ZeroStop::Acknowledged } else { ZeroStop::Unknown }
 }

@@ -40,6 +40,7 @@ impl Shard {
     /// Takes datagrams, at best many at once: their authenticators are computed together.
     pub fn handle_datagrams(&mut self, now: Now, datagrams: &[Received<'_>]) {
         self.let_leave();
+        self.latest = now;
         for datagrams in datagrams.chunks(BATCH_MAX) {
             self.handle_batch(now, datagrams);
         }

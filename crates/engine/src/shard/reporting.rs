@@ -12,7 +12,7 @@ impl Shard {
     /// What the shard knows of itself.
     pub fn report(&self) -> ShardReport {
         ShardReport {
-            sessions: self.table.len() as u64,
+            sessions: self.table.len() as u64 - self.counts.replays,
             session_capacity: self.table.capacity() as u64,
             stops_unacknowledged: self.counts.stops_unacknowledged,
             bills_made: self.counts.bills_made,
@@ -43,7 +43,8 @@ impl Shard {
     }
 
     fn is_shown(&self, slot: Slot) -> bool {
-        self.session(slot).state != State::Free
+        let session = self.session(slot);
+        session.state != State::Free && !session.flags.has(Flags::REPLAY)
     }
 
     fn access_user(&self, slot: Slot, now: Now, counters: &impl CounterSource) -> AccessUser {
@@ -81,7 +82,7 @@ impl Shard {
             State::Accounting => AccountingState::Accounting,
             State::StartFailed => AccountingState::StartFailed,
             State::Stopping => AccountingState::Stopping,
-            State::Parked => AccountingState::Parked,
+            State::Parked | State::Replaying => AccountingState::Parked,
             State::Free | State::Ending => AccountingState::Ending,
         }
     }

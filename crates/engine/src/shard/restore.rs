@@ -3,16 +3,16 @@
 
 use std::time::Duration;
 
-use model::counters::Counters;
+use model::counters::{Counters, Totals};
 use model::ids::PlaneIndex;
 use model::record::{Accepted, Closed, Opened, Sampled, StartFailed, ZeroStop};
 use model::settings::ObjectName;
-use model::time::{Mono, Now};
+use model::time::{Mono, Now, Wall};
 
 use super::Shard;
 use crate::contract::Contract;
 use crate::phase::{first_interim, next_interim};
-use crate::session::{Flags, Slot, State};
+use crate::session::{Flags, NO_EVENT, Owed, Slot, State};
 
 /// One session as the ledger remembers it.
 #[derive(Clone, Copy, Debug)]
@@ -27,11 +27,19 @@ pub struct Restored<'a> {
     pub sampled: Option<Sampled>,
     /// How it ended, if it has.
     pub closed: Option<Closed>,
+    /// The box was booted since it came up: the time of its last sample, or of its Up where there is none, on the wall of
+    /// that boot. If it was online, it ended with that.
+    pub rebooted: Option<Wall>,
 }
 
 /// The session found no slot: the shard is smaller than the one that it lived in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoSlot;
+
+/// Acct-Terminate-Cause *NAS Reboot* (RFC 2866 section 5.10): an extension of the vendor's list.
+pub(super) const NAS_REBOOT: u8 = 11;
+/// So long after the start a group's Starts wait for its Stops of an earlier boot (DESIGN.md section 4).
+const OLD_STOPS_FIRST: Duration = Duration::from_secs(30);
 
 impl Shard {
     /// Takes a session back. To be called before the first event, after [`Shard::configure`].
@@ -59,13 +67,16 @@ impl Shard {
             account.interim_failures = sampled.interim_failures;
         }
         if opened.baseline != Counters::ZERO {
+            // What began a generation may be newer than the last sample.
+            account.sample = most(&account.sample, &opened.baseline);
             self.baselines.insert(slot, opened.baseline);
             self.session_mut(slot).flags.set(Flags::BASELINE);
         }
         self.restore_state(slot, restored);
-        match restored.closed {
-            Some(closed) => self.restore_closed(slot, &closed, now.mono),
-            None => {
+        match (restored.closed, restored.rebooted) {
+            (Some(closed), rebooted) => self.restore_closed(slot, &closed, rebooted.is_some(), now.mono),
+            (None, Some(last)) => self.close_rebooted(slot, last, now.mono),
+            (None, None) => {
                 self.table.enlist(slot);
                 self.resume_phase(slot, now.mono);
                 self.settle(slot, now.mono);
@@ -92,22 +103,59 @@ impl Shard {
     }
 
     /// A session that had gone already owes its Stop. That an earlier life sent it cannot be ruled out.
-    fn restore_closed(&mut self, slot: Slot, closed: &Closed, now: Mono) {
+    fn restore_closed(&mut self, slot: Slot, closed: &Closed, rebooted: bool, now: Mono) {
         let account = self.account_mut(slot);
         account.closed = closed.at;
+        if rebooted {
+            // On another boot's clock; its delay can only be told by the wall.
+            account.closed.mono = Mono::ZERO;
+        }
         account.session_time_s = closed.session_time_s;
         account.sample = closed.counters;
         account.cause = closed.cause;
         account.closed_by = closed.taken_over;
         let session = self.session_mut(slot);
-        session.flags.set(Flags::DOWN);
         session.flags.set(Flags::CLOSED_DURABLE);
         session.flags.set(Flags::STOP_SENT);
+        self.go_down(slot, now);
+    }
+
+    /// The box was booted, and with it went the plane's memory: the session ended with what the ledger last knew of it. Its
+    /// Stop leaves when that is durable, as any other.
+    fn close_rebooted(&mut self, slot: Slot, last: Wall, now: Mono) {
+        let account = self.account_mut(slot);
+        let lasted = last.as_millis().saturating_sub(account.opened.as_millis()) / 1000;
+        account.closed = Now { mono: Mono::ZERO, wall: last };
+        account.session_time_s = u32::try_from(lasted).unwrap_or(u32::MAX);
+        account.cause = NAS_REBOOT;
+        account.closed_by = NO_EVENT;
+        self.owe(slot, Owed::Closed);
+        self.go_down(slot, now);
+    }
+
+    /// The Stop of a session that is down is owed; one of an earlier boot goes before its group's Starts.
+    fn go_down(&mut self, slot: Slot, now: Mono) {
+        let session = self.session_mut(slot);
+        session.flags.set(Flags::DOWN);
         if session.state == State::Starting {
             // Its Stop tells all that a late Start could.
             session.state = State::Accounting;
         }
+        if session.state == State::Accounting && self.account(slot).closed.mono == Mono::ZERO {
+            self.session_mut(slot).flags.set(Flags::OLD_STOP);
+            let group = usize::from(self.group_of(slot));
+            self.groups[group].hold_starts(now.plus(OLD_STOPS_FIRST));
+        }
         self.settle(slot, now);
+    }
+
+    /// A Stop of an earlier boot has had its transaction.
+    pub(super) fn let_starts_go(&mut self, slot: Slot) {
+        if self.session(slot).is_down() && self.session(slot).flags.has(Flags::OLD_STOP) {
+            self.session_mut(slot).flags.put(Flags::OLD_STOP, false);
+            let group = usize::from(self.group_of(slot));
+            self.groups[group].release_starts();
+        }
     }
 
     /// The phase is the same in every life; what was missed is skipped, not fired at once.
@@ -125,4 +173,15 @@ impl Shard {
         self.session_mut(slot).next_interim = next;
         self.timers.set(slot, next);
     }
+}
+
+/// Field by field, whatever is more.
+fn most(a: &Counters, b: &Counters) -> Counters {
+    let totals = |a: Totals, b: Totals| Totals {
+        in_octets: a.in_octets.max(b.in_octets),
+        in_packets: a.in_packets.max(b.in_packets),
+        out_octets: a.out_octets.max(b.out_octets),
+        out_packets: a.out_packets.max(b.out_packets),
+    };
+    Counters { v4: totals(a.v4, b.v4), v6: totals(a.v6, b.v6) }
 }

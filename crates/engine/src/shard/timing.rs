@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::time::{Mono, Now};
 
 use super::Shard;
-use crate::group::Choice;
+use crate::group::{Choice, Group};
 use crate::phase::next_interim;
 use crate::policy::{Kind, Outcome};
 use crate::request::Place;
@@ -16,6 +16,7 @@ impl Shard {
     /// Safe to call too often.
     pub fn handle_timeout(&mut self, now: Now) {
         self.let_leave();
+        self.latest = now;
         while let Some(request) = self.deadlines.expire(now.mono) {
             self.reply_is_overdue(request, now.mono);
         }
@@ -25,17 +26,21 @@ impl Shard {
         for server in &mut self.servers {
             server.handle_timeout(now.mono);
         }
+        for group in &mut self.groups {
+            group.handle_timeout(now.mono);
+        }
         self.fail_unsent(now.mono);
         self.expire_planes(now);
     }
 
-    /// When [`Shard::handle_timeout`] has something to do; `None`: not before something else happens.
+    /// When [`Shard::handle_timeout`] or [`Shard::sweep`] has something to do; `None`: not before something else happens.
     pub fn poll_timeout(&self) -> Option<Mono> {
         let servers = self.servers.iter().filter_map(|server| server.next_timeout()).min();
         let groups = (0..self.groups.len()).filter_map(|group| self.next_unsent_failure(group)).min();
-        let timers =
-            [self.deadlines.next_expiry(), self.timers.next_expiry(), servers, groups, self.planes.next_timeout()];
-        timers.into_iter().flatten().min()
+        let holds = self.groups.iter().filter_map(Group::next_timeout).min();
+        let wheels = [self.deadlines.next_expiry(), self.timers.next_expiry()];
+        let timers = [servers, groups, holds, self.planes.next_timeout(), self.next_sweep()].into_iter().chain(wheels);
+        timers.flatten().min()
     }
 
     /// A session's own timer: its interim, or the next try of its Stop.
@@ -160,7 +165,7 @@ impl Shard {
             State::Starting => Kind::Start,
             State::Accounting => Kind::Interim,
             State::StartFailed => Kind::ZeroStop,
-            State::Stopping | State::Parked => Kind::Stop,
+            State::Stopping | State::Parked | State::Replaying => Kind::Stop,
             State::Free | State::NotAccounted | State::Ending => unreachable!("it has nothing to send"),
         }
     }

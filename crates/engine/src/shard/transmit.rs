@@ -144,7 +144,7 @@ impl Shard {
             let group = (self.group_turn + step) % group_count;
             while batch.len() < room && self.requests.has_room() && !self.groups[group].is_idle() {
                 let Choice::Member(member) = self.groups[group].choose(&self.servers, 0) else { break };
-                let Some(lane) = self.groups[group].next_lane() else { break };
+                let Some(lane) = self.groups[group].next_lane(now.mono) else { break };
                 let Some(slot) = self.groups[group].first(lane) else { break };
                 if !self.begin(slot, group, member, now, counters, batch) {
                     break;
@@ -243,8 +243,10 @@ impl Shard {
             fresh: true,
         };
         batch.entries.push(entry);
-        // These octets say where the subscriber is now.
-        self.session_mut(slot).flags.put(Flags::INTERIM_DUE, false);
+        if !self.session(slot).is_down() {
+            // These octets say where the subscriber is now.
+            self.session_mut(slot).flags.put(Flags::INTERIM_DUE, false);
+        }
         self.wait_for_reply(index, Place::Reply(identifier), now);
         true
     }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use engine::Restored;
+use ledger::frame;
 use ledger::log::{Log, LogBounds};
 use ledger::recover::{Life, LogStart, RecordSink, Recovered, Recovery};
 use ledger::replay::{LiveSession, Replay, RingPosition};
 use ledger::segment::Place;
-use model::record::{Record, Started, TakenOver};
+use model::record::{Checkpointed, Heard, Record, Started, TakenOver};
 use model::settings::Settings;
 use model::time::Now;
 
@@ -26,9 +27,12 @@ const BATCH_LEN: usize = 16 << 10;
 pub(crate) const NAS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
 /// What the records add up to, and the records themselves.
-#[derive(Default)]
 pub(crate) struct Memory {
     replay: Replay,
+    /// Nothing is known of what lies before this record, as if its segments had been thrown away.
+    needed_from: u64,
+    /// How far each plane's rings were heard: by plane, its epoch, ring, shard, and number of shards.
+    heard: BTreeMap<(String, u64, u16, u16, u16), u64>,
     pub(crate) records: Vec<(u64, Vec<u8>)>,
 }
 
@@ -47,12 +51,38 @@ impl Memory {
         }
         planes
     }
+
+    /// A session, whole: as if all of its records were read.
+    fn checkpointed(&mut self, sequence: u64, place: Place, checkpointed: &Checkpointed<'_>) {
+        let Checkpointed { opened, accepted, start_failed, sampled, closed } = *checkpointed;
+        let parts = [
+            Some(Record::Opened(opened)),
+            accepted.map(Record::Accepted),
+            start_failed.map(Record::StartFailed),
+            sampled.map(Record::Sampled),
+            closed.map(Record::Closed),
+        ];
+        for part in parts.into_iter().flatten() {
+            let mut octets = vec![0; frame::RECORD_LEN_MAX];
+            let length = frame::encode(&part, &mut octets).expect("a part is no longer than the whole");
+            self.replay.record(sequence, place, &part, &octets[..length]);
+        }
+    }
 }
 
 impl RecordSink for Memory {
     fn record(&mut self, sequence: u64, place: Place, record: &Record<'_>, octets: &[u8]) {
-        self.replay.record(sequence, place, record, octets);
         self.records.push((sequence, octets.to_vec()));
+        match record {
+            _ if sequence < self.needed_from => {}
+            Record::Checkpointed(checkpointed) => self.checkpointed(sequence, place, checkpointed),
+            Record::Heard(heard) => {
+                let Heard { plane, plane_epoch, ring, through, shard, shard_count } = *heard;
+                let known = self.heard.entry((plane.to_owned(), plane_epoch, ring, shard, shard_count)).or_default();
+                *known = through.max(*known);
+            }
+            _ => self.replay.record(sequence, place, record, octets),
+        }
     }
 }
 
@@ -69,7 +99,9 @@ pub(crate) fn read_store(disk: &Disk) -> Recovered<Memory> {
 }
 
 fn read(disk: &Disk) -> (Recovered<Memory>, LogStart) {
-    let mut recovery = Recovery::new(Memory::default());
+    let memory =
+        Memory { replay: Replay::new(), needed_from: disk.needed_from, heard: BTreeMap::new(), records: Vec::new() };
+    let mut recovery = Recovery::new(memory);
     for (number, octets) in disk.segments() {
         recovery.segment(number, &octets);
     }
@@ -104,6 +136,11 @@ pub(super) fn restore(
             worker.shard.handle_plane_known(now.mono, index, &plane, events.clone());
         }
     }
+    for ((plane, plane_epoch, ring, shard, shard_count), &through) in &memory.heard {
+        let (index, plane_epoch) = (links.index_of(plane), *plane_epoch);
+        let heard = Heard { plane, plane_epoch, ring: *ring, through, shard: *shard, shard_count: *shard_count };
+        workers.iter_mut().for_each(|worker| worker.shard.handle_heard(index, &heard));
+    }
     for worker in workers.iter_mut() {
         worker.shard.configure(settings);
         port_next = worker.bind(NAS, port_next);
@@ -118,5 +155,5 @@ pub(super) fn restore(
 
 fn restored<'a>(session: &LiveSession<'a>) -> Restored<'a> {
     let LiveSession { opened, accepted, start_failed, sampled, closed, .. } = *session;
-    Restored { opened, accepted, start_failed, sampled, closed }
+    Restored { opened, accepted, start_failed, sampled, closed, rebooted: None }
 }

@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use engine::{Birth, Limits, Notice, Received, Shard, TransmitBatch};
 use ledger::frame;
 use model::event::EventOrigin;
 use model::ids::PlaneIndex;
-use model::time::Now;
+use model::time::{Mono, Now};
 
 use super::{Around, Death, Died, Links, Tables};
 use crate::network::Datagram;
@@ -17,6 +18,8 @@ use crate::trace::text;
 
 /// Events that are taken in one turn.
 const EVENTS_MAX: usize = 16;
+/// Records of a ring that are not given back for a while.
+const HELD_MAX: u64 = 48;
 /// More sessions than any world has at once, Stops that wait included.
 const LIMITS: Limits = Limits { sessions: 4096, requests: 512 };
 
@@ -51,15 +54,23 @@ pub(crate) struct Worker {
     readings: Vec<Reading>,
     batch: TransmitBatch,
     durable: u64,
+    /// It says what is consumed no sooner than this after it last did.
+    publishes_every: Duration,
+    publishes_next: Mono,
+    /// It was told that its life ends.
+    said_end: bool,
     dice: Dice,
 }
 
-/// Which of so many shards owns a session of this name (FNV-1a).
+/// FNV-1a.
+pub(super) fn name_hash(name: &[u8]) -> u64 {
+    name.iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, &octet| (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Which of so many shards owns a session of this name.
 pub(super) fn shard_of(name: &[u8], shard_count: usize) -> usize {
-    let hash = name
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, &octet| (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3));
-    usize::try_from(hash % shard_count as u64).unwrap_or_default()
+    usize::try_from(name_hash(name) % shard_count as u64).unwrap_or_default()
 }
 
 impl Worker {
@@ -77,6 +88,9 @@ impl Worker {
             readings: Vec::new(),
             batch: TransmitBatch::default(),
             durable: 0,
+            publishes_every: dice.pick(&[0, 0, 0, 30, 120].map(Duration::from_secs)),
+            publishes_next: now.mono,
+            said_end: false,
             dice,
         }
     }
@@ -144,8 +158,13 @@ impl Worker {
             progress |= self.take_events(now, links, around, death)?;
             progress |= self.take_datagrams(now, around, death)?;
             self.shard.handle_timeout(now);
+            self.shard.sweep(now, &Tables { planes: &around.planes, links });
             death.step()?;
             progress |= self.transmit(now, links, around, death)?;
+        }
+        if ending && !self.said_end {
+            self.said_end = true;
+            self.shard.handle_end();
         }
         self.rings_bell = self.take_records(now, around, death)?;
         self.ring_len = self.ring.len();
@@ -157,7 +176,7 @@ impl Worker {
             self.shard.handle_durable(now, durable);
             progress = true;
         }
-        self.publish(links);
+        self.publish(now.mono, links);
         death.step()?;
         self.hear_notices(now, around);
         Ok(progress)
@@ -243,6 +262,7 @@ impl Worker {
             around.oracle.owed(&record, now.mono, &mut around.trace);
             let mut octets = vec![0; frame::RECORD_LEN_MAX];
             let length = frame::encode(&record, &mut octets).expect("every record fits");
+            assert_eq!(engine::record_octets(&record), length, "the shard knows what its records weigh");
             octets.truncate(length);
             self.ring.push_back(octets);
             any = true;
@@ -266,7 +286,19 @@ impl Worker {
         }
     }
 
-    fn publish(&mut self, links: &Links) {
+    /// When it has something to say of what is consumed.
+    pub(super) fn publishes_at(&self) -> Option<Mono> {
+        let due = |reading: &Reading| reading.marks.front().is_some_and(|&(_, count)| count <= self.durable);
+        self.readings.iter().any(due).then_some(self.publishes_next)
+    }
+
+    fn publish(&mut self, now: Mono, links: &Links) {
+        // A plane that finds its ring full waits, so the ring is not left to fill up.
+        let is_filling = self.readings.iter().any(|reading| reading.cursor - reading.published > HELD_MAX);
+        if now < self.publishes_next && !is_filling {
+            return;
+        }
+        self.publishes_next = now.plus(self.publishes_every);
         for (index, _) in links.linked() {
             let reading = &mut self.readings[usize::from(index.0)];
             while let Some(&(position, count)) = reading.marks.front()

@@ -23,6 +23,8 @@ struct Source {
     taken: u64,
     durable: u64,
     marks: VecDeque<Mark>,
+    /// The log's number of each of the shard's records.
+    sequences: Vec<u64>,
 }
 
 /// One life's writer.
@@ -48,6 +50,18 @@ impl Writer {
     /// Through which of its records a shard's are durable.
     pub(super) fn durable(&self, shard: usize) -> u64 {
         self.sources[shard].durable
+    }
+
+    /// The first record that some shard still needs, as far as that can be told.
+    pub(super) fn needed_from(&self, workers: &[Worker]) -> Option<u64> {
+        let mut first = None;
+        for (worker, source) in workers.iter().zip(&self.sources) {
+            // Nothing was forgotten by a shard whose number is 0, and so by none.
+            let before = usize::try_from(worker.shard.needed_from().checked_sub(1)?).unwrap_or(usize::MAX);
+            let sequence = source.sequences.get(before).copied();
+            first = [first, sequence].into_iter().flatten().min();
+        }
+        first
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -109,6 +123,7 @@ impl Writer {
                 oracle.appended(sequence, record);
                 workers[shard].ring.pop_front();
                 source.taken += 1;
+                source.sequences.push(sequence);
                 source.marks.push_back(Mark { through: source.taken, sequence });
             }
         }

@@ -158,6 +158,7 @@ impl Engine {
                 started: started.at.wall,
                 shard: number,
                 shard_count: args.shards,
+                session_hash: plane::record::session_hash,
             };
             let limits =
                 Limits { sessions: (args.sessions.div_ceil(args.shards.into())) as usize, ..Limits::default() };

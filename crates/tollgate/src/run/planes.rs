@@ -160,7 +160,10 @@ impl LinkedPlanes {
                         break;
                     }
                     match ring.next_event(&mut self.scratch, |hash| hash % shard_count == own) {
-                        Ok(Next::Nothing) => break,
+                        Ok(Next::Nothing) => {
+                            shard.handle_ring_read(plane, number, ring.cursor());
+                            break;
+                        }
                         Ok(Next::Event(delivery)) => {
                             let origin = EventOrigin { plane, ring: number, position: delivery.position };
                             let taken = shard.handle_event(now, origin, delivery.event, &self.counters);

@@ -97,6 +97,7 @@ impl<'a> Sessions<'a> {
                 start_failed: session.start_failed,
                 sampled: session.sampled,
                 closed: session.closed,
+                rebooted: None,
             };
             shard.restore(now, plane, &restored).map_err(|_| {
                 Failure::failed("the ledger knows more sessions than there are slots: raise --sessions")

@@ -20,6 +20,21 @@ impl Durable {
     }
 }
 
+/// The first record of one shard that anybody still needs ([`engine::Shard::needed_from`]): the worker stores, the writer
+/// loads.
+#[derive(Default)]
+pub(crate) struct Needed(AtomicU64);
+
+impl Needed {
+    pub(crate) fn announce(&self, from: u64) {
+        self.0.store(from, Ordering::Release);
+    }
+
+    pub(crate) fn from(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
 /// Wakes the writer, at the price of one load while it is awake.
 #[derive(Clone)]
 pub(crate) struct WriterBell {

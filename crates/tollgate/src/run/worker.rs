@@ -17,7 +17,7 @@ use model::time::{Mono, Now};
 use super::clock;
 use super::messages::{WorkerInbox, WorkerMessage};
 use super::planes::LinkedPlanes;
-use super::ring::{Durable, WriterBell};
+use super::ring::{Durable, Needed, WriterBell};
 
 /// Events taken from one ring before the rest of the loop has its turn.
 const EVENTS_MAX: usize = 256;
@@ -38,6 +38,8 @@ pub(crate) struct Worker {
     pub(crate) datapath: Datapath,
     pub(crate) ring: Producer,
     pub(crate) durable: Arc<Durable>,
+    /// What the shard still needs of its records, for whoever throws segments away.
+    pub(crate) needed: Arc<Needed>,
     pub(crate) writer: WriterBell,
     pub(crate) inbox: WorkerInbox,
     /// Kept open while the datapath watches it.
@@ -118,6 +120,7 @@ impl Worker {
             datapath,
             ring,
             durable,
+            needed: Arc::default(),
             writer,
             inbox,
             _waker: waker,
@@ -143,9 +146,11 @@ impl Worker {
             self.take_datagrams(now);
             self.shard.handle_timeout(now);
             self.bind_late(now);
+            self.shard.sweep(now, self.planes.counters());
             // What has become durable may leave in this round: nothing else would end the sleep behind it.
             let durable = self.durable.through();
             self.shard.handle_durable(now, durable);
+            self.tell_needed();
             self.transmit(now);
             self.hand_over_records();
             // The verdict first: who sees its events taken over may leave.
@@ -269,12 +274,12 @@ impl Worker {
         self.hurried = true;
     }
 
-    /// Step 8: room first, record second. Nobody waits for a sample, so samples alone do not wake the writer.
+    /// Step 8: room first, record second. Nobody waits for a sample or a checkpoint, so these alone do not wake the writer.
     fn hand_over_records(&mut self) {
         let (mut any, mut urgent) = (false, false);
         while let Some(mut grant) = self.ring.reserve(RECORD_LEN_MAX) {
             let Some(record) = self.shard.poll_record() else { break };
-            urgent |= !matches!(record, Record::Sampled(_));
+            urgent |= !matches!(record, Record::Sampled(_) | Record::Checkpointed(_) | Record::Heard(_));
             let length = frame::encode(&record, &mut grant).expect("a record is no longer than the longest");
             grant.commit_len(length);
             any = true;
@@ -285,14 +290,22 @@ impl Worker {
         if urgent || self.shard.owes_records() {
             self.writer.ring();
         }
-        if !self.shard.owes_records() {
+        if self.shard.has_told_all() {
             self.planes.mark(self.shard.record_count());
+        }
+    }
+
+    fn tell_needed(&self) {
+        let needed = self.shard.needed_from();
+        if self.needed.from() != needed {
+            self.needed.announce(needed);
         }
     }
 
     /// The last words: every record that is owed reaches the writer, unless the disk fails. What does not was promised to
     /// nobody: its events stay with the planes.
     fn hand_over_everything(&mut self) {
+        self.shard.handle_end();
         self.hand_over_records();
         let patience = clock::now().mono.plus(LAST_WORDS);
         while self.shard.owes_records() && clock::now().mono < patience {

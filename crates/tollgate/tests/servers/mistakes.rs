@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
-use crate::common::{Daemon, SECRET, Site, free_port, run_command, tollgate};
+use crate::common::{Daemon, Process, SECRET, Signal, Site, free_port, run_command, seconds, tollgate, wait_until};
 
 /// A site whose configuration is right.
 fn site() -> Site {
@@ -185,9 +186,19 @@ fn a_file_in_a_socket_s_place_is_left_alone() {
 fn too_few_descriptors_for_the_source_ports_are_said() {
     let site = site();
     site.configure_one(free_port(), " radius-server source-ports 256\n", "");
+    let log = site.path("log");
     let mut command = std::process::Command::new("sh");
     command.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tollgate")]);
-    run_command(command.args(Daemon::arguments(&site))).refused(1, &["source port", "127.0.0.1"]);
+    command.args(Daemon::arguments(&site)).stdin(Stdio::null()).stdout(Stdio::null());
+    let mut process = Process::start(command.stderr(std::fs::File::create(&log).unwrap()));
+    wait_until("the daemon is ready", seconds(30), || {
+        assert!(process.ended().is_none(), "a server that cannot be spoken to yet ends the daemon");
+        std::fs::read_to_string(&log).unwrap().contains("tollgate ready")
+    });
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert!(said.contains("no source port towards 127.0.0.1"), "{said}");
+    process.signal(Signal::TERM);
+    assert_eq!(process.wait(seconds(20)).code(), Some(0));
 }
 
 #[test]

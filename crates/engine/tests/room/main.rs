@@ -1,0 +1,11 @@
+//! The shard as its drivers see it: what it remembers over restarts and reboots, and what it lets be forgotten.
+
+#![expect(clippy::unwrap_used, reason = "a test's own stage may fail")]
+#![expect(clippy::cast_possible_truncation, reason = "numbers that the test itself chose")]
+#![expect(clippy::large_enum_variant, reason = "a handful of records")]
+
+mod forget;
+mod reboot;
+mod replay;
+mod sample;
+mod stage;
