@@ -19,6 +19,7 @@
 //! | [`replay`] | records folded into sessions, bills and ring positions |
 //! | [`pool`] | the bills there are, capacity and threshold |
 //! | [`bill`] | one bill, as csv, json and detail text, and the manifest beside a file of them |
+//! | [`tftp`] | a bill file to a TFTP server, and back for comparison |
 //! | [`verify`] | whether a store or a bill file is complete and undamaged |
 //!
 //! **Comes in:** encoded records, the outcome of disk operations, the moment; segments, at start. **Goes out:** disk
@@ -41,4 +42,5 @@ pub mod pool;
 pub mod recover;
 pub mod replay;
 pub mod segment;
+pub mod tftp;
 pub mod verify;

@@ -3,6 +3,11 @@
 #![forbid(unsafe_code)]
 
 mod args;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the control thread delivers through it as soon as there are transfers")
+)]
+mod bill_server;
 mod bills;
 mod check;
 mod cli;

@@ -1,0 +1,146 @@
+//! # Bill files to the bill server
+//!
+//! **Comes in:** a file of bills with its manifest, whole, and where they go. **Goes out:** the file under its final name on the
+//! server, then the manifest, and one answer: [`Delivered`] or a [`DeliveryError`] that names the cure. **Never:** a
+//! password or a signature to a server whose host key was not judged, an octet of another file overwritten, a
+//! "delivered" while the server has less than the whole file.
+//!
+//! | | SFTP | TFTP |
+//! |---|---|---|
+//! | transport | SSH, modern algorithms only | RFC 1350 with options, one block at a time |
+//! | on the way | `.<name>.part`, renamed when complete | the final name; the manifest is the mark of completeness |
+//! | proof | every write acknowledged, synced where the server can, size asked for | read back and compared octet for octet |
+//! | the name is taken | by the same octets: done; else [`DeliveryError::NameTaken`] | the same; what is the beginning of our file is an earlier try |
+//! | the disk is full | the server says so | shows in the comparison: some servers acknowledge what they cannot store |
+//! | confidentiality, login | yes | none |
+//!
+//! A delivery may be broken off at any octet and tried again with the same upload; nothing but `.<name>.part` or the
+//! beginning of the file is left by it. The caller does so after a pause of its own; here nothing is repeated
+//! but TFTP's packets.
+//!
+//! **Full, slow:** one upload is in memory, and up to [`sftp::WRITES_UNDER_WAY`] blocks of 32 KiB of it once more. Connecting, each
+//! operation, and the whole delivery have a [`Patience`] each; a delivery that is dropped closes its connection.
+
+mod error;
+mod host_key;
+mod sftp;
+mod ssh;
+mod tftp;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use model::settings::{BillServer, LocalAaaServer};
+
+pub(crate) use error::{DeliveryError, KeyFault};
+
+/// How a file goes to the bill server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// Over SSH; needs a login.
+    Sftp,
+    /// Trivial: no login, no cover.
+    Tftp,
+}
+
+/// A file of bills and what stands beside it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Upload<'a> {
+    /// The file's name on the server, without a folder.
+    pub(crate) name: &'a str,
+    /// The bills.
+    pub(crate) octets: &'a [u8],
+    /// The manifest's name on the server.
+    pub(crate) manifest_name: &'a str,
+    /// The manifest; it leaves last.
+    pub(crate) manifest: &'a [u8],
+}
+
+impl<'a> Upload<'a> {
+    /// In the order in which they go.
+    fn files(&self) -> [(&'a str, &'a [u8]); 2] {
+        [(self.name, self.octets), (self.manifest_name, self.manifest)]
+    }
+}
+
+/// The server took both files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivered {
+    /// And has shown that it has them whole.
+    Verified,
+    /// And does not let them be read again (TFTP): it acknowledged every block, and that is all that is known.
+    Unverified,
+}
+
+impl Delivered {
+    /// Both are; verified only if both are verified.
+    fn and(self, other: Delivered) -> Delivered {
+        if self == Delivered::Verified { other } else { Delivered::Unverified }
+    }
+}
+
+/// How long to wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// For a connection.
+    pub(crate) connect: Duration,
+    /// For the answer to one request: a step of the login, a block, a rename.
+    pub(crate) operation: Duration,
+    /// For everything.
+    pub(crate) whole: Duration,
+}
+
+impl Patience {
+    /// The slowest line that is worth waiting for, octets a second.
+    const SLOWEST: u64 = 16 * 1024;
+
+    /// 10 s to connect, 30 s for an answer, two minutes and the time that the slowest line needs for the whole.
+    pub(crate) fn for_upload(upload: &Upload<'_>) -> Patience {
+        let octets = upload.octets.len().saturating_add(upload.manifest.len()) as u64;
+        let whole = Duration::from_secs(120 + octets / Patience::SLOWEST);
+        Patience { connect: Duration::from_secs(10), operation: Duration::from_secs(30), whole }
+    }
+}
+
+/// Brings an upload to the bill server. `known_hosts` is the file that remembers the host keys which were met first.
+/// Must be called inside a tokio runtime with time and sockets; spawns tasks that end with it, or 4 s later.
+///
+/// # Errors
+///
+/// [`DeliveryError`]: nothing is known to be delivered, and the upload may be tried again as it is.
+pub(crate) async fn deliver(
+    server: &BillServer,
+    settings: &LocalAaaServer,
+    protocol: Protocol,
+    known_hosts: &Path,
+    upload: &Upload<'_>,
+) -> Result<Delivered, DeliveryError> {
+    deliver_within(Patience::for_upload(upload), server, settings, protocol, known_hosts, upload).await
+}
+
+/// [`deliver`] with another patience.
+pub(crate) async fn deliver_within(
+    patience: Patience,
+    server: &BillServer,
+    settings: &LocalAaaServer,
+    protocol: Protocol,
+    known_hosts: &Path,
+    upload: &Upload<'_>,
+) -> Result<Delivered, DeliveryError> {
+    let delivery = async {
+        match protocol {
+            Protocol::Sftp => {
+                let session = ssh::connect(patience, server, settings, known_hosts).await?;
+                let stored = sftp::deliver(&session, upload).await;
+                session.close().await;
+                stored
+            }
+            Protocol::Tftp => tftp::deliver(SocketAddr::from((server.address, settings.tftp_port)), upload).await,
+        }
+    };
+    tokio::time::timeout(patience.whole, delivery).await.map_err(|_| DeliveryError::TimedOut)?
+}
+
+#[cfg(test)]
+mod tests;
