@@ -48,6 +48,9 @@ pub struct LiveSession<'a> {
     /// The same moment on the wall, on the clock of the box boot in which the sample was written; `None` without a sample, or when
     /// the `started` of that life is not in the store.
     pub sampled_at: Option<Wall>,
+    /// The box's boot in which its newest `opened`, `checkpointed` or `sampled` was written; `None` when the `started` of that
+    /// life is not in the store.
+    pub boot_id: Option<[u8; 16]>,
     /// How it ended; its Stop is owed. `None`: it is online.
     pub closed: Option<Closed>,
 }
@@ -132,10 +135,14 @@ impl Replay {
         self.sessions.explained()
     }
 
+    fn life(&self, life: u32) -> Option<&Started> {
+        let index = self.lives.binary_search_by_key(&life, |started| started.epoch).ok()?;
+        self.lives.get(index)
+    }
+
     /// A moment of a life on the wall; `None` when the store does not tell of that life.
     fn wall(&self, life: u32, at: Mono) -> Option<Wall> {
-        let index = self.lives.binary_search_by_key(&life, |started| started.epoch).ok()?;
-        let begin = self.lives.get(index)?.at;
+        let begin = self.life(life)?.at;
         let (mono, wall) = (i128::from(at.as_millis()) - i128::from(begin.mono.as_millis()), begin.wall.as_millis());
         u64::try_from(i128::from(wall) + mono).ok().map(Wall::from_millis)
     }
@@ -150,6 +157,7 @@ impl Replay {
             start_failed: None,
             sampled: whole.sampled,
             sampled_at: None,
+            boot_id: self.life(session.life).map(|started| started.boot_id),
             closed: whole.closed,
         };
         match session.start {
@@ -190,7 +198,7 @@ impl Replay {
 
     fn apply(&mut self, Stored { place, octets, .. }: &Stored<'_>, found: u32, life: u32) {
         match octets.first().copied() {
-            Some(frame::KIND_OPENED) => self.handle_opened(octets, found),
+            Some(frame::KIND_OPENED) => self.handle_opened(octets, found, life),
             Some(frame::KIND_CHECKPOINTED) => self.handle_checkpointed(octets, found, life),
             Some(frame::KIND_SAMPLED) => self.handle_sampled(octets, found, life),
             Some(frame::KIND_ACCEPTED | frame::KIND_START_FAILED) => self.handle_started(octets, found),
@@ -200,10 +208,11 @@ impl Replay {
         }
     }
 
-    fn handle_opened(&mut self, octets: &[u8], found: u32) {
+    fn handle_opened(&mut self, octets: &[u8], found: u32, life: u32) {
         self.take_over(octets);
         self.unfold(found);
         let session = self.sessions.revive(found);
+        session.life = life;
         self.arena.replace(&mut session.whole, octets);
     }
 

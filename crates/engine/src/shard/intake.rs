@@ -155,7 +155,8 @@ impl Shard {
     /// a plane announces before it says anything else.
     fn is_announcement(&self, origin: EventOrigin, slot: Slot, counters: CounterSlot) -> bool {
         let same = counters.generation != 0 && counters == self.session(slot).counters;
-        self.planes.is_resyncing(origin.plane) || same || self.is_known_of_old(origin, slot)
+        let is_of_old = self.is_known_of_old(origin, slot) && !self.planes.is_new_start(origin.plane);
+        self.planes.is_resyncing(origin.plane) || same || is_of_old
     }
 
     /// A session that the engine knows is announced in a resync: it goes on.

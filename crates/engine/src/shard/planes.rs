@@ -22,6 +22,8 @@ struct Plane {
     /// Which memory its positions count in.
     epoch: u64,
     linked: bool,
+    /// It announces nobody in a new memory: whom it brings up is new.
+    new_start: bool,
     /// When its link was lost, or the engine started without it.
     lost: Mono,
     /// The bit that sessions of the present round of resync carry.
@@ -94,6 +96,10 @@ impl Planes {
     /// The bit that a session carries which is announced now, or has just come up.
     pub(super) fn round(&self, plane: PlaneIndex) -> bool {
         self.items.get(usize::from(plane.0)).is_some_and(|plane| plane.round)
+    }
+
+    pub(super) fn is_new_start(&self, plane: PlaneIndex) -> bool {
+        self.items.get(usize::from(plane.0)).is_some_and(|plane| plane.new_start)
     }
 
     pub(super) fn is_resyncing(&self, plane: PlaneIndex) -> bool {
@@ -200,6 +206,14 @@ impl Shard {
         }
     }
 
+    /// Whether the plane that has just linked announces its sessions before anything else when its memory is new, or begins
+    /// anew: then an Up of a session that is known from an older memory implies that it went down.
+    pub fn handle_new_start(&mut self, plane: PlaneIndex, new_start: bool) {
+        if let Some(item) = self.planes.items.get_mut(usize::from(plane.0)) {
+            item.new_start = new_start;
+        }
+    }
+
     /// A plane's link was lost. Its sessions go on; they outlive it by `plane-link grace`. `counters` can still read the
     /// plane's memory: what it counted to the end is read now, for it may not come back.
     pub fn handle_plane_lost(&mut self, now: Mono, plane: PlaneIndex, counters: &impl CounterSource) {
@@ -234,6 +248,7 @@ impl Shard {
             name: String::new(),
             epoch: 0,
             linked: false,
+            new_start: false,
             lost: FOR_GOOD,
             round: false,
             resyncing: false,

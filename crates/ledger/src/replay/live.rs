@@ -14,7 +14,7 @@ const NONE: u32 = u32::MAX;
 /// What is known of one session; its records are in the arena.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Session {
-    /// The life that wrote its newest sample.
+    /// The life that wrote its newest `opened`, `checkpointed` or sample. One boot's clock goes through all of its lives.
     pub(super) life: u32,
     /// Its newest `opened` or `checkpointed`; `None` of one that is not there yet, or is over.
     pub(super) whole: Option<Slot>,

@@ -84,6 +84,7 @@ fn a_session_is_what_was_last_said_of_it() {
         start_failed: None,
         sampled: Some(sampled(1, 2)),
         sampled_at: None,
+        boot_id: None,
         closed: None,
     };
     assert_eq!(state.sessions().collect::<Vec<_>>(), [expected]);

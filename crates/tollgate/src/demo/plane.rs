@@ -99,6 +99,7 @@ impl Plane {
                 plane,
                 name: NAME.into(),
                 epoch: EPOCH,
+                new_start: false,
                 region: region.clone(),
                 engine_bell: engine_bell.clone(),
                 plane_bell: plane_bell.clone(),

@@ -37,6 +37,8 @@ pub(crate) enum LinkEvent {
         plane: PlaneIndex,
         name: Arc<str>,
         epoch: u64,
+        /// It announces nobody: whom it brings up is new ([`Hello::new_start`]).
+        new_start: bool,
         region: Arc<PlaneRegion>,
         /// Rung by the plane.
         engine_bell: Arc<Waker>,
@@ -147,6 +149,7 @@ async fn link(stream: Stream, planes: Rc<RefCell<Planes>>, workers: Vec<WorkerHa
                 plane,
                 name: hello.name().into(),
                 epoch: hello.epoch,
+                new_start: hello.new_start,
                 region,
                 engine_bell,
                 plane_bell,

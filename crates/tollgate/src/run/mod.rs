@@ -149,7 +149,7 @@ impl Engine {
 
         let now = clock::now();
         let mut planes = Planes::default();
-        let mut restored = restore::Sessions::sort(&recovered, args.shards, &mut planes)?;
+        let restored = restore::Sessions::sort(&recovered, args.shards, &mut planes, started.boot_id)?;
         let mut built = Vec::new();
         for (number, ring, durable, waker) in seats {
             let birth = Birth {

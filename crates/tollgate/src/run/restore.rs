@@ -5,7 +5,7 @@ use ledger::pool::Pool;
 use ledger::recover::Recovered;
 use ledger::replay::{LiveSession, Replay};
 use model::ids::PlaneIndex;
-use model::record::TakenOver;
+use model::record::{Heard, TakenOver};
 use model::settings::Settings;
 use model::time::Now;
 
@@ -45,6 +45,9 @@ pub(crate) fn pool(recovered: &Recovered<Replay>, settings: &Settings) -> Pool {
 pub(crate) struct Sessions<'a> {
     by_shard: Vec<Vec<(PlaneIndex, LiveSession<'a>)>>,
     planes: Vec<(PlaneIndex, &'a str, Vec<TakenOver>)>,
+    heard: Vec<(PlaneIndex, Heard<'a>)>,
+    boot_last: Option<[u8; 16]>,
+    boot_now: [u8; 16],
 }
 
 impl<'a> Sessions<'a> {
@@ -53,9 +56,21 @@ impl<'a> Sessions<'a> {
         recovered: &'a Recovered<Replay>,
         shards: u16,
         planes: &mut Planes,
+        boot_now: [u8; 16],
     ) -> Result<Sessions<'a>, Failure> {
         let too_many = || Failure::failed("the ledger knows more packet planes than can be numbered");
-        let mut sorted = Sessions { by_shard: (0..shards).map(|_| Vec::new()).collect(), planes: Vec::new() };
+        let mut sorted = Sessions {
+            by_shard: (0..shards).map(|_| Vec::new()).collect(),
+            planes: Vec::new(),
+            heard: Vec::new(),
+            boot_last: recovered.boot_id,
+            boot_now,
+        };
+        for heard in recovered.state.heard() {
+            let plane = planes.index(heard.plane).ok_or_else(too_many)?;
+            sorted.plane(plane, heard.plane);
+            sorted.heard.push((plane, heard));
+        }
         for session in recovered.state.sessions() {
             let plane = planes.index(session.opened.plane).ok_or_else(too_many)?;
             sorted.plane(plane, session.opened.plane);
@@ -76,6 +91,11 @@ impl<'a> Sessions<'a> {
         Ok(sorted)
     }
 
+    /// Whether the box was booted since the session was last written.
+    fn was_rebooted(&self, session: &LiveSession<'_>) -> bool {
+        session.boot_id.or(self.boot_last).is_some_and(|boot| boot != self.boot_now)
+    }
+
     fn plane(&mut self, plane: PlaneIndex, name: &'a str) -> &mut Vec<TakenOver> {
         let known = self.planes.iter().position(|(known, ..)| *known == plane);
         let index = known.unwrap_or_else(|| {
@@ -86,18 +106,22 @@ impl<'a> Sessions<'a> {
     }
 
     /// Hands a shard its sessions.
-    pub(crate) fn hand_over(&mut self, number: u16, shard: &mut Shard, now: Now) -> Result<(), Failure> {
+    pub(crate) fn hand_over(&self, number: u16, shard: &mut Shard, now: Now) -> Result<(), Failure> {
         for (plane, name, taken_over) in &self.planes {
             shard.handle_plane_known(now.mono, *plane, name, taken_over.clone());
         }
-        for (plane, session) in self.by_shard[usize::from(number)].drain(..) {
+        for (plane, heard) in &self.heard {
+            shard.handle_heard(*plane, heard);
+        }
+        for (plane, session) in &self.by_shard[usize::from(number)] {
+            let plane = *plane;
             let restored = Restored {
                 opened: session.opened,
                 accepted: session.accepted,
                 start_failed: session.start_failed,
                 sampled: session.sampled,
                 closed: session.closed,
-                rebooted: None,
+                rebooted: self.was_rebooted(session).then(|| session.sampled_at.unwrap_or(session.opened.at.wall)),
             };
             shard.restore(now, plane, &restored).map_err(|_| {
                 Failure::failed("the ledger knows more sessions than there are slots: raise --sessions")
