@@ -233,9 +233,6 @@ fn verify(args: &StoreArgs) -> Outcome {
     for gap in &verdict.gaps {
         println!("{}", words::gap(gap));
     }
-    if let Some(id) = verdict.disorder {
-        println!("bill {} stands behind a later one", words::bill(id));
-    }
     println!(
         "{} segments, {} records, {} bills, {} octets in, {} octets out",
         verdict.report.segments,
