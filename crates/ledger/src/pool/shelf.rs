@@ -190,3 +190,56 @@ impl Shelf {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use model::record::BillReason;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::pool::{BillState, Hindrance};
+    use crate::segment::Place;
+
+    fn bill(sequence: u64) -> BillRef {
+        BillRef {
+            id: BillId { epoch: 1, sequence },
+            place: Place::new(sequence % 7, 0, 100, 0),
+            in_octets: 0,
+            out_octets: 0,
+            reason: BillReason::StopUnanswered,
+            delivered: Delivered::No,
+            state: BillState::Free,
+            is_leaving: false,
+            hindrance: Hindrance::None,
+        }
+    }
+
+    proptest! {
+        /// In any order of coming and going a shelf holds what a set holds, in its order.
+        #[test]
+        fn a_shelf_is_an_ordered_set(steps in prop::collection::vec((any::<bool>(), 1..3_000_u64, 1..300_u64), 1..60)) {
+            let mut shelf = Shelf::default();
+            let mut model = BTreeSet::new();
+            for (comes, first, count) in steps {
+                for sequence in first..first + count {
+                    if !comes {
+                        let gone = shelf.remove(BillId { epoch: 1, sequence });
+                        prop_assert_eq!(gone.is_some(), model.remove(&sequence));
+                    } else if model.insert(sequence) {
+                        shelf.insert(bill(sequence));
+                    }
+                }
+                prop_assert!(shelf.iter().map(|bill| bill.id.sequence).eq(model.iter().copied()));
+                let behind = BillId { epoch: 1, sequence: first };
+                prop_assert!(shelf.iter_behind(behind).map(|bill| bill.id.sequence).eq(model.range(first + 1..).copied()));
+                let number = model.len() / 2;
+                let from_number = shelf.iter_from_number(number).map(|bill| bill.id.sequence);
+                prop_assert!(from_number.eq(model.iter().copied().skip(number)));
+                let standing = model.iter().filter(|sequence| **sequence % 7 == 3).count() as u64;
+                prop_assert_eq!((shelf.len(), shelf.standing(3).bills), (model.len(), standing));
+            }
+        }
+    }
+}
