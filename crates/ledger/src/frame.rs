@@ -139,6 +139,22 @@ pub(crate) fn is_started(record: &[u8]) -> bool {
     record.first() == Some(&KIND_STARTED)
 }
 
+/// Whether a record tells of bills, their transfers and replays, or begins a life: what is read besides sessions.
+pub fn is_of_the_book(record: &[u8]) -> bool {
+    matches!(
+        record.first(),
+        Some(
+            &KIND_STARTED
+                | &KIND_BILLED
+                | &KIND_TRANSFER_BEGUN
+                | &KIND_TRANSFER_ABANDONED
+                | &KIND_DEPARTED
+                | &KIND_CLAIMED
+                | &KIND_RETURNED
+        )
+    )
+}
+
 /// Gives a bill its name, in its encoded record. Does nothing to any other record.
 pub fn number_bill(record: &mut [u8], id: BillId) {
     if !is_bill(record) || record.len() < BILL_ID_AT + BILL_ID_LEN {

@@ -8,8 +8,8 @@
 //!   meanwhile makes the next batch. Beside it there may be one [`Request::CreateSegment`], which takes long and stops nothing.
 //! - **time**: [`poll_timeout`](Log::poll_timeout) says when to call [`handle_timeout`](Log::handle_timeout). Calling
 //!   it too early, or without need, does nothing.
-//! - **what for**: [`durable_through`](Log::durable_through); after each completion, [`poll_bill`](Log::poll_bill) and
-//!   [`poll_alarm`](Log::poll_alarm) until `None`.
+//! - **what for**: [`durable_through`](Log::durable_through); after each completion, [`poll_segment`](Log::poll_segment),
+//!   [`poll_noted`](Log::poll_noted) and [`poll_alarm`](Log::poll_alarm) until `None`.
 //!
 //! The first record of a life is its `started`, appended by [`LogStart::begin`](crate::recover::LogStart::begin);
 //! before it come the records that recovery could not prove to be on the disk. So once
@@ -47,7 +47,7 @@ use self::spare::Spare;
 use crate::frame::{self, RECORD_LEN_MAX};
 use crate::pool::BillRef;
 use crate::segment::{
-    BATCH_HEAD_LEN, BATCH_LEN_MAX, BLOCK, SEGMENT_HEAD_LEN, SEGMENT_LEN_MAX, SegmentHead, StoreId, frame_len,
+    BATCH_HEAD_LEN, BATCH_LEN_MAX, BLOCK, Place, SEGMENT_HEAD_LEN, SEGMENT_LEN_MAX, SegmentHead, StoreId, frame_len,
 };
 
 /// How large segments and batches are.
@@ -176,8 +176,42 @@ pub struct Log {
     bill_sequence_next: u64,
     operation_next: u64,
     backoff: Backoff,
-    bills: VecDeque<BillRef>,
+    noted: VecDeque<Noted>,
+    begun: VecDeque<SegmentBegun>,
     alarms: VecDeque<Alarm>,
+}
+
+/// A record that became durable and that tells of bills, or begins the life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Noted {
+    /// Its sequence number.
+    pub sequence: u64,
+    /// Where it stands.
+    pub place: Place,
+    /// What it says.
+    pub what: NotedRecord,
+}
+
+/// What a noted record says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotedRecord {
+    /// A bill.
+    Billed(BillRef),
+    /// Something else, in the octets of the record.
+    Other(Box<[u8]>),
+}
+
+/// A segment whose header is durable, with the first batch in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentBegun {
+    /// Its number.
+    pub segment: u64,
+    /// The first record in it.
+    pub first: u64,
+    /// The base that its header tells.
+    pub base: u64,
+    /// Its length in octets.
+    pub len: u64,
 }
 
 /// Where the batch under way stands. `Some(id)`: asked for; `None`: to be asked for.
@@ -260,7 +294,8 @@ impl Log {
             bill_sequence_next: 1,
             operation_next: 1,
             backoff: Backoff::default(),
-            bills: VecDeque::new(),
+            noted: VecDeque::new(),
+            begun: VecDeque::new(),
             alarms: VecDeque::new(),
         };
         log.flying.clear(first);
@@ -370,10 +405,42 @@ impl Log {
         }
     }
 
-    /// The next bill that has become durable. One that recovery told already comes once more when it is carried into
-    /// a new segment, with its new place.
+    /// Whether [`append`](Log::append) would take a record of `len` octets now.
+    pub fn has_room(&self, len: usize) -> bool {
+        self.open.has_room(len)
+    }
+
+    /// The next record of those that tell of bills that has become durable. One that recovery told already comes once
+    /// more when it is carried into a new segment, with its new place; its number is below
+    /// [`started_at`](Log::started_at).
+    pub fn poll_noted(&mut self) -> Option<Noted> {
+        self.noted.pop_front()
+    }
+
+    /// The next bill that has become durable; what else was noted before it is passed over.
     pub fn poll_bill(&mut self) -> Option<BillRef> {
-        self.bills.pop_front()
+        while let Some(noted) = self.noted.pop_front() {
+            if let NotedRecord::Billed(bill) = noted.what {
+                return Some(bill);
+            }
+        }
+        None
+    }
+
+    /// The next segment that was begun, once its header is durable.
+    pub fn poll_segment(&mut self) -> Option<SegmentBegun> {
+        self.begun.pop_front()
+    }
+
+    /// Nobody needs a record below `base` any more. The next segment's header says so; only when that is
+    /// [durable](Log::poll_segment) may what lies below be removed. Never goes back.
+    pub fn set_base(&mut self, base: u64) {
+        self.base = self.base.max(base);
+    }
+
+    /// The segment that is written to, and how many octets of it are.
+    pub fn active(&self) -> Option<(u64, u64)> {
+        self.active.map(|active| (active.number, active.at))
     }
 
     /// The next thing to tell the operator.
@@ -427,7 +494,11 @@ impl Log {
         let active = self.active_segment();
         let batch_at = active.at + if sealed.with_head { SEGMENT_HEAD_LEN as u64 } else { 0 };
         let offset = usize::try_from(batch_at).expect("a segment ends below 2^30");
-        self.bills.extend(self.flying.bills(active.number, offset, sealed.seed));
+        if sealed.with_head {
+            let Active { number: segment, len, .. } = active;
+            self.begun.push_back(SegmentBegun { segment, first: self.flying.first(), base: sealed.base, len });
+        }
+        self.noted.extend(self.flying.noted(active.number, offset, sealed.seed));
         self.active = Some(Active { at: batch_at + self.flying.disk_len() as u64, holds: true, ..active });
         self.chain = sealed.chain_after;
         self.durable_through = self.flying.end() - 1;

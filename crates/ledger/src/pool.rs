@@ -8,16 +8,21 @@
 //! there, the caller [drops](Pool::drop_bill) it: counted, with its octets, and alarmed. Its record stays in the
 //! log, so a bill that was dropped is found again by a restart that meets a larger or an emptier pool.
 
-use std::collections::VecDeque;
+mod book;
+mod departures;
+mod shelf;
 
 use model::ids::BillId;
-use model::record::Bill;
+use model::record::{Bill, BillReason, Delivered};
 use model::report::{BillStoreInformation, LocalBillInformation};
 use model::settings::LocalAaaServer;
 
+pub use self::book::{BillBook, OpenTransfer, Snapshot};
+pub use self::departures::{DepartedRun, DepartedTotal, Departures, RUN_COUNT_MAX};
+pub(crate) use self::shelf::Shelf;
 use crate::segment::Place;
 
-/// A durable bill: its name, its place, and what it accounts for.
+/// A durable bill: its name, its place, what it accounts for, and what is being done with it. 64 octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BillRef {
     /// Its name.
@@ -28,13 +33,60 @@ pub struct BillRef {
     pub in_octets: u64,
     /// Octets to the subscriber, both families.
     pub out_octets: u64,
+    /// Why it was made.
+    pub reason: BillReason,
+    /// Whether a server may have it; newer than what its record says.
+    pub delivered: Delivered,
+    /// What is being done with it.
+    pub state: BillState,
+    /// A record that takes it out of the store, or ends its claim, is on the way to the disk.
+    pub(crate) is_leaving: bool,
+    /// What keeps it from being sent.
+    pub(crate) hindrance: Hindrance,
+}
+
+const _: () = assert!(size_of::<BillRef>() == 64);
+
+/// What is being done with a bill.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BillState {
+    /// Nothing.
+    #[default]
+    Free,
+    /// It is replayed to an accounting server.
+    Claimed,
+    /// It is in a file on its way to the bill server.
+    InTransfer,
+    /// This life has taken it, to be moved to the card or to be put into a file; no record says so yet.
+    Taken,
+}
+
+/// What keeps a bill from being sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Hindrance {
+    #[default]
+    None,
+    /// It does not fit into one packet, so no detail entry can be made of it.
+    NoPacket,
+    /// Its record cannot be read.
+    Unreadable,
 }
 
 impl BillRef {
     /// The bill that stands at `place`.
     pub fn new(bill: &Bill<'_>, place: Place) -> BillRef {
         let total = bill.closed.counters.v4.plus(bill.closed.counters.v6);
-        BillRef { id: bill.id, place, in_octets: total.in_octets, out_octets: total.out_octets }
+        BillRef {
+            id: bill.id,
+            place,
+            in_octets: total.in_octets,
+            out_octets: total.out_octets,
+            reason: bill.reason,
+            delivered: bill.delivered,
+            state: BillState::Free,
+            is_leaving: false,
+            hindrance: Hindrance::None,
+        }
     }
 
     /// Octets in both directions.
@@ -78,9 +130,9 @@ pub struct Pool {
     capacity: usize,
     threshold_percent: u8,
     /// In the order they were made, which is the order of their ids.
-    bills: VecDeque<BillRef>,
+    bills: Shelf,
     /// The same, of Stops that were given up while the pool was disabled.
-    unbilled: VecDeque<BillRef>,
+    unbilled: Shelf,
     /// The newest bill that was handed in.
     newest: BillId,
     /// The threshold was told and the fill has not fallen below it since.
@@ -115,29 +167,69 @@ impl Pool {
         if self.is_enabled {
             self.fill_up();
         } else {
-            std::mem::swap(&mut self.bills, &mut self.unbilled);
-            self.unbilled.extend(self.bills.drain(..));
+            while let Some(bill) = self.bills.pop_front() {
+                self.unbilled.insert(bill);
+            }
         }
     }
 
     /// A bill has become durable, or was found by recovery.
     pub fn handle_durable(&mut self, bill: BillRef) -> Taken {
         if bill.id <= self.newest {
-            if let Some(known) = find(&mut self.bills, bill.id).or_else(|| find(&mut self.unbilled, bill.id)) {
-                *known = bill;
-            }
+            self.place_again(&bill);
             return Taken::Known;
         }
-        self.newest = bill.id;
+        self.take(bill, self.capacity)
+    }
+
+    /// The record of a bill that is held stands somewhere else now. False: none is held.
+    pub(crate) fn place_again(&mut self, bill: &BillRef) -> bool {
+        self.bills.place_again(bill) || self.unbilled.place_again(bill)
+    }
+
+    /// Takes a bill that is not held while there are fewer than `room`.
+    pub(crate) fn take(&mut self, bill: BillRef, room: usize) -> Taken {
+        self.newest = self.newest.max(bill.id);
         if !self.is_enabled {
-            self.unbilled.push_back(bill);
+            self.unbilled.insert(bill);
             return Taken::Unbilled;
         }
-        if self.bills.len() >= self.capacity {
+        if self.bills.len() >= room {
             return Taken::Overflow(bill);
         }
-        self.bills.push_back(bill);
+        self.bills.insert(bill);
         Taken::Held
+    }
+
+    /// A bill, or a Stop that is none because the pool is disabled.
+    pub(crate) fn get(&self, id: BillId) -> Option<&BillRef> {
+        self.bills.get(id).or_else(|| self.unbilled.get(id))
+    }
+
+    pub(crate) fn get_mut(&mut self, id: BillId) -> Option<&mut BillRef> {
+        self.bills.get_mut(id).or_else(|| self.unbilled.get_mut(id))
+    }
+
+    /// A bill has left. What waited for room takes its place.
+    pub(crate) fn remove(&mut self, id: BillId) -> Option<BillRef> {
+        let bill = self.bills.remove(id).or_else(|| self.unbilled.remove(id));
+        if self.is_enabled {
+            self.fill_up();
+        }
+        bill
+    }
+
+    /// Bills, then Stops that are none.
+    pub(crate) fn shelves(&self) -> [&Shelf; 2] {
+        [&self.bills, &self.unbilled]
+    }
+
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.is_enabled
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
     }
 
     /// The next thing to tell the operator; to be asked after every change.
@@ -163,9 +255,15 @@ impl Pool {
         self.dropped.octets = self.dropped.octets.saturating_add(bill.octets());
     }
 
+    /// Bills left as dropped.
+    pub(crate) fn count_dropped(&mut self, bills: u64, octets: u64) {
+        self.dropped.bills += bills;
+        self.dropped.octets = self.dropped.octets.saturating_add(octets);
+    }
+
     /// The bills from number `start` on, counted from 0 in age order.
     pub fn bills(&self, start: usize) -> impl Iterator<Item = &BillRef> {
-        self.bills.iter().skip(start)
+        self.bills.iter_from_number(start)
     }
 
     /// How many bills there are.
@@ -213,14 +311,12 @@ impl Pool {
     }
 
     fn fill_up(&mut self) {
-        let room = self.capacity.saturating_sub(self.bills.len()).min(self.unbilled.len());
-        self.bills.extend(self.unbilled.drain(..room));
+        while self.bills.len() < self.capacity
+            && let Some(bill) = self.unbilled.pop_front()
+        {
+            self.bills.insert(bill);
+        }
     }
-}
-
-fn find(bills: &mut VecDeque<BillRef>, id: BillId) -> Option<&mut BillRef> {
-    let index = bills.binary_search_by_key(&id, |bill| bill.id).ok()?;
-    bills.get_mut(index)
 }
 
 #[cfg(test)]

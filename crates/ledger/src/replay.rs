@@ -20,7 +20,7 @@ mod live;
 mod rings;
 
 use model::ids::SessionSerial;
-use model::record::{Accepted, Bill, Checkpointed, Closed, Heard, Opened, Record, Sampled, StartFailed, Started};
+use model::record::{Accepted, Checkpointed, Closed, Heard, Opened, Record, Sampled, StartFailed, Started};
 use model::time::{Mono, Wall};
 
 use self::arena::Arena;
@@ -28,7 +28,7 @@ use self::heard::HeardRings;
 use self::live::{Session, Sessions, Start};
 use self::rings::Rings;
 use crate::frame::{self, SessionKey};
-use crate::pool::BillRef;
+use crate::pool::BillBook;
 use crate::recover::{RecordBatch, RecordSink, Stored};
 use crate::segment::Place;
 
@@ -73,7 +73,7 @@ pub struct RingPosition<'a> {
 pub struct Replay {
     sessions: Sessions,
     arena: Arena,
-    bills: Vec<BillRef>,
+    book: BillBook,
     rings: Rings,
     heard: HeardRings,
     /// Engine starts, by epoch.
@@ -103,9 +103,14 @@ impl Replay {
         self.sessions.get(serial.into()).and_then(|session| self.live(serial.into(), session))
     }
 
-    /// Every bill, in the order they were made.
-    pub fn bills(&self) -> &[BillRef] {
-        &self.bills
+    /// What the records say of bills, for whoever goes on with it; what is left says nothing.
+    pub fn take_book(&mut self) -> BillBook {
+        std::mem::take(&mut self.book)
+    }
+
+    /// What the records say of bills.
+    pub fn book(&self) -> &BillBook {
+        &self.book
     }
 
     /// What was taken over from each plane's rings, as far back as a ring can reach.
@@ -288,6 +293,7 @@ impl Replay {
                 if let Err(index) = self.lives.binary_search_by_key(&started.epoch, |known| known.epoch) {
                     self.lives.insert(index, *started);
                 }
+                self.book.apply(place, &record);
             }
             Record::Heard(heard) => self.heard.hear(heard),
             Record::Billed(bill) => {
@@ -299,25 +305,11 @@ impl Replay {
                     Some(slots) => slots.into_iter().flatten().for_each(|slot| self.arena.remove(slot)),
                     None => self.sessions.explain(octets, 0),
                 }
-                self.handle_bill_record(place, &record);
+                self.book.apply(place, &record);
             }
-            _ => self.handle_bill_record(place, &record),
-        }
-    }
-
-    /// Everything that is said of bills, in its order.
-    fn handle_bill_record(&mut self, place: Place, record: &Record<'_>) {
-        if let Record::Billed(bill) = record {
-            self.enter_bill(bill, place);
-        }
-    }
-
-    /// One that is written again is the same bill, and stands at its new place.
-    fn enter_bill(&mut self, bill: &Bill<'_>, place: Place) {
-        let bill = BillRef::new(bill, place);
-        match self.bills.binary_search_by_key(&bill.id, |known| known.id) {
-            Ok(index) => self.bills[index] = bill,
-            Err(index) => self.bills.insert(index, bill),
+            _ => {
+                self.book.apply(place, &record);
+            }
         }
     }
 

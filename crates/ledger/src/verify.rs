@@ -3,15 +3,17 @@
 
 mod file;
 mod ids;
+mod proof;
 
 use model::ids::BillId;
-use model::record::Record;
 
 use crate::bill::{Format, Manifest, Octets};
-use crate::recover::{RecordSink, Recovery, RecoveryError, RecoveryReport};
-use crate::segment::Place;
+use crate::card::CardFound;
+use crate::pool::BillBook;
+use crate::recover::{Recovery, RecoveryError, RecoveryReport};
 
 pub use self::ids::{Gap, Ids};
+pub use self::proof::{Proof, prove};
 
 /// What a file of bills was found to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -95,26 +97,26 @@ pub fn bill_file(text: &[u8], manifest: &Manifest) -> FileVerdict {
 pub struct StoreVerdict {
     /// What recovery met.
     pub report: RecoveryReport,
-    /// Bills in it.
+    /// Bills in the pool.
     pub bills: u64,
-    /// Their sums.
+    /// Their sums, both families in `in_octets` and `out_octets`.
     pub octets: Octets,
-    /// Bills that are missing between others of one engine start, or before the first.
+    /// Bills that are nowhere though later ones of the same engine start are known.
     pub gaps: Vec<Gap>,
-    /// A bill stands behind a later one, or twice.
-    pub disorder: Option<BillId>,
+    /// Where all bills are.
+    pub proof: Proof,
 }
 
 impl StoreVerdict {
     /// Whether every record that was promised is there, and every bill that was numbered.
     pub fn is_sound(&self) -> bool {
-        !self.report.is_damaged() && self.gaps.is_empty() && self.disorder.is_none()
+        !self.report.is_damaged() && self.gaps.is_empty()
     }
 }
 
 /// Reads a copy of a store, segment by segment, as recovery would.
 pub struct StoreCheck {
-    recovery: Recovery<Bills>,
+    recovery: Recovery<BillBook>,
 }
 
 impl Default for StoreCheck {
@@ -126,7 +128,7 @@ impl Default for StoreCheck {
 impl StoreCheck {
     /// Nothing read yet.
     pub fn new() -> StoreCheck {
-        StoreCheck { recovery: Recovery::new(Bills::default()) }
+        StoreCheck { recovery: Recovery::new(BillBook::new()) }
     }
 
     /// Reads one segment, whole. Numbers only grow from call to call.
@@ -140,28 +142,25 @@ impl StoreCheck {
     ///
     /// [`RecoveryError`]: this release cannot judge the store.
     pub fn finish(self) -> Result<StoreVerdict, RecoveryError> {
-        let (recovered, _) = self.recovery.finish()?;
-        let Bills { count, octets, ids } = recovered.state;
-        let disorder = ids.disorder();
-        Ok(StoreVerdict { report: recovered.report, bills: count, octets, gaps: ids.gaps_from_one(), disorder })
+        self.finish_with(None)
     }
-}
 
-/// Counts the bills of a store.
-#[derive(Default)]
-struct Bills {
-    count: u64,
-    octets: Octets,
-    ids: Ids,
-}
-
-impl RecordSink for Bills {
-    fn record(&mut self, _sequence: u64, _place: Place, record: &Record<'_>, _octets: &[u8]) {
-        if let Record::Billed(bill) = record {
-            self.count += 1;
-            self.octets.add(&bill.closed.counters);
-            self.ids.push(bill.id);
+    /// The same, with the card beside the store. Without it, bills that the ledger says were moved there are taken to be there.
+    ///
+    /// # Errors
+    ///
+    /// [`RecoveryError`]: this release cannot judge the store.
+    pub fn finish_with(self, card: Option<&CardFound>) -> Result<StoreVerdict, RecoveryError> {
+        let (recovered, _) = self.recovery.finish()?;
+        let book = recovered.state;
+        let mut octets = Octets::default();
+        for bill in book.pool().bills(0) {
+            octets.in_octets = octets.in_octets.wrapping_add(bill.in_octets);
+            octets.out_octets = octets.out_octets.wrapping_add(bill.out_octets);
         }
+        let proof = prove(&book, card);
+        let gaps = proof.gaps.clone();
+        Ok(StoreVerdict { report: recovered.report, bills: book.pool().bill_count() as u64, octets, gaps, proof })
     }
 }
 

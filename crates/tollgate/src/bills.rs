@@ -227,7 +227,7 @@ fn read(state_dir: &Path, shape: &Shape, unbilled: bool, out: &mut impl Write) -
     let mut everything = LocalAaaServer { pool_enabled, ..LocalAaaServer::default() };
     everything.cache.capacity = u32::MAX;
     let mut pool = Pool::new(&everything);
-    for bill in recovered.state.bills() {
+    for bill in recovered.state.book().pool().bills(0) {
         let taken = pool.handle_durable(*bill);
         debug_assert!(!matches!(taken, Taken::Overflow(_)), "the pool has room for every bill");
     }

@@ -1,7 +1,9 @@
 //! The records of one write, as they will stand on the disk.
 
 use model::ids::BillId;
+use model::record::Record;
 
+use super::{Noted, NotedRecord};
 use crate::frame::{self, RECORD_LEN_MAX};
 use crate::pool::BillRef;
 use crate::segment::{
@@ -24,16 +26,15 @@ pub(super) struct Batch {
     /// Sequence number of the first record.
     first: u64,
     count: u16,
-    /// Bills among the records: where the frame begins in `bytes`, and the bill.
-    bills: Vec<(usize, BilledRecord)>,
+    /// Records that tell of bills, and of the life: where the frame begins in `bytes`, its index, and what it says.
+    noted: Vec<(usize, u16, usize, Note)>,
 }
 
-#[derive(Clone, Copy)]
-struct BilledRecord {
-    id: BillId,
-    record_len: usize,
-    in_octets: u64,
-    out_octets: u64,
+/// What is remembered of a record until it is durable.
+enum Note {
+    Billed(BillRef),
+    /// As its octets say.
+    Other,
 }
 
 /// What a sealed batch is in the chain.
@@ -43,13 +44,15 @@ pub(super) struct Sealed {
     pub(super) chain_after: u32,
     /// Whether the segment's header goes out with it.
     pub(super) with_head: bool,
+    /// The base that the header tells.
+    pub(super) base: u64,
 }
 
 impl Batch {
     pub(super) fn new(len_max: usize) -> Batch {
         let mut bytes = Vec::with_capacity(SEGMENT_HEAD_LEN + len_max);
         bytes.resize(FRAMES_AT, 0);
-        Batch { bytes, frames_end: FRAMES_AT, len_max, first: 0, count: 0, bills: Vec::new() }
+        Batch { bytes, frames_end: FRAMES_AT, len_max, first: 0, count: 0, noted: Vec::new() }
     }
 
     /// Empties it; the next record will be number `first`.
@@ -58,7 +61,7 @@ impl Batch {
         self.frames_end = FRAMES_AT;
         self.first = first;
         self.count = 0;
-        self.bills.clear();
+        self.noted.clear();
     }
 
     pub(super) fn set_len_max(&mut self, len_max: usize) {
@@ -95,6 +98,9 @@ impl Batch {
         self.bytes.extend_from_slice(&frame_head(record.len(), self.count));
         self.bytes.extend_from_slice(record);
         let numbered = frame::is_bill(record) && self.enter_bill(frame_at, number);
+        if frame::is_of_the_book(record) && !frame::is_bill(record) {
+            self.noted.push((frame_at, self.count, record.len(), Note::Other));
+        }
         self.bytes.resize(frame_at + frame_len(record.len()), 0);
         self.frames_end = self.bytes.len();
         self.count += 1;
@@ -103,14 +109,12 @@ impl Batch {
 
     fn enter_bill(&mut self, frame_at: usize, number: BillId) -> bool {
         let record = &mut self.bytes[frame_at + FRAME_HEAD_LEN..];
-        let Ok(model::record::Record::Billed(bill)) = frame::decode(record) else {
-            panic!("a bill comes from frame::encode");
-        };
+        let len = record.len();
+        let Ok(Record::Billed(bill)) = frame::decode(record) else { panic!("a bill comes from frame::encode") };
         let is_new = bill.id == BillId::default();
         let id = if is_new { number } else { bill.id };
-        let total = bill.closed.counters.v4.plus(bill.closed.counters.v6);
-        let (in_octets, out_octets) = (total.in_octets, total.out_octets);
-        self.bills.push((frame_at, BilledRecord { id, record_len: record.len(), in_octets, out_octets }));
+        let bill = BillRef { id, ..BillRef::new(&bill, Place::new(0, 0, len, 0)) };
+        self.noted.push((frame_at, self.count, len, Note::Billed(bill)));
         frame::number_bill(record, id);
         is_new
     }
@@ -125,7 +129,8 @@ impl Batch {
         let frames_end = self.frames_end - SEGMENT_HEAD_LEN;
         let (seed, chain_after) = seal(&mut batch[..frames_end], store, segment, (self.first, self.count), chain);
         self.bytes.resize(SEGMENT_HEAD_LEN + blocks(frames_end), FILL);
-        Sealed { seed, chain_after, with_head: head.is_some() }
+        let base = head.map_or(0, |head| head.base);
+        Sealed { seed, chain_after, with_head: head.is_some(), base }
     }
 
     /// What is to be written.
@@ -133,13 +138,19 @@ impl Batch {
         if sealed.with_head { &self.bytes } else { &self.bytes[SEGMENT_HEAD_LEN..] }
     }
 
-    /// The bills in it, by the place they have when the batch stands at `offset` of `segment`.
-    pub(super) fn bills(&self, segment: u64, offset: usize, seed: u32) -> impl Iterator<Item = BillRef> {
-        self.bills.iter().map(move |(frame_at, bill)| BillRef {
-            id: bill.id,
-            place: Place::new(segment, offset + (frame_at - SEGMENT_HEAD_LEN), bill.record_len, seed),
-            in_octets: bill.in_octets,
-            out_octets: bill.out_octets,
+    /// What it tells of bills, by the place it has when the batch stands at `offset` of `segment`.
+    pub(super) fn noted(&self, segment: u64, offset: usize, seed: u32) -> impl Iterator<Item = Noted> {
+        self.noted.iter().map(move |(frame_at, index, len, note)| {
+            let place = Place::new(segment, offset + (frame_at - SEGMENT_HEAD_LEN), *len, seed);
+            let at = frame_at + FRAME_HEAD_LEN;
+            Noted {
+                sequence: self.first + u64::from(*index),
+                place,
+                what: match note {
+                    Note::Billed(bill) => NotedRecord::Billed(BillRef { place, ..*bill }),
+                    Note::Other => NotedRecord::Other(self.bytes[at..at + len].into()),
+                },
+            }
         })
     }
 }

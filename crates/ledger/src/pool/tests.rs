@@ -2,7 +2,17 @@ use super::*;
 
 fn bill(sequence: u64) -> BillRef {
     let place = Place::new(1, 0, 100, 0);
-    BillRef { id: BillId { epoch: 1, sequence }, place, in_octets: sequence, out_octets: 1 }
+    BillRef {
+        id: BillId { epoch: 1, sequence },
+        place,
+        in_octets: sequence,
+        out_octets: 1,
+        reason: BillReason::StopUnanswered,
+        delivered: Delivered::No,
+        state: BillState::Free,
+        is_leaving: false,
+        hindrance: Hindrance::None,
+    }
 }
 
 fn settings(pool_enabled: bool, cache_capacity: u32) -> LocalAaaServer {

@@ -4,7 +4,7 @@ use crate::log::{LogBounds, Request};
 use crate::recover::Life;
 use model::counters::{CounterSlot, Counters, Totals};
 use model::ids::SessionSerial;
-use model::record::{BillReason, Closed, Delivered, Opened, TakenOver, ZeroStop};
+use model::record::{BillReason, Closed, Delivered, Opened, Record, TakenOver, ZeroStop};
 use model::settings::PinnedScheme;
 use model::time::{Mono, Now, Wall};
 
@@ -134,7 +134,7 @@ fn files_one_behind_the_other_show_the_gap_between_them() {
 
 /// A store with five bills, one batch each, in one segment.
 fn store() -> (Vec<u8>, Vec<usize>) {
-    let (_, start) = Recovery::new(Bills::default()).finish().unwrap();
+    let (_, start) = Recovery::new(BillBook::new()).finish().unwrap();
     let life = Life { boot_id: [0; 16], at: Now::default(), fresh_store: [1; 16], fresh_key: [2; 16] };
     let (mut log, _) = start.begin(life, LogBounds::new(65_536, 5120).unwrap());
     let mut octets = vec![0; 65_536];
@@ -167,7 +167,7 @@ fn a_store_is_sound_or_says_what_it_lacks() {
     let (octets, places) = store();
     let verdict = check(&octets);
     assert!(verdict.is_sound(), "{verdict:?}");
-    assert_eq!((verdict.bills, verdict.octets.in_octets), (5, 5 * ((5 << 32) + 1)));
+    assert_eq!((verdict.bills, verdict.octets.in_octets), (5, 5 * ((5 << 32) + 1 + 7)));
 
     // The first batch holds the start, the third the second bill.
     let mut damaged = octets.clone();

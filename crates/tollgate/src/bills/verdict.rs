@@ -58,7 +58,6 @@ pub(super) fn store(state_dir: &Path, args: &StoreArgs) -> Outcome {
 fn findings(verdict: &StoreVerdict) -> Vec<String> {
     let mut said: Vec<String> = verdict.report.findings.iter().map(words::finding).collect();
     said.extend(verdict.gaps.iter().map(words::gap));
-    said.extend(verdict.disorder.map(|id| format!("bill {} stands behind a later one", words::bill(id))));
     said
 }
 

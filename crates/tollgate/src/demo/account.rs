@@ -164,8 +164,9 @@ pub(super) fn read_bills(state_dir: &Path) -> Result<Vec<Billed>, Failure> {
     let mut reader = BillReader::new(state_dir, String::new());
     recovered
         .state
-        .bills()
-        .iter()
+        .book()
+        .pool()
+        .bills(0)
         .map(|place| {
             let Ok(Record::Billed(bill)) = frame::decode(reader.record(place)?) else {
                 return Err(Failure::failed(format!("no bill stands at its place in segment {}", place.place.segment)));

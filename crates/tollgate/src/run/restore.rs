@@ -27,7 +27,7 @@ pub(crate) fn report(recovered: &Recovered<Replay>) {
     tracing::info!(
         epoch = recovered.epoch_last,
         sessions = recovered.state.session_count(),
-        bills = recovered.state.bills().len(),
+        bills = recovered.state.book().pool().bill_count(),
         "the ledger was read"
     );
 }
@@ -35,7 +35,7 @@ pub(crate) fn report(recovered: &Recovered<Replay>) {
 /// The pool with the bills that are durable already.
 pub(crate) fn pool(recovered: &Recovered<Replay>, settings: &Settings) -> Pool {
     let mut pool = Pool::new(&settings.local_aaa_server);
-    for bill in recovered.state.bills() {
+    for bill in recovered.state.book().pool().bills(0) {
         super::writer::take_bill(&mut pool, *bill);
     }
     pool

@@ -1,0 +1,608 @@
+//! The card as the keeper sees it: opened, settled against the ledger, written to, given up when anything fails, and opened
+//! again later, at first after a second and then more and more seldom.
+//!
+//! | on the card and | is |
+//! |---|---|
+//! | free in the pool | moved: the pool's copy departs |
+//! | claimed, or in a file, in the pool | the pool's: the card's copy departs |
+//! | said by the ledger to have been moved | the card's |
+//! | said by the ledger to be gone another way | gone: the card's copy departs |
+//! | unknown to the ledger | the card's: a bill is never thrown away for want of a record |
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use model::ids::BillId;
+use model::record::{BillRuns, BillStore, Delivered, Departed, Departure, Record, Started, TransferAbandoned};
+use model::time::{Mono, Now, Wall};
+use sha2::{Digest, Sha256};
+
+use super::copies::{Copies, CopyStep};
+use super::own;
+use super::reads::Why;
+use super::segments::Segments;
+use super::{Alarm, Area, CardFault, Keeper};
+use crate::card::{CardFound, CardOwner, OpenCard, change, enter};
+use crate::frame;
+use crate::log::{DiskFault, Log, LogBounds, NotedRecord};
+use crate::pool::{BillState, Shelf};
+use crate::recover::{Life, RecoveryError};
+use crate::transfer::runs_of;
+
+/// Bills settled in one step.
+const SETTLE_MAX: usize = 4096;
+/// Bills on the way to the card.
+pub(super) const MOVING_MAX: usize = 256;
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// The card.
+pub(super) struct CardSide {
+    bounds: Option<LogBounds>,
+    key: [u8; 16],
+    owner: CardOwner,
+    state: State,
+    /// Counts openings: what was asked of an earlier one is void.
+    generation: u64,
+    failures: u32,
+    is_told: bool,
+    /// Bills that were on it when it was last seen.
+    bills_seen: usize,
+}
+
+enum State {
+    Absent,
+    Closed {
+        retry_at: Mono,
+    },
+    Wanted,
+    Opening,
+    Open(Box<Open>),
+    /// Files are removed, the newest first, from the second number down to the first.
+    Wiping {
+        from: u64,
+        next: u64,
+        is_asked: bool,
+    },
+}
+
+struct Open {
+    card: OpenCard,
+    life: Life,
+    segments: Segments,
+    waiting: VecDeque<CardOwn>,
+    /// What is to happen when the log is durable through a number.
+    marks: VecDeque<(u64, Mark)>,
+    newest: u64,
+    copies: Copies,
+    /// Segments up to this number are needed by nobody.
+    freed: u64,
+    /// How far bills have been settled; `None`: all of them.
+    settled: Option<BillId>,
+    /// Bills whose reset is on the way to the ledger.
+    resetting: u64,
+}
+
+enum CardOwn {
+    Record(Box<[u8]>),
+    /// Out of the pool.
+    Move(BillId, Box<[u8]>),
+    /// Told again.
+    Copy(BillId, Box<[u8]>),
+    /// When what was told before is durable, the ledger says that this file is abandoned.
+    Abandon(u64),
+}
+
+#[derive(Clone, Copy)]
+enum Mark {
+    Moved(BillId),
+    Abandoned(u64),
+}
+
+impl CardSide {
+    pub(super) fn new(bounds: Option<LogBounds>, started: &Started) -> CardSide {
+        CardSide {
+            bounds,
+            key: started.key,
+            owner: digest(b"card owner", &started.key, &[]),
+            state: if bounds.is_some() { State::Wanted } else { State::Absent },
+            generation: 0,
+            failures: 0,
+            is_told: false,
+            bills_seen: 0,
+        }
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(super) fn is_absent(&self) -> bool {
+        matches!(self.state, State::Absent)
+    }
+
+    /// Whether it is known not to work.
+    pub(super) fn is_failing(&self) -> bool {
+        self.is_absent() || self.failures > 0
+    }
+
+    /// Whether bills may be moved to it and read from it.
+    pub(super) fn is_ready(&self) -> bool {
+        match &self.state {
+            State::Open(open) => open.card.is_settled() && open.settled.is_none() && open.resetting == 0,
+            _ => false,
+        }
+    }
+
+    pub(super) fn shelf(&self) -> Option<&Shelf> {
+        match &self.state {
+            State::Open(open) => Some(&open.card.shelf),
+            _ => None,
+        }
+    }
+
+    pub(super) fn shelf_mut(&mut self) -> Option<&mut Shelf> {
+        match &mut self.state {
+            State::Open(open) => Some(&mut open.card.shelf),
+            _ => None,
+        }
+    }
+
+    pub(super) fn bill_count(&self) -> usize {
+        self.shelf().map_or(self.bills_seen, Shelf::len)
+    }
+
+    /// Bills on the way to it.
+    pub(super) fn moving(&self) -> usize {
+        match &self.state {
+            State::Open(open) => {
+                open.waiting.iter().filter(|own| matches!(own, CardOwn::Move(..))).count() + open.marks.len()
+            }
+            _ => 0,
+        }
+    }
+
+    pub(super) fn log_mut(&mut self) -> Option<&mut Log> {
+        match &mut self.state {
+            State::Open(open) => open.card.log.as_mut(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn poll_open(&mut self) -> bool {
+        let wanted = matches!(self.state, State::Wanted);
+        if wanted {
+            self.state = State::Opening;
+        }
+        wanted
+    }
+
+    pub(super) fn poll_removal(&mut self) -> Option<(u64, bool)> {
+        match &mut self.state {
+            State::Open(open) => open.segments.poll_removal(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn poll_wipe(&mut self) -> Option<u64> {
+        match &mut self.state {
+            State::Wiping { next, is_asked, .. } if !*is_asked => {
+                *is_asked = true;
+                Some(*next)
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn handle_wiped(&mut self) {
+        if let State::Wiping { from, next, is_asked } = &mut self.state {
+            *is_asked = false;
+            if *next > *from {
+                *next -= 1;
+            } else {
+                self.state = State::Wanted;
+            }
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Mono> {
+        match &self.state {
+            State::Closed { retry_at } => Some(*retry_at),
+            _ => None,
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Mono) {
+        if let State::Closed { retry_at } = self.state
+            && retry_at <= now
+        {
+            self.state = State::Wanted;
+        }
+    }
+
+    /// Tries at once what is to be tried later.
+    pub(super) fn try_at_once(&mut self) {
+        if let State::Closed { .. } = self.state {
+            self.state = State::Wanted;
+        }
+    }
+
+    pub(super) fn has_more(&self) -> bool {
+        match &self.state {
+            State::Open(open) => open.copies.has_more() || (open.settled.is_some() && open.card.is_settled()),
+            _ => false,
+        }
+    }
+
+    pub(super) fn damage(&mut self, segment: u64) {
+        if let State::Open(open) = &mut self.state {
+            open.segments.damage(segment);
+        }
+    }
+
+    fn push(&mut self, own: CardOwn) {
+        if let State::Open(open) = &mut self.state {
+            open.waiting.push_back(own);
+        }
+    }
+
+    pub(super) fn move_here(&mut self, id: BillId, record: Box<[u8]>) {
+        self.push(CardOwn::Move(id, record));
+    }
+
+    /// Tells something of bills on the card.
+    pub(super) fn tell(&mut self, record: &Record<'_>) {
+        self.push(CardOwn::Record(own::octets(record)));
+    }
+
+    /// Has the ledger told that a file is abandoned, once what the card was told before is durable.
+    pub(super) fn abandon(&mut self, number: u64) {
+        self.push(CardOwn::Abandon(number));
+    }
+
+    pub(super) fn handle_copy(&mut self, id: BillId, record: Box<[u8]>) {
+        self.push(CardOwn::Copy(id, record));
+        self.handle_no_copy();
+    }
+
+    pub(super) fn handle_no_copy(&mut self) {
+        if let State::Open(open) = &mut self.state {
+            open.copies.handle_read();
+        }
+    }
+
+    /// So many bills will be reset. What was on the way to the card stays in the pool.
+    pub(super) fn begin_reset(&mut self, bills: u64) {
+        if let State::Open(open) = &mut self.state {
+            open.waiting.clear();
+            open.marks.clear();
+            open.resetting = bills;
+        }
+    }
+
+    fn life(&self, at: Now) -> Life {
+        let moment = [at.mono.as_nanos(), at.wall.as_millis(), self.generation].map(u64::to_le_bytes).concat();
+        Life { boot_id: [0; 16], at, fresh_store: digest(b"card store", &self.key, &moment), fresh_key: self.owner }
+    }
+}
+
+impl Open {
+    fn log(&mut self, bounds: LogBounds) -> &mut Log {
+        self.card.log(&self.life, bounds)
+    }
+
+    fn take_log_events(&mut self) {
+        let Some(log) = &mut self.card.log else { return };
+        while let Some(begun) = log.poll_segment() {
+            self.segments.handle_begun(begun, Vec::new());
+        }
+        while let Some(noted) = log.poll_noted() {
+            match noted.what {
+                NotedRecord::Billed(bill) => {
+                    // What was carried may be gone already.
+                    if noted.sequence > log.started_at() || self.card.shelf.get(bill.id).is_some() {
+                        enter(&mut self.card.shelf, bill);
+                    }
+                }
+                NotedRecord::Other(octets) => match frame::decode(&octets) {
+                    Ok(Record::Started(_)) if noted.sequence >= log.started_at() => {
+                        self.card.started = noted.place.segment;
+                    }
+                    Ok(record) => change(&mut self.card.shelf, &record),
+                    Err(_) => {}
+                },
+            }
+        }
+        // A fault ends this opening, so there is none to tell.
+        while log.poll_alarm().is_some() {}
+    }
+
+    fn take_marks(&mut self) -> Vec<Mark> {
+        let durable = self.card.log.as_ref().map_or(0, Log::durable_through);
+        let count = self.marks.iter().take_while(|(sequence, _)| *sequence <= durable).count();
+        self.marks.drain(..count).map(|(_, mark)| mark).collect()
+    }
+
+    fn flush(&mut self, bounds: LogBounds) {
+        while let Some(own) = self.waiting.pop_front() {
+            let record = match &own {
+                CardOwn::Record(record) | CardOwn::Move(_, record) => Some(record),
+                CardOwn::Copy(id, record) => self.card.find(*id).filter(|bill| !bill.is_leaving).map(|_| record),
+                CardOwn::Abandon(number) => {
+                    self.marks.push_back((self.newest, Mark::Abandoned(*number)));
+                    None
+                }
+            };
+            if let Some(record) = record {
+                match self.card.log(&self.life, bounds).append(record) {
+                    Ok(sequence) => self.newest = sequence,
+                    Err(_) => {
+                        self.waiting.push_front(own);
+                        return;
+                    }
+                }
+            }
+            if let CardOwn::Move(id, _) = own {
+                self.marks.push_back((self.newest, Mark::Moved(id)));
+            }
+        }
+    }
+
+    /// As the ledger's compaction, without sources. A bill to be read again, if there is one.
+    fn compact(&mut self, bounds: LogBounds) -> CopyStep {
+        loop {
+            let Some(old) = self.segments.old(self.freed) else { return CopyStep::Busy };
+            let Some((next, first)) = self.segments.next(old.oldest) else { return CopyStep::Busy };
+            let is_kept = |segment| self.card.shelf.standing(segment).bills > 0 || self.card.started == segment;
+            if !(old.oldest..next).any(is_kept) {
+                self.freed = next - 1;
+                self.log(bounds).set_base(first);
+                self.copies.end();
+                continue;
+            }
+            if self.copies.segment() != Some(old.oldest) {
+                if old.octets <= 2 * self.card.shelf.standing_before(old.window).octets {
+                    return CopyStep::Busy;
+                }
+                self.copies.begin(old.oldest);
+            }
+            if self.waiting.len() > MOVING_MAX {
+                return CopyStep::Busy;
+            }
+            let step = self.copies.step(&[&self.card.shelf]);
+            if step != CopyStep::Done {
+                return step;
+            }
+            let durable = self.card.log.as_ref().map_or(0, Log::durable_through);
+            if !self.waiting.is_empty() || self.newest > durable {
+                return CopyStep::Busy;
+            }
+            if self.card.started == old.oldest {
+                let started = Started { epoch: 0, boot_id: [0; 16], at: Now::default(), key: self.life.fresh_key };
+                self.waiting.push_back(CardOwn::Record(own::octets(&Record::Started(started))));
+                return CopyStep::Busy;
+            }
+            self.copies.begin(old.oldest);
+            return CopyStep::Busy;
+        }
+    }
+}
+
+impl Keeper {
+    pub(super) fn take_card(&mut self, outcome: Result<Result<CardFound, RecoveryError>, DiskFault>, now: Now) {
+        let Some(bounds) = self.card.bounds else { return };
+        let found = match outcome {
+            Err(fault) => return self.close_card(CardFault::Disk(fault), now),
+            Ok(Err(_)) => return self.close_card(CardFault::NewerRelease, now),
+            Ok(Ok(found)) if found.owner.is_some_and(|owner| owner != self.card.owner) => {
+                return self.close_card(CardFault::Foreign, now);
+            }
+            Ok(Ok(found)) => found,
+        };
+        self.card.generation += 1;
+        let damage = found.report.findings.iter().filter(|finding| finding.case.is_damage());
+        let damaged = damage.map(|finding| finding.segment).collect();
+        let card = OpenCard::new(found);
+        let segments = Segments::new(&card.segments, damaged, 0);
+        let mut open = Open {
+            card,
+            life: self.card.life(now),
+            segments,
+            waiting: VecDeque::new(),
+            marks: VecDeque::new(),
+            newest: 0,
+            copies: Copies::default(),
+            freed: 0,
+            settled: Some(BillId::default()),
+            resetting: 0,
+        };
+        for transfer in self.book.transfers.values().filter(|open| open.store == BillStore::Cfcard) {
+            for id in transfer.bills().ids() {
+                if let Some(bill) = open.card.shelf.get_mut(id) {
+                    bill.state = BillState::InTransfer;
+                }
+            }
+        }
+        // After a failure the card is used again when it takes a write.
+        if open.card.has_carried() || self.card.failures > 0 {
+            open.log(bounds);
+        }
+        self.card.state = State::Open(Box::new(open));
+    }
+
+    /// The card cannot be used as it stands.
+    pub(super) fn close_card(&mut self, fault: CardFault, now: Now) {
+        self.card.bills_seen = self.card.bill_count();
+        let wait = RETRY_FIRST.saturating_mul(1 << self.card.failures.min(6)).min(RETRY_MAX);
+        self.card.state = State::Closed { retry_at: now.mono.plus(wait) };
+        self.card.failures += 1;
+        self.card.generation += 1;
+        if !std::mem::replace(&mut self.card.is_told, true) {
+            self.alarms.push_back(Alarm::CardFailing(fault));
+        }
+        self.cancel_moves();
+        self.ship_without_card();
+    }
+
+    pub(super) fn advance_card(&mut self, now: Now) {
+        let Some(bounds) = self.card.bounds else { return };
+        let is_begun = self.is_begun();
+        let State::Open(open) = &mut self.card.state else { return };
+        open.take_log_events();
+        let marks = open.take_marks();
+        if open.card.is_settled() && self.card.failures > 0 {
+            self.card.failures = 0;
+            if std::mem::take(&mut self.card.is_told) {
+                self.alarms.push_back(Alarm::CardHealed);
+            }
+        }
+        if !is_begun || !open.card.is_settled() {
+            return;
+        }
+        self.take_marks(&marks, now.wall);
+        self.settle_card(now.wall);
+        let State::Open(open) = &mut self.card.state else { return };
+        if open.settled.is_none() {
+            let step = open.compact(bounds);
+            match step {
+                CopyStep::Read(id) => {
+                    self.read(Why::Copy, Area::Card, id);
+                }
+                CopyStep::Lost(bill) => {
+                    let bills = [(bill.id, bill.in_octets, bill.out_octets)];
+                    self.tell_departed(BillStore::Cfcard, Departure::Dropped, &bills, now.wall);
+                }
+                CopyStep::Busy | CopyStep::Done => {}
+            }
+        }
+    }
+
+    /// Hands the card's log what it takes.
+    pub(super) fn flush_card(&mut self) {
+        if let (Some(bounds), State::Open(open)) = (self.card.bounds, &mut self.card.state)
+            && open.card.is_settled()
+        {
+            open.flush(bounds);
+        }
+    }
+
+    /// What the card was told is durable there.
+    fn take_marks(&mut self, marks: &[Mark], at: Wall) {
+        let mut moved = Vec::new();
+        for mark in marks {
+            match mark {
+                Mark::Moved(id) => {
+                    if let Some(bill) = self.book.pool.get(*id) {
+                        moved.push((*id, bill.in_octets, bill.out_octets));
+                    }
+                }
+                Mark::Abandoned(number) => {
+                    let number = *number;
+                    self.tell(&Record::TransferAbandoned(TransferAbandoned { number, may_be_there: true }));
+                }
+            }
+        }
+        moved.sort_unstable();
+        self.tell_departed(BillStore::Cache, Departure::Moved, &moved, at);
+    }
+
+    /// Brings some of the card's bills into agreement with the ledger.
+    fn settle_card(&mut self, at: Wall) {
+        if !self.own.is_calm() {
+            return;
+        }
+        let State::Open(open) = &mut self.card.state else { return };
+        let Some(behind) = open.settled else { return };
+        let mut moved = Vec::new();
+        let mut gone = Vec::new();
+        let mut last = None;
+        for bill in open.card.shelf.iter_behind(behind).take(SETTLE_MAX) {
+            last = Some(bill.id);
+            match self.book.pool.get(bill.id) {
+                Some(pooled) if pooled.is_leaving => {}
+                // That a server may have it must not be forgotten: the pool's copy goes to the card once more.
+                Some(pooled) if pooled.delivered != bill.delivered => gone.push(bill.id),
+                Some(pooled) if pooled.state == BillState::Free => {
+                    moved.push((bill.id, pooled.in_octets, pooled.out_octets));
+                }
+                Some(_) => gone.push(bill.id),
+                None => match self.book.departures.find(bill.id) {
+                    None | Some((BillStore::Cache, Departure::Moved)) => {}
+                    Some(_) => gone.push(bill.id),
+                },
+            }
+        }
+        open.settled = last;
+        while !gone.is_empty() {
+            let (octets, taken) = runs_of(&gone);
+            gone.drain(..taken);
+            let bills = BillRuns::from_octets(&octets).expect("ids ascend");
+            let departed = Departed {
+                store: BillStore::Cfcard,
+                departure: Departure::Moved,
+                transfer: 0,
+                at,
+                bills,
+                in_octets: 0,
+                out_octets: 0,
+            };
+            self.card_departed(&Record::Departed(departed));
+        }
+        self.tell_departed(BillStore::Cache, Departure::Moved, &moved, at);
+    }
+
+    /// The ledger says that bills left the card: the card is told.
+    pub(super) fn card_departed(&mut self, record: &Record<'_>) {
+        let Record::Departed(departed) = record else { return };
+        let State::Open(open) = &mut self.card.state else { return };
+        if departed.departure == Departure::Reset && open.resetting > 0 {
+            open.resetting = open.resetting.saturating_sub(departed.bills.count());
+            if open.resetting == 0
+                && let Some((from, next)) = open.segments.numbers()
+            {
+                self.card.bills_seen = 0;
+                self.card.generation += 1;
+                self.card.state = State::Wiping { from, next, is_asked: false };
+            }
+            return;
+        }
+        // Those told again long after are gone here too.
+        let here: Vec<BillId> = departed.bills.iter().flat_map(|run| open.card.shelf.ids_within(run)).collect();
+        for id in &here {
+            if let Some(bill) = open.card.shelf.get_mut(*id) {
+                bill.is_leaving = true;
+            }
+        }
+        if !here.is_empty() {
+            self.card.push(CardOwn::Record(own::octets(record)));
+        }
+    }
+
+    /// The card's bills in a file that this record abandons, and whether the server may have it.
+    pub(super) fn freed_on_card(&self, record: &Record<'_>) -> Vec<(BillId, bool)> {
+        let Record::TransferAbandoned(TransferAbandoned { number, may_be_there }) = record else { return Vec::new() };
+        match self.book.transfers.get(number) {
+            Some(open) if open.store == BillStore::Cfcard => open.bills().ids().map(|id| (id, *may_be_there)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn free_on_card(&mut self, freed: impl Iterator<Item = (BillId, bool)>) {
+        let Some(shelf) = self.card.shelf_mut() else { return };
+        for (id, may_be_there) in freed {
+            if let Some(bill) = shelf.get_mut(id) {
+                bill.state = BillState::Free;
+                if may_be_there {
+                    bill.delivered = Delivered::Unknown;
+                }
+            }
+        }
+    }
+}
+
+fn digest(purpose: &[u8], key: &[u8; 16], more: &[u8]) -> [u8; 16] {
+    let digest = Sha256::new().chain_update(purpose).chain_update(key).chain_update(more).finalize();
+    let mut out = [0; 16];
+    out.copy_from_slice(&digest[..16]);
+    out
+}

@@ -1,0 +1,4 @@
+mod crash;
+mod long;
+mod triggers;
+mod world;
