@@ -13,7 +13,7 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Zeros are written in pieces of this many octets.
@@ -232,6 +232,25 @@ pub fn list(directory: &Path) -> Result<Vec<Entry>, FileError> {
 /// `NotFound`, `PermissionDenied` and their kin.
 pub fn remove(path: &Path) -> Result<(), FileError> {
     at(path, fs::remove_file(path))?;
+    sync_directory(directory_of(path))
+}
+
+/// Gives the file at `path` another name in the same directory, durable when the call returns. A file of that name is
+/// replaced.
+///
+/// # Errors
+/// `NotFound`, `PermissionDenied` and their kin.
+pub fn rename(path: &Path, to: &Path) -> Result<(), FileError> {
+    at(path, fs::rename(path, to))?;
+    sync_directory(directory_of(path))
+}
+
+/// Makes a directory that only this user may enter, durable when the call returns.
+///
+/// # Errors
+/// `AlreadyExists`, `NotFound`, `PermissionDenied` and their kin.
+pub fn make_directory(path: &Path) -> Result<(), FileError> {
+    at(path, fs::DirBuilder::new().mode(0o700).create(path))?;
     sync_directory(directory_of(path))
 }
 

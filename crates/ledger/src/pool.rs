@@ -276,6 +276,11 @@ impl Pool {
         self.unbilled.iter()
     }
 
+    /// The first of them behind `id`.
+    pub fn unbilled_behind(&self, id: BillId) -> Option<&BillRef> {
+        self.unbilled.iter_behind(id).next()
+    }
+
     /// Octets of both directions that no bill accounts for: those of the unbilled and the dropped.
     pub fn octets_unaccounted(&self) -> u64 {
         self.unbilled.iter().map(BillRef::octets).fold(self.dropped.octets, u64::saturating_add)

@@ -84,6 +84,8 @@ pub enum UploadFailure {
     Refused,
     /// The server has no room.
     NoSpace,
+    /// The server does not show that it has the whole file.
+    Unverified,
     /// The server has another file of that name.
     NameTaken,
     /// The server breaks the protocol.
@@ -100,6 +102,7 @@ impl fmt::Display for UploadFailure {
             UploadFailure::LoginRefused => "login refused",
             UploadFailure::Refused => "file refused",
             UploadFailure::NoSpace => "no space on server",
+            UploadFailure::Unverified => "not verified",
             UploadFailure::NameTaken => "another file of that name",
             UploadFailure::Protocol => "protocol error",
         })

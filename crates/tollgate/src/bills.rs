@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use kernel::file::{DirectoryLock, LogFile};
 use ledger::bill::{Bill, BillFile, BillName, Format};
 use ledger::frame;
-use ledger::pool::{BillRef, Pool, Taken};
+use ledger::keeper::Area;
+use ledger::pool::{BillBook, BillRef};
 use model::ids::BillId;
-use model::record::Record;
+use model::record::{self, BillStore, Departure, Record};
 use model::settings::{LocalAaaServer, Settings};
 
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,22 @@ use crate::cli::Client;
 use crate::exit::{Failure, Outcome};
 use crate::output::write_out;
 use crate::run::control::Saying;
+use crate::run::disk::{CardDirectory, read_card, segment_path};
 use crate::run::store;
+
+/// A bill, and the store that keeps it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept {
+    pub(crate) area: Area,
+    pub(crate) bill: BillRef,
+}
+
+impl Kept {
+    /// One in the pool, or one that waits for a pool.
+    pub(crate) fn in_ledger(bill: &BillRef) -> Kept {
+        Kept { area: Area::Ledger, bill: *bill }
+    }
+}
 
 /// Which bills are printed, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,11 +90,11 @@ impl Shape {
     }
 
     /// The bills among these, in ascending order, that are to be printed; and the ids that none of them has.
-    pub(crate) fn choose(&self, bills: Vec<BillRef>, nas: &str) -> (Vec<BillRef>, Missing) {
+    pub(crate) fn choose(&self, bills: Vec<Kept>, nas: &str) -> (Vec<Kept>, Missing) {
         if self.ids.is_empty() {
             return (bills, Missing(Vec::new()));
         }
-        let (places, missing) = self.find(nas, |id| bills.binary_search_by_key(&id, |bill| bill.id).ok());
+        let (places, missing) = self.find(nas, |id| bills.binary_search_by_key(&id, |kept| kept.bill.id).ok());
         (places.into_iter().map(|place| bills[place]).collect(), missing)
     }
 
@@ -130,6 +146,9 @@ impl Form {
 pub(crate) struct Whereabouts {
     /// The control socket.
     control: PathBuf,
+    /// The CF card.
+    #[serde(default)]
+    card_dir: Option<PathBuf>,
     /// The sysname.
     nas: String,
     /// Whether given-up Stops are bills; otherwise they wait as unbilled ones.
@@ -143,10 +162,11 @@ fn enabled() -> bool {
 }
 
 impl Whereabouts {
-    /// Of a daemon that listens on `control` and has these settings in force.
-    pub(crate) fn new(control: &Path, settings: &Settings) -> Whereabouts {
+    /// Of a daemon that listens on `control`, has its card there, and has these settings in force.
+    pub(crate) fn new(control: &Path, card_dir: &Path, settings: &Settings) -> Whereabouts {
         Whereabouts {
             control: control.to_owned(),
+            card_dir: Some(std::path::absolute(card_dir).unwrap_or_else(|_| card_dir.to_owned())),
             nas: settings.sysname.clone(),
             pool_enabled: settings.local_aaa_server.pool_enabled,
         }
@@ -165,6 +185,13 @@ impl Whereabouts {
 
     fn read(state_dir: &Path) -> Option<Whereabouts> {
         serde_json::from_slice(&std::fs::read(Whereabouts::path(state_dir)).ok()?).ok()
+    }
+
+    /// Where the store's card is. A copy has its own beside it.
+    fn card_dir(state_dir: &Path) -> PathBuf {
+        let beside = CardDirectory::new(None, state_dir).path().to_owned();
+        let named = Whereabouts::read(state_dir).and_then(|whereabouts| whereabouts.card_dir);
+        if beside.exists() { beside } else { named.unwrap_or(beside) }
     }
 
     /// Whether the store's given-up Stops are bills.
@@ -221,77 +248,109 @@ fn ask(control: &Path, shape: &Shape, unbilled: bool, out: &mut impl Write) -> O
 }
 
 fn read(state_dir: &Path, shape: &Shape, unbilled: bool, out: &mut impl Write) -> Outcome {
-    let (recovered, _) = store::recover(state_dir)?;
+    let mut read = store::recover(state_dir)?;
+    let mut book = read.recovered.state.take_book();
     // How much room the pool has is the daemon's business: here every bill is shown.
     let pool_enabled = Whereabouts::is_pool_enabled(state_dir);
     let mut everything = LocalAaaServer { pool_enabled, ..LocalAaaServer::default() };
     everything.cache.capacity = u32::MAX;
-    let mut pool = Pool::new(&everything);
-    for bill in recovered.state.book().pool().bills(0) {
-        let taken = pool.handle_durable(*bill);
-        debug_assert!(!matches!(taken, Taken::Overflow(_)), "the pool has room for every bill");
-    }
-    let bills = if unbilled { pool.unbilled().copied().collect() } else { pool.bills(0).copied().collect() };
+    book.settings(&everything, 0);
+    let card_dir = Whereabouts::card_dir(state_dir);
+    let bills =
+        if unbilled { book.pool().unbilled().map(Kept::in_ledger).collect() } else { stored_bills(&book, &card_dir)? };
     let nas = Whereabouts::read(state_dir).map_or_else(|| "HUAWEI".to_owned(), |whereabouts| whereabouts.nas);
     let (bills, missing) = shape.choose(bills, &nas);
-    let mut reader = BillReader::new(state_dir, nas);
+    let mut reader = BillReader::new(state_dir, &card_dir);
     let mut first = true;
     for chunk in bills.chunks(CHUNK) {
-        write_out(out, &reader.text(chunk, shape, first)?)?;
+        write_out(out, &reader.text(chunk, &nas, shape, first)?)?;
         first = false;
     }
     match missing.words() {
         Some(words) => Err(Failure::failed(words)),
-        None if first => write_out(out, &reader.text(&[], shape, true)?),
+        None if first => write_out(out, &reader.text(&[], &nas, shape, true)?),
         None => Ok(()),
     }
 }
 
-/// Reads bills from their places in the log.
+/// Every bill of a store that lies still.
+pub(crate) fn stored(state_dir: &Path) -> Result<Vec<Kept>, Failure> {
+    let mut read = store::recover(state_dir)?;
+    stored_bills(&read.recovered.state.take_book(), &Whereabouts::card_dir(state_dir))
+}
+
+/// The bills of a store that lies still: those in the pool, and those on the card that the ledger does not say are gone.
+fn stored_bills(book: &BillBook, card_dir: &Path) -> Result<Vec<Kept>, Failure> {
+    let mut bills: Vec<Kept> = book.pool().bills(0).map(Kept::in_ledger).collect();
+    if card_dir.is_dir() {
+        let cannot = |error: &dyn std::fmt::Display| Failure::failed(format!("cannot read the CF card: {error}"));
+        let card = read_card(card_dir).map_err(|error| cannot(&error))?.map_err(|error| cannot(&error))?;
+        let is_gone = |bill: &BillRef| {
+            let gone = book.departures().find(bill.id);
+            gone.is_some_and(|way| way != (BillStore::Cache, Departure::Moved))
+        };
+        let there = card.bills().filter(|bill| !is_gone(bill));
+        bills.extend(there.map(|bill| Kept { area: Area::Card, bill: *bill }));
+    }
+    // One whose move was cut off stands in both, and the pool's counts.
+    bills.sort_by_key(|kept| kept.bill.id);
+    bills.dedup_by_key(|kept| kept.bill.id);
+    Ok(bills)
+}
+
+/// Reads bills from their places in the logs.
 pub(crate) struct BillReader {
     ledger: PathBuf,
-    nas: String,
-    open: Option<(u64, LogFile)>,
+    card: PathBuf,
+    open: Option<(Area, u64, LogFile)>,
     frame: Vec<u8>,
 }
 
 impl BillReader {
-    pub(crate) fn new(state_dir: &Path, nas: String) -> BillReader {
-        BillReader { ledger: store::ledger_directory(state_dir), nas, open: None, frame: Vec::new() }
+    pub(crate) fn new(state_dir: &Path, card: &Path) -> BillReader {
+        let (ledger, card) = (store::ledger_directory(state_dir), card.to_owned());
+        BillReader { ledger, card, open: None, frame: Vec::new() }
     }
 
-    /// These bills as text; `first`: nothing was printed before them.
-    pub(crate) fn text(&mut self, bills: &[BillRef], shape: &Shape, first: bool) -> Result<String, Failure> {
-        let nas = self.nas.clone();
+    /// These bills as text; `first`: nothing was printed before them. `nas`: the sysname, for bills that do not say.
+    pub(crate) fn text(&mut self, bills: &[Kept], nas: &str, shape: &Shape, first: bool) -> Result<String, Failure> {
         let mut printed = match (shape.form, shape.form.format()) {
-            (_, Some(format)) => text::Printed::file(BillFile::new(format, &nas), first),
+            (_, Some(format)) => text::Printed::file(BillFile::new(format, nas), first),
             (Form::Show, None) => text::Printed::show(),
             (_, None) => text::Printed::list(first),
         };
-        for bill in bills {
-            let record = self.record(bill)?;
-            let Ok(Record::Billed(record)) = frame::decode(record) else {
-                return Err(Failure::failed(format!("no bill stands at its place in segment {}", bill.place.segment)));
-            };
-            printed.push(&Bill::new(&nas, record));
+        for kept in bills {
+            printed.push(&Bill::new(nas, self.bill(kept)?));
         }
         Ok(printed.finish())
     }
 
-    /// The record of a bill, as it stands in the log.
-    pub(crate) fn record(&mut self, bill: &BillRef) -> Result<&[u8], Failure> {
-        let place = bill.place;
+    /// One bill as a line of JSON.
+    pub(crate) fn json(&mut self, kept: &Kept) -> Result<String, Failure> {
+        let shape = Shape { ids: Vec::new(), form: Form::Json };
+        self.text(std::slice::from_ref(kept), "", &shape, true)
+    }
+
+    /// A bill, with what is known by now of its delivery.
+    pub(crate) fn bill(&mut self, kept: &Kept) -> Result<record::Bill<'_>, Failure> {
+        let (place, delivered) = (kept.bill.place, kept.bill.delivered);
         let cannot = |error| Failure::failed(format!("cannot read a bill: {error}"));
-        let file = match self.open.take() {
-            Some((segment, file)) if segment == place.segment => file,
-            _ => LogFile::open_read_only(&store::segment_path(&self.ledger, place.segment)).map_err(cannot)?,
+        let directory = match kept.area {
+            Area::Ledger => &self.ledger,
+            Area::Card => &self.card,
         };
-        let file = &self.open.insert((place.segment, file)).1;
+        let file = match self.open.take() {
+            Some((area, segment, file)) if (area, segment) == (kept.area, place.segment) => file,
+            _ => LogFile::open_read_only(&segment_path(directory, place.segment)).map_err(cannot)?,
+        };
+        let file = &self.open.insert((kept.area, place.segment, file)).2;
         self.frame.resize(place.len.into(), 0);
         file.read_at(place.offset.into(), &mut self.frame).map_err(cannot)?;
-        place
-            .record(&self.frame)
-            .ok_or_else(|| Failure::failed(format!("segment {} is damaged where a bill stands", place.segment)))
+        let damaged = || Failure::failed(format!("segment {} is damaged where a bill stands", place.segment));
+        match place.record(&self.frame).map(frame::decode) {
+            Some(Ok(Record::Billed(bill))) => Ok(record::Bill { delivered, ..bill }),
+            _ => Err(damaged()),
+        }
     }
 }
 

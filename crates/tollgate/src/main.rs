@@ -3,10 +3,6 @@
 #![forbid(unsafe_code)]
 
 mod args;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the control thread delivers through it as soon as there are transfers")
-)]
 mod bill_server;
 mod bills;
 mod check;

@@ -66,6 +66,14 @@ impl Shard {
         members.flat_map(|group| &group.members).any(|member| self.servers[usize::from(member.server)].answers())
     }
 
+    /// Whether some server of any group answers.
+    pub fn has_any_answering_server(&self) -> bool {
+        self.groups
+            .iter()
+            .flat_map(|group| &group.members)
+            .any(|member| self.servers[usize::from(member.server)].answers())
+    }
+
     fn group_with_servers(&self, name: &str) -> Option<u16> {
         let is_it = |group: &crate::group::Group| {
             !group.name.is_empty() && group.name.eq_ignore_ascii_case(name) && !group.members.is_empty()

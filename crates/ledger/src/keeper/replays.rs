@@ -82,6 +82,14 @@ impl Keeper {
         self.replays.ready.pop_front()
     }
 
+    /// A bill that was polled for replay could not be taken: nothing was sent.
+    pub fn handle_replay_refused(&mut self, id: BillId, now: Now) {
+        if self.replays.outstanding.contains(&id) {
+            self.tell(&Record::Returned(Returned { id, was_sent: false }));
+        }
+        self.advance(now);
+    }
+
     /// Claims of an earlier life: whether a server has them is not known.
     pub(super) fn return_claims(&mut self) {
         let ids: Vec<BillId> = self.book.claims().collect();

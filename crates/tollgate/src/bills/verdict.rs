@@ -10,17 +10,25 @@ use super::{Whereabouts, files, words};
 use crate::args::{FormatArg, StoreArgs};
 use crate::exit::{Failure, Outcome};
 use crate::output::{complain, print};
+use crate::run::disk::{read_card, read_whole, segments};
 use crate::run::store;
 
 /// Proves a store.
 pub(super) fn store(state_dir: &Path, args: &StoreArgs) -> Outcome {
     let mut check = StoreCheck::new();
     let mut octets = Vec::new();
-    for (number, path) in store::segments(&store::ledger_directory(state_dir))? {
-        store::read_whole(&path, &mut octets)?;
+    let cannot = |error| Failure::failed(format!("cannot read the store: {error}"));
+    for (number, path) in segments(&store::ledger_directory(state_dir)).map_err(cannot)? {
+        read_whole(&path, &mut octets).map_err(cannot)?;
         check.segment(number, &octets);
     }
-    let verdict = check.finish().map_err(|error| Failure::failed(format!("the store cannot be judged: {error}")))?;
+    let card_dir = Whereabouts::card_dir(state_dir);
+    let card = if card_dir.is_dir() { Some(read_card(&card_dir).map_err(cannot)?) } else { None };
+    let judged = |error| Failure::failed(format!("the CF card cannot be judged: {error}"));
+    let card = card.transpose().map_err(judged)?;
+    let verdict = check
+        .finish_with(card.as_ref())
+        .map_err(|error| Failure::failed(format!("the store cannot be judged: {error}")))?;
     let unbilled = if Whereabouts::is_pool_enabled(state_dir) { 0 } else { verdict.bills };
     let said = findings(&verdict);
     match args.format {

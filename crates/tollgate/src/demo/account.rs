@@ -3,15 +3,14 @@
 
 use std::path::Path;
 
-use ledger::frame;
 use model::counters::Totals;
-use model::record::{Bill, Delivered, Record};
+use model::record::{Bill, Delivered};
 use wire::radius::attribute::{Attributes, Type, as_u32};
 
 use super::server::Hearsay;
 use crate::bills::BillReader;
 use crate::exit::Failure;
-use crate::run::store;
+use crate::run::disk::CardDirectory;
 
 /// One bill.
 #[derive(Clone, Copy, Debug)]
@@ -160,20 +159,10 @@ fn on_the_wire(totals: Totals) -> Totals {
 
 /// The bills of a store that lies still, as its recovery finds them.
 pub(super) fn read_bills(state_dir: &Path) -> Result<Vec<Billed>, Failure> {
-    let (recovered, _) = store::recover(state_dir)?;
-    let mut reader = BillReader::new(state_dir, String::new());
-    recovered
-        .state
-        .book()
-        .pool()
-        .bills(0)
-        .map(|place| {
-            let Ok(Record::Billed(bill)) = frame::decode(reader.record(place)?) else {
-                return Err(Failure::failed(format!("no bill stands at its place in segment {}", place.place.segment)));
-            };
-            Ok(billed(&bill))
-        })
-        .collect()
+    let card = CardDirectory::new(None, state_dir);
+    let mut reader = BillReader::new(state_dir, card.path());
+    let bills = crate::bills::stored(state_dir)?;
+    bills.iter().map(|kept| Ok(billed(&reader.bill(kept)?))).collect()
 }
 
 fn billed(bill: &Bill<'_>) -> Billed {

@@ -25,13 +25,13 @@ pub(crate) async fn tell(
     if let (Some(words), true) = (&missing, bills.is_empty()) {
         return say(writer, &Reply { text: words.clone(), error: true, ..Reply::default() }).await;
     }
-    let mut reader = BillReader::new(&daemon.state_dir, nas);
+    let mut reader = BillReader::new(&daemon.state_dir, &daemon.card_dir);
     let mut pieces = bills.chunks(CHUNK);
     let mut piece = pieces.next().unwrap_or_default();
     let mut first = true;
     loop {
         let next = pieces.next();
-        let reply = match reader.text(piece, shape, first) {
+        let reply = match reader.text(piece, &nas, shape, first) {
             Ok(text) => Reply { text, more: next.is_some() || missing.is_some(), ..Reply::default() },
             Err(Failure::Failed(why)) => Reply { text: why, error: true, ..Reply::default() },
             Err(Failure::Usage(why)) => Reply { text: why.join("\n"), error: true, ..Reply::default() },

@@ -11,16 +11,17 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use kernel::seqpacket::BindError;
-use model::report::{AccessUser, Discards, LocalBill, ServerReport, ShardReport};
+use model::report::{AccessUser, Discards, ServerReport, ShardReport};
 use model::settings::Settings;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
 use vrp::render::{self, Shown};
-use vrp::{ActionRequest, Answer, CommandError, DisplayRequest, Sealer, Shell};
+use vrp::{Answer, CommandError, DisplayRequest, Sealer, Shell};
 
 use super::daemon::Daemon;
+use super::local_bills;
 use super::messages::{WorkerMessage, WriterMessage};
 use crate::bills::Shape;
 use hearing::{Heard, IDLE_MAX, LINE_MAX};
@@ -216,12 +217,12 @@ async fn carry_out(shell: &mut Shell, line: &str, answer: Answer, json: bool, da
             Ok(shown) => show(&shown, json),
             Err(refusal) => failed(&CommandError::from(refusal).to_script()),
         },
-        Answer::Action(request) => match act(&request, daemon).await {
+        Answer::Action(request) => match local_bills::act(&request, daemon).await {
             Ok(()) => {
                 tracing::info!(target: "audit", command = line, action = ?request, "an action was carried out");
                 Reply::default()
             }
-            Err(refusal) => failed(&CommandError::from(refusal).to_script()),
+            Err(why) => failed(&format!("Error: {why}.")),
         },
         Answer::Commit(commit) => {
             let mut warnings: String = commit.warnings.iter().map(|warning| format!("{warning}\n")).collect();
@@ -272,15 +273,11 @@ async fn display(request: DisplayRequest, daemon: &Daemon) -> Result<Shown, vrp:
             render::access_user(row.as_ref())
         }
         DisplayRequest::LocalBillInformation => {
-            let mut information = daemon.bill_information().await.unwrap_or_default();
-            // What the settings tell of the card; how full it is comes from the writer.
-            let cfcard = daemon.running().local_aaa_server.cfcard;
-            information.cfcard.capacity = u64::from(cfcard.capacity);
-            information.cfcard.alarm_threshold_percent = cfcard.alarm_threshold;
+            let information = daemon.bill_information().await.unwrap_or_default();
             Ok(render::local_bill_information(&information))
         }
         DisplayRequest::LocalBillCache { start, count } => {
-            local_bills(daemon, start, count).map(|bills| render::local_bill_cache(&bills))
+            local_bills::rows(daemon, start, count).await.map(|bills| render::local_bill_cache(&bills))
         }
         DisplayRequest::RadiusServerConfiguration { group } => {
             let servers = servers(&reports(daemon).await);
@@ -291,21 +288,6 @@ async fn display(request: DisplayRequest, daemon: &Daemon) -> Result<Shown, vrp:
             render::radius_server_packet(address, port, &servers(&reports), &discards(&reports))
         }
     }
-}
-
-/// Moves or deletes bills at once. Nobody in the daemon moves bills yet.
-#[expect(clippy::unused_async, reason = "the writer's answer is awaited here")]
-async fn act(request: &ActionRequest, _: &Daemon) -> Result<(), vrp::Refusal> {
-    match request {
-        ActionRequest::CacheBackup | ActionRequest::CfcardBackup { .. } | ActionRequest::CfcardReset => {
-            Err(vrp::Refusal::BillStoreUnavailable)
-        }
-    }
-}
-
-/// Bills of the pool from number `start` on. Nobody in the daemon tells them yet.
-fn local_bills(_: &Daemon, _start: u32, _count: u32) -> Result<Vec<LocalBill>, vrp::Refusal> {
-    Err(vrp::Refusal::BillStoreUnavailable)
 }
 
 /// Asks every worker the same and gathers what they answer.

@@ -23,6 +23,7 @@ pub(crate) struct Daemon {
     pub(crate) config: PathBuf,
     pub(crate) control: PathBuf,
     pub(crate) state_dir: PathBuf,
+    pub(crate) card_dir: PathBuf,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) writer: Sender<WriterMessage>,
     pub(crate) bell: WriterBell,
@@ -40,8 +41,8 @@ impl Daemon {
         }
     }
 
-    /// Puts settings into force that were made from `base`: all of them, or none and the reason. With them comes what is wrong with servers that
-    /// cannot be spoken to for now.
+    /// Puts settings into force that were made from `base`: all of them, or none and the reason. With them comes what is
+    /// wrong with servers that cannot be spoken to for now.
     pub(crate) async fn commit(
         &self,
         base: &Settings,
@@ -63,12 +64,15 @@ impl Daemon {
             _ => None,
         };
         let problems = self.configure_workers(&settings).await?;
-        self.tell_writer(WriterMessage::Configure(settings.local_aaa_server.clone()));
+        let (bills, nas) = (settings.local_aaa_server.clone(), settings.sysname.clone());
+        self.tell_writer(WriterMessage::Configure { bills, nas });
         if settings.plane_link.path != before.plane_link.path {
             self.replace_link(listener);
         }
-        let whereabouts = Whereabouts::new(&self.control, &settings);
-        if whereabouts != Whereabouts::new(&self.control, &before) && whereabouts.record(&self.state_dir).is_err() {
+        let whereabouts = Whereabouts::new(&self.control, &self.card_dir, &settings);
+        if whereabouts != Whereabouts::new(&self.control, &self.card_dir, &before)
+            && whereabouts.record(&self.state_dir).is_err()
+        {
             tracing::error!("the new settings were not recorded for `tollgate bills`");
         }
         *self.settings.borrow_mut() = settings.clone();

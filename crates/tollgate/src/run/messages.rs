@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, Sender};
 use kernel::waker::Waker;
-use ledger::pool::BillRef;
+use ledger::keeper::{BackupRefused, ResetRefused};
+use ledger::transfer::Outcome;
+use model::ids::BillId;
 use model::report::{AccessUser, LocalBillInformation, ShardReport};
 use model::settings::{LocalAaaServer, Settings};
 use tokio::sync::oneshot;
 
 use super::link::LinkEvent;
+use crate::bills::Kept;
 
 /// For a worker.
 pub(crate) enum WorkerMessage {
@@ -24,20 +27,36 @@ pub(crate) enum WorkerMessage {
     AccessUser(String, oneshot::Sender<Option<AccessUser>>),
     /// A packet plane came or went.
     Link(LinkEvent),
+    /// Send this bill's Stop once more.
+    Replay(BillId, Box<[u8]>),
     /// Hand everything to the writer and end.
     Shutdown,
 }
 
 /// For the writer.
 pub(crate) enum WriterMessage {
-    /// The pool's settings have changed.
-    Configure(LocalAaaServer),
-    /// Tell how full the pool is.
+    /// The settings of local bills, or the sysname, have changed.
+    Configure { bills: LocalAaaServer, nas: String },
+    /// Tell how full the pool and the card are.
     Information(oneshot::Sender<LocalBillInformation>),
     /// Tell where the durable bills stand, oldest first.
-    Bills(oneshot::Sender<Vec<BillRef>>),
+    Bills(oneshot::Sender<Vec<Kept>>),
     /// The same of those that wait for a pool.
-    Unbilled(oneshot::Sender<Vec<BillRef>>),
+    Unbilled(oneshot::Sender<Vec<Kept>>),
+    /// The same of some in the pool, counted from 0.
+    Cache { start: usize, count: usize, reply: oneshot::Sender<Vec<Kept>> },
+    /// `local-bill cache backup`.
+    BackupCache(oneshot::Sender<Result<(), BackupRefused>>),
+    /// `local-bill cfcard backup [ FILE ]`.
+    BackupCfcard(Option<String>, oneshot::Sender<Result<(), BackupRefused>>),
+    /// `local-bill cfcard reset`; the answer says how many bills went.
+    ResetCfcard(oneshot::Sender<Result<u64, ResetRefused>>),
+    /// How an upload went.
+    Uploaded(u64, Outcome),
+    /// Whether a server of this shard answers.
+    ServersAnswer { shard: u16, answers: bool },
+    /// A worker has no room for a bill that it was to replay.
+    ReplayRefused(BillId),
     /// The workers have ended: make everything durable and end.
     Shutdown,
 }

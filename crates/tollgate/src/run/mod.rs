@@ -1,9 +1,9 @@
 //! `tollgate run`: the daemon.
 //!
 //! ```text
-//!   control thread (tokio)                 worker per shard                writer
-//!   shells, plane handshakes,  ─messages─▶ shard, datapath,  ─bill ring─▶ ledger, pool
-//!   signals                    ◀─answers── planes             ◀─durable N─
+//!   control thread (tokio)                 worker per shard                writer                 files, card
+//!   shells, plane handshakes,  ─messages─▶ shard, datapath,  ─bill ring─▶ keeper: ledger, pool, ─▶ what takes long
+//!   signals, bill server       ◀─answers── planes             ◀─durable N─ card, transfers       ◀─
 //! ```
 //!
 //! The order of the start is the order of what may go wrong without harm: the configuration is read before anything
@@ -14,7 +14,10 @@ pub(crate) mod bills;
 pub(crate) mod clock;
 pub(crate) mod control;
 pub(crate) mod daemon;
+pub(crate) mod deliver;
+pub(crate) mod disk;
 pub(crate) mod link;
+pub(crate) mod local_bills;
 pub(crate) mod messages;
 pub(crate) mod planes;
 pub(crate) mod restore;
@@ -24,7 +27,7 @@ pub(crate) mod worker;
 pub(crate) mod writer;
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -32,10 +35,13 @@ use std::thread::JoinHandle;
 use engine::{Birth, Limits, Shard};
 use kernel::datapath::{self, Choice, Datapath};
 use kernel::waker::Waker;
+use ledger::keeper::{Keeper, KeeperStart};
 use ledger::log::LogBounds;
 use ledger::recover::Life;
+use ledger::transfer::Upload;
 use model::settings::Settings;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::args::{CONFIG, DatapathArg, LogFormat, RunArgs};
 use crate::bills::Whereabouts;
@@ -43,17 +49,20 @@ use crate::check::configuration_errors;
 use crate::exit::{Failure, Outcome};
 use crate::secrets::KeySealer;
 use daemon::Daemon;
+use disk::CardDirectory;
 use link::Planes;
 use messages::{WorkerHandle, WorkerMessage, WriterMessage};
 use planes::LinkedPlanes;
-use ring::{Durable, ShardEnd, WriterSleep};
+use ring::{Durable, Needed, ShardEnd, WriterSleep};
 use store::Store;
-use worker::Worker;
-use writer::Writer;
+use worker::{Seat, Worker};
+use writer::{Wiring, Writer};
 
 /// Octets of a segment, and of a batch.
 const SEGMENT_OCTETS: u64 = 64 << 20;
 const BATCH_OCTETS: usize = 1 << 20;
+/// Octets of a segment on the card, which may be small.
+const CARD_SEGMENT_OCTETS: u64 = 16 << 20;
 /// Octets of a bill ring: some ten thousand records.
 const RING_OCTETS: usize = 8 << 20;
 
@@ -120,38 +129,71 @@ pub(crate) struct Engine {
     pub(crate) bell: ring::WriterBell,
     writer_thread: JoinHandle<bool>,
     pub(crate) planes: Rc<RefCell<Planes>>,
+    /// Files for the bill server, for whoever delivers them.
+    uploads: RefCell<Option<UnboundedReceiver<Upload>>>,
+    card_dir: PathBuf,
 }
 
 impl Engine {
     /// Recovers the store, begins a life, restores its sessions and starts the threads.
     pub(crate) fn start(args: &RunArgs, store: &Store, settings: &Arc<Settings>) -> Result<Engine, Failure> {
-        let (recovered, start) = store::recover(&store.directory)?;
-        restore::report(&recovered);
+        let mut read = store::recover(&store.directory)?;
+        restore::report(&read.recovered);
+        let damaged = read.damaged();
         let bounds = LogBounds::new(SEGMENT_OCTETS, BATCH_OCTETS).expect("the bounds of this build fit the format");
-        let (log, started) = start.begin(begin_life()?, bounds);
-        let pool = restore::pool(&recovered, settings);
+        let (log, started) = read.start.begin(begin_life()?, bounds);
         let mut ends = Vec::new();
         let mut seats = Vec::new();
         for number in 0..args.shards {
             let (ring, consumer) = lanes::ring::ring(RING_OCTETS);
-            let worker =
+            let waker =
                 Arc::new(Waker::new().map_err(|error| Failure::failed(format!("no descriptor left: {error}")))?);
-            let durable = Arc::new(Durable::default());
-            ends.push(ShardEnd { ring: consumer, durable: durable.clone(), worker: worker.clone() });
-            seats.push((number, ring, durable, worker));
+            let (durable, needed) = (Arc::new(Durable::default()), Arc::new(Needed::default()));
+            let end =
+                ShardEnd { ring: consumer, durable: durable.clone(), needed: needed.clone(), worker: waker.clone() };
+            ends.push(end);
+            seats.push(Seat { number, ring, durable, needed, waker });
         }
+        let card = CardDirectory::new(args.card_dir.as_deref(), &store.directory);
+        let card_bounds =
+            LogBounds::new(CARD_SEGMENT_OCTETS, BATCH_OCTETS).expect("the bounds of this build fit the format");
+        let keeper = KeeperStart {
+            log,
+            started,
+            book: read.recovered.state.take_book(),
+            segments: std::mem::take(&mut read.segments),
+            damaged,
+            sources: args.shards,
+            settings: settings.local_aaa_server.clone(),
+            nas: settings.sysname.clone(),
+            card: Some(card_bounds),
+        };
+        let recovered = read.recovered;
         let sleep = WriterSleep::new();
         let bell = sleep.bell();
         let (writer, inbox) = crossbeam::channel::unbounded();
-        let ledger = store::ledger_directory(&store.directory);
-        let mut settled = Writer::new(log, pool, &ledger, ends, inbox, sleep);
-        settled.settle().map_err(|error| Failure::failed(format!("the ledger cannot be written: {error}")))?;
+        let (uploads, uploaded) = tokio::sync::mpsc::unbounded_channel();
+        let card_dir = card.path().to_owned();
+        let mut settled = Writer::new(Wiring {
+            keeper: Keeper::begin(keeper, clock::now()),
+            state_dir: &store.directory,
+            card,
+            sources: ends,
+            inbox,
+            sleep,
+            uploads,
+        })
+        .map_err(|error| Failure::failed(format!("a thread cannot start: {error}")))?;
+        if !settled.settle() {
+            return Err(Failure::failed("the ledger cannot be written; the log says why"));
+        }
 
         let now = clock::now();
         let mut planes = Planes::default();
         let restored = restore::Sessions::sort(&recovered, args.shards, &mut planes, started.boot_id)?;
         let mut built = Vec::new();
-        for (number, ring, durable, waker) in seats {
+        for seat in seats {
+            let (number, waker) = (seat.number, seat.waker.clone());
             let birth = Birth {
                 epoch: started.epoch,
                 key: started.key,
@@ -166,11 +208,9 @@ impl Engine {
             let mut worker = Worker::new(
                 Shard::new(birth, limits, now.mono),
                 open_datapath(args, settings)?,
-                ring,
-                durable,
-                bell.clone(),
+                seat,
+                (bell.clone(), writer.clone()),
                 inbox,
-                waker.clone(),
                 LinkedPlanes::new(number, args.shards),
             );
             worker
@@ -184,7 +224,9 @@ impl Engine {
             built.push((worker, WorkerHandle { messages, waker }));
         }
         drop(recovered);
-        let writer_thread = spawn("tollgate-writer", None, move || settled.run())?;
+        let handles: Vec<WorkerHandle> =
+            built.iter().map(|(_, handle): &(Worker, WorkerHandle)| handle.clone()).collect();
+        let writer_thread = spawn("tollgate-writer", None, move || settled.run(handles))?;
         let mut threads = Vec::new();
         let mut workers = Vec::new();
         for (number, (worker, handle)) in built.into_iter().enumerate() {
@@ -192,7 +234,16 @@ impl Engine {
             threads.push(spawn("tollgate-worker", core, move || worker.run())?);
             workers.push(handle);
         }
-        Ok(Engine { workers, threads, writer, bell, writer_thread, planes: Rc::new(RefCell::new(planes)) })
+        Ok(Engine {
+            workers,
+            threads,
+            writer,
+            bell,
+            writer_thread,
+            planes: Rc::new(RefCell::new(planes)),
+            uploads: RefCell::new(Some(uploaded)),
+            card_dir,
+        })
     }
 
     /// Ends the workers, then the writer when everything is durable.
@@ -304,13 +355,14 @@ async fn serve(
 ) -> Outcome {
     let Doors { control, _control_file, link, mut terminated, mut interrupted } = doors;
     let control_path = std::path::absolute(&args.control).unwrap_or_else(|_| args.control.clone());
-    Whereabouts::new(&control_path, &settings).record(&store.directory)?;
+    Whereabouts::new(&control_path, &engine.card_dir, &settings).record(&store.directory)?;
     let daemon = Rc::new(Daemon {
         settings: RefCell::new(settings),
         sealer,
         config: args.config.clone(),
         control: control_path,
         state_dir: store.directory.clone(),
+        card_dir: engine.card_dir.clone(),
         workers: engine.workers.clone(),
         writer: engine.writer.clone(),
         bell: engine.bell.clone(),
@@ -320,6 +372,9 @@ async fn serve(
     });
     daemon.replace_link(link);
     tokio::task::spawn_local(control::serve(control, daemon.clone()));
+    if let Some(uploads) = engine.uploads.take() {
+        tokio::task::spawn_local(deliver::serve(uploads, daemon.clone()));
+    }
     tracing::info!("tollgate ready");
     if let Err(error) = kernel::notify::sd_notify("READY=1") {
         tracing::warn!("the service manager was not told: {error}");

@@ -1,12 +1,10 @@
 //! What a recovered store says, handed to those who go on with it: sessions to the shards, bills to the pool.
 
 use engine::{Restored, Shard};
-use ledger::pool::Pool;
 use ledger::recover::Recovered;
 use ledger::replay::{LiveSession, Replay};
 use model::ids::PlaneIndex;
 use model::record::{Heard, TakenOver};
-use model::settings::Settings;
 use model::time::Now;
 
 use super::link::Planes;
@@ -30,15 +28,6 @@ pub(crate) fn report(recovered: &Recovered<Replay>) {
         bills = recovered.state.book().pool().bill_count(),
         "the ledger was read"
     );
-}
-
-/// The pool with the bills that are durable already.
-pub(crate) fn pool(recovered: &Recovered<Replay>, settings: &Settings) -> Pool {
-    let mut pool = Pool::new(&settings.local_aaa_server);
-    for bill in recovered.state.book().pool().bills(0) {
-        super::writer::take_bill(&mut pool, *bill);
-    }
-    pool
 }
 
 /// Sessions of the earlier life, by the shard that has them now.

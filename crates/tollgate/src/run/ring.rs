@@ -83,5 +83,6 @@ impl WriterSleep {
 pub(crate) struct ShardEnd {
     pub(crate) ring: lanes::ring::Consumer,
     pub(crate) durable: Arc<Durable>,
+    pub(crate) needed: Arc<Needed>,
     pub(crate) worker: Arc<Waker>,
 }

@@ -3,13 +3,13 @@
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use kernel::file::{DirectoryLock, LockError, LogFile};
+use kernel::file::{DirectoryLock, LockError};
+use ledger::keeper::OldSegment;
 use ledger::recover::{LogStart, Recovered, Recovery};
 use ledger::replay::Replay;
 
+use super::disk::{read_whole, segments};
 use crate::exit::Failure;
-
-const EXTENSION: &str = "seg";
 
 /// A state directory that this process has to itself.
 pub(crate) struct Store {
@@ -50,49 +50,34 @@ pub(crate) fn ledger_directory(state_dir: &Path) -> PathBuf {
     state_dir.join("ledger")
 }
 
-/// The file of a segment.
-pub(crate) fn segment_path(ledger: &Path, number: u64) -> PathBuf {
-    ledger.join(format!("{number:016}.{EXTENSION}"))
+/// What a store says, and what is needed to go on with it.
+pub(crate) struct StoreRead {
+    pub(crate) recovered: Recovered<Replay>,
+    pub(crate) start: LogStart,
+    pub(crate) segments: Vec<OldSegment>,
+}
+
+impl StoreRead {
+    /// The segments in which recovery found damage.
+    pub(crate) fn damaged(&self) -> Vec<u64> {
+        let findings = self.recovered.report.findings.iter().filter(|finding| finding.case.is_damage());
+        findings.map(|finding| finding.segment).collect()
+    }
 }
 
 /// Reads every segment, in order. Nothing is written: a store can be read while it lies still, or from a copy.
-pub(crate) fn recover(state_dir: &Path) -> Result<(Recovered<Replay>, LogStart), Failure> {
+pub(crate) fn recover(state_dir: &Path) -> Result<StoreRead, Failure> {
     let ledger = ledger_directory(state_dir);
+    let cannot = |error| Failure::failed(format!("cannot read the ledger: {error}"));
     let mut recovery = Recovery::new(Replay::new());
-    let mut octets = Vec::new();
-    for (number, path) in segments(&ledger)? {
-        read_whole(&path, &mut octets)?;
+    let (mut found, mut octets) = (Vec::new(), Vec::new());
+    for (number, path) in segments(&ledger).map_err(cannot)? {
+        read_whole(&path, &mut octets).map_err(cannot)?;
+        found.extend(OldSegment::read(number, &octets));
         recovery.segment(number, &octets);
     }
-    recovery
+    let (recovered, start) = recovery
         .finish()
-        .map_err(|error| Failure::failed(format!("the ledger in {} cannot be used: {error}", ledger.display())))
-}
-
-/// The segments that there are, by number.
-pub(crate) fn segments(ledger: &Path) -> Result<Vec<(u64, PathBuf)>, Failure> {
-    let entries =
-        kernel::file::list(ledger).map_err(|error| Failure::failed(format!("cannot read the ledger: {error}")))?;
-    let mut segments: Vec<(u64, PathBuf)> = entries
-        .into_iter()
-        .filter_map(|entry| {
-            let path = ledger.join(entry.name);
-            let is_segment = path.extension().is_some_and(|extension| extension == EXTENSION);
-            let number = path.file_stem()?.to_str()?.parse().ok().filter(|_| is_segment)?;
-            Some((number, path))
-        })
-        .collect();
-    segments.sort_unstable();
-    Ok(segments)
-}
-
-/// A segment's octets.
-pub(crate) fn read_whole(path: &Path, octets: &mut Vec<u8>) -> Result<(), Failure> {
-    let cannot = |error| Failure::failed(format!("cannot read the ledger: {error}"));
-    let file = LogFile::open_read_only(path).map_err(cannot)?;
-    let length = file.length().map_err(cannot)?;
-    octets.resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
-    let read = file.read_at(0, octets).map_err(cannot)?;
-    octets.truncate(read);
-    Ok(())
+        .map_err(|error| Failure::failed(format!("the ledger in {} cannot be used: {error}", ledger.display())))?;
+    Ok(StoreRead { recovered, start, segments: found })
 }

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrayvec::ArrayVec;
+use crossbeam::channel::Sender;
 use engine::{Notice, PortId, Received, Shard, TransmitBatch};
 use kernel::datapath::{BindSpec, Completion, Datapath, SocketIndex};
 use kernel::waker::Waker;
 use lanes::ring::Producer;
 use ledger::frame::{self, RECORD_LEN_MAX};
+use model::ids::BillId;
 use model::record::Record;
 use model::settings::Settings;
 use model::time::{Mono, Now};
 
 use super::clock;
-use super::messages::{WorkerInbox, WorkerMessage};
+use super::messages::{WorkerInbox, WorkerMessage, WriterMessage};
 use super::planes::LinkedPlanes;
 use super::ring::{Durable, Needed, WriterBell};
 
@@ -41,6 +43,7 @@ pub(crate) struct Worker {
     /// What the shard still needs of its records, for whoever throws segments away.
     pub(crate) needed: Arc<Needed>,
     pub(crate) writer: WriterBell,
+    writer_inbox: Sender<WriterMessage>,
     pub(crate) inbox: WorkerInbox,
     /// Kept open while the datapath watches it.
     _waker: Arc<Waker>,
@@ -50,10 +53,23 @@ pub(crate) struct Worker {
     received: ReceiveBatch,
     /// Whether the last round left something undone that needs no waiting.
     hurried: bool,
+    number: u16,
+    /// Whether a server answers, as the writer knows it.
+    answers: bool,
     /// Whether events were left to the planes because the ledger does not keep up: its next word ends the sleep.
     gated: bool,
     /// When servers without source ports are tried again.
     bind_again: Option<Mono>,
+}
+
+/// One shard's end of its way to the writer.
+pub(crate) struct Seat {
+    pub(crate) number: u16,
+    pub(crate) ring: Producer,
+    pub(crate) durable: Arc<Durable>,
+    pub(crate) needed: Arc<Needed>,
+    /// Ends the worker's sleep.
+    pub(crate) waker: Arc<Waker>,
 }
 
 /// Which socket belongs to which port of the shard.
@@ -104,24 +120,23 @@ impl Sockets {
 }
 
 impl Worker {
-    #[expect(clippy::too_many_arguments, reason = "the wiring of one thread, in one place")]
     pub(crate) fn new(
         shard: Shard,
         datapath: Datapath,
-        ring: Producer,
-        durable: Arc<Durable>,
-        writer: WriterBell,
+        seat: Seat,
+        writer: (WriterBell, Sender<WriterMessage>),
         inbox: WorkerInbox,
-        waker: Arc<Waker>,
         planes: LinkedPlanes,
     ) -> Worker {
+        let Seat { number, ring, durable, needed, waker } = seat;
         Worker {
             shard,
             datapath,
             ring,
             durable,
-            needed: Arc::default(),
-            writer,
+            needed,
+            writer: writer.0,
+            writer_inbox: writer.1,
             inbox,
             _waker: waker,
             planes,
@@ -129,6 +144,8 @@ impl Worker {
             batch: TransmitBatch::default(),
             received: ReceiveBatch::default(),
             hurried: false,
+            number,
+            answers: false,
             gated: false,
             bind_again: None,
         }
@@ -157,6 +174,7 @@ impl Worker {
             self.planes.pass_verdicts(&mut self.shard);
             self.planes.publish(durable);
             self.log_notices();
+            self.tell_answers();
             self.wait(now);
         }
         self.hand_over_everything();
@@ -177,6 +195,7 @@ impl Worker {
                 WorkerMessage::AccessUser(id, reply) => {
                     let _ = reply.send(self.shard.access_user_by_id(now, self.planes.counters(), id.as_bytes()));
                 }
+                WorkerMessage::Replay(id, record) => self.replay(now, id, &record),
                 WorkerMessage::Link(event) => {
                     self.planes.handle_link(event, now.mono, &mut self.shard, &mut self.datapath);
                 }
@@ -184,6 +203,31 @@ impl Worker {
             }
         }
         true
+    }
+
+    /// Sends a bill's Stop once more.
+    fn replay(&mut self, now: Now, id: BillId, record: &[u8]) {
+        let taken = match frame::decode(record) {
+            Ok(Record::Billed(bill)) => self.shard.replay_bill(now, id, &bill).is_ok(),
+            _ => false,
+        };
+        if !taken {
+            self.tell_writer(WriterMessage::ReplayRefused(id));
+        }
+    }
+
+    /// Tells the writer when the first server begins to answer, and when the last has ceased.
+    fn tell_answers(&mut self) {
+        let answers = self.shard.has_any_answering_server();
+        if std::mem::replace(&mut self.answers, answers) != answers {
+            self.tell_writer(WriterMessage::ServersAnswer { shard: self.number, answers });
+        }
+    }
+
+    fn tell_writer(&self, message: WriterMessage) {
+        if self.writer_inbox.send(message).is_ok() {
+            self.writer.ring();
+        }
     }
 
     /// Takes a configuration and binds the sockets that it needs. Gives back what is wrong with servers that cannot be

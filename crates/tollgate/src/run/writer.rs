@@ -1,131 +1,181 @@
-//! The writer: one thread that takes every shard's records from the rings, has them appended and synced, and
-//! announces *durable through N*. One write is in flight; the next batch is what arrived meanwhile.
+//! The writer: one thread that takes every shard's records from the rings, has the keeper make them durable, and announces
+//! *durable through N*. One write is in flight; the next batch is what arrived meanwhile. What the keeper wants of others
+//! goes out from here: files to the control thread, replays to the workers, alarms to the log.
 
-use std::collections::{HashMap, VecDeque};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, Sender};
-use kernel::file::{FileError, LogFile};
-use ledger::log::{Alarm, DiskFault, Log, OperationId, Request};
-use ledger::pool::{BillRef, Pool, PoolAlarm, Taken};
-use model::time::Mono;
+use crossbeam::channel::Receiver;
+use ledger::keeper::{Alarm, Area, Keeper};
+use ledger::pool::BillRef;
+use ledger::transfer::Upload;
+use model::ids::BillId;
+use model::time::{Mono, Now};
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::clock;
-use super::messages::WriterMessage;
-use super::ring::{ShardEnd, WriterBell, WriterSleep};
-use super::store::segment_path;
+use super::disk::{CardDirectory, Disk, Finished};
+use super::messages::{WorkerHandle, WorkerMessage, WriterMessage};
+use super::ring::{ShardEnd, WriterSleep};
+use super::store::ledger_directory;
+use crate::bills::{BillReader, Kept};
 
 /// How long the writer sleeps when nobody wakes it.
 const NAP: Duration = Duration::from_millis(500);
-
 /// How long a writer that ends waits for a disk that fails.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-
-/// Records of one shard that stand in the log: the shard's own number of the last one, and the log's.
-#[derive(Clone, Copy)]
-struct Mark {
-    through: u64,
-    sequence: u64,
-}
-
-/// One shard, as the writer sees it.
-struct Source {
-    end: ShardEnd,
-    taken: u64,
-    marks: VecDeque<Mark>,
-}
+/// How long the record of a life's beginning may take before the disk counts as failing.
+const BEGINNING: Duration = Duration::from_secs(60);
 
 /// The writer's whole state.
 pub(crate) struct Writer {
-    log: Log,
-    pool: Pool,
+    keeper: Keeper,
     disk: Disk,
-    sources: Vec<Source>,
+    sources: Vec<ShardEnd>,
     inbox: Receiver<WriterMessage>,
     sleep: WriterSleep,
+    /// Takes files for the bill server.
+    uploads: UnboundedSender<Upload>,
+    /// Those who replay bills, and whose turn it is.
+    workers: Vec<WorkerHandle>,
+    replayed: usize,
+    /// Which of the shards have a server that answers.
+    answering: Vec<bool>,
+    /// Reads Stops that are given up while there is no pool, to tell them whole.
+    reader: BillReader,
+    told_unbilled: BillId,
     /// Whether records were left in the rings because the log has no room: then only the disk can help.
     refused: bool,
     /// Told to end: when it gives up if the disk does not take what is left.
     ending: Option<Mono>,
 }
 
+/// What a writer is made of.
+pub(crate) struct Wiring<'a> {
+    pub(crate) keeper: Keeper,
+    pub(crate) state_dir: &'a Path,
+    pub(crate) card: CardDirectory,
+    pub(crate) sources: Vec<ShardEnd>,
+    pub(crate) inbox: Receiver<WriterMessage>,
+    pub(crate) sleep: WriterSleep,
+    pub(crate) uploads: UnboundedSender<Upload>,
+}
+
 impl Writer {
-    pub(crate) fn new(
-        log: Log,
-        pool: Pool,
-        directory: &Path,
-        sources: Vec<ShardEnd>,
-        inbox: Receiver<WriterMessage>,
-        sleep: WriterSleep,
-    ) -> Writer {
-        let bell = sleep.bell();
-        let source = |end| Source { end, taken: 0, marks: VecDeque::new() };
-        Writer {
-            log,
-            pool,
-            disk: Disk::new(directory.to_owned(), bell),
-            sources: sources.into_iter().map(source).collect(),
+    pub(crate) fn new(wiring: Wiring<'_>) -> std::io::Result<Writer> {
+        let Wiring { keeper, state_dir, card, sources, inbox, sleep, uploads } = wiring;
+        Ok(Writer {
+            reader: BillReader::new(state_dir, card.path()),
+            disk: Disk::new(&ledger_directory(state_dir), card, &sleep.bell())?,
+            answering: vec![false; sources.len()],
+            told_unbilled: keeper.book().pool().unbilled().last().map_or(BillId::default(), |bill| bill.id),
+            keeper,
+            sources,
             inbox,
             sleep,
+            uploads,
+            workers: Vec::new(),
+            replayed: 0,
             refused: false,
             ending: None,
-        }
+        })
     }
 
-    /// Makes durable what the log holds already: the record of this life's beginning.
-    pub(crate) fn settle(&mut self) -> Result<(), FileError> {
-        while self.log.durable_through() < self.log.started_at() {
-            self.operate(true)?;
+    /// Makes durable what the log holds already: the record of this life's beginning. False: the disk does not take it.
+    pub(crate) fn settle(&mut self) -> bool {
+        let patience = clock::now().mono.plus(BEGINNING);
+        while !self.keeper.is_begun() {
+            let now = clock::now();
+            if now.mono >= patience || self.has_failed() {
+                return false;
+            }
+            self.keeper.handle_timeout(now);
+            if !self.operate(now)
+                && let Some(finished) = self.disk.wait(Duration::from_millis(20))
+            {
+                self.finish(finished, clock::now());
+            }
         }
-        Ok(())
+        true
+    }
+
+    /// Before anything was begun, a disk that fails is an error and no alarm.
+    fn has_failed(&mut self) -> bool {
+        let mut failed = false;
+        while let Some(alarm) = self.keeper.poll_alarm() {
+            failed |= matches!(alarm, Alarm::DiskFailing { .. });
+            tell(&alarm);
+        }
+        failed
     }
 
     /// Runs until it is told to end and everything is durable. False: the disk did not take it in time; what is missing
     /// was promised to nobody.
-    pub(crate) fn run(mut self) -> bool {
+    pub(crate) fn run(mut self, workers: Vec<WorkerHandle>) -> bool {
+        self.workers = workers;
         loop {
-            self.read_messages();
+            let now = clock::now();
+            self.keeper.handle_timeout(now);
+            self.read_messages(now);
             let taken = self.take_records();
-            // Faults are the log's to handle: it keeps the records and tries again.
-            let operated = self.operate(false).unwrap_or(true);
+            let operated = self.operate(now);
             self.announce();
+            self.hand_out();
             if taken || operated {
                 continue;
             }
-            let now = clock::now().mono;
             if let Some(patience) = self.ending {
-                let is_done = self.log.waiting() == 0 && !self.refused;
-                if is_done || patience <= now {
+                let is_done = self.keeper.waiting() == 0 && !self.refused;
+                if is_done || patience <= now.mono {
                     return is_done;
                 }
             }
-            let until_retry = self.log.poll_timeout().map(|at| at.since(now));
+            let until = self.keeper.poll_timeout().map_or(NAP, |at| at.since(now.mono)).min(NAP);
             let (sources, inbox, disk, refused) = (&mut self.sources, &self.inbox, &self.disk, self.refused);
-            self.sleep.sleep(until_retry.unwrap_or(NAP).min(NAP), || {
+            self.sleep.sleep(until, || {
                 !inbox.is_empty()
                     || disk.has_finished()
-                    || !refused && sources.iter_mut().any(|source| source.end.ring.peek().is_some())
+                    || !refused && sources.iter_mut().any(|source| source.ring.peek().is_some())
             });
-            self.log.handle_timeout(clock::now().mono);
         }
     }
 
-    fn read_messages(&mut self) {
+    fn read_messages(&mut self, now: Now) {
         while let Ok(message) = self.inbox.try_recv() {
+            let keeper = &mut self.keeper;
             match message {
-                WriterMessage::Configure(settings) => self.pool.settings(&settings),
+                WriterMessage::Configure { bills, nas } => keeper.configure(&bills, &nas, now),
                 WriterMessage::Information(reply) => {
-                    let _ = reply.send(self.pool.information());
+                    let _ = reply.send(keeper.information());
                 }
                 WriterMessage::Bills(reply) => {
-                    let _ = reply.send(self.pool.bills(0).copied().collect());
+                    let _ = reply.send(all_bills(keeper));
                 }
                 WriterMessage::Unbilled(reply) => {
-                    let _ = reply.send(self.pool.unbilled().copied().collect());
+                    let _ = reply.send(keeper.book().pool().unbilled().map(Kept::in_ledger).collect());
                 }
-                WriterMessage::Shutdown => self.ending = Some(clock::now().mono.plus(LAST_WORDS)),
+                WriterMessage::Cache { start, count, reply } => {
+                    let bills = keeper.book().pool().bills(start).take(count);
+                    let _ = reply.send(bills.map(Kept::in_ledger).collect());
+                }
+                WriterMessage::BackupCache(reply) => {
+                    let _ = reply.send(keeper.backup_cache(now));
+                }
+                WriterMessage::BackupCfcard(file, reply) => {
+                    let _ = reply.send(keeper.backup_cfcard(file.as_deref(), now));
+                }
+                WriterMessage::ResetCfcard(reply) => {
+                    let _ = reply.send(keeper.reset_cfcard(now));
+                }
+                WriterMessage::Uploaded(number, outcome) => keeper.handle_uploaded(number, outcome, now),
+                WriterMessage::ServersAnswer { shard, answers } => {
+                    if let Some(known) = self.answering.get_mut(usize::from(shard)) {
+                        *known = answers;
+                    }
+                    keeper.handle_servers_answer(self.answering.contains(&true), now);
+                }
+                WriterMessage::ReplayRefused(id) => keeper.handle_replay_refused(id, now),
+                WriterMessage::Shutdown => self.ending = Some(now.mono.plus(LAST_WORDS)),
             }
         }
     }
@@ -134,188 +184,103 @@ impl Writer {
     fn take_records(&mut self) -> bool {
         let mut any = false;
         self.refused = false;
-        for source in &mut self.sources {
-            let mut last = None;
-            while let Some(record) = source.end.ring.peek() {
-                let Ok(sequence) = self.log.append(record) else {
+        for (number, source) in (0..).zip(&mut self.sources) {
+            let mut taken = false;
+            while let Some(record) = source.ring.peek() {
+                if self.keeper.append(number, record).is_err() {
                     self.refused = true;
                     break;
-                };
-                source.end.ring.release();
-                source.taken += 1;
-                last = Some(sequence);
+                }
+                source.ring.release();
+                taken = true;
             }
-            if let Some(sequence) = last {
-                source.end.ring.publish();
-                source.marks.push_back(Mark { through: source.taken, sequence });
-                any = true;
+            if taken {
+                source.ring.publish();
+            }
+            any |= taken;
+            self.keeper.handle_needed_from(number, source.needed.from());
+        }
+        any
+    }
+
+    /// Does what the keeper asks of the disk. True when anything was done.
+    fn operate(&mut self, now: Now) -> bool {
+        let mut any = false;
+        while let Some(finished) = self.disk.poll() {
+            self.finish(finished, now);
+            any = true;
+        }
+        while let Some(operation) = self.keeper.poll_operation() {
+            any = true;
+            if let Some(finished) = self.disk.begin(operation) {
+                self.finish(finished, clock::now());
             }
         }
         any
     }
 
-    /// Does what the log asks of the disk. True when anything was done; with `strict`, a fault ends it.
-    fn operate(&mut self, strict: bool) -> Result<bool, FileError> {
-        let mut any = false;
-        while let Some(finished) = self.disk.finished() {
-            self.log.handle_completed(finished.id, finished.outcome, clock::now().mono);
-            any = true;
-        }
-        while let Some(operation) = self.log.poll_operation() {
-            any = true;
-            let id = operation.id;
-            let outcome = match operation.request {
-                Request::CreateSegment { segment, len } if strict => self.disk.create_now(segment, len),
-                Request::CreateSegment { segment, len } => {
-                    self.disk.create_later(id, segment, len);
-                    continue;
-                }
-                Request::Write { segment, offset, bytes } => self.disk.write(segment, offset, bytes),
-                Request::Sync { segment } => self.disk.sync(segment),
-            };
-            let fault = outcome.as_ref().map(|&()| ()).map_err(disk_fault);
-            self.log.handle_completed(id, fault, clock::now().mono);
-            if strict {
-                outcome?;
+    fn finish(&mut self, finished: Finished, now: Now) {
+        match finished {
+            Finished::Done(id, outcome) => self.keeper.handle_completed(id, outcome, now),
+            Finished::Read(id, outcome) => {
+                self.keeper.handle_read(id, outcome.as_deref().map_err(|fault| *fault), now);
             }
+            Finished::Card(id, outcome) => self.keeper.handle_card(id, *outcome, now),
         }
-        Ok(any)
     }
 
     fn announce(&mut self) {
-        let durable = self.log.durable_through();
-        for source in &mut self.sources {
-            let mut through = None;
-            while let Some(mark) = source.marks.front()
-                && mark.sequence <= durable
-            {
-                through = Some(mark.through);
-                source.marks.pop_front();
-            }
-            if let Some(through) = through {
-                source.end.durable.announce(through);
-                source.end.worker.wake();
-            }
-        }
-        while let Some(bill) = self.log.poll_bill() {
-            take_bill(&mut self.pool, bill);
-        }
-        tell_pool_alarms(&mut self.pool);
-        while let Some(alarm) = self.log.poll_alarm() {
-            match alarm {
-                Alarm::Failing { segment, fault } => {
-                    tracing::error!(target: "alarm", segment, ?fault, "the ledger's disk fails; records wait in memory");
-                }
-                Alarm::Healed => tracing::warn!(target: "alarm", "the ledger's disk works again; nothing was lost"),
+        for (number, source) in (0..).zip(&self.sources) {
+            let through = self.keeper.durable_through(number);
+            if source.durable.through() < through {
+                source.durable.announce(through);
+                source.worker.wake();
             }
         }
     }
-}
 
-/// Puts a durable bill into the pool. There is no card yet that would take what overflows.
-pub(crate) fn take_bill(pool: &mut Pool, bill: BillRef) {
-    if let Taken::Overflow(bill) = pool.handle_durable(bill) {
-        pool.drop_bill(&bill);
+    /// What others are to do.
+    fn hand_out(&mut self) {
+        while let Some(upload) = self.keeper.poll_upload() {
+            // Without a control thread the process ends, and the next one goes on with the file.
+            let _ = self.uploads.send(upload);
+        }
+        while let Some((id, record)) = self.keeper.poll_replay() {
+            if let Some(worker) = self.workers.get(self.replayed % self.workers.len().max(1)) {
+                worker.tell(WorkerMessage::Replay(id, record));
+                self.replayed += 1;
+            }
+        }
+        self.tell_unbilled();
+        while let Some(alarm) = self.keeper.poll_alarm() {
+            tell(&alarm);
+        }
     }
-}
 
-fn tell_pool_alarms(pool: &mut Pool) {
-    while let Some(alarm) = pool.poll_alarm() {
-        match alarm {
-            PoolAlarm::NearlyFull { bills_free, threshold_free } => {
-                let text =
-                    format!("Pool bill is out of threshold. (BillFree={bills_free},BillThreshold={threshold_free})");
-                tracing::warn!(target: "alarm", "BRASAAA/4/hwCacheReachThreshold {text}");
-            }
-            PoolAlarm::Dropped(dropped) => {
-                tracing::error!(target: "alarm", "BRASAAA/4/hwBillDropped (Store=cache, Dropped={})", dropped.bills);
-            }
+    /// A Stop that was given up while there is no pool is told whole: it may be all that is ever seen of it (owner's
+    /// decision 2).
+    fn tell_unbilled(&mut self) {
+        while let Some(bill) = self.keeper.book().pool().unbilled_behind(self.told_unbilled).copied() {
+            self.told_unbilled = bill.id;
+            let text = self.reader.json(&Kept::in_ledger(&bill)).unwrap_or_default();
+            tracing::error!(target: "alarm", octets = bill.octets(), "a Stop is unbilled: {}", text.trim_end());
         }
     }
 }
 
-fn disk_fault(error: &FileError) -> DiskFault {
-    tracing::error!("{error}");
-    if error.kind() == std::io::ErrorKind::StorageFull { DiskFault::NoSpace } else { DiskFault::Io }
+/// Every bill, in the pool or on the card, in the order of their ids. One that is being moved stands in both.
+fn all_bills(keeper: &Keeper) -> Vec<Kept> {
+    let card = keeper.card_bills().map(|bill: &BillRef| Kept { area: Area::Card, bill: *bill });
+    let mut bills: Vec<Kept> = keeper.book().pool().bills(0).map(Kept::in_ledger).chain(card).collect();
+    bills.sort_by_key(|kept| kept.bill.id);
+    bills.dedup_by_key(|kept| kept.bill.id);
+    bills
 }
 
-/// A segment that was made by the other thread.
-struct Finished {
-    id: OperationId,
-    outcome: Result<(), DiskFault>,
-}
-
-/// A segment's number, and its file or why there is none.
-type Made = (u64, Result<LogFile, FileError>);
-
-/// The segment files. New ones are filled with zeros by a thread of their own, long before they are needed.
-struct Disk {
-    directory: PathBuf,
-    open: HashMap<u64, Arc<LogFile>>,
-    bell: WriterBell,
-    asked: HashMap<u64, OperationId>,
-    made: (Sender<Made>, Receiver<Made>),
-}
-
-impl Disk {
-    fn new(directory: PathBuf, bell: WriterBell) -> Disk {
-        Disk { directory, open: HashMap::new(), bell, asked: HashMap::new(), made: crossbeam::channel::unbounded() }
+/// Tells an alarm in the log.
+fn tell(alarm: &Alarm) {
+    match alarm {
+        Alarm::DiskHealed | Alarm::CardHealed | Alarm::TransferHealed => tracing::warn!(target: "alarm", "{alarm}"),
+        _ => tracing::error!(target: "alarm", "{alarm}"),
     }
-
-    fn create_now(&mut self, segment: u64, len: u64) -> Result<(), FileError> {
-        let file = make(&self.directory, segment, len)?;
-        self.open.insert(segment, Arc::new(file));
-        Ok(())
-    }
-
-    fn create_later(&mut self, id: OperationId, segment: u64, len: u64) {
-        self.asked.insert(segment, id);
-        let (directory, bell, results) = (self.directory.clone(), self.bell.clone(), self.made.0.clone());
-        let work = move || {
-            let made = make(&directory, segment, len);
-            let _ = results.send((segment, made));
-            bell.ring();
-        };
-        // Without a thread the writer does it itself: late, but right.
-        if std::thread::Builder::new().name("tollgate-spare".into()).spawn(work).is_err() {
-            let made = make(&self.directory, segment, len);
-            let _ = self.made.0.send((segment, made));
-        }
-    }
-
-    fn has_finished(&self) -> bool {
-        !self.made.1.is_empty()
-    }
-
-    fn finished(&mut self) -> Option<Finished> {
-        let (segment, made) = self.made.1.try_recv().ok()?;
-        let id = self.asked.remove(&segment)?;
-        let outcome = match made {
-            Ok(file) => {
-                self.open.insert(segment, Arc::new(file));
-                Ok(())
-            }
-            Err(error) => Err(disk_fault(&error)),
-        };
-        Some(Finished { id, outcome })
-    }
-
-    fn write(&mut self, segment: u64, offset: u64, bytes: &[u8]) -> Result<(), FileError> {
-        // Only the segment that is written to and its spare need to be open.
-        self.open.retain(|&number, _| number >= segment);
-        self.open.get(&segment).expect("the log writes to segments that it had made").write_all_at(offset, bytes)
-    }
-
-    fn sync(&self, segment: u64) -> Result<(), FileError> {
-        self.open.get(&segment).expect("the log syncs segments that it had made").sync_data()
-    }
-}
-
-fn make(directory: &Path, segment: u64, len: u64) -> Result<LogFile, FileError> {
-    let path = segment_path(directory, segment);
-    // What a failed attempt left is replaced.
-    if path.exists() {
-        kernel::file::remove(&path)?;
-    }
-    LogFile::create(&path, len)
 }
