@@ -44,6 +44,13 @@ impl Server {
         Server(child)
     }
 
+    /// Whether a process of its own serves somebody.
+    fn is_serving(&self) -> bool {
+        let pid = self.0.id();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        !children.trim().is_empty()
+    }
+
     /// A path as the server sees it, mounts of its namespace included.
     fn inside(&self, path: &Path) -> PathBuf {
         Path::new(&format!("/proc/{}/root", self.0.id())).join(path.strip_prefix("/").unwrap())

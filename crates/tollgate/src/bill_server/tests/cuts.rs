@@ -29,6 +29,7 @@ async fn a_connection_cut_anywhere_leaves_nothing_half_done() {
         let (outcome, carried) = through_relay(&server, &file, limits).await;
         let what = format!("{limits:?} {carried:?}");
         assert!(matches!(outcome, Ok(Delivered::Verified) | Err(DeliveryError::Cut)), "{what}: {outcome:?}");
+        server.rest().await;
         let found = files(&server.inbox());
         check(&found, &file, &what);
         match (found.contains_key(NAME), found.contains_key(MANIFEST_NAME)) {
@@ -39,6 +40,7 @@ async fn a_connection_cut_anywhere_leaves_nothing_half_done() {
         assert!(outcome.is_err() || found.contains_key(MANIFEST_NAME), "{what}: it was called delivered");
         if number % 4 == 0 {
             assert_eq!(way.deliver(&file).await, Ok(Delivered::Verified), "after {what}");
+            server.rest().await;
             assert!(files(&server.inbox()) == whole(&file), "after {what}");
         }
         // A temporary file stays for the next try to stumble over.

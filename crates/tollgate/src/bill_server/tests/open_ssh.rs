@@ -87,6 +87,18 @@ impl OpenSsh {
         self.directory.path().join(name)
     }
 
+    /// Waits until it is done with what it has received: a connection may be gone while its last requests are carried out.
+    pub(super) async fn rest(&self) {
+        for _ in 0..1_000 {
+            if !self.server.is_serving() {
+                return;
+            }
+            // Our own end of the connection has its last words meanwhile.
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("sshd still serves somebody");
+    }
+
     /// Where uploads arrive.
     pub(super) fn inbox(&self) -> PathBuf {
         self.server.inside(&self.path("inbox"))
