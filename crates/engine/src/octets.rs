@@ -22,7 +22,7 @@ pub fn record_octets(record: &Record<'_>) -> usize {
         Record::Sampled(_) => SERIAL + SAMPLE,
         Record::Closed(_) => CLOSED,
         Record::Acknowledged(_) => SERIAL,
-        Record::Billed(bill) => BILL_ID + 3 + 23 + CLOSED + opened_octets(&bill.opened),
+        Record::Billed(bill) => BILL_ID + 3 + 23 + 17 + CLOSED + opened_octets(&bill.opened),
         Record::Checkpointed(checkpointed) => checkpointed_octets(checkpointed),
         Record::Heard(heard) => 23 + heard.plane.len(),
         Record::Departed(departed) => 36 + departed.bills.octets().len(),

@@ -45,9 +45,11 @@ impl fmt::Display for NoPacket {
 impl std::error::Error for NoPacket {}
 
 impl<'a> Bill<'a> {
-    /// A bill of the box called `nas`, its sysname.
+    /// A bill of the box called `nas`, unless its session says what the box was called at log-in: a name never changes.
     pub fn new(nas: &'a str, record: record::Bill<'a>) -> Bill<'a> {
-        Bill { nas, record, subscriber: Subscriber::read(record.opened.attributes) }
+        let subscriber = Subscriber::read(record.opened.attributes);
+        let told = subscriber.nas_identifier.and_then(|name| std::str::from_utf8(name).ok());
+        Bill { nas: told.unwrap_or(nas), record, subscriber }
     }
 
     /// Its name.

@@ -13,7 +13,7 @@
 //!  5 sampled      serial, mono 8, counters, interim failures 2
 //!  6 closed       closed
 //!  7 acknowledged serial
-//!  8 billed       bill id, reason 1, delivered 1, zero Stop 1, server, closed, opened
+//!  8 billed       bill id, reason 1, delivered 1, zero Stop 1, server, nas address, closed, opened
 //!  9 checkpointed what follows 1 (bits: accepted 1, start-failed 2, sampled 4, closed 8), opened, then what follows:
 //!                 mono 8 and keep accounting 1; zero Stop 1; mono 8, counters and interim failures 2; closed
 //! 10 heard        plane epoch 8, ring 2, through 8, shard 2, shard count 2, length of plane 1, plane
@@ -33,6 +33,7 @@
 //! taken over    plane epoch 8, ring 2, position 8
 //! scheme        mode 1, start-fail 1, interim seconds 4, interim hash 1, interim-fail max-times 1, policy 1
 //! server        family 1 (0 none, 4, 6), address 16 (an IPv4 address and 12 zeros), port 2, scope id 4
+//! nas address   family 1 (0 none, 4, 6), address 16 (an IPv4 address and 12 zeros)
 //! closed        serial, taken over, now, cause 1, session time 4, counters
 //! opened        serial, taken over, scheme, interim seconds 4, session timeout 4, now, slot 4, generation 4,
 //!               baseline counters, lengths of plane 1, session 1, domain 1, group 1, attributes 2, then these five
@@ -86,7 +87,8 @@ const CLOSED_LEN: usize = SERIAL_LEN + TAKEN_OVER_LEN + NOW_LEN + 1 + 4 + COUNTE
 const OPENED_LENGTHS_LEN: usize = 1 + 1 + 1 + 1 + 2;
 const OPENED_LEN_FIXED: usize =
     SERIAL_LEN + TAKEN_OVER_LEN + SCHEME_LEN + 4 + 4 + NOW_LEN + 8 + COUNTERS_LEN + OPENED_LENGTHS_LEN;
-const BILL_LEN_FIXED: usize = BILL_ID_LEN + 3 + SERVER_LEN + CLOSED_LEN + OPENED_LEN_FIXED;
+const NAS_ADDRESS_LEN: usize = 1 + 16;
+const BILL_LEN_FIXED: usize = BILL_ID_LEN + 3 + SERVER_LEN + NAS_ADDRESS_LEN + CLOSED_LEN + OPENED_LEN_FIXED;
 
 const CHECKPOINT_LEN_MOST: usize = 1 + (8 + 1) + 1 + (8 + COUNTERS_LEN + 2) + CLOSED_LEN;
 const HEARD_LEN_FIXED: usize = 8 + 2 + 8 + 2 + 2 + 1;

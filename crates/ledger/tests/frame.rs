@@ -402,12 +402,13 @@ fn zero_stops() -> impl Strategy<Value = ZeroStop> {
 prop_compose! {
     /// A bill whose texts are empty.
     fn bills()(
-        epoch: u32, sequence: u64, zero_stop in zero_stops(), server in servers(), closed in closeds(),
+        epoch: u32, sequence: u64, zero_stop in zero_stops(), server in servers(),
+        nas_address in prop::option::of(any::<IpAddr>()), closed in closeds(),
         opened in openeds(), delivered in prop::sample::select(vec![Delivered::No, Delivered::Unknown]),
         reason in prop::sample::select(vec![
             BillReason::StopUnanswered, BillReason::StartFailed, BillReason::QueueDropped, BillReason::Rebooted]),
     ) -> Bill<'static> {
-        Bill { id: BillId { epoch, sequence }, reason, delivered, zero_stop, server, opened, closed }
+        Bill { id: BillId { epoch, sequence }, reason, delivered, zero_stop, server, nas_address, opened, closed }
     }
 }
 

@@ -11,7 +11,7 @@
 //! At any point a session may be *checkpointed*: written again, whole, so that everything about it that lies before may
 //! be forgotten.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::counters::{CounterSlot, Counters};
 use crate::ids::{BillId, SessionSerial};
@@ -195,6 +195,8 @@ pub struct Bill<'a> {
     pub zero_stop: ZeroStop,
     /// The server that was last asked.
     pub server: Option<SocketAddr>,
+    /// NAS-IP-Address or NAS-IPv6-Address as its requests have it, or would have.
+    pub nas_address: Option<IpAddr>,
     /// How the session began.
     pub opened: Opened<'a>,
     /// How it ended.

@@ -1,6 +1,8 @@
 //! What the ledger must remember: sessions owe records, the worker takes them one by one as the ring has room, and
 //! *durable through N* lets the sessions go on.
 
+use std::net::IpAddr;
+
 use model::counters::Counters;
 use model::ids::{BillId, PlaneIndex};
 use model::record::{
@@ -255,9 +257,18 @@ impl Shard {
             delivered: if sent { Delivered::Unknown } else { Delivered::No },
             zero_stop: zero_stop(session.flags),
             server: self.servers.get(usize::from(account.server)).map(|server| server.address),
+            nas_address: self.nas_address(slot),
             opened: self.opened(slot),
             closed: self.closed(slot),
         }
+    }
+
+    /// Where the session's requests come from: towards the server that was last asked, or else the first that could be.
+    fn nas_address(&self, slot: Slot) -> Option<IpAddr> {
+        let asked = self.servers.get(usize::from(self.account(slot).server));
+        let members = &self.groups[usize::from(self.group_of(slot))].members;
+        let others = members.iter().map(|member| &self.servers[usize::from(member.server)]);
+        asked.into_iter().chain(others).find_map(|server| server.source)
     }
 
     /// What the session counted in earlier generations.

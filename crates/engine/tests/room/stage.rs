@@ -459,6 +459,7 @@ pub(crate) fn bill<'a>(live: &'a Live, closed: Closed) -> Bill<'a> {
         delivered: Delivered::Unknown,
         zero_stop: ZeroStop::Unknown,
         server: None,
+        nas_address: None,
         opened: live.born.opened(),
         closed,
     }

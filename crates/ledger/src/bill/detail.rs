@@ -3,6 +3,8 @@
 //! The session's own attributes stand first, as they were on the wire. Acct-Delay-Time is zero and the entry's time is that of
 //! the event, so that a detail reader, which adds what has passed since, computes the true delay.
 
+use std::net::IpAddr;
+
 use model::counters::{Counters, Totals};
 use wire::radius::attribute::{Type, acct_status_type, huawei};
 use wire::radius::encode::Encoder;
@@ -19,6 +21,15 @@ pub(super) fn write(bill: &Bill<'_>, out: &mut String) -> Result<(), NoPacket> {
     run.raw(bill.record.opened.attributes);
     if bill.subscriber.nas_identifier.is_none() {
         run.bytes(Type::NAS_IDENTIFIER, bill.nas.as_bytes());
+    }
+    match bill.record.nas_address {
+        Some(IpAddr::V4(address)) => {
+            run.ipv4(Type::NAS_IP_ADDRESS, address);
+        }
+        Some(IpAddr::V6(address)) => {
+            run.ipv6(Type::NAS_IPV6_ADDRESS, address);
+        }
+        None => {}
     }
     run.u32(Type::ACCT_STATUS_TYPE, acct_status_type::STOP)
         .u32(Type::ACCT_DELAY_TIME, 0)

@@ -30,7 +30,7 @@ pub enum Value<'a> {
 pub type Field<'a> = (&'static str, Value<'a>);
 
 /// The names, in order. Scripts read them: none is renamed, none removed.
-pub const NAMES: [&str; 38] = [
+pub const NAMES: [&str; 39] = [
     "id",
     "reason",
     "session",
@@ -69,6 +69,7 @@ pub const NAMES: [&str; 38] = [
     "zero_stop",
     "event_timestamp",
     "session_timeout",
+    "nas_address",
 ];
 
 impl<'a> Bill<'a> {
@@ -120,6 +121,7 @@ impl<'a> Bill<'a> {
             self.zero_stop(),
             Value::Number(closed.at.wall.event_timestamp().into()),
             if opened.session_timeout_s == 0 { Value::Absent } else { Value::Number(opened.session_timeout_s.into()) },
+            record.nas_address.map_or(Value::Absent, |address| Value::Text(address.to_string())),
         ]
     }
 

@@ -37,6 +37,7 @@ fn record(attributes: &[u8]) -> record::Bill<'_> {
         delivered: Delivered::No,
         zero_stop: ZeroStop::Unknown,
         server: Some(([127, 0, 0, 1], 1813).into()),
+        nas_address: Some([127, 0, 0, 1].into()),
         opened: Opened {
             serial,
             taken_over: TakenOver::default(),
@@ -82,7 +83,7 @@ fn json_is_as_the_interface_says() {
         r#""v6_in_octets":0,"v6_in_packets":0,"v6_out_octets":0,"v6_out_packets":0,"method":"radius","#,
         r#""delivered":"no","server":"127.0.0.1:1813","nas":"BNG1","plane":"vpp0","group":"g1","#,
         r#""framed_ipv6_prefix":"2001:db8:1::/64","delegated_prefix":"2001:db8:8000::/56","#,
-        r#""calling":"02-00-00-00-00-01","event_timestamp":1795000009,"session_timeout":86400}"#,
+        r#""calling":"02-00-00-00-00-01","event_timestamp":1795000009,"session_timeout":86400,"nas_address":"127.0.0.1"}"#,
         "\n"
     );
     assert_eq!(text, expected);

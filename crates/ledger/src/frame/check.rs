@@ -11,7 +11,7 @@ use model::time::Mono;
 use super::{
     BILL_ID_LEN, CLOSED_LEN, COUNTERS_LEN, DecodeError, HAS_ACCEPTED, HAS_SAMPLED, KIND_ACCEPTED, KIND_ACKNOWLEDGED,
     KIND_BILLED, KIND_CHECKPOINTED, KIND_CLOSED, KIND_LEN, KIND_OPENED, KIND_SAMPLED, KIND_START_FAILED,
-    OPENED_LEN_FIXED, OPENED_LENGTHS_LEN, SERIAL_LEN, SERVER_LEN, TAKEN_OVER_LEN, decode,
+    NAS_ADDRESS_LEN, OPENED_LEN_FIXED, OPENED_LENGTHS_LEN, SERIAL_LEN, SERVER_LEN, TAKEN_OVER_LEN, decode,
 };
 
 /// A session's serial as a record holds it.
@@ -34,7 +34,7 @@ impl SessionKey {
     }
 }
 
-const BILL_OPENED_AT: usize = KIND_LEN + BILL_ID_LEN + 3 + SERVER_LEN + CLOSED_LEN;
+const BILL_OPENED_AT: usize = KIND_LEN + BILL_ID_LEN + 3 + SERVER_LEN + NAS_ADDRESS_LEN + CLOSED_LEN;
 const CHECKPOINT_OPENED_AT: usize = KIND_LEN + 1;
 
 // Within what an `opened` record says.
@@ -223,6 +223,7 @@ mod tests {
             delivered: Delivered::No,
             zero_stop: ZeroStop::Unknown,
             server: None,
+            nas_address: None,
             opened,
             closed,
         };

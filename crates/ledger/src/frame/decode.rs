@@ -1,7 +1,7 @@
 //! Octets → record. Every length is checked, every number that names something must be one of the names, and what
 //! is left over is an error: octets that decode encode to themselves.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use model::counters::{CounterSlot, Counters, Totals};
 use model::ids::{BillId, SessionSerial};
@@ -218,6 +218,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn address(&mut self) -> Result<Option<IpAddr>, DecodeError> {
+        let family = self.u8()?;
+        let address: [u8; 16] = self.take()?;
+        let [a, b, c, d, unused @ ..] = address;
+        match family {
+            0 if address == [0; 16] => Ok(None),
+            4 if unused == [0; 12] => Ok(Some(Ipv4Addr::new(a, b, c, d).into())),
+            6 => Ok(Some(Ipv6Addr::from(address).into())),
+            _ => Err(DecodeError::BadValue),
+        }
+    }
+
     fn closed(&mut self) -> Result<Closed, DecodeError> {
         Ok(Closed {
             serial: self.serial()?,
@@ -350,7 +362,8 @@ impl<'a> Reader<'a> {
         };
         let zero_stop = self.zero_stop()?;
         let server = self.server()?;
+        let nas_address = self.address()?;
         let closed = self.closed()?;
-        Ok(Bill { id, reason, delivered, zero_stop, server, closed, opened: self.opened()? })
+        Ok(Bill { id, reason, delivered, zero_stop, server, nas_address, closed, opened: self.opened()? })
     }
 }

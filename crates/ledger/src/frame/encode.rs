@@ -248,6 +248,7 @@ impl Writer<'_> {
         self.bill_id(bill.id);
         self.put([bill.reason as u8, bill.delivered as u8, bill.zero_stop as u8]);
         self.server(bill.server);
+        self.address(bill.nas_address);
         self.closed(&bill.closed);
         self.opened(&bill.opened)
     }
@@ -303,6 +304,23 @@ impl Writer<'_> {
         self.put(address);
         self.put(u16::to_le_bytes(port));
         self.put(u32::to_le_bytes(scope));
+    }
+
+    fn address(&mut self, address: Option<IpAddr>) {
+        let mut octets = [0; 16];
+        let family = match address {
+            None => 0,
+            Some(IpAddr::V4(v4)) => {
+                octets[..4].copy_from_slice(&v4.octets());
+                4
+            }
+            Some(IpAddr::V6(v6)) => {
+                octets = v6.octets();
+                6
+            }
+        };
+        self.put([family]);
+        self.put(octets);
     }
 
     fn closed(&mut self, closed: &Closed) {

@@ -46,6 +46,7 @@ fn bill(sequence: u64) -> Record<'static> {
         delivered: Delivered::No,
         zero_stop: ZeroStop::Unknown,
         server: None,
+        nas_address: None,
         opened: opened(sequence, b""),
         closed: closed(sequence),
     })

@@ -18,6 +18,7 @@ fn record(id: BillId) -> model::record::Bill<'static> {
         delivered: Delivered::No,
         zero_stop: ZeroStop::Unknown,
         server: None,
+        nas_address: None,
         opened: Opened {
             serial,
             taken_over: TakenOver::default(),

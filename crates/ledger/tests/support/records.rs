@@ -64,6 +64,7 @@ pub(crate) fn bill(sequence: u64, octets: u64) -> Bill<'static> {
         delivered: Delivered::Unknown,
         zero_stop: ZeroStop::Unknown,
         server: Some(([127, 0, 0, 1], 1813).into()),
+        nas_address: Some([127, 0, 0, 1].into()),
         opened: opened(sequence, b"\x01\x0balice@isp"),
         closed: closed(sequence, octets),
     }

@@ -531,6 +531,7 @@ pub(super) fn bill(counted: u64) -> Bill<'static> {
         delivered: Delivered::No,
         zero_stop: ZeroStop::Unknown,
         server: None,
+        nas_address: None,
         opened: Opened {
             serial,
             taken_over,

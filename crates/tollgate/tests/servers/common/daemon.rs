@@ -61,22 +61,29 @@ pub(crate) struct Daemon {
     process: Process,
     control: PathBuf,
     state: PathBuf,
+    log: PathBuf,
 }
 
 impl Daemon {
     /// Starts it in a site and waits until it is ready.
     pub(crate) fn start(site: &Site, datapath: &str) -> Daemon {
+        Daemon::start_with(site, datapath, &[])
+    }
+
+    /// As [`Daemon::start`], with more arguments.
+    pub(crate) fn start_with(site: &Site, datapath: &str, more: &[&str]) -> Daemon {
         let log = site.path(&format!("daemon-{datapath}.log"));
         let errors = std::fs::File::create(&log).unwrap();
         let process = Process::start(
             Command::new(env!("CARGO_BIN_EXE_tollgate"))
                 .args(Daemon::arguments(site))
-                .args(["--datapath", datapath])
+                .args(["--datapath", datapath, "--shards", &shards.to_string()])
+                .args(more)
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(errors),
         );
-        let mut daemon = Daemon { process, control: site.control(), state: site.state() };
+        let mut daemon = Daemon { process, control: site.control(), state: site.state(), log: log.clone() };
         wait_until("the daemon is ready", seconds(30), || {
             let said = std::fs::read_to_string(&log).unwrap_or_default();
             if let Some(status) = daemon.process.ended() {
@@ -92,6 +99,11 @@ impl Daemon {
         let named = [("--config", site.config()), ("--state-dir", site.state()), ("--control", site.control())];
         let named = named.into_iter().flat_map(|(name, path)| [name.into(), path.into()]);
         ["run".into()].into_iter().chain(named).chain(["--sessions".into(), "20000".into()]).collect()
+    }
+
+    /// How many lines with this in them its log has since it was started.
+    pub(crate) fn logged(&self, part: &str) -> usize {
+        std::fs::read_to_string(&self.log).unwrap().lines().filter(|line| line.contains(part)).count()
     }
 
     /// SIGKILL, at once.

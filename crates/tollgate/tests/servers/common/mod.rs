@@ -1,21 +1,29 @@
 //! What the tests share: a site to run a daemon in, a RADIUS server, plane scripts, and waiting with a bound.
 
+mod bill_servers;
+mod crowd;
 mod daemon;
 mod detail;
+mod disk;
 mod feed;
 mod free_radius;
 mod lines;
 mod process;
+mod random;
 mod site;
 
 use std::time::{Duration, Instant};
 
+pub(crate) use bill_servers::{OpenSsh, Tftpd};
+pub(crate) use crowd::{Crowd, Habits, Life};
 pub(crate) use daemon::{Daemon, Said, run_command, tollgate};
 pub(crate) use detail::{Detail, Record};
+pub(crate) use disk::Disk;
 pub(crate) use feed::{Feed, Script, Totals, count, down, up};
 pub(crate) use free_radius::FreeRadius;
 pub(crate) use lines::Lines;
 pub(crate) use process::{Process, Signal};
+pub(crate) use random::Random;
 pub(crate) use site::{SECRET, Site, free_port};
 
 /// Polls until `done` gives something.

@@ -52,11 +52,16 @@ impl Site {
 
     /// A group `isp` with one server, a scheme of these lines, a domain `isp` that uses both, and the pool.
     pub(crate) fn configure_one(&self, port: u16, group: &str, scheme: &str) {
+        self.configure_bills(port, group, scheme, "");
+    }
+
+    /// As [`Site::configure_one`], with more lines about local bills.
+    pub(crate) fn configure_bills(&self, port: u16, group: &str, scheme: &str, bills: &str) {
         self.configure(&format!(
             "radius-server group isp\n radius-server shared-key {SECRET}\n \
              radius-server accounting 127.0.0.1 {port}\n{group}#\n\
              aaa\n accounting-scheme isp\n{scheme} domain isp\n  accounting-scheme isp\n  radius-server group isp\n#\n\
-             local-aaa-server\n local-bill-pool enable\n"
+             local-aaa-server\n local-bill-pool enable\n{bills}"
         ));
     }
 }
