@@ -147,6 +147,7 @@ fn detail_is_one_complete_stop() {
         "User-Name = \"alice@isp\"",
         "Acct-Session-Id = \"BNG1000000000000000000000001AAAAAA\"",
         "NAS-Identifier = \"BNG1\"",
+        "NAS-IP-Address = 127.0.0.1",
         "Acct-Status-Type = Stop",
         "Acct-Delay-Time = 0",
         "Event-Timestamp = 1795000009",
