@@ -305,10 +305,14 @@ impl Keeper {
             || self.settings.host_key != settings.host_key
             || self.settings.key_file != settings.key_file
             || self.settings.tftp_port != settings.tftp_port;
+        let replay_changed = self.settings.replay != settings.replay;
         self.settings = settings.clone();
         nas.clone_into(&mut self.nas);
         if server_changed {
             self.server.try_at_once();
+        }
+        if replay_changed {
+            self.replays.begin_anew();
         }
         self.configure_book();
         self.advance(now);

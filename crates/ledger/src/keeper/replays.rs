@@ -40,9 +40,14 @@ impl Replays {
 
     pub(super) fn handle_timeout(&mut self, now: Mono) {
         if self.resume_at.is_some_and(|at| at <= now) {
-            self.resume_at = None;
-            self.behind = BillId::default();
+            self.begin_anew();
         }
+    }
+
+    /// Every bill has its turn again, at once.
+    pub(super) fn begin_anew(&mut self) {
+        self.resume_at = None;
+        self.behind = BillId::default();
     }
 
     pub(super) fn handle_read(&mut self, id: BillId, record: &[u8]) {
@@ -69,8 +74,7 @@ impl Keeper {
     /// Whether an accounting server answers. True may be told again and again.
     pub fn handle_servers_answer(&mut self, answers: bool, now: Now) {
         if answers && !self.replays.server_answers {
-            self.replays.resume_at = None;
-            self.replays.behind = BillId::default();
+            self.replays.begin_anew();
         }
         self.replays.server_answers = answers;
         self.advance(now);

@@ -67,17 +67,22 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts it in a site and waits until it is ready.
     pub(crate) fn start(site: &Site, datapath: &str) -> Daemon {
-        Daemon::start_with(site, datapath, &[])
+        Daemon::start_told(site, datapath, &[])
+    }
+
+    /// As [`Daemon::start`], with so many shards.
+    pub(crate) fn start_with(site: &Site, datapath: &str, shards: u16) -> Daemon {
+        Daemon::start_told(site, datapath, &["--shards", &shards.to_string()])
     }
 
     /// As [`Daemon::start`], with more arguments.
-    pub(crate) fn start_with(site: &Site, datapath: &str, more: &[&str]) -> Daemon {
+    pub(crate) fn start_told(site: &Site, datapath: &str, more: &[&str]) -> Daemon {
         let log = site.path(&format!("daemon-{datapath}.log"));
         let errors = std::fs::File::create(&log).unwrap();
         let process = Process::start(
             Command::new(env!("CARGO_BIN_EXE_tollgate"))
                 .args(Daemon::arguments(site))
-                .args(["--datapath", datapath, "--shards", &shards.to_string()])
+                .args(["--datapath", datapath])
                 .args(more)
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())

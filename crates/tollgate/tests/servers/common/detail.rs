@@ -89,10 +89,11 @@ impl Record {
         }
     }
 
-    /// Event-Timestamp in epoch seconds; the server writes `Nov 21 2026 05:24:12 UTC`.
+    /// Event-Timestamp in epoch seconds; the server writes `Nov 21 2026 05:24:12 UTC`, a bill file the seconds.
     pub(crate) fn event_time(&self) -> u64 {
         let text = self.text("Event-Timestamp");
-        epoch_seconds(text).unwrap_or_else(|| panic!("{text} is no time that FreeRADIUS writes"))
+        let seconds = text.parse().ok().or_else(|| epoch_seconds(text));
+        seconds.unwrap_or_else(|| panic!("{text} is no time that FreeRADIUS writes"))
     }
 }
 

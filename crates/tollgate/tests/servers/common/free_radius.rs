@@ -13,13 +13,27 @@ pub(crate) struct FreeRadius {
 impl FreeRadius {
     /// Starts it and waits until it answers. The detail file of an earlier start is continued.
     pub(crate) fn start(directory: &Path, port: u16) -> FreeRadius {
+        FreeRadius::start_with(directory, port, "")
+    }
+
+    /// As [`FreeRadius::start`], and it takes every record of these detail files, one after the other, as if it had come in
+    /// a packet. `files`: a pattern of names. A file that was taken is removed.
+    pub(crate) fn start_reading(directory: &Path, port: u16, files: &str) -> FreeRadius {
+        let reader = format!(
+            "    listen {{\n        type = detail\n        filename = \"{files}\"\n        load_factor = 100\n        \
+             poll_interval = 1\n        retry_interval = 30\n    }}\n"
+        );
+        FreeRadius::start_with(directory, port, &reader)
+    }
+
+    fn start_with(directory: &Path, port: u16, listener: &str) -> FreeRadius {
         assert!(
             Path::new("/usr/sbin/freeradius").exists(),
             "these tests need the Debian package freeradius: scripts/test installs it"
         );
         std::fs::create_dir_all(directory).unwrap();
         std::fs::write(directory.join("dictionary"), "$INCLUDE /usr/share/freeradius/dictionary\n").unwrap();
-        std::fs::write(directory.join("radiusd.conf"), configuration(directory, port)).unwrap();
+        std::fs::write(directory.join("radiusd.conf"), configuration(directory, port, listener)).unwrap();
         let log = directory.join("log");
         let output = std::fs::File::create(&log).unwrap();
         let process = Process::start(
@@ -64,7 +78,7 @@ fn detail_path(directory: &Path) -> PathBuf {
     directory.join("detail")
 }
 
-fn configuration(directory: &Path, port: u16) -> String {
+fn configuration(directory: &Path, port: u16, listener: &str) -> String {
     let (shown, detail) = (directory.display(), detail_path(directory));
     let detail = detail.display();
     format!(
@@ -117,7 +131,7 @@ server accounting {{
         ipaddr = 127.0.0.1
         port = {port}
     }}
-    authorize {{
+{listener}    authorize {{
         ok
     }}
     preacct {{
