@@ -11,7 +11,7 @@ use crate::common::{Crowd, Daemon, Detail, Disk, FreeRadius, Habits, Life, Rando
 use crate::common::{free_port, seconds, wait_until};
 
 /// A life in which Stops can become bills is longer than a server's shortest timeout.
-const LONG: Duration = Duration::from_millis(4_500);
+const LONG: Duration = Duration::from_millis(4_000);
 
 /// Kills in the loop.
 fn kills() -> usize {
@@ -48,18 +48,20 @@ fn every_session_survives_kill_9_in_a_loop() {
     configure(&site, port);
     let mut server = Flapping::start(&site, port);
     let habits =
-        Habits { lines: 200, pace: 200, domains: &["isp", "patient", "plain"], first: 0, names_come_again: true };
+        Habits { lines: 200, pace: 120, domains: &["isp", "patient", "plain"], first: 0, names_come_again: true };
     let crowd = Crowd::start(&site, &habits);
     let mut random = Random::new(40);
     for life in 0..kills() {
         let datapath = ["io-uring", "epoll"][random.below(2)];
         let shards = [1, 2][random.below(2)];
-        let long = match life % 8 {
+        let long = match life % 16 {
             3 => server.kill(),
-            7 => server.hold(),
+            11 => server.hold(),
             _ => false,
         };
+        let t0 = Instant::now();
         let daemon = Daemon::start_with(&site, datapath, shards);
+        report(&format!("life {life} {datapath} {shards} ready {:?}", t0.elapsed()));
         let alive = Duration::from_millis(100 + random.below(500) as u64);
         std::thread::sleep(if long { LONG } else { alive / 2 });
         if random.below(5) == 0 {
@@ -80,7 +82,7 @@ fn every_session_survives_kill_9_in_a_loop() {
     let places = told.check_all(&lives);
     report(&format!("{} kills, {} sessions, {places:?}", kills(), lives.len()));
     // Were the servers never away, or the sessions never there, nothing would have been shown.
-    assert!(lives.len() > 20 * kills() && places.billed > kills(), "{} sessions, {places:?}", lives.len());
+    assert!(lives.len() > 20 * kills() && places.billed > kills() / 2, "{} sessions, {places:?}", lives.len());
     assert!(places.stopped > 10 * kills() && places.start_failed > 0, "{places:?}");
 }
 
@@ -271,7 +273,7 @@ fn a_power_cut_loses_one_checkpoint_interval_at_most() {
 
     let detail = FreeRadius::detail(&server);
     let told = Told::gather(&detail, &[]);
-    let mut lost_service = 0;
+    let (mut lost_service, mut missing) = (0, 0);
     for (life, cut) in &lives {
         let Some(account) = told.accounts.get(life.user.as_str()) else {
             assert!(!life.admitted, "{} was let in and is nowhere", life.user);
@@ -281,14 +283,18 @@ fn a_power_cut_loses_one_checkpoint_interval_at_most() {
         let (recorded, cause) = account.stop().unwrap_or_else(|| panic!("{} has no Stop", life.user));
         if cause == "Lost-Service" {
             check_is_late_by_an_interval(life, *cut, recorded);
+            missing += life.totals().out_octets - recorded.out_octets;
             lost_service += 1;
         } else {
             assert!(life.gone, "{} was there at the power cut", life.user);
             assert_eq!(recorded, life.totals(), "{}", life.user);
         }
     }
-    report(&format!("{} sessions, {lost_service} of them there at a power cut", lives.len()));
-    assert!(lost_service > 100, "only {lost_service} of {} sessions were there at a power cut", lives.len());
+    report(&format!(
+        "{} sessions, {lost_service} of them there at a power cut, which lack {missing} octets out",
+        lives.len()
+    ));
+    assert!(lost_service > 100 && missing > 0, "only {lost_service} of {} sessions were there at a power cut", lives.len());
 }
 
 /// What was written down last is no more than was counted, and no less than what was counted an interval before.
