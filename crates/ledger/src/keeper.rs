@@ -190,8 +190,10 @@ enum Pending {
     Ledger(log::OperationId),
     /// Of the card as it was opened that time.
     Card(u64, log::OperationId),
-    /// A file is removed; nothing waits for it.
+    /// A file of the ledger's is removed.
     Removal,
+    /// One of the card's, as it was opened that time.
+    CardRemoval(u64),
     /// One of the card's, before it is opened again.
     Wipe,
     Read(ReadFor),
@@ -352,7 +354,7 @@ impl Keeper {
             return Some(Operation { id, area: Area::Card, request: Request::RemoveSegment { segment } });
         }
         if let Some(removed) = self.card.poll_removal() {
-            self.pending.push((id, Pending::Removal));
+            self.pending.push((id, Pending::CardRemoval(generation)));
             return Some(Operation { id, area: Area::Card, request: removal(removed) });
         }
         if let Some(what_for) = self.reads.poll() {
@@ -388,8 +390,12 @@ impl Keeper {
                 Ok(()) => self.card.handle_wiped(),
                 Err(fault) => self.close_card(CardFault::Disk(fault), now),
             },
-            // A file that could not be removed takes room, and recovery sees that nobody needs it.
-            Pending::Removal | Pending::Card(..) => {}
+            Pending::Removal => self.segments.handle_removed(outcome.is_ok()),
+            Pending::CardRemoval(generation) if generation == self.card.generation() => match outcome {
+                Ok(()) => self.card.handle_removed(),
+                Err(fault) => self.close_card(CardFault::Disk(fault), now),
+            },
+            Pending::Card(..) | Pending::CardRemoval(_) => {}
             Pending::Read(_) | Pending::OpenCard => unreachable!("it is answered with what it brought"),
         }
         self.advance(now);

@@ -3,23 +3,53 @@
 //! A write goes to the page cache. A sync that succeeds makes it durable. A sync that fails marks it clean: it is still
 //! read back, a later sync succeeds without it, and it never reaches the disk on purpose. A power cut lets each
 //! 512-octet sector of everything that is not durable reach the disk or not, each for itself; a killed process loses
-//! nothing of the page cache. What was under way at either is done in part.
+//! nothing of the page cache. What was under way at either is done in part. The CF card's disk can be pulled out besides:
+//! then everything fails, and what was not synced may be lost.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ledger::log::{DiskFault, Request};
+use ledger::keeper::Request;
+use ledger::log::DiskFault;
 use ledger::segment::BLOCK;
 use model::time::Mono;
 
 use crate::seed::Dice;
 
-/// One operation that the log has asked for.
+/// One operation that the keeper has asked for.
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
-    Create { segment: u64, len: u64 },
-    Write { segment: u64, offset: u64, bytes: Vec<u8> },
-    Sync { segment: u64 },
+    Create {
+        segment: u64,
+        len: u64,
+    },
+    Write {
+        segment: u64,
+        offset: u64,
+        bytes: Vec<u8>,
+    },
+    Sync {
+        segment: u64,
+    },
+    Read {
+        segment: u64,
+        offset: u64,
+        len: usize,
+    },
+    /// Damaged ones too: there are none, so nothing is ever set aside.
+    Remove {
+        segment: u64,
+    },
+    /// All segments are read.
+    Open,
+}
+
+/// What an operation brought.
+#[derive(Clone, Debug)]
+pub(crate) enum Brought {
+    Nothing,
+    Octets(Vec<u8>),
+    Segments(Vec<(u64, Vec<u8>)>),
 }
 
 impl From<Request<'_>> for Operation {
@@ -28,6 +58,9 @@ impl From<Request<'_>> for Operation {
             Request::CreateSegment { segment, len } => Operation::Create { segment, len },
             Request::Write { segment, offset, bytes } => Operation::Write { segment, offset, bytes: bytes.to_vec() },
             Request::Sync { segment } => Operation::Sync { segment },
+            Request::Read { segment, offset, len } => Operation::Read { segment, offset, len },
+            Request::RemoveSegment { segment } | Request::SetAside { segment } => Operation::Remove { segment },
+            Request::OpenCard => Operation::Open,
         }
     }
 }
@@ -42,14 +75,26 @@ pub(crate) struct Disk {
     /// Operations fail until then, most of them.
     pub(crate) failing_until: Mono,
     pub(crate) fault: DiskFault,
-    /// The first record that is still needed; what lies before is as good as thrown away.
-    pub(crate) needed_from: u64,
+    /// It is not there: everything fails.
+    pub(crate) is_away: bool,
+    /// Segments with something in them that were removed.
+    pub(crate) removed: u64,
 }
 
 #[derive(Debug, Default)]
 struct File {
     durable: Vec<u8>,
     cached: Vec<Write>,
+}
+
+impl File {
+    fn octets(&self) -> Vec<u8> {
+        let mut octets = self.durable.clone();
+        for write in &self.cached {
+            octets[write.at..write.at + write.octets.len()].copy_from_slice(&write.octets);
+        }
+        octets
+    }
 }
 
 #[derive(Debug)]
@@ -68,22 +113,26 @@ impl Disk {
             slowness_ms: 0,
             failing_until: Mono::ZERO,
             fault: DiskFault::Io,
-            needed_from: 0,
+            is_away: false,
+            removed: 0,
         }
     }
 
     /// How long the operation will take.
     pub(crate) fn delay(&mut self, operation: &Operation) -> Duration {
         let base = match operation {
-            Operation::Create { .. } => self.dice.millis(2, 30),
-            Operation::Write { .. } => self.dice.millis(0, 1),
+            Operation::Create { .. } | Operation::Open => self.dice.millis(2, 30),
+            Operation::Write { .. } | Operation::Read { .. } | Operation::Remove { .. } => self.dice.millis(0, 1),
             Operation::Sync { .. } => self.dice.millis(1, 4),
         };
         base + self.dice.millis(0, self.slowness_ms)
     }
 
     /// Does it, or fails as a disk may.
-    pub(crate) fn perform(&mut self, operation: &Operation, now: Mono) -> Result<(), DiskFault> {
+    pub(crate) fn perform(&mut self, operation: &Operation, now: Mono) -> Result<Brought, DiskFault> {
+        if self.is_away {
+            return Err(DiskFault::Io);
+        }
         let fails = now < self.failing_until && self.dice.chance(80);
         match operation {
             Operation::Create { segment, len } => {
@@ -114,22 +163,31 @@ impl Disk {
                     file.durable[write.at..write.at + write.octets.len()].copy_from_slice(&write.octets);
                 }
             }
+            Operation::Read { .. } | Operation::Remove { .. } | Operation::Open if fails => return Err(self.fault),
+            Operation::Read { segment, offset, len } => {
+                let file = self.files.get(segment).ok_or(DiskFault::Io)?;
+                let at = usize::try_from(*offset).unwrap_or(usize::MAX);
+                return Ok(Brought::Octets(file.octets()[at..at + len].to_vec()));
+            }
+            Operation::Remove { segment } => self.removed += u64::from(self.files.remove(segment).is_some()),
+            Operation::Open => return Ok(Brought::Segments(self.segments().collect())),
         }
-        Ok(())
+        Ok(Brought::Nothing)
     }
 
     /// The process was killed while this was under way: it may have been done, and nobody was told.
     pub(crate) fn interrupt(&mut self, operation: &Operation, now: Mono) {
         match operation {
+            _ if self.is_away => {}
             Operation::Write { segment, offset, bytes } => {
                 let blocks = self.dice.below((bytes.len() / BLOCK) as u64 + 1);
                 let written = usize::try_from(blocks).unwrap_or_default() * BLOCK;
                 self.write(*segment, *offset, &bytes[..written]);
             }
-            Operation::Create { .. } | Operation::Sync { .. } if self.dice.chance(50) => {
+            Operation::Create { .. } | Operation::Sync { .. } | Operation::Remove { .. } if self.dice.chance(50) => {
                 let _ = self.perform(operation, now);
             }
-            Operation::Create { .. } | Operation::Sync { .. } => {}
+            _ => {}
         }
     }
 
@@ -150,13 +208,7 @@ impl Disk {
 
     /// Every segment as a reader sees it now.
     pub(crate) fn segments(&self) -> impl Iterator<Item = (u64, Vec<u8>)> {
-        self.files.iter().map(|(&number, file)| {
-            let mut octets = file.durable.clone();
-            for write in &file.cached {
-                octets[write.at..write.at + write.octets.len()].copy_from_slice(&write.octets);
-            }
-            (number, octets)
-        })
+        self.files.iter().map(|(&number, file)| (number, file.octets()))
     }
 
     fn create(&mut self, number: u64, len: u64) {
@@ -174,6 +226,6 @@ impl Disk {
     }
 
     fn file(&mut self, number: u64) -> &mut File {
-        self.files.get_mut(&number).expect("the log asks for segments that it had made")
+        self.files.get_mut(&number).expect("only segments that were made are asked for")
     }
 }

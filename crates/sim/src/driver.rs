@@ -13,20 +13,23 @@ mod writer;
 
 use std::time::Duration;
 
+use ledger::keeper::Area;
 use ledger::recover::Recovered;
 use model::counters::{CounterSlot, CounterSource, Counters};
 use model::ids::PlaneIndex;
 use model::settings::Settings;
 use model::time::{Mono, Now, Wall};
 
-pub(crate) use boot::{Memory, read_store};
+pub(crate) use boot::{Memory, read_card, read_store};
 use worker::Worker;
-use writer::Writer;
+use writer::{Outside, Writer};
 
+use crate::bill_server::BillServer;
 use crate::disk::Disk;
 use crate::network::Datagram;
 use crate::oracle::Oracle;
 use crate::plane::Plane;
+use crate::scenario::Scenario;
 use crate::seed::Dice;
 use crate::trace::Trace;
 
@@ -58,8 +61,24 @@ impl Death {
     }
 }
 
+/// The ledger's disk and the CF card.
+pub(crate) struct Disks {
+    pub(crate) ledger: Disk,
+    pub(crate) card: Disk,
+}
+
+impl Disks {
+    fn of(&mut self, area: Area) -> &mut Disk {
+        match area {
+            Area::Ledger => &mut self.ledger,
+            Area::Card => &mut self.card,
+        }
+    }
+}
+
 /// What the process meets outside.
 pub(crate) struct Around {
+    pub(crate) bill_server: BillServer,
     pub(crate) planes: Vec<Plane>,
     pub(crate) oracle: Oracle,
     pub(crate) trace: Trace,
@@ -115,6 +134,8 @@ pub(crate) struct Wants {
     pub(crate) workers: Vec<(Mono, usize)>,
     /// Disk operations, by their numbers, that complete at these moments.
     pub(crate) disk: Vec<(Mono, u64)>,
+    /// Attempts to upload files, by their numbers, that end at these moments.
+    pub(crate) uploads: Vec<(Mono, u64)>,
     /// The writer to be called at this moment.
     pub(crate) writer: Option<Mono>,
 }
@@ -139,7 +160,8 @@ pub(crate) struct Process {
 }
 
 /// How a process is started.
-pub(crate) struct Start {
+pub(crate) struct Start<'a> {
+    pub(crate) scenario: &'a Scenario,
     pub(crate) life: u32,
     pub(crate) now: Now,
     pub(crate) shard_count: u16,
@@ -149,17 +171,17 @@ pub(crate) struct Start {
 
 impl Process {
     /// Reads the disk and begins a log. The shards come when the log has settled.
-    pub(crate) fn start(start: &Start, disk: &Disk, around: &mut Around, mut dice: Dice) -> Process {
-        let Start { life, now, shard_count, port_next } = *start;
-        let (recovered, begin) = boot::recover(disk, around);
-        let (log, started) = boot::begin(begin, now, &mut dice);
+    pub(crate) fn start(start: &Start<'_>, disk: &Disk, around: &mut Around, mut dice: Dice) -> Process {
+        let Start { scenario, life, now, shard_count, port_next } = *start;
+        let (mut recovered, begin) = boot::recover(disk, around);
+        let (keeper, started) = boot::begin(&mut recovered, begin, scenario, now, shard_count, &mut dice);
         around.trace.say(format_args!("life {life}: epoch {}, {shard_count} shards", started.epoch));
         Process {
             life,
             started: now.wall,
             shard_count,
             recovered: Some(recovered),
-            writer: Writer::new(log, shard_count, dice.fork()),
+            writer: Writer::new(keeper, shard_count, dice.fork()),
             workers: Vec::new(),
             links: Links::default(),
             death: Death::default(),
@@ -185,17 +207,16 @@ impl Process {
     pub(crate) fn write(
         &mut self,
         now: Now,
-        disk: &mut Disk,
+        disks: &mut Disks,
         around: &mut Around,
         settings: &Settings,
         wants: &mut Wants,
     ) {
-        self.writer.run(now.mono, &mut self.workers, disk, &mut around.oracle, wants);
+        self.writer.run(now, &mut self.workers, settings, &mut outside(disks, around), wants);
         if self.workers.is_empty() && self.writer.has_settled() {
             around.oracle.settled();
             self.revive(now, around, settings);
         }
-        disk.needed_from = disk.needed_from.max(self.writer.needed_from(&self.workers).unwrap_or_default());
         for (number, worker) in self.workers.iter_mut().enumerate() {
             if worker.has_news(self.writer.durable(number)) {
                 wants.workers.push((now.mono, number));
@@ -204,8 +225,13 @@ impl Process {
     }
 
     /// A disk operation has ended.
-    pub(crate) fn disk_done(&mut self, number: u64, now: Mono, disk: &mut Disk, around: &mut Around) {
-        self.writer.completed(number, now, disk, &mut around.oracle);
+    pub(crate) fn disk_done(&mut self, number: u64, now: Now, disks: &mut Disks, around: &mut Around) {
+        self.writer.completed(number, now, &mut outside(disks, around));
+    }
+
+    /// An attempt to upload a file has ended.
+    pub(crate) fn uploaded(&mut self, number: u64, now: Now, disks: &mut Disks, around: &mut Around) {
+        self.writer.uploaded(number, now, &mut outside(disks, around));
     }
 
     /// Brings the shards to life, with what the ledger remembers.
@@ -309,8 +335,9 @@ impl Process {
 
     /// Nothing is owed to anybody.
     pub(crate) fn is_quiet(&self) -> bool {
-        let idle = |worker: &Worker| worker.is_empty() && worker.shard.report().sessions == 0;
-        self.is_running() && self.workers.iter().all(idle) && self.writer.is_empty()
+        let idle =
+            |worker: &Worker| worker.is_empty() && worker.replays.is_empty() && worker.shard.report().sessions == 0;
+        self.is_running() && self.workers.iter().all(idle) && self.writer.is_idle()
     }
 
     /// What is still owed, for whoever asks why.
@@ -319,11 +346,16 @@ impl Process {
         let left = self.workers.iter().flat_map(|worker| worker.shard.access_users(now, &tables, 3));
         let left: Vec<_> =
             left.map(|user| format!("{} ({}) {:?}", user.session_id, user.plane_session, user.state)).collect();
-        format!("running: {}, log empty: {}, {left:?}", self.is_running(), self.writer.is_empty())
+        format!("running: {}, {}, {left:?}", self.is_running(), self.writer.describe())
     }
 
     /// The process is gone; what it had asked of the disk may be done or not.
-    pub(crate) fn die(self, disk: &mut Disk, now: Mono) {
-        self.writer.die(disk, now);
+    pub(crate) fn die(self, disks: &mut Disks, around: &mut Around, now: Mono) {
+        self.writer.die(now, &mut outside(disks, around));
     }
+}
+
+fn outside<'a>(disks: &'a mut Disks, around: &'a mut Around) -> Outside<'a> {
+    let Around { bill_server, oracle, trace, .. } = around;
+    Outside { disks, bill_server, oracle, trace }
 }

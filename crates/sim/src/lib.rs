@@ -1,7 +1,8 @@
 //! # The simulator: the whole engine under one seed
 //!
-//! One number fixes a world: planes with subscribers, a network, servers, a disk, and an engine that is the daemon's
-//! own, `engine::Shard` and `ledger::{log, recover, replay}`, driven in virtual time by the daemon's loop. Faults come
+//! One number fixes a world: planes with subscribers, a network, servers, a bill server, a disk, a CF card, and an engine
+//! that is the daemon's own, `engine::Shard` and `ledger::{keeper, recover, replay}`, driven in virtual time by the
+//! daemon's loop. Faults come
 //! as the seed says. An oracle that sees everything outside of the machines holds them to what must always be true
 //! (DESIGN.md section 3): at the first thing that is not, the world stops, and the seed tells it again.
 //!
@@ -12,7 +13,7 @@
 //!     └──────────────────▶│ │        one process; dies at any step    │ segments, torn
 //!                 requests│ │replies      ▲                           ▼
 //!                         ▼ │             └──────── recovery ◀────────┘
-//!   oracle ◀─ all ─      network ◀────▶ servers
+//!   oracle ◀─ all ─      network ◀────▶ servers           writer ──▶ CF card ──▶ bill server
 //! ```
 //!
 //! | module | what it plays |
@@ -20,7 +21,8 @@
 //! | `world` | what happens when; the faults |
 //! | `plane` | a packet plane: event ring, counters, verdicts, restarts |
 //! | `network`, `server` | the way, which forges and loses; RADIUS accounting servers with moods |
-//! | `disk` | sectors that survive, vanish or tear |
+//! | `bill_server` | what takes files of bills, refuses them, or takes them and is not heard |
+//! | `disk` | sectors that survive, vanish or tear; a card that is pulled out |
 //! | `driver` | the process around the shards and the ledger: the loops of worker and writer, recovery |
 //! | `oracle` | the truth, and the rules |
 //! | `scenario`, `seed`, `trace` | what a seed sets up; chance; what happened |
@@ -31,6 +33,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bill_server;
 mod disk;
 mod driver;
 mod network;

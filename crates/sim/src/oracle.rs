@@ -4,10 +4,12 @@
 //! |---|---|
 //! | this one | the truth: who was online, what was counted, who was let in |
 //! | `book` | what the ledger is told of each session, and what of it is durable |
+//! | `bills` | where bills are, and what is done with them |
 //! | `wire` | what leaves, in which order, under which identifier; which replies are genuine |
 //! | `verdicts` | who may be admitted, refused, cut |
 //! | `reckoning` | the end: where every session ended up |
 
+mod bills;
 mod book;
 mod reckoning;
 mod verdicts;
@@ -18,11 +20,12 @@ use std::net::SocketAddr;
 
 use model::counters::{Counters, Totals};
 use model::ids::SessionSerial;
-use model::settings::{AccountingMode, ObjectName, Settings};
+use model::settings::{AccountingMode, CacheBackupMode, ObjectName, Settings};
 use model::time::{Mono, Now};
 
 use crate::plane::{Plane, Saying, What};
 use crate::scenario::Scenario;
+use bills::Bills;
 use book::{Book, Fact};
 use wire::Attempt;
 
@@ -65,10 +68,16 @@ pub(crate) struct Oracle {
     newest: BTreeMap<(usize, Vec<u8>), usize>,
     books: BTreeMap<SessionSerial, Book>,
     by_session_id: BTreeMap<Vec<u8>, SessionSerial>,
-    /// What was appended to the log and stands there, by sequence number from 1.
-    appended: Vec<(Vec<u8>, Fact)>,
-    /// The log has announced this.
-    durable_through: u64,
+    bills: Bills,
+    /// What each shard's records of this life say, and how many of them the log has announced.
+    appended: Vec<(Vec<Fact>, usize)>,
+    /// What recovery has just read, and what it read that is durable since.
+    just_read: BTreeMap<u64, Vec<u8>>,
+    read: BTreeMap<u64, Vec<u8>>,
+    /// Neither disk ever fails.
+    disk_is_well: bool,
+    /// A bill that finds no room has nowhere else to wait.
+    may_drop: bool,
     attempts: BTreeMap<(SocketAddr, u8), Attempt>,
     /// When the engine last changed its mind about a server.
     health_changed: Option<Mono>,
@@ -88,8 +97,12 @@ impl Oracle {
             newest: BTreeMap::new(),
             books: BTreeMap::new(),
             by_session_id: BTreeMap::new(),
+            bills: Bills::default(),
             appended: Vec::new(),
-            durable_through: 0,
+            just_read: BTreeMap::new(),
+            read: BTreeMap::new(),
+            disk_is_well: !scenario.faults.disk && !scenario.faults.card,
+            may_drop: scenario.settings.local_aaa_server.cache.backup_mode == CacheBackupMode::None,
             attempts: BTreeMap::new(),
             health_changed: None,
             lives: 0,

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use model::settings::{
-    AccountingMode, AccountingScheme, AccountingServer, Domain, Interim, InterimFail, InterimFailPolicy,
-    InterimSpelling, IntervalUnit, ObjectName, PlaneLink, RadiusGroup, Secret, Settings, StartFail,
+    AccountingMode, AccountingScheme, AccountingServer, BillFormat, BillReplay, BillServer, BillServerLogin,
+    CacheBackupMode, Domain, Interim, InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit, LocalAaaServer,
+    ObjectName, PlaneLink, RadiusGroup, Secret, Settings, StartFail,
 };
 
 use crate::seed::Dice;
@@ -42,6 +43,10 @@ pub(crate) struct Faults {
     pub(crate) planes: bool,
     /// Threads are not scheduled for a while.
     pub(crate) stalls: bool,
+    /// The CF card is pulled out and put back.
+    pub(crate) card: bool,
+    /// The bill server fails, or its answers are lost.
+    pub(crate) bill_server: bool,
 }
 
 /// One world before it begins.
@@ -54,6 +59,9 @@ pub(crate) struct Scenario {
     /// A subscriber does something every so many seconds at most.
     pub(crate) pace_s: u64,
     pub(crate) shards: u16,
+    /// Octets of a segment and of a batch.
+    pub(crate) log: (u64, usize),
+    pub(crate) has_card: bool,
     pub(crate) faults: Faults,
     /// How long the world is in trouble.
     pub(crate) trouble: Duration,
@@ -85,6 +93,9 @@ impl Scenario {
             domains.push(domain);
         }
         settings.checkpoint_interval_s = dice.pick(&[1, 10, 60]);
+        settings.local_aaa_server = local_bills(dice);
+        let log = dice.pick(&[(16 << 10, 8 << 10), (32 << 10, 8 << 10), (64 << 10, 16 << 10), (256 << 10, 16 << 10)]);
+        let has_card = dice.chance(70) || settings.local_aaa_server.cache.backup_mode == CacheBackupMode::Cfcard;
         let planes = if dice.chance(25) { 2 } else { 1 };
         let storm = dice.chance(4);
         let names = if storm { dice.between(300, 600) } else { dice.between(1, 40) };
@@ -98,6 +109,8 @@ impl Scenario {
             names_per_plane: names.div_ceil(planes),
             pace_s: dice.pick(&[10, 40, 120]),
             shards: if dice.chance(50) { 1 } else { 2 + u16::from(dice.chance(50)) },
+            log,
+            has_card,
             faults: faults(dice),
             trouble: Duration::from_secs(60 * minutes),
         }
@@ -129,6 +142,8 @@ fn faults(dice: &mut Dice) -> Faults {
             links: true,
             planes: true,
             stalls: true,
+            card: true,
+            bill_server: true,
         },
         _ => Faults {
             network: dice.chance(40),
@@ -141,6 +156,8 @@ fn faults(dice: &mut Dice) -> Faults {
             links: dice.chance(30),
             planes: dice.chance(20),
             stalls: dice.chance(20),
+            card: dice.chance(50),
+            bill_server: dice.chance(60),
         },
     }
 }
@@ -162,6 +179,38 @@ fn group(dice: &mut Dice, servers: &[(SocketAddr, Vec<u8>)]) -> RadiusGroup {
         source_ports: dice.pick(&[1, 1, 2, 16]),
         stop_resend: dice.pick(&[0, 0, 1, 2, 3]),
     }
+}
+
+/// Stores are so small that bills have to leave them.
+fn local_bills(dice: &mut Dice) -> LocalAaaServer {
+    let mut bills =
+        LocalAaaServer { pool_enabled: dice.chance(85), format: BillFormat::Json, ..LocalAaaServer::default() };
+    let server = BillServer {
+        address: [192, 0, 2, 9].into(),
+        file_name: "bills".to_owned(),
+        login: Some(BillServerLogin {
+            user: "sim".to_owned(),
+            password: Secret::new(b"a password".to_vec(), String::new()),
+            port: 22,
+        }),
+    };
+    bills.bill_server = dice.chance(85).then_some(server);
+    bills.file_size = dice.pick(&[1, 3, 10, 100]);
+    bills.replay =
+        dice.pick(&[BillReplay::Disabled, BillReplay::Disabled, BillReplay::Enabled, BillReplay::EnabledStartFailed]);
+    bills.cache.capacity = dice.pick(&[3, 8, 20, 1000]);
+    bills.cache.alarm_threshold = dice.pick(&[50, 75, 100]);
+    bills.cache.backup_mode = dice.pick(&[
+        CacheBackupMode::Cfcard,
+        CacheBackupMode::Cfcard,
+        CacheBackupMode::None,
+        CacheBackupMode::Sftp,
+        CacheBackupMode::Tftp,
+    ]);
+    bills.cache.backup_interval_min = dice.pick(&[1, 3, 60]);
+    bills.cfcard.capacity = dice.pick(&[3, 20, 1000]);
+    bills.cfcard.backup_interval_min = dice.pick(&[1, 3, 60]);
+    bills
 }
 
 fn scheme(dice: &mut Dice) -> AccountingScheme {

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use model::time::{Mono, Now, Wall};
 
+use crate::bill_server::BillServer;
 use crate::disk::Disk;
-use crate::driver::{Around, Process, Start, Wants, read_store};
+use crate::driver::{Around, Disks, Process, Start, Wants, read_card, read_store};
 use crate::network::{Datagram, Network};
 use crate::oracle::{Oracle, Violation};
 use crate::plane::Plane;
@@ -39,6 +40,8 @@ enum Happening {
     Write { life: u32 },
     /// A disk operation ends.
     DiskDone { life: u32, number: u64 },
+    /// An attempt to upload a file ends.
+    Uploaded { life: u32, number: u64 },
     /// A datagram reaches the engine's box.
     ToEngine(Datagram),
     /// A datagram reaches a server.
@@ -84,7 +87,7 @@ pub struct World {
     reading: Vec<bool>,
     scenario: Scenario,
     dice: Dice,
-    disk: Disk,
+    disks: Disks,
     network: Network,
     servers: Vec<Server>,
     around: Around,
@@ -113,10 +116,16 @@ impl World {
             wakes: BTreeMap::new(),
             write_at: None,
             reading: vec![false; scenario.planes],
-            disk: Disk::new(dice.fork()),
+            disks: Disks { ledger: Disk::new(dice.fork()), card: Disk::new(dice.fork()) },
             network: Network::new(dice.fork()),
             servers,
-            around: Around { planes, oracle, trace: Trace::new(traced), sent: Vec::new() },
+            around: Around {
+                bill_server: BillServer::new(dice.fork()),
+                planes,
+                oracle,
+                trace: Trace::new(traced),
+                sent: Vec::new(),
+            },
             process: None,
             life: 0,
             port_next: 20_000,
@@ -148,7 +157,12 @@ impl World {
             ("duplicated", counts.duplicated),
             ("corrupted", counts.corrupted),
             ("forged", counts.forged),
+            ("segments removed", self.disks.ledger.removed),
+            ("card segments removed", self.disks.card.removed),
         ] {
+            self.faults.insert(kind, count);
+        }
+        for (kind, count) in self.around.oracle.tallies() {
             self.faults.insert(kind, count);
         }
         Outcome {
@@ -213,6 +227,7 @@ impl World {
             Happening::Write { life } if life == self.life => self.write(),
             Happening::Write { .. } => {}
             Happening::DiskDone { life, number } => self.disk_done(life, number),
+            Happening::Uploaded { life, number } => self.uploaded(life, number),
             Happening::ToEngine(datagram) => self.reach_engine(&datagram),
             Happening::ToServer(datagram) => self.reach_server(&datagram),
             Happening::Subscriber { plane, name } => {
@@ -255,9 +270,10 @@ impl World {
         } else {
             1 + u16::try_from(self.dice.below(3)).unwrap_or_default()
         };
-        let start = Start { life: self.life, now: self.now(), shard_count, port_next: self.port_next };
         let dice = self.dice.fork();
-        self.process = Some(Process::start(&start, &self.disk, &mut self.around, dice));
+        let (now, port_next) = (self.now(), self.port_next);
+        let start = Start { scenario: &self.scenario, life: self.life, now, shard_count, port_next };
+        self.process = Some(Process::start(&start, &self.disks.ledger, &mut self.around, dice));
         self.write();
         for plane in 0..self.around.planes.len() {
             let link = self.dice.millis(1, 5000);
@@ -297,9 +313,7 @@ impl World {
         let Some(process) = &mut self.process else { return };
         let mut wants = Wants::default();
         let running = process.is_running();
-        let needed_from = self.disk.needed_from;
-        process.write(now, &mut self.disk, &mut self.around, &self.scenario.settings, &mut wants);
-        *self.faults.entry("records forgotten").or_default() += self.disk.needed_from - needed_from;
+        process.write(now, &mut self.disks, &mut self.around, &self.scenario.settings, &mut wants);
         if !running && process.is_running() {
             wants.workers.extend((0..process.workers.len()).map(|worker| (now.mono, worker)));
         }
@@ -310,8 +324,19 @@ impl World {
         if life != self.life {
             return;
         }
+        let now = self.now();
         let Some(process) = &mut self.process else { return };
-        process.disk_done(number, self.now, &mut self.disk, &mut self.around);
+        process.disk_done(number, now, &mut self.disks, &mut self.around);
+        self.write();
+    }
+
+    fn uploaded(&mut self, life: u32, number: u64) {
+        if life != self.life {
+            return;
+        }
+        let now = self.now();
+        let Some(process) = &mut self.process else { return };
+        process.uploaded(number, now, &mut self.disks, &mut self.around);
         self.write();
     }
 
@@ -320,6 +345,9 @@ impl World {
         let life = self.life;
         for (at, number) in wants.disk {
             self.at(at, Happening::DiskDone { life, number });
+        }
+        for (at, number) in wants.uploads {
+            self.at(at, Happening::Uploaded { life, number });
         }
         if let Some(at) = wants.writer
             && self.write_at.is_none_or(|set| at < set)
@@ -409,7 +437,7 @@ impl World {
             self.around.oracle.violation = Some(Violation { rule: "everything comes to its end", what });
             return;
         }
-        let store = read_store(&self.disk);
-        self.around.oracle.reckon(&store, &self.servers);
+        let (store, card) = (read_store(&self.disks.ledger), read_card(&self.disks.card));
+        self.around.oracle.reckon(&store, &card, &self.servers);
     }
 }

@@ -184,6 +184,12 @@ impl CardSide {
         }
     }
 
+    pub(super) fn handle_removed(&mut self) {
+        if let State::Open(open) = &mut self.state {
+            open.segments.handle_removed(true);
+        }
+    }
+
     pub(super) fn poll_wipe(&mut self) -> Option<u64> {
         match &mut self.state {
             State::Wiping { next, is_asked, .. } if !*is_asked => {

@@ -62,6 +62,10 @@ pub(crate) struct Segments {
     needed_from: Vec<u64>,
     /// Files are removed one by one up to this segment, beginning with the other.
     removing: Option<(u64, u64)>,
+    /// The first of them is being removed.
+    is_asked: bool,
+    /// It could not be removed. What lies behind must not go before it, so it is tried again with the next segment.
+    has_failed: bool,
 }
 
 impl Segments {
@@ -69,13 +73,22 @@ impl Segments {
         let segment =
             |old: &OldSegment| Segment { number: old.number, first: old.first, len: old.len, before: vec![0; sources] };
         let needed_from = vec![0; sources];
-        Segments { segments: old.iter().map(segment).collect(), damaged, base: 0, needed_from, removing: None }
+        Segments {
+            segments: old.iter().map(segment).collect(),
+            damaged,
+            base: 0,
+            needed_from,
+            removing: None,
+            is_asked: false,
+            has_failed: false,
+        }
     }
 
     /// `before`: by source, how many of its records precede `begun.first`.
     pub(crate) fn handle_begun(&mut self, begun: SegmentBegun, before: Vec<u64>) {
         let SegmentBegun { segment: number, first, base, len } = begun;
         self.base = self.base.max(base);
+        self.has_failed = false;
         self.segments.push_back(Segment { number, first, len, before });
     }
 
@@ -129,8 +142,12 @@ impl Segments {
         Some((self.segments.front()?.number, self.segments.back()?.number + 1))
     }
 
-    /// The next file to remove, if a durable header says that it is not needed; and whether it is to be kept aside.
+    /// The next file to remove, if a durable header says that it is not needed; and whether it is to be kept aside. One at a
+    /// time: a store that lacks a segment behind one that is there would tell of sessions whose end is gone.
     pub(crate) fn poll_removal(&mut self) -> Option<(u64, bool)> {
+        if self.is_asked || self.has_failed {
+            return None;
+        }
         if self.removing.is_none()
             && let Some(next) = self.segments.get(1)
             && next.first <= self.base
@@ -140,8 +157,17 @@ impl Segments {
             self.removing = Some((number, self.segments[1].number));
             self.segments.pop_front();
         }
-        let (number, end) = self.removing?;
-        self.removing = (number + 1 < end).then_some((number + 1, end));
+        let (number, _) = self.removing?;
+        self.is_asked = true;
         Some((number, self.damaged.contains(&number)))
+    }
+
+    /// What came of it.
+    pub(crate) fn handle_removed(&mut self, is_removed: bool) {
+        self.is_asked = false;
+        self.has_failed = !is_removed;
+        if let Some((number, end)) = self.removing.filter(|_| is_removed) {
+            self.removing = (number + 1 < end).then_some((number + 1, end));
+        }
     }
 }

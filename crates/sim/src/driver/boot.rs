@@ -4,36 +4,32 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use engine::Restored;
-use ledger::frame;
-use ledger::log::{Log, LogBounds};
-use ledger::recover::{Life, LogStart, RecordSink, Recovered, Recovery};
+use ledger::card::{CardFound, CardReading};
+use ledger::keeper::{Keeper, KeeperStart, OldSegment};
+use ledger::log::LogBounds;
+use ledger::recover::{Life, LogStart, RecordBatch, RecordSink, Recovered, Recovery};
 use ledger::replay::{LiveSession, Replay, RingPosition};
 use ledger::segment::Place;
-use model::record::{Checkpointed, Heard, Record, Started, TakenOver};
+use model::record::{Record, Started, TakenOver};
 use model::settings::Settings;
 use model::time::Now;
 
 use super::worker::{Worker, shard_of};
 use super::{Around, Links};
 use crate::disk::Disk;
+use crate::scenario::Scenario;
 use crate::seed::Dice;
 
 /// The box was never rebooted.
 const BOOT_ID: [u8; 16] = *b"the same boot ID";
-/// Octets of a segment: a few batches, so that there are many.
-const SEGMENT_LEN: u64 = 256 << 10;
-const BATCH_LEN: usize = 16 << 10;
 /// Where requests come from.
 pub(crate) const NAS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
 /// What the records add up to, and the records themselves.
 pub(crate) struct Memory {
-    replay: Replay,
-    /// Nothing is known of what lies before this record, as if its segments had been thrown away.
-    needed_from: u64,
-    /// How far each plane's rings were heard: by plane, its epoch, ring, shard, and number of shards.
-    heard: BTreeMap<(String, u64, u16, u16, u16), u64>,
+    pub(crate) replay: Replay,
     pub(crate) records: Vec<(u64, Vec<u8>)>,
+    segments: Vec<OldSegment>,
 }
 
 impl Memory {
@@ -51,38 +47,17 @@ impl Memory {
         }
         planes
     }
-
-    /// A session, whole: as if all of its records were read.
-    fn checkpointed(&mut self, sequence: u64, place: Place, checkpointed: &Checkpointed<'_>) {
-        let Checkpointed { opened, accepted, start_failed, sampled, closed } = *checkpointed;
-        let parts = [
-            Some(Record::Opened(opened)),
-            accepted.map(Record::Accepted),
-            start_failed.map(Record::StartFailed),
-            sampled.map(Record::Sampled),
-            closed.map(Record::Closed),
-        ];
-        for part in parts.into_iter().flatten() {
-            let mut octets = vec![0; frame::RECORD_LEN_MAX];
-            let length = frame::encode(&part, &mut octets).expect("a part is no longer than the whole");
-            self.replay.record(sequence, place, &part, &octets[..length]);
-        }
-    }
 }
 
 impl RecordSink for Memory {
     fn record(&mut self, sequence: u64, place: Place, record: &Record<'_>, octets: &[u8]) {
         self.records.push((sequence, octets.to_vec()));
-        match record {
-            _ if sequence < self.needed_from => {}
-            Record::Checkpointed(checkpointed) => self.checkpointed(sequence, place, checkpointed),
-            Record::Heard(heard) => {
-                let Heard { plane, plane_epoch, ring, through, shard, shard_count } = *heard;
-                let known = self.heard.entry((plane.to_owned(), plane_epoch, ring, shard, shard_count)).or_default();
-                *known = through.max(*known);
-            }
-            _ => self.replay.record(sequence, place, record, octets),
-        }
+        self.replay.record(sequence, place, record, octets);
+    }
+
+    fn records(&mut self, batch: &RecordBatch<'_>) {
+        self.records.extend(batch.iter().map(|stored| (stored.sequence, stored.octets.to_vec())));
+        self.replay.records(batch);
     }
 }
 
@@ -99,23 +74,60 @@ pub(crate) fn read_store(disk: &Disk) -> Recovered<Memory> {
 }
 
 fn read(disk: &Disk) -> (Recovered<Memory>, LogStart) {
-    let memory =
-        Memory { replay: Replay::new(), needed_from: disk.needed_from, heard: BTreeMap::new(), records: Vec::new() };
+    let memory = Memory { replay: Replay::new(), records: Vec::new(), segments: Vec::new() };
     let mut recovery = Recovery::new(memory);
+    let mut segments = Vec::new();
     for (number, octets) in disk.segments() {
         recovery.segment(number, &octets);
+        segments.extend(OldSegment::read(number, &octets));
     }
-    recovery.finish().expect("nothing later has written to the store")
+    let (mut recovered, start) = recovery.finish().expect("nothing later has written to the store");
+    recovered.state.segments = segments;
+    (recovered, start)
 }
 
-/// Begins the log.
-pub(super) fn begin(start: LogStart, now: Now, dice: &mut Dice) -> (Log, Started) {
-    let bounds = LogBounds::new(SEGMENT_LEN, BATCH_LEN).expect("the bounds are possible");
+/// What the card says now, for whoever does not go on with it.
+pub(crate) fn read_card(disk: &Disk) -> CardFound {
+    let mut reading = CardReading::new();
+    for (number, octets) in disk.segments() {
+        reading.segment(number, &octets);
+    }
+    reading.finish().expect("nothing later has written to the card")
+}
+
+/// Begins the log, and everything about bills with it.
+pub(super) fn begin(
+    recovered: &mut Recovered<Memory>,
+    start: LogStart,
+    scenario: &Scenario,
+    now: Now,
+    sources: u16,
+    dice: &mut Dice,
+) -> (Keeper, Started) {
+    let (segment_len, batch_len) = scenario.log;
+    let bounds = LogBounds::new(segment_len, batch_len).expect("the bounds are possible");
     let mut fresh = [[0; 16]; 2];
     for half in fresh.as_flattened_mut().chunks_exact_mut(8) {
         half.copy_from_slice(&dice.next().to_le_bytes());
     }
-    start.begin(Life { boot_id: BOOT_ID, at: now, fresh_store: fresh[0], fresh_key: fresh[1] }, bounds)
+    let (log, started) =
+        start.begin(Life { boot_id: BOOT_ID, at: now, fresh_store: fresh[0], fresh_key: fresh[1] }, bounds);
+    let damage = recovered.report.findings.iter().filter(|finding| finding.case.is_damage());
+    let keeper = Keeper::begin(
+        KeeperStart {
+            log,
+            started,
+            damaged: damage.map(|finding| finding.segment).collect(),
+            book: recovered.state.replay.take_book(),
+            segments: std::mem::take(&mut recovered.state.segments),
+            sources,
+            settings: scenario.settings.local_aaa_server.clone(),
+            nas: scenario.settings.sysname.clone(),
+            card: scenario.has_card.then_some(bounds),
+        },
+        now,
+    );
+    (keeper, started)
 }
 
 /// Hands every session to the shard that owns its name now. Returns the next free source port.
@@ -136,10 +148,11 @@ pub(super) fn restore(
             worker.shard.handle_plane_known(now.mono, index, &plane, events.clone());
         }
     }
-    for ((plane, plane_epoch, ring, shard, shard_count), &through) in &memory.heard {
-        let (index, plane_epoch) = (links.index_of(plane), *plane_epoch);
-        let heard = Heard { plane, plane_epoch, ring: *ring, through, shard: *shard, shard_count: *shard_count };
-        workers.iter_mut().for_each(|worker| worker.shard.handle_heard(index, &heard));
+    let mut heard: Vec<_> = memory.replay.heard().collect();
+    heard.sort_by_key(|heard| (heard.plane, heard.plane_epoch, heard.ring, heard.shard_count, heard.shard));
+    for heard in &heard {
+        let index = links.index_of(heard.plane);
+        workers.iter_mut().for_each(|worker| worker.shard.handle_heard(index, heard));
     }
     for worker in workers.iter_mut() {
         worker.shard.configure(settings);

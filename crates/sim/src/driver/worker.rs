@@ -7,7 +7,8 @@ use std::time::Duration;
 use engine::{Birth, Limits, Notice, Received, Shard, TransmitBatch};
 use ledger::frame;
 use model::event::EventOrigin;
-use model::ids::PlaneIndex;
+use model::ids::{BillId, PlaneIndex};
+use model::record::Record;
 use model::time::{Mono, Now};
 
 use super::{Around, Death, Died, Links, Tables};
@@ -47,6 +48,8 @@ pub(crate) struct Worker {
     pub(crate) inbox: VecDeque<Datagram>,
     /// Encoded records on their way to the writer.
     pub(crate) ring: VecDeque<Vec<u8>>,
+    /// Bills to be sent once more, in the octets of their records.
+    pub(crate) replays: VecDeque<(BillId, Box<[u8]>)>,
     ring_records_max: usize,
     /// What the ring held after the last turn, and whether some of it was new.
     ring_len: usize,
@@ -82,6 +85,7 @@ impl Worker {
             sockets: Vec::new(),
             inbox: VecDeque::new(),
             ring: VecDeque::new(),
+            replays: VecDeque::new(),
             ring_records_max: dice.pick(&[1, 3, 16, 256]),
             ring_len: 0,
             rings_bell: false,
@@ -157,6 +161,7 @@ impl Worker {
         if !ending {
             progress |= self.take_events(now, links, around, death)?;
             progress |= self.take_datagrams(now, around, death)?;
+            progress |= self.take_replays(now, around, death)?;
             self.shard.handle_timeout(now);
             self.shard.sweep(now, &Tables { planes: &around.planes, links });
             death.step()?;
@@ -231,12 +236,28 @@ impl Worker {
         Ok(count > 0)
     }
 
+    fn take_replays(&mut self, now: Now, around: &mut Around, death: &mut Death) -> Result<bool, Died> {
+        let mut any = false;
+        while let Some((id, octets)) = self.replays.pop_front() {
+            let Ok(Record::Billed(bill)) = frame::decode(&octets) else { continue };
+            if self.shard.replay_bill(now, id, &bill).is_err() {
+                self.replays.push_front((id, octets));
+                break;
+            }
+            around.trace.say(format_args!("shard {}: replays {id:?}", self.number));
+            around.oracle.replay_begins(id, &bill);
+            any = true;
+            death.step()?;
+        }
+        Ok(any)
+    }
+
     fn transmit(&mut self, now: Now, links: &Links, around: &mut Around, death: &mut Death) -> Result<bool, Died> {
         let mut any = false;
         // Now and then the way to the wire is full after a batch.
         while !(any && self.dice.chance(5)) {
             let room = self.dice.pick(&[1, 3, 64, 64]);
-            let Around { planes, oracle, trace, sent } = around;
+            let Around { planes, oracle, trace, sent, .. } = around;
             self.shard.poll_transmit(now, &Tables { planes, links }, room, &mut self.batch);
             if self.batch.is_empty() {
                 break;

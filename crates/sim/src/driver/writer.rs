@@ -1,115 +1,215 @@
-//! The writer: takes every shard's records from its ring, has them appended and synced, and knows through which of
-//! each shard's records everything is durable. Disk operations end later, in any order that the disk likes.
+//! The writer: takes every shard's records from its ring, hands them to the keeper, does what the keeper asks of the two
+//! disks and of the bill server, and knows through which of each shard's records everything is durable. Operations end
+//! later: the ledger's in any order that the disk likes, the card's one after the other.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
-use ledger::log::{Log, OperationId};
-use model::time::Mono;
+use ledger::card::CardReading;
+use ledger::frame;
+use ledger::keeper::{Area, Keeper, OperationId};
+use ledger::transfer::Upload;
+use model::ids::BillId;
+use model::record::Record;
+use model::settings::Settings;
+use model::time::{Mono, Now};
 
-use super::Wants;
-use super::worker::Worker;
-use crate::disk::{Disk, Operation};
+use super::worker::{Worker, shard_of};
+use super::{Disks, Wants};
+use crate::bill_server::BillServer;
+use crate::disk::{Brought, Operation};
 use crate::oracle::Oracle;
 use crate::seed::Dice;
+use crate::trace::Trace;
 
-/// Records of one shard that stand in the log: the shard's own number of the last, and the log's.
-struct Mark {
-    through: u64,
-    sequence: u64,
+/// What the writer meets outside.
+pub(super) struct Outside<'a> {
+    pub(super) disks: &'a mut Disks,
+    pub(super) bill_server: &'a mut BillServer,
+    pub(super) oracle: &'a mut Oracle,
+    pub(super) trace: &'a mut Trace,
 }
 
-#[derive(Default)]
-struct Source {
-    taken: u64,
-    durable: u64,
-    marks: VecDeque<Mark>,
-    /// The log's number of each of the shard's records.
-    sequences: Vec<u64>,
+struct UnderWay {
+    number: u64,
+    id: OperationId,
+    area: Area,
+    operation: Operation,
 }
 
 /// One life's writer.
 pub(super) struct Writer {
-    log: Log,
-    sources: Vec<Source>,
-    under_way: Vec<(u64, OperationId, Operation)>,
+    keeper: Keeper,
+    /// What each shard is known to have made durable.
+    durable: Vec<u64>,
+    under_way: Vec<UnderWay>,
     number_next: u64,
+    /// When the card has done what it was asked for.
+    card_free: Mono,
+    uploads: Vec<Upload>,
+    /// Bills to be sent once more that no shard has taken yet.
+    replays: VecDeque<(BillId, Box<[u8]>)>,
     dice: Dice,
 }
 
 impl Writer {
-    pub(super) fn new(log: Log, shard_count: u16, dice: Dice) -> Writer {
-        let sources = (0..shard_count).map(|_| Source::default()).collect();
-        Writer { log, sources, under_way: Vec::new(), number_next: 0, dice }
+    pub(super) fn new(keeper: Keeper, shard_count: u16, dice: Dice) -> Writer {
+        Writer {
+            keeper,
+            durable: vec![0; shard_count.into()],
+            under_way: Vec::new(),
+            number_next: 0,
+            card_free: Mono::ZERO,
+            uploads: Vec::new(),
+            replays: VecDeque::new(),
+            dice,
+        }
     }
 
     /// Everything that was recovered is on the disk, and the epoch may be used.
     pub(super) fn has_settled(&self) -> bool {
-        self.log.durable_through() >= self.log.started_at()
+        self.keeper.is_begun()
     }
 
     /// Through which of its records a shard's are durable.
     pub(super) fn durable(&self, shard: usize) -> u64 {
-        self.sources[shard].durable
+        self.durable[shard]
     }
 
-    /// The first record that some shard still needs, as far as that can be told.
-    pub(super) fn needed_from(&self, workers: &[Worker]) -> Option<u64> {
-        let mut first = None;
-        for (worker, source) in workers.iter().zip(&self.sources) {
-            // Nothing was forgotten by a shard whose number is 0, and so by none.
-            let before = usize::try_from(worker.shard.needed_from().checked_sub(1)?).unwrap_or(usize::MAX);
-            let sequence = source.sequences.get(before).copied();
-            first = [first, sequence].into_iter().flatten().min();
-        }
-        first
-    }
-
+    /// Nothing waits for the disk.
     pub(super) fn is_empty(&self) -> bool {
-        self.log.waiting() == 0
+        self.keeper.waiting() == 0
+    }
+
+    /// And nothing is being done with any bill.
+    pub(super) fn is_idle(&self) -> bool {
+        let book = self.keeper.book();
+        self.is_empty()
+            && self.uploads.is_empty()
+            && self.replays.is_empty()
+            && book.transfers().next().is_none()
+            && book.claims().next().is_none()
+    }
+
+    /// What is being done with bills.
+    pub(super) fn describe(&self) -> String {
+        let book = self.keeper.book();
+        let open: Vec<_> = book.transfers().map(|open| open.file.as_str()).collect();
+        let claims: Vec<_> = book.claims().collect();
+        format!("{} wait, files {open:?}, claims {claims:?}", self.keeper.waiting())
     }
 
     /// Once around the writer's loop.
     pub(super) fn run(
         &mut self,
-        now: Mono,
+        now: Now,
         workers: &mut [Worker],
-        disk: &mut Disk,
-        oracle: &mut Oracle,
+        settings: &Settings,
+        outside: &mut Outside<'_>,
         wants: &mut Wants,
     ) {
-        self.log.handle_timeout(now);
-        self.take_records(workers, oracle);
-        while let Some(operation) = self.log.poll_operation() {
-            let id = operation.id;
-            let operation = Operation::from(operation.request);
-            wants.disk.push((now.plus(disk.delay(&operation)), self.number_next));
-            self.under_way.push((self.number_next, id, operation));
-            self.number_next += 1;
+        self.keeper.handle_timeout(now);
+        for (source, worker) in (0..).zip(workers.iter()) {
+            self.keeper.handle_needed_from(source, worker.shard.needed_from());
         }
-        wants.writer = self.log.poll_timeout().map(|at| at.max(now.plus(std::time::Duration::from_millis(1))));
-        while self.log.poll_bill().is_some() {}
-        while self.log.poll_alarm().is_some() {}
+        if !workers.is_empty() {
+            let answers = |name: &str| workers.iter().any(|worker| worker.shard.has_answering_server(name));
+            let any = settings.radius_groups.keys().any(|name| answers(name.as_str()));
+            self.keeper.handle_servers_answer(any, now);
+        }
+        self.take_records(workers, outside.oracle);
+        self.poll_operations(now.mono, outside, wants);
+        self.poll_bills(now, workers, outside, wants);
+        while let Some(alarm) = self.keeper.poll_alarm() {
+            outside.trace.say(format_args!("alarm: {alarm}"));
+            outside.oracle.alarm(&alarm);
+        }
+        wants.writer = self.keeper.poll_timeout().map(|at| at.max(now.mono.plus(Duration::from_millis(1))));
     }
 
-    /// An operation has ended.
-    pub(super) fn completed(&mut self, number: u64, now: Mono, disk: &mut Disk, oracle: &mut Oracle) {
-        let Some(at) = self.under_way.iter().position(|(waiting, ..)| *waiting == number) else { return };
-        let (_, id, operation) = self.under_way.swap_remove(at);
-        let outcome = disk.perform(&operation, now);
-        self.log.handle_completed(id, outcome, now);
-        let durable = self.log.durable_through();
-        oracle.durable_through(durable);
-        for source in &mut self.sources {
-            while source.marks.front().is_some_and(|mark| mark.sequence <= durable) {
-                source.durable = source.marks.pop_front().map_or(source.durable, |mark| mark.through);
+    fn poll_operations(&mut self, now: Mono, outside: &mut Outside<'_>, wants: &mut Wants) {
+        while let Some(operation) = self.keeper.poll_operation() {
+            let (id, area) = (operation.id, operation.area);
+            let operation = Operation::from(operation.request);
+            if let (Area::Ledger, Operation::Write { bytes, .. }) = (area, &operation) {
+                outside.oracle.written(bytes);
             }
+            if let Operation::Remove { segment } = operation {
+                outside.trace.say(format_args!("{area:?}: segment {segment} goes"));
+            }
+            let mut end = now.plus(outside.disks.of(area).delay(&operation));
+            if area == Area::Card {
+                end = end.max(self.card_free);
+                self.card_free = end;
+            }
+            wants.disk.push((end, self.number_next));
+            self.under_way.push(UnderWay { number: self.number_next, id, area, operation });
+            self.number_next += 1;
         }
+    }
+
+    fn poll_bills(&mut self, now: Now, workers: &mut [Worker], outside: &mut Outside<'_>, wants: &mut Wants) {
+        while let Some(upload) = self.keeper.poll_upload() {
+            outside.trace.say(format_args!("file {} goes to the bill server", upload.name));
+            outside.oracle.uploads(&upload);
+            wants.uploads.push((now.mono.plus(outside.bill_server.delay()), upload.number));
+            self.uploads.push(upload);
+        }
+        while let Some((id, record)) = self.keeper.poll_replay() {
+            self.replays.push_back((id, record));
+        }
+        // The shards may not live yet.
+        let all = if workers.is_empty() { 0 } else { self.replays.len() };
+        for (id, record) in self.replays.drain(..all) {
+            let Ok(Record::Billed(bill)) = frame::decode(&record) else { continue };
+            let shard = shard_of(bill.opened.session, workers.len());
+            workers[shard].replays.push_back((id, record));
+            wants.workers.push((now.mono, shard));
+        }
+    }
+
+    /// A disk operation has ended.
+    pub(super) fn completed(&mut self, number: u64, now: Now, outside: &mut Outside<'_>) {
+        let Some(at) = self.under_way.iter().position(|waiting| waiting.number == number) else { return };
+        let UnderWay { id, area, operation, .. } = self.under_way.swap_remove(at);
+        let outcome = outside.disks.of(area).perform(&operation, now.mono);
+        match (operation, outcome) {
+            (Operation::Read { .. }, Ok(Brought::Octets(octets))) => self.keeper.handle_read(id, Ok(&octets), now),
+            (Operation::Read { .. }, Err(fault)) => self.keeper.handle_read(id, Err(fault), now),
+            (Operation::Open, Ok(Brought::Segments(segments))) => {
+                let mut reading = CardReading::new();
+                for (number, octets) in &segments {
+                    reading.segment(*number, octets);
+                }
+                let found = reading.finish();
+                outside.oracle.card_read(&found);
+                self.keeper.handle_card(id, Ok(found), now);
+            }
+            (Operation::Open, Err(fault)) => self.keeper.handle_card(id, Err(fault), now),
+            (_, outcome) => self.keeper.handle_completed(id, outcome.map(|_| ()), now),
+        }
+        for (source, durable) in (0..).zip(&mut self.durable) {
+            *durable = self.keeper.durable_through(source);
+            outside.oracle.durable_through(source, *durable);
+        }
+    }
+
+    /// A file has reached the bill server, or has not.
+    pub(super) fn uploaded(&mut self, number: u64, now: Now, outside: &mut Outside<'_>) {
+        let Some(at) = self.uploads.iter().position(|upload| upload.number == number) else { return };
+        let upload = self.uploads.swap_remove(at);
+        let outcome = outside.bill_server.take(&upload, outside.oracle);
+        outside.trace.say(format_args!("file {}: {outcome:?}", upload.name));
+        self.keeper.handle_uploaded(number, outcome, now);
     }
 
     /// The process is gone: what is under way is done in part.
-    pub(super) fn die(self, disk: &mut Disk, now: Mono) {
-        for (_, _, operation) in self.under_way {
-            disk.interrupt(&operation, now);
+    pub(super) fn die(self, now: Mono, outside: &mut Outside<'_>) {
+        for UnderWay { area, operation, .. } in self.under_way {
+            outside.disks.of(area).interrupt(&operation, now);
+        }
+        for upload in self.uploads {
+            outside.bill_server.interrupt(&upload, outside.oracle);
         }
     }
 
@@ -117,14 +217,13 @@ impl Writer {
         let first = self.dice.index(workers.len().max(1));
         for step in 0..workers.len() {
             let shard = (first + step) % workers.len();
-            let source = &mut self.sources[shard];
+            let source = u16::try_from(shard).unwrap_or_default();
             while let Some(record) = workers[shard].ring.front() {
-                let Ok(sequence) = self.log.append(record) else { break };
-                oracle.appended(sequence, record);
+                if self.keeper.append(source, record).is_err() {
+                    break;
+                }
+                oracle.appended(source, record);
                 workers[shard].ring.pop_front();
-                source.taken += 1;
-                source.sequences.push(sequence);
-                source.marks.push_back(Mark { through: source.taken, sequence });
             }
         }
     }

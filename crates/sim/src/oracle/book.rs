@@ -3,8 +3,10 @@
 
 use ledger::frame;
 use ledger::recover::Recovered;
-use model::ids::{BillId, SessionSerial};
-use model::record::{Accepted, Bill, Closed, Delivered, Opened, Record, StartFailed, TakenOver, ZeroStop};
+use model::ids::SessionSerial;
+use model::record::{
+    Accepted, Bill, BillReason, Checkpointed, Closed, Delivered, Opened, Record, StartFailed, TakenOver, ZeroStop,
+};
 use model::settings::PinnedScheme;
 use model::time::{Mono, Now};
 
@@ -37,6 +39,8 @@ pub(super) struct Book {
     pub(super) interim_s: u32,
     pub(super) opened_at: Now,
     opened_durable: bool,
+    /// The last recovery told of it.
+    opened_read: bool,
     pub(super) accepted: Option<Kept<Accepted>>,
     pub(super) start_failed: Option<Kept<StartFailed>>,
     pub(super) closed: Option<Kept<Closed>>,
@@ -89,31 +93,32 @@ impl Oracle {
             Record::Closed(closed) => self.owed_closed(closed, now),
             Record::Acknowledged(acknowledged) => self.owed_acknowledged(acknowledged.serial),
             Record::Billed(bill) => self.owed_billed(bill),
+            Record::Departed(_) | Record::Returned(_) => self.owed_outcome(record),
             _ => {}
         }
     }
 
-    /// The log took a record.
-    pub(crate) fn appended(&mut self, sequence: u64, octets: &[u8]) {
+    /// The log took a record of a shard.
+    pub(crate) fn appended(&mut self, source: u16, octets: &[u8]) {
         let fact = frame::decode(octets).map_or(Fact::Nothing, |record| fact_of(&record));
-        let expected = self.appended.len() as u64 + 1;
-        // The records that recovery carried over, and `started`, were appended by the log itself.
-        if sequence > expected {
-            self.appended.resize(usize::try_from(sequence - 1).unwrap_or_default(), (Vec::new(), Fact::Nothing));
-        }
-        self.require(sequence >= expected, "the log numbers records once", || format!("record {sequence}"));
-        self.appended.push((octets.to_vec(), fact));
+        let source = usize::from(source);
+        self.appended.resize_with(self.appended.len().max(source + 1), Default::default);
+        self.appended[source].0.push(fact);
     }
 
-    /// The log announces.
-    pub(crate) fn durable_through(&mut self, through: u64) {
-        for sequence in self.durable_through..through {
-            let index = usize::try_from(sequence).unwrap_or_default();
-            if let Some(&(_, fact)) = self.appended.get(index) {
-                self.make_durable(fact);
-            }
-        }
-        self.durable_through = self.durable_through.max(through);
+    /// The log announces, in a shard's own numbers.
+    pub(crate) fn durable_through(&mut self, source: u16, through: u64) {
+        let through = usize::try_from(through).unwrap_or(usize::MAX);
+        let Some((facts, announced)) = self.appended.get_mut(usize::from(source)) else {
+            return self.require(through == 0, "what is durable was appended", || format!("{through} of {source}"));
+        };
+        let (count, before) = (facts.len(), *announced);
+        let new: Vec<Fact> = facts.iter().take(through).skip(before).copied().collect();
+        *announced = through.max(before);
+        new.into_iter().for_each(|fact| self.make_durable(fact));
+        self.require(through <= count && through >= before, "what is durable was appended", || {
+            format!("{through} after {before} of {count}, shard {source}")
+        });
     }
 
     /// A new life has read the store.
@@ -121,59 +126,61 @@ impl Oracle {
         self.lives += 1;
         let damaged = recovered.report.is_damaged();
         self.require(!damaged, "a crash damages nothing that was promised", || format!("{:?}", recovered.report));
-        let records = &recovered.state.records;
-        let read = records.len() as u64;
-        let announced = self.durable_through;
-        self.require(read >= announced, "what was announced as durable survives", || {
-            format!("{announced} records were announced, {read} read")
+        let unknown = recovered.state.replay.unknown_sessions();
+        self.require(unknown == 0, "nothing is forgotten before its session was written again", || {
+            format!("{unknown} records of unknown sessions")
         });
-        for (index, (sequence, octets)) in records.iter().enumerate() {
-            let place = *sequence == index as u64 + 1;
-            self.require(place, "the log numbers records once", || format!("record {sequence} at {index}"));
-            let known = self.appended.get(index).is_none_or(|(known, _)| known.is_empty() || is_same(known, octets));
-            self.require(known, "a record is read as it was written", || format!("record {sequence}"));
+        let records = &recovered.state.records;
+        for pair in records.windows(2) {
+            self.require(pair[0].0 + 1 == pair[1].0, "the log numbers records once", || {
+                format!("record {} after {}", pair[1].0, pair[0].0)
+            });
+        }
+        for (sequence, octets) in records {
+            let known = self.read.get(sequence).is_none_or(|known| known == octets);
+            self.require(known, "a record is read as it was", || format!("record {sequence}"));
         }
         self.remember(records);
+        self.settle_replays(&recovered.state);
+        self.check_memory(&recovered.state);
+        self.check_bills_remembered(recovered.state.replay.book());
+        self.just_read = records.iter().cloned().collect();
     }
 
-    /// What recovery told is on the disk again.
-    pub(crate) fn settled(&mut self) {}
+    /// What recovery told is on the disk for certain: before, another record might have come in the place of one.
+    pub(crate) fn settled(&mut self) {
+        self.read = std::mem::take(&mut self.just_read);
+        for book in self.books.values_mut() {
+            book.opened_durable = true;
+            book.accepted.iter_mut().for_each(|kept| kept.durable = true);
+            book.start_failed.iter_mut().for_each(|kept| kept.durable = true);
+            book.closed.iter_mut().for_each(|kept| kept.durable = true);
+            book.over.iter_mut().for_each(|kept| kept.durable = true);
+        }
+    }
 
-    /// Takes the records for all that is known.
+    /// Forgets what was never durable, and takes the records for the rest.
     fn remember(&mut self, records: &[(u64, Vec<u8>)]) {
         for book in self.books.values_mut() {
-            (book.opened_durable, book.accepted, book.start_failed) = (false, None, None);
-            (book.closed, book.closed_polled, book.over) = (None, None, None);
+            book.accepted = book.accepted.filter(|kept| kept.durable);
+            book.start_failed = book.start_failed.filter(|kept| kept.durable);
+            book.closed = book.closed.filter(|kept| kept.durable);
+            book.over = book.over.filter(|kept| kept.durable);
+            (book.closed_polled, book.opened_read) = (None, false);
         }
         self.appended.clear();
         for (_, octets) in records {
-            let Ok(record) = frame::decode(octets) else { continue };
-            match &record {
-                Record::Opened(opened) => self.owed_opened(opened),
-                Record::Accepted(accepted) => self.with(accepted.serial, |book| {
-                    book.accepted = Some(Kept { fact: *accepted, durable: true });
-                }),
-                Record::StartFailed(failed) => self.with(failed.serial, |book| {
-                    book.start_failed = Some(Kept { fact: *failed, durable: true });
-                }),
-                Record::Closed(closed) => self.with(closed.serial, |book| {
-                    book.closed = Some(Kept { fact: *closed, durable: true });
-                }),
-                Record::Acknowledged(over) => self.with(over.serial, |book| {
-                    book.over = Some(Kept { fact: Over::Acknowledged, durable: true });
-                }),
-                Record::Billed(bill) => self.with(bill.opened.serial, |book| {
-                    book.over = Some(Kept { fact: over_of(bill), durable: true });
-                }),
-                _ => {}
+            if let Ok(record) = frame::decode(octets) {
+                self.remember_record(&record);
             }
-            let fact = fact_of(&record);
-            self.make_durable(fact);
-            self.appended.push((octets.clone(), fact));
         }
         // A session whose `opened` did not survive never was; nothing about it has left.
-        let forgotten: Vec<_> =
-            self.books.values().filter(|book| !book.opened_durable).map(|book| book.serial).collect();
+        let forgotten: Vec<_> = self
+            .books
+            .values()
+            .filter(|book| !book.opened_durable && !book.opened_read)
+            .map(|book| book.serial)
+            .collect();
         for serial in forgotten {
             if let Some(book) = self.books.remove(&serial) {
                 let silent = !book.sent.anything();
@@ -183,11 +190,76 @@ impl Oracle {
                 self.by_session_id.remove(&book.session_id);
             }
         }
-        for book in self.books.values_mut().filter(|book| book.over.is_none()) {
-            book.lives += 1;
-            book.sent.new_life();
+        for book in self.books.values_mut() {
+            if book.over.is_none() {
+                book.lives += 1;
+                book.sent.new_life();
+            }
+            book.sent.current = None;
         }
         self.forget_newest();
+    }
+
+    /// What was read is durable when it stands on the disk again.
+    fn remember_record(&mut self, record: &Record<'_>) {
+        match record {
+            Record::Opened(opened) => {
+                self.owed_opened(opened);
+                self.with(opened.serial, |book| book.opened_read = true);
+            }
+            Record::Checkpointed(checkpointed) => {
+                let Checkpointed { opened, accepted, start_failed, closed, .. } = checkpointed;
+                self.owed_opened(opened);
+                self.with(opened.serial, |book| {
+                    book.opened_read = true;
+                    accepted.iter().for_each(|fact| read(&mut book.accepted, *fact));
+                    start_failed.iter().for_each(|fact| read(&mut book.start_failed, *fact));
+                    closed.iter().for_each(|fact| read(&mut book.closed, *fact));
+                });
+            }
+            Record::Accepted(accepted) => self.with(accepted.serial, |book| read(&mut book.accepted, *accepted)),
+            Record::StartFailed(failed) => self.with(failed.serial, |book| read(&mut book.start_failed, *failed)),
+            Record::Closed(closed) => self.with(closed.serial, |book| read(&mut book.closed, *closed)),
+            Record::Acknowledged(over) => self.with(over.serial, |book| read(&mut book.over, Over::Acknowledged)),
+            Record::Billed(bill) => self.with(bill.opened.serial, |book| {
+                // A bill that is told again may say `unknown` by now.
+                if book.over.is_none_or(|over| over.fact == Over::Acknowledged) {
+                    read(&mut book.over, over_of(bill));
+                }
+            }),
+            _ => {}
+        }
+    }
+
+    /// A new life knows every session that lives, and what was durable of it; and no other.
+    fn check_memory(&mut self, memory: &Memory) {
+        let mut wrong = None;
+        let mut known = 0;
+        for session in memory.replay.sessions() {
+            let serial = session.opened.serial;
+            let Some(book) = self.books.get(&serial) else {
+                wrong.get_or_insert((serial, "nobody knows it".to_owned()));
+                continue;
+            };
+            known += 1;
+            let facts = (
+                book.accepted.map(|kept| kept.fact),
+                book.start_failed.map(|kept| kept.fact),
+                book.closed.map(|kept| kept.fact),
+            );
+            let told = (session.accepted, session.start_failed, session.closed);
+            if book.over.is_some() {
+                wrong.get_or_insert((serial, format!("{}: is over, and lives", text(&book.session_id))));
+            } else if facts != told || session_id(session.opened.attributes) != book.session_id {
+                let id = text(&book.session_id);
+                wrong.get_or_insert((serial, format!("{id}: {facts:?} was durable, {told:?} is known")));
+            }
+        }
+        let living = self.books.values().filter(|book| book.over.is_none()).count();
+        if living != known {
+            wrong.get_or_insert((SessionSerial::default(), format!("{living} sessions live, {known} are known")));
+        }
+        self.require(wrong.is_none(), "a new life knows what was durable", || format!("{wrong:?}"));
     }
 
     /// Which session a name means is what the ledger remembers.
@@ -262,6 +334,7 @@ impl Oracle {
             interim_s: opened.interim_s,
             opened_at: opened.at,
             opened_durable: false,
+            opened_read: false,
             accepted: None,
             start_failed: None,
             closed: None,
@@ -320,20 +393,17 @@ impl Oracle {
         book.over = Some(Kept { fact: over_of(bill), durable: false });
         let same = book.closed.is_some_and(|closed| closed.fact == bill.closed)
             && session_id(bill.opened.attributes) == book.session_id;
+        let reason = if book.start_failed.is_some() { BillReason::StartFailed } else { BillReason::StopUnanswered };
         let id = text(&book.session_id).into_owned();
-        self.require(same, "a bill says what the Stop would have said", || id);
+        self.require(same, "a bill says what the Stop would have said", || id.clone());
+        self.require(bill.reason == reason, "a bill says why it was made", || format!("{id}: {:?}", bill.reason));
     }
 }
 
-/// The same record; a bill's id was given as it was appended.
-fn is_same(appended: &[u8], read: &[u8]) -> bool {
-    if !frame::is_bill(appended) {
-        return appended == read;
-    }
-    let (mut appended, mut read) = (appended.to_vec(), read.to_vec());
-    frame::number_bill(&mut appended, BillId::default());
-    frame::number_bill(&mut read, BillId::default());
-    appended == read
+/// A fact is read again.
+fn read<T: Copy + PartialEq>(kept: &mut Option<Kept<T>>, fact: T) {
+    let durable = kept.is_some_and(|known| known.durable && known.fact == fact);
+    *kept = Some(Kept { fact, durable });
 }
 
 fn fact_of(record: &Record<'_>) -> Fact {

@@ -1,13 +1,13 @@
 //! The end: faults have stopped, everybody has gone, nothing is owed any more. Where is everybody's accounting?
 
-use std::collections::BTreeMap;
-
-use ledger::frame;
+use ledger::card::CardFound;
 use ledger::recover::Recovered;
+use ledger::verify::prove;
 use model::counters::Counters;
-use model::record::{Bill, BillReason, Delivered, Record, ZeroStop};
+use model::record::{Delivered, Departure, ZeroStop};
 use model::settings::AccountingMode;
 
+use super::bills::Found;
 use super::book::{Book, Over};
 use super::{Oracle, Violation, as_sent};
 use crate::driver::Memory;
@@ -24,23 +24,30 @@ struct Evidence {
 
 impl Oracle {
     /// Judges the whole world.
-    pub(crate) fn reckon(&mut self, store: &Recovered<Memory>, servers: &[Server]) {
-        let mut bills = BTreeMap::new();
-        let mut sequences: BTreeMap<u32, u64> = BTreeMap::new();
-        for (_, octets) in &store.state.records {
-            let Ok(Record::Billed(bill)) = frame::decode(octets) else { continue };
-            *bills.entry(bill.opened.serial).or_insert(0) += 1;
-            let last = sequences.entry(bill.id.epoch).or_default();
-            *last += 1;
-            let dense = *last == bill.id.sequence;
-            self.require(dense, "bills are numbered without gaps", || format!("{:?}", bill.id));
-            self.check_bill(&bill);
+    pub(crate) fn reckon(&mut self, store: &Recovered<Memory>, card: &CardFound, servers: &[Server]) {
+        let book = store.state.replay.book();
+        let proof = prove(book, Some(card));
+        self.require(proof.is_complete(), "every number of a bill is accounted for", || format!("{proof:?}"));
+        for (departure, count) in &proof.departed {
+            self.tally(departure_word(*departure), *count);
         }
+        self.tally("bills in the pool at the end", proof.in_pool);
+        self.tally("bills on the card at the end", proof.on_card);
+        let bills = Found::new(book, Some(card));
+        let stranger = bills.strangers(self).next();
+        self.require(stranger.is_none(), "a bill was written", || format!("{stranger:?}"));
         let mut found = Vec::new();
+        let mut dropped = 0;
         for book in self.books.values() {
-            let bills = bills.get(&book.serial).copied().unwrap_or(0);
-            found.extend(judge(book, &weigh(book, servers, bills)));
+            let places = self.whereabouts(book, &bills);
+            dropped += u64::from(self.is_dropped_unread(&places));
+            found.extend(judge(book, &weigh(book, servers, places.len())));
+            if book.over.is_some_and(|over| matches!(over.fact, Over::Billed { .. })) {
+                let wrong = self.misplaced(book, &places);
+                found.extend(wrong.map(|what| Violation { rule: "a bill is in one place", what }));
+            }
         }
+        self.tally("bills dropped unread", dropped);
         for (number, truth) in self.incarnations.iter().enumerate() {
             let accounted = self.books_of(number).filter(|book| book.closed.is_some()).count();
             let owed = truth.mode == AccountingMode::Radius && truth.let_in;
@@ -53,12 +60,15 @@ impl Oracle {
             self.violation.get_or_insert(first);
         }
     }
+}
 
-    fn check_bill(&mut self, bill: &Bill<'_>) {
-        let failed = self.books.get(&bill.opened.serial).is_some_and(|book| book.start_failed.is_some());
-        let expected = if failed { BillReason::StartFailed } else { BillReason::StopUnanswered };
-        let right = bill.reason == expected;
-        self.require(right, "a bill says why it was made", || format!("{:?}: {:?}", bill.id, bill.reason));
+fn departure_word(departure: Departure) -> &'static str {
+    match departure {
+        Departure::Transferred => "bills transferred",
+        Departure::Moved => "bills moved",
+        Departure::Replayed => "bills replayed",
+        Departure::Reset => "bills reset",
+        Departure::Dropped => "bills dropped",
     }
 }
 
@@ -97,7 +107,10 @@ fn judge(book: &Book, evidence: &Evidence) -> Option<Violation> {
         Over::Acknowledged if stops == 0 => wrong("at least once", "acknowledged, but no server has it".to_owned()),
         Over::Acknowledged => None,
         Over::Billed { .. } if bills == 0 => wrong("at least once", "the bill is gone".to_owned()),
-        Over::Billed { delivered: Delivered::No, .. } if stops > 0 || book.sent.stops > 0 => {
+        Over::Billed { .. } if book.sent.replay_recorded && stops == 0 => {
+            wrong("at least once", "replayed, but no server has it".to_owned())
+        }
+        Over::Billed { delivered: Delivered::No, .. } if book.sent.stops > 0 || stops > 0 && book.sent.replays == 0 => {
             wrong("two copies only where the bill says so", format!("{stops} Stops beside a bill never sent"))
         }
         Over::Billed { delivered: Delivered::Unknown, .. } if book.sent.stops == 0 && book.lives == 1 => {

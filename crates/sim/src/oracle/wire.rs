@@ -11,6 +11,7 @@ use wire::radius::attribute::acct_status_type::{INTERIM_UPDATE, START, STOP};
 use wire::radius::authenticator::{verify_request, verify_response};
 use wire::radius::{Code, Packet};
 
+use super::bills::Replaying;
 use super::{Oracle, as_sent, is_within, seconds_since};
 use crate::network::Datagram;
 use crate::server::Said;
@@ -21,6 +22,8 @@ pub(super) struct Attempt {
     serial: SessionSerial,
     life: u32,
     server: SocketAddr,
+    /// It sends a bill once more.
+    is_replay: bool,
     authenticator: [u8; 16],
     octets: Vec<u8>,
     status: u32,
@@ -52,7 +55,12 @@ pub(super) struct Sent {
     /// In this life.
     starts_now: u32,
     interims_now: u32,
-    current: Option<(SocketAddr, u8)>,
+    pub(super) current: Option<(SocketAddr, u8)>,
+    /// Datagrams that sent its bill once more.
+    pub(super) replays: u32,
+    pub(super) replay: Option<Replaying>,
+    /// A shard has said that a server acknowledged one.
+    pub(super) replay_recorded: bool,
     pub(super) start_answered: bool,
     pub(super) stop_answered: bool,
     stop: Option<(Counters, u32, u32, u32)>,
@@ -122,7 +130,9 @@ impl Oracle {
                 STOP => self.stop_leaves(now, serial, &said, to, &id),
                 _ => self.violate("every datagram is an accounting request", id.clone()),
             }
+            let is_replay = self.books.get(&serial).is_some_and(|book| book.sent.replay.is_some());
             let attempt = Attempt {
+                is_replay,
                 serial,
                 life: self.lives,
                 server: to,
@@ -165,11 +175,12 @@ impl Oracle {
         let late = now.mono >= attempt.last.plus(attempt.timeout);
         let first = attempt.answered.is_none();
         attempt.answered.get_or_insert(now.mono);
-        let (serial, status) = (attempt.serial, attempt.status);
+        let (serial, status, is_replay) = (attempt.serial, attempt.status, attempt.is_replay);
         let Some(book) = self.books.get_mut(&serial).filter(|_| first) else { return };
         let is_zero = book.start_failed.is_some();
         match status {
             START => book.sent.start_answered = true,
+            STOP if is_replay => book.sent.replay.iter_mut().for_each(|replay| replay.answered = true),
             STOP if !is_zero => book.sent.stop_answered = true,
             INTERIM_UPDATE if late => book.sent.unsure = true,
             INTERIM_UPDATE => {
@@ -295,6 +306,9 @@ impl Oracle {
 
     fn stop_leaves(&mut self, now: Now, serial: SessionSerial, said: &Said, to: SocketAddr, id: &str) {
         let Some(book) = self.books.get_mut(&serial) else { return };
+        if book.over.is_some() {
+            return self.replay_leaves(now, serial, said, id);
+        }
         if let Some(failed) = book.start_failed {
             let first = book.sent.zero_stops.is_empty() || book.sent.zero_stop_life == self.lives;
             let once = first && !book.sent.zero_stops.contains(&to);
@@ -317,6 +331,23 @@ impl Oracle {
         let expected = (as_sent(&closed.counters), closed.session_time_s, at, u32::from(closed.cause));
         let delay = u64::from(said.delay_s) == seconds_since(now, closed.at);
         self.require(says == before, "every Stop of a session says the same", || format!("{id}: {says:?}, {before:?}"));
+        self.require(says == expected, "a Stop says what `closed` says", || format!("{id}: {says:?}, {expected:?}"));
+        self.require(delay, "a request says when it was", || format!("{id}: {said:?}"));
+    }
+
+    /// A bill is sent once more: what its Stop said, with a delay counted on the wall.
+    fn replay_leaves(&mut self, now: Now, serial: SessionSerial, said: &Said, id: &str) {
+        let Some(book) = self.books.get_mut(&serial) else { return };
+        book.sent.replays += 1;
+        let replay = book.sent.replay.as_mut();
+        let is_begun = replay.is_some();
+        replay.into_iter().for_each(|replay| replay.was_sent = true);
+        let Some(closed) = book.closed.map(|closed| closed.fact) else { return };
+        let says = (said.counters, said.session_time_s, said.event_timestamp, said.cause);
+        let at = closed.at.wall.event_timestamp();
+        let expected = (as_sent(&closed.counters), closed.session_time_s, at, u32::from(closed.cause));
+        let delay = u64::from(said.delay_s).abs_diff(seconds_since(now, closed.at)) <= 1;
+        self.require(is_begun, "what is over stays over", || id.to_owned());
         self.require(says == expected, "a Stop says what `closed` says", || format!("{id}: {says:?}, {expected:?}"));
         self.require(delay, "a request says when it was", || format!("{id}: {said:?}"));
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ledger::log::DiskFault;
 
 use super::{Happening, World};
+use crate::bill_server::BillMood;
 use crate::network::Badness;
 use crate::scenario::Faults;
 use crate::server::Mood;
@@ -20,6 +21,8 @@ pub(super) enum Trouble {
     Restart,
     LinkLost,
     PlaneDies,
+    CardGoes,
+    BillServer,
 }
 
 impl Trouble {
@@ -33,6 +36,8 @@ impl Trouble {
             (faults.restarts, Trouble::Restart),
             (faults.links, Trouble::LinkLost),
             (faults.planes, Trouble::PlaneDies),
+            (faults.card, Trouble::CardGoes),
+            (faults.bill_server, Trouble::BillServer),
         ];
         all.into_iter().filter_map(|(has, trouble)| has.then_some(trouble)).collect()
     }
@@ -47,6 +52,8 @@ impl Trouble {
             Trouble::Restart => "restarts",
             Trouble::LinkLost => "links lost",
             Trouble::PlaneDies => "planes lost",
+            Trouble::CardGoes => "card changes",
+            Trouble::BillServer => "bill server moods",
         }
     }
 }
@@ -75,10 +82,15 @@ impl World {
                 self.around.trace.say(format_args!("{address} is {mood:?}"));
             }
             Trouble::DiskFails => {
-                self.disk.failing_until = self.now.plus(self.dice.millis(1, 30_000));
-                self.disk.fault = self.dice.pick(&[DiskFault::Io, DiskFault::NoSpace]);
+                let card = self.dice.chance(30);
+                let disk = if card { &mut self.disks.card } else { &mut self.disks.ledger };
+                disk.failing_until = self.now.plus(self.dice.millis(1, 30_000));
+                disk.fault = self.dice.pick(&[DiskFault::Io, DiskFault::NoSpace]);
             }
-            Trouble::DiskIsSlow => self.disk.slowness_ms = self.dice.pick(&[0, 20, 500, 4000]),
+            Trouble::DiskIsSlow => {
+                self.disks.ledger.slowness_ms = self.dice.pick(&[0, 20, 500, 4000]);
+                self.disks.card.slowness_ms = self.dice.pick(&[0, 20, 500, 4000]);
+            }
             Trouble::Kill => self.kill(),
             Trouble::Restart => {
                 if let Some(process) = &mut self.process {
@@ -94,6 +106,17 @@ impl World {
                 let plane = self.dice.index(self.around.planes.len());
                 self.lose_link(plane);
                 self.around.planes[plane].lose_memory(&mut self.around.oracle);
+            }
+            Trouble::CardGoes => {
+                let card = &mut self.disks.card;
+                card.is_away = !card.is_away;
+                if card.is_away && self.dice.chance(50) {
+                    card.cut_power();
+                }
+            }
+            Trouble::BillServer => {
+                let moods = [BillMood::Well, BillMood::Failing, BillMood::Mute, BillMood::Crowded];
+                self.around.bill_server.mood = self.dice.pick(&moods);
             }
         }
         let next = self.dice.seconds(1, 90);
@@ -115,11 +138,12 @@ impl World {
         let Some(process) = self.process.take() else { return };
         self.port_next = process.port_next();
         self.around.trace.say(format_args!("life {}: {how}", self.life));
-        process.die(&mut self.disk, self.now);
+        process.die(&mut self.disks, &mut self.around, self.now);
         if self.scenario.faults.power && self.dice.chance(50) {
             self.around.trace.say(format_args!("what was not synced is lost"));
             *self.faults.entry("power cuts").or_default() += 1;
-            self.disk.cut_power();
+            self.disks.ledger.cut_power();
+            self.disks.card.cut_power();
         }
         self.life += 1;
         let next = self.dice.pick(&[10, 500, 5000, 40_000]);
@@ -143,8 +167,12 @@ impl World {
         self.healed = true;
         self.network.badness = Badness { delay_ms: 5, ..Badness::default() };
         self.servers.iter_mut().for_each(|server| server.mood = Mood::Well);
-        self.disk.failing_until = self.now;
-        self.disk.slowness_ms = 0;
+        for disk in [&mut self.disks.ledger, &mut self.disks.card] {
+            disk.failing_until = self.now;
+            disk.slowness_ms = 0;
+            disk.is_away = false;
+        }
+        self.around.bill_server.mood = BillMood::Well;
         for plane in 0..self.around.planes.len() {
             self.after(Duration::from_secs(1), Happening::Link { plane });
         }

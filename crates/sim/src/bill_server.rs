@@ -1,0 +1,91 @@
+//! A bill server: it takes files of bills, refuses them, or takes them and is not heard.
+//!
+//! A file that it has already under the same name, of the same octets, it has; one of other octets breaks a rule, unless
+//! somebody else put it there.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ledger::transfer::{Outcome, Upload, UploadFailure};
+
+use crate::oracle::Oracle;
+use crate::seed::Dice;
+
+/// How it behaves for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BillMood {
+    /// It takes every file.
+    Well,
+    /// It fails with one of many failures.
+    Failing,
+    /// It takes files, and the answer is lost.
+    Mute,
+    /// It has another file under some of the names.
+    Crowded,
+}
+
+/// The server.
+pub(crate) struct BillServer {
+    pub(crate) mood: BillMood,
+    dice: Dice,
+    /// Whole files.
+    pub(crate) files: BTreeMap<String, Vec<u8>>,
+    /// Names that somebody else's files have.
+    foreign: Vec<String>,
+}
+
+impl BillServer {
+    pub(crate) fn new(dice: Dice) -> BillServer {
+        BillServer { mood: BillMood::Well, dice, files: BTreeMap::new(), foreign: Vec::new() }
+    }
+
+    /// How long an attempt takes.
+    pub(crate) fn delay(&mut self) -> Duration {
+        let most = self.dice.pick(&[50, 1000, 10_000]);
+        self.dice.millis(1, most)
+    }
+
+    /// A file arrives, or does not.
+    pub(crate) fn take(&mut self, upload: &Upload, oracle: &mut Oracle) -> Outcome {
+        let failures = [
+            UploadFailure::Unreachable,
+            UploadFailure::Timeout,
+            UploadFailure::HostKey,
+            UploadFailure::LoginRefused,
+            UploadFailure::Refused,
+            UploadFailure::NoSpace,
+            UploadFailure::Protocol,
+        ];
+        let is_known = self.files.contains_key(&upload.name);
+        if self.foreign.contains(&upload.name) {
+            return Outcome::Failed(UploadFailure::NameTaken);
+        }
+        match self.mood {
+            BillMood::Failing if self.dice.chance(90) => Outcome::Failed(self.dice.pick(&failures)),
+            BillMood::Mute if self.dice.chance(70) => {
+                self.store(upload, oracle);
+                Outcome::Failed(UploadFailure::Timeout)
+            }
+            BillMood::Crowded if !is_known && self.dice.chance(50) => {
+                self.foreign.push(upload.name.clone());
+                Outcome::Failed(UploadFailure::NameTaken)
+            }
+            _ => {
+                self.store(upload, oracle);
+                Outcome::Delivered
+            }
+        }
+    }
+
+    /// The process died meanwhile: the file may have arrived.
+    pub(crate) fn interrupt(&mut self, upload: &Upload, oracle: &mut Oracle) {
+        if !self.foreign.contains(&upload.name) && self.mood != BillMood::Failing && self.dice.chance(50) {
+            self.store(upload, oracle);
+        }
+    }
+
+    fn store(&mut self, upload: &Upload, oracle: &mut Oracle) {
+        let known = self.files.insert(upload.name.clone(), upload.octets.clone());
+        oracle.delivered(upload, known.as_deref());
+    }
+}
