@@ -272,7 +272,8 @@ impl Shard {
         // A new address is told at once, whatever the interval (BEHAVIOUR.md 3.3, rule 1).
         let session = self.session(slot);
         let is_told = match session.state {
-            State::Accounting => session.lane == Lane::Interim,
+            // Before the ledger is told that accounting runs, a new life would begin with the Start.
+            State::Accounting => session.lane == Lane::Interim || self.account(slot).records.has(Owed::Accepted),
             State::Starting => session.request == NONE,
             _ => true,
         };

@@ -17,9 +17,11 @@ use crate::segment::Place;
 /// Reads in one turn of the caller's loop.
 const TURN_MAX: u32 = 64;
 
-/// A read that failed is tried again so often, so much later each time.
-const ATTEMPTS_MAX: u8 = 3;
+/// A read that failed is tried again so often, each time twice as much later, up to sixteen seconds: a disk that fails for some
+/// minutes costs no bill. What it brings, if it is not what was written, is believed at once.
+const ATTEMPTS_MAX: u8 = 16;
 const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE_DOUBLINGS: u8 = 5;
 
 /// What a bill is read for.
 #[derive(Clone, Copy, Debug)]
@@ -102,8 +104,9 @@ impl Keeper {
         match outcome {
             Err(_) if what_for.attempts < ATTEMPTS_MAX => {
                 what_for.attempts += 1;
+                let pause = PAUSE * (1 << (what_for.attempts - 1).min(PAUSE_DOUBLINGS));
+                self.reads.paused_until = Some(now.mono.plus(pause));
                 self.reads.wanted.push_back(what_for);
-                self.reads.paused_until = Some(now.mono.plus(PAUSE));
             }
             Err(fault) if area == Area::Card => self.close_card(CardFault::Disk(fault), now),
             Err(_) => self.unreadable(what_for),

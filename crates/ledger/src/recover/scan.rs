@@ -87,13 +87,17 @@ impl<S: RecordSink> Recovery<S> {
     /// Whether the segment continues what was read so far; if it does, what lies between is settled.
     fn belongs(&mut self, number: u64, head: &SegmentHead, octets: &[u8]) -> bool {
         let end = self.end();
+        // A segment whose only write was torn says nothing, not even where the store begins: the batch before it was
+        // carried into a later one, and its own predecessor may be gone.
+        let is_front =
+            self.store.is_none() || self.tail.is_none() && self.report.records == 0 && self.stopped.is_none();
         let again = self.tail.as_ref().map(|tail| (tail.first(), tail.chain_before()));
         let continues = if again.is_some_and(|(first, _)| first == head.first) {
             again == Some((head.first, head.chain))
         } else if head.first == end.sequence {
             end.chain.is_none_or(|chain| chain == head.chain)
         } else {
-            head.first > end.sequence
+            is_front || head.first > end.sequence
         };
         let ours = self.store.is_none_or(|store| store == head.store)
             && head.number == number
@@ -107,7 +111,7 @@ impl<S: RecordSink> Recovery<S> {
         let lost = head.first.saturating_sub(end.sequence.max(head.base));
         let explained = self.stopped.is_some();
         self.resolve_stop(Some(lost));
-        if self.store.is_none() {
+        if is_front {
             // How far back somebody needs records, the newest header tells.
             self.front = Some(Front { segment: number, first: head.first });
             self.life = life_of_front(number, head, octets);

@@ -58,8 +58,8 @@ use store::Store;
 use worker::{Seat, Worker};
 use writer::{Wiring, Writer};
 
-/// Octets of a segment, and of a batch.
-const SEGMENT_OCTETS: u64 = 64 << 20;
+/// Octets of a segment, and of a batch. Every start begins a segment, so a small one makes restarts cheap.
+const SEGMENT_OCTETS: u64 = 16 << 20;
 const BATCH_OCTETS: usize = 1 << 20;
 /// Octets of a segment on the card, which may be small.
 const CARD_SEGMENT_OCTETS: u64 = 16 << 20;

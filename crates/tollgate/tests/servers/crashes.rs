@@ -7,15 +7,20 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::common::{Crowd, Daemon, Detail, Disk, FreeRadius, Habits, Life, Random, Record, SECRET, Signal, Site, Totals};
+use crate::common::{
+    Crowd, Daemon, Detail, Disk, FreeRadius, Habits, Life, Random, Record, SECRET, Signal, Site, Totals,
+};
 use crate::common::{free_port, seconds, wait_until};
 
 /// A life in which Stops can become bills is longer than a server's shortest timeout.
 const LONG: Duration = Duration::from_millis(4_000);
 
-/// Kills in the loop.
-fn kills() -> usize {
-    if std::env::var("TOLLGATE_TEST_FULL").is_ok_and(|full| full == "1") { 200 } else { 40 }
+/// Kills on one state directory.
+const KILLS: usize = 40;
+
+/// State directories: 200 kills in the long form.
+fn rounds() -> u64 {
+    if std::env::var("TOLLGATE_TEST_FULL").is_ok_and(|full| full == "1") { 5 } else { 1 }
 }
 
 /// `isp` bills what is not answered at once, `patient` sends it again, `plain` ends the accounting of a session whose
@@ -43,6 +48,10 @@ fn configure(site: &Site, port: u16) {
 
 #[test]
 fn every_session_survives_kill_9_in_a_loop() {
+    (1..=rounds()).for_each(kill_in_a_loop);
+}
+
+fn kill_in_a_loop(seed: u64) {
     let site = Site::new();
     let port = free_port();
     configure(&site, port);
@@ -50,8 +59,8 @@ fn every_session_survives_kill_9_in_a_loop() {
     let habits =
         Habits { lines: 200, pace: 120, domains: &["isp", "patient", "plain"], first: 0, names_come_again: true };
     let crowd = Crowd::start(&site, &habits);
-    let mut random = Random::new(40);
-    for life in 0..kills() {
+    let mut random = Random::new(seed);
+    for life in 0..KILLS {
         let datapath = ["io-uring", "epoll"][random.below(2)];
         let shards = [1, 2][random.below(2)];
         let long = match life % 16 {
@@ -59,9 +68,7 @@ fn every_session_survives_kill_9_in_a_loop() {
             11 => server.hold(),
             _ => false,
         };
-        let t0 = Instant::now();
         let daemon = Daemon::start_with(&site, datapath, shards);
-        report(&format!("life {life} {datapath} {shards} ready {:?}", t0.elapsed()));
         let alive = Duration::from_millis(100 + random.below(500) as u64);
         std::thread::sleep(if long { LONG } else { alive / 2 });
         if random.below(5) == 0 {
@@ -80,10 +87,10 @@ fn every_session_survives_kill_9_in_a_loop() {
     let detail = FreeRadius::detail(&server.directory);
     let told = Told::gather(&detail, &bills);
     let places = told.check_all(&lives);
-    report(&format!("{} kills, {} sessions, {places:?}", kills(), lives.len()));
+    report(&format!("{KILLS} kills, {} sessions, {places:?}", lives.len()));
     // Were the servers never away, or the sessions never there, nothing would have been shown.
-    assert!(lives.len() > 20 * kills() && places.billed > kills() / 2, "{} sessions, {places:?}", lives.len());
-    assert!(places.stopped > 10 * kills() && places.start_failed > 0, "{places:?}");
+    assert!(lives.len() > 20 * KILLS && places.billed > KILLS / 2, "{} sessions, {places:?}", lives.len());
+    assert!(places.stopped > 10 * KILLS && places.start_failed > 0, "{places:?}");
 }
 
 /// FreeRADIUS, which is there, is not, or does not answer.
@@ -250,8 +257,7 @@ fn a_power_cut_loses_one_checkpoint_interval_at_most() {
     let mut lives = Vec::new();
     for shards in [1, 2] {
         let daemon = Daemon::start_with(&site, "auto", shards);
-        let habits =
-            Habits { lines: 200, pace: 60, domains: &["isp"], first: lives.len(), names_come_again: false };
+        let habits = Habits { lines: 200, pace: 60, domains: &["isp"], first: lives.len(), names_come_again: false };
         let crowd = Crowd::start(&site, &habits);
         // Long enough that most sessions have been written down more than once.
         std::thread::sleep(4 * CHECKPOINTS);
@@ -294,7 +300,11 @@ fn a_power_cut_loses_one_checkpoint_interval_at_most() {
         "{} sessions, {lost_service} of them there at a power cut, which lack {missing} octets out",
         lives.len()
     ));
-    assert!(lost_service > 100 && missing > 0, "only {lost_service} of {} sessions were there at a power cut", lives.len());
+    assert!(
+        lost_service > 100 && missing > 0,
+        "only {lost_service} of {} sessions were there at a power cut",
+        lives.len()
+    );
 }
 
 /// What was written down last is no more than was counted, and no less than what was counted an interval before.

@@ -64,7 +64,8 @@ fn verify(site: &Site) -> String {
 #[track_caller]
 fn files_in(inbox: &Path) -> Vec<PathBuf> {
     let all: BTreeSet<PathBuf> = std::fs::read_dir(inbox).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let (manifests, files): (Vec<_>, Vec<_>) = all.into_iter().partition(|path| path.extension().unwrap() == "manifest");
+    let (manifests, files): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|path| path.extension().unwrap() == "manifest");
     let beside = |file: &PathBuf| PathBuf::from(format!("{}.manifest", file.display()));
     assert_eq!(files.iter().map(beside).collect::<Vec<_>>(), manifests, "a file or a manifest is missing");
     for file in &files {
@@ -74,7 +75,9 @@ fn files_in(inbox: &Path) -> Vec<PathBuf> {
         assert_eq!(manifest["file"], file.file_name().unwrap().to_str().unwrap(), "{manifest}");
     }
     if !files.is_empty() {
-        let said = tollgate(["bills".as_ref(), "verify".as_ref()].into_iter().chain(files.iter().map(|file| file.as_os_str())));
+        let said = tollgate(
+            ["bills".as_ref(), "verify".as_ref()].into_iter().chain(files.iter().map(|file| file.as_os_str())),
+        );
         let said = said.well();
         assert_eq!(said.matches("complete and undamaged").count(), files.len(), "{said}");
     }
@@ -85,7 +88,8 @@ fn files_in(inbox: &Path) -> Vec<PathBuf> {
 #[track_caller]
 fn stamp_of<'a>(file: &'a Path, stem: &str) -> (&'a str, &'a str) {
     let name = file.file_name().unwrap().to_str().unwrap();
-    let digits = name.strip_prefix(stem).and_then(|name| name.strip_prefix('-')).and_then(|name| name.strip_suffix(".lam"));
+    let digits =
+        name.strip_prefix(stem).and_then(|name| name.strip_prefix('-')).and_then(|name| name.strip_suffix(".lam"));
     let digits = digits.unwrap_or_else(|| panic!("{name} is no file of {stem}"));
     assert!(digits.len() == 17 && digits.bytes().all(|digit| digit.is_ascii_digit()), "{name}");
     digits.split_at(14)
@@ -168,7 +172,8 @@ fn bills_go_to_an_sftp_server_whose_key_is_pinned() {
 }
 
 fn check_displays_of_a_full_pool(daemon: &Daemon, server: &OpenSsh, bills: &Sessions) {
-    let displays = ["display local-bill information", "display local-bill configuration", "display local-bill cache 0 5"];
+    let displays =
+        ["display local-bill information", "display local-bill configuration", "display local-bill cache 0 5"];
     let shown = daemon.cli(&displays).well();
     let pin = format!("Bill-Server-Host-Key      : {}", server.another_fingerprint());
     let parts = [
@@ -362,10 +367,6 @@ impl Mount {
         run_command(Command::new("mount").args(arguments).arg(&at)).well();
         Mount { at }
     }
-
-    fn remount(&self, options: &str) {
-        run_command(Command::new("mount").args(["-o", &format!("remount,{options}")]).arg(&self.at)).well();
-    }
 }
 
 impl Drop for Mount {
@@ -396,7 +397,8 @@ fn a_card_that_is_pulled_out_costs_no_bill() {
     command(&daemon, &["local-bill cache backup"]);
     wait_until("the card is missed", seconds(20), || daemon.logged(FAILING) == 1);
     println!("{}", std::fs::read_to_string(site.path("daemon-auto.log")).unwrap());
-    let said = daemon.cli(&["system-view", "local-aaa-server", "local-bill cache backup"]); println!("{}{}", said.out, said.err);
+    let said = daemon.cli(&["system-view", "local-aaa-server", "local-bill cache backup"]);
+    println!("{}{}", said.out, said.err);
     std::thread::sleep(seconds(1));
     assert_eq!((bills_in(&daemon, "cache"), bills_in(&daemon, "cfcard"), daemon.logged(FAILING)), (5, 0, 1));
     assert_eq!(sessions_of(&daemon.bills()), bills);
@@ -418,53 +420,4 @@ fn a_card_that_is_pulled_out_costs_no_bill() {
     wait_for_bills(&daemon, "cfcard", 5);
     assert_eq!(sessions_of(&daemon.bills()), bills);
     verify(&site);
-}
-
-#[test]
-fn a_full_disk_holds_sessions_back_and_loses_none() {
-    const SESSIONS: usize = 1_000;
-    const FAILING: &str = "the ledger's disk fails (NoSpace";
-    const HEALED: &str = "the ledger's disk works again; nothing was lost";
-    let (site, port) = (Site::new(), free_port());
-    let directory = site.path("radius");
-    // One segment finds room, a second does not.
-    let disk = Mount::new(&["-t", "tmpfs", "-o", "size=80m", "tmpfs"], site.state());
-    site.configure_one(port, "", "");
-    let _radius = FreeRadius::start(&directory, port);
-    let daemon = Daemon::start(&site, "auto");
-    let mut feed = Feed::listen(&site);
-    feed.say((0..SESSIONS).map(|number| up(&format!("s{number}"), "isp")));
-    daemon.wait_for_sessions(SESSIONS, "Accounting");
-    let t = std::time::Instant::now();
-    // Each update is a long record.
-    feed.say((0..40).flat_map(|round| (0..SESSIONS).map(move |number| fat_update(number, round))));
-    println!("said {:?}", t.elapsed());
-    wait_until("the disk is full", seconds(10), || daemon.logged(FAILING) == 1);
-    println!("full {:?}", t.elapsed());
-    feed.say([up("late", "isp")]);
-    for _ in 0..3 {
-        std::thread::sleep(seconds(1));
-        println!("{}", tollgate(["bills", "verify", "--state-dir", site.state().to_str().unwrap()]).out);
-        println!("{:?}", feed.verdicts().last());
-    }
-    disk.remount("size=400m");
-    wait_until("healed", seconds(30), || daemon.logged(HEALED) == 1);
-    println!("healed {:?}", t.elapsed());
-    println!("{:?}", feed.verdict_on("late", seconds(10)));
-    println!("{:?}", t.elapsed());
-    println!("{}", verify(&site));
-    feed.say((0..SESSIONS).map(|number| down(&format!("s{number}"), 1)));
-    feed.say([down("late", 1)]);
-    feed.finish(seconds(30));
-    println!("fin {:?}", t.elapsed());
-    wait_until("all stops", seconds(10), || FreeRadius::detail(&directory).count("Stop") == SESSIONS + 1);
-    println!("stops {:?}", t.elapsed());
-    println!("{}", std::fs::read_to_string(site.path("daemon-auto.log")).unwrap());
-    panic!("look");
-}
-
-/// What the ledger keeps of it is long.
-fn fat_update(number: usize, round: usize) -> Value {
-    let class = vec![format!("{round:02x}").repeat(250); 8];
-    serde_json::json!({"op": "update", "session": format!("s{number}"), "class": class})
 }

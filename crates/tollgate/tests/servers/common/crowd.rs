@@ -284,8 +284,5 @@ fn say_up(client: &mut PlaneClient, line: usize, online: &Online, user: &str) ->
 
 fn counters(totals: Totals) -> Counters {
     let Totals { in_octets, in_packets, out_octets, out_packets } = totals;
-    Counters {
-        v4: model::counters::Totals { in_octets, in_packets, out_octets, out_packets },
-        ..Counters::ZERO
-    }
+    Counters { v4: model::counters::Totals { in_octets, in_packets, out_octets, out_packets }, ..Counters::ZERO }
 }
