@@ -1,7 +1,7 @@
 //! Whether octets are a record, without making one of them. Recovery asks it of every record of a store; what a
 //! record says is read when somebody wants to know.
 //!
-//! The verdict is [`decode`](super::decode)'s, always: the records of which a store has millions are judged here by their
+//! The verdict is [`decode()`]'s, always: the records of which a store has millions are judged here by their
 //! lengths and the few octets that could hold a wrong value, and whatever does not pass so is decoded.
 
 use model::ids::SessionSerial;
@@ -86,11 +86,11 @@ pub(crate) fn plane(record: &[u8]) -> Option<&str> {
     std::str::from_utf8(record.get(at + OPENED_LEN_FIXED..)?.get(..len)?).ok()
 }
 
-/// Judges octets, as [`decode`] would. Gives the highest engine start that the record names; 0: none.
+/// Judges octets, as [`decode()`] would. Gives the highest engine start that the record names; 0: none.
 ///
 /// # Errors
 ///
-/// Those of [`decode`].
+/// Those of [`decode()`].
 pub(crate) fn check(octets: &[u8]) -> Result<u32, DecodeError> {
     match (is_plainly_good(octets), session_key(octets)) {
         (true, Some(key)) => Ok(key.serial().epoch),

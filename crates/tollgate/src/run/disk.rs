@@ -12,7 +12,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
-use kernel::file::FileError;
 use ledger::card::CardFound;
 use ledger::keeper::{Area, Operation, OperationId, Request};
 use ledger::log::DiskFault;
@@ -80,11 +79,13 @@ impl Disk {
         let Operation { id, area, request } = operation;
         match (area, request) {
             (Area::Ledger, Request::Write { segment, offset, bytes }) => {
-                Some(Finished::Done(id, fault(self.ledger.write(segment, offset, bytes))))
+                Some(Finished::Done(id, self.ledger.attempt(|ledger| ledger.write(segment, offset, bytes))))
             }
-            (Area::Ledger, Request::Sync { segment }) => Some(Finished::Done(id, fault(self.ledger.sync(segment)))),
+            (Area::Ledger, Request::Sync { segment }) => {
+                Some(Finished::Done(id, self.ledger.attempt(|ledger| ledger.sync(segment))))
+            }
             (Area::Ledger, Request::Read { segment, offset, len }) => {
-                Some(Finished::Read(id, fault(self.ledger.read(segment, offset, len))))
+                Some(Finished::Read(id, self.ledger.attempt(|ledger| ledger.read(segment, offset, len))))
             }
             (Area::Ledger, request) => hand_over(&self.files, id, request),
             (Area::Card, request) => hand_over(&self.card, id, request),
@@ -134,23 +135,22 @@ fn spawn(
 
 fn finish(directory: &mut Directory, card: Option<&CardDirectory>, id: OperationId, work: Work) -> Finished {
     match work {
-        Work::Create { segment, len } => Finished::Done(id, fault(directory.create(segment, len))),
-        Work::Write { segment, offset, bytes } => Finished::Done(id, fault(directory.write(segment, offset, &bytes))),
-        Work::Sync { segment } => Finished::Done(id, fault(directory.sync(segment))),
-        Work::Read { segment, offset, len } => Finished::Read(id, fault(directory.read(segment, offset, len))),
-        Work::Remove { segment } => Finished::Done(id, fault(directory.remove(segment))),
-        Work::SetAside { segment } => Finished::Done(id, fault(directory.set_aside(segment))),
+        Work::Create { segment, len } => {
+            Finished::Done(id, directory.attempt(|directory| directory.create(segment, len)))
+        }
+        Work::Write { segment, offset, bytes } => {
+            Finished::Done(id, directory.attempt(|directory| directory.write(segment, offset, &bytes)))
+        }
+        Work::Sync { segment } => Finished::Done(id, directory.attempt(|directory| directory.sync(segment))),
+        Work::Read { segment, offset, len } => {
+            Finished::Read(id, directory.attempt(|directory| directory.read(segment, offset, len)))
+        }
+        Work::Remove { segment } => Finished::Done(id, directory.attempt(|directory| directory.remove(segment))),
+        Work::SetAside { segment } => Finished::Done(id, directory.attempt(|directory| directory.set_aside(segment))),
         Work::Open => {
             directory.forget();
-            let opened = card.map_or(Err(DiskFault::Io), |card| fault(card.open()));
+            let opened = card.map_or(Err(DiskFault::Io), |card| directory.attempt(|_| card.open()));
             Finished::Card(id, Box::new(opened))
         }
     }
-}
-
-fn fault<T>(outcome: Result<T, FileError>) -> Result<T, DiskFault> {
-    outcome.map_err(|error| {
-        tracing::error!("{error}");
-        if error.kind() == std::io::ErrorKind::StorageFull { DiskFault::NoSpace } else { DiskFault::Io }
-    })
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use kernel::file::{FileError, LogFile};
 use ledger::card::{CardFound, CardReading};
+use ledger::log::DiskFault;
 use ledger::recover::RecoveryError;
 
 /// What a segment's file name ends with.
@@ -48,16 +49,33 @@ pub(super) struct Directory {
     writing: Option<(u64, LogFile)>,
     /// The segment that was read last.
     reading: Option<(u64, LogFile)>,
+    /// What failed last, as the log has it: an outage is told once, not at every try.
+    told: Option<String>,
 }
 
 impl Directory {
     pub(super) fn new(path: &Path) -> Directory {
-        Directory { path: path.to_owned(), writing: None, reading: None }
+        Directory { path: path.to_owned(), writing: None, reading: None, told: None }
     }
 
     /// Closes what is open.
     pub(super) fn forget(&mut self) {
         (self.writing, self.reading) = (None, None);
+    }
+
+    /// Does something, and tells in the log what is wrong, once.
+    pub(super) fn attempt<T>(
+        &mut self,
+        work: impl FnOnce(&mut Directory) -> Result<T, FileError>,
+    ) -> Result<T, DiskFault> {
+        work(self).inspect(|_| self.told = None).map_err(|error| {
+            let text = error.to_string();
+            if self.told.as_ref() != Some(&text) {
+                tracing::error!("{text}");
+                self.told = Some(text);
+            }
+            if error.kind() == std::io::ErrorKind::StorageFull { DiskFault::NoSpace } else { DiskFault::Io }
+        })
     }
 
     /// Makes a segment of zeros. What a failed attempt left is replaced.
