@@ -1,5 +1,6 @@
-//! One bill for the eyes of others: csv, json and detail text, and the manifest beside a file of them (INTERFACES.md
-//! section 6). The record says how the session began and ended; its attributes, as they were on the wire, say who it was.
+//! One bill for the eyes of others: csv, json and detail text, the manifest beside a file of them (INTERFACES.md
+//! section 6), and the row of a display. The record says how the session began and ended; its attributes, as they were
+//! on the wire, say who it was.
 //!
 //! What csv and json print is one list of fields, [`Bill::fields`]; so their names cannot differ.
 
@@ -9,6 +10,7 @@ mod fields;
 mod file;
 mod json;
 mod manifest;
+mod row;
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -17,7 +19,7 @@ use model::event::Prefix;
 use model::ids::BillId;
 use model::record;
 pub use model::settings::BillFormat as Format;
-use wire::radius::attribute::{Attribute, Attributes, Type, VendorAttributes, huawei};
+use wire::radius::attribute::{Attribute, Attributes, Type, VendorAttributes, framed_protocol, huawei};
 
 pub use self::csv::read_line as read_csv_line;
 pub use self::fields::{Field, NAMES, Value};
@@ -132,6 +134,8 @@ struct Subscriber<'a> {
     nas_port_id: Option<&'a [u8]>,
     multi_session_id: Option<&'a [u8]>,
     class: Vec<&'a [u8]>,
+    /// Framed-Protocol says PPP.
+    is_ppp: bool,
 }
 
 impl<'a> Subscriber<'a> {
@@ -160,6 +164,7 @@ impl<'a> Subscriber<'a> {
             Type::NAS_PORT_ID => self.nas_port_id = Some(attribute.value),
             Type::ACCT_MULTI_SESSION_ID => self.multi_session_id = Some(attribute.value),
             Type::CLASS => self.class.push(attribute.value),
+            Type::FRAMED_PROTOCOL => self.is_ppp |= attribute.as_u32() == Some(framed_protocol::PPP),
             _ => {}
         }
     }

@@ -2,6 +2,7 @@ use super::*;
 use model::counters::{CounterSlot, Counters, Totals};
 use model::ids::SessionSerial;
 use model::record::{BillReason, Closed, Delivered, Opened, TakenOver, ZeroStop};
+use model::report::LocalBill;
 use model::settings::PinnedScheme;
 use model::time::{Mono, Now, Wall};
 use wire::radius::encode::Encoder;
@@ -133,6 +134,38 @@ fn csv_has_the_names_of_json_in_its_header() {
             (other, _) => assert_eq!(field, &other.to_string()),
         }
     }
+}
+
+#[test]
+fn a_row_says_what_the_attributes_say() {
+    let address = "2001:db8:1::7".parse().unwrap();
+    let mut room = [0; 100];
+    let mut run = Encoder::run(&mut room);
+    run.u32(Type::FRAMED_PROTOCOL, framed_protocol::PPP).ipv6(Type::FRAMED_IPV6_ADDRESS, address);
+    let more = run.finish().unwrap();
+    let one = attributes();
+    let expected = LocalBill {
+        number: 3,
+        session_id: "BNG1000000000000000000000001AAAAAA".to_owned(),
+        user: "alice@isp".to_owned(),
+        start: Wall::from_millis(1_795_000_000_250),
+        stop: Wall::from_millis(1_795_000_009_250),
+        session_time_s: 9,
+        framed_ip: Some([100, 64, 0, 1].into()),
+        mac: Some([2, 0, 0, 0, 0, 1]),
+        ipv6: "2001:db8:1::".parse().ok(),
+        auth_type: String::new(),
+        access_type: "IPoE".to_owned(),
+        interface: "slot=0;subslot=1;port=0;vlanid=1".to_owned(),
+        vlans: (None, Some(1)),
+        cause: 1,
+        counters: record(&one).closed.counters,
+    };
+    assert_eq!(Bill::new("BNG1", record(&one)).row(3), expected);
+    let of_ppp = [&one[..], more].concat();
+    let expected =
+        LocalBill { ipv6: Some(address), auth_type: "PPP".to_owned(), access_type: "PPPoE".to_owned(), ..expected };
+    assert_eq!(Bill::new("BNG1", record(&of_ppp)).row(3), expected);
 }
 
 #[test]
