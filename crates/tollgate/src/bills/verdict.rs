@@ -10,18 +10,15 @@ use super::{Whereabouts, files, words};
 use crate::args::{FormatArg, StoreArgs};
 use crate::exit::{Failure, Outcome};
 use crate::output::{complain, print};
-use crate::run::disk::{read_card, read_whole, segments};
+use crate::run::disk::{read_card, read_segments};
 use crate::run::store;
 
 /// Proves a store.
 pub(super) fn store(state_dir: &Path, args: &StoreArgs) -> Outcome {
     let mut check = StoreCheck::new();
-    let mut octets = Vec::new();
     let cannot = |error| Failure::failed(format!("cannot read the store: {error}"));
-    for (number, path) in segments(&store::ledger_directory(state_dir)).map_err(cannot)? {
-        read_whole(&path, &mut octets).map_err(cannot)?;
-        check.segment(number, &octets);
-    }
+    read_segments(&store::ledger_directory(state_dir), |number, octets| check.segment(number, octets))
+        .map_err(cannot)?;
     let card_dir = Whereabouts::card_dir(state_dir);
     let card = if card_dir.is_dir() { Some(read_card(&card_dir).map_err(cannot)?) } else { None };
     let judged = |error| Failure::failed(format!("the CF card cannot be judged: {error}"));

@@ -18,7 +18,7 @@ use ledger::log::DiskFault;
 use ledger::recover::RecoveryError;
 
 use self::directory::Directory;
-pub(crate) use self::directory::{CardDirectory, read_card, read_whole, segment_path, segments};
+pub(crate) use self::directory::{CardDirectory, read_card, read_segments, segment_path};
 use super::ring::WriterBell;
 
 /// What came of an operation.

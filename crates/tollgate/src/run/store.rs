@@ -8,7 +8,7 @@ use ledger::keeper::OldSegment;
 use ledger::recover::{LogStart, Recovered, Recovery};
 use ledger::replay::Replay;
 
-use super::disk::{read_whole, segments};
+use super::disk::read_segments;
 use crate::exit::Failure;
 
 /// A state directory that this process has to itself.
@@ -68,14 +68,13 @@ impl StoreRead {
 /// Reads every segment, in order. Nothing is written: a store can be read while it lies still, or from a copy.
 pub(crate) fn recover(state_dir: &Path) -> Result<StoreRead, Failure> {
     let ledger = ledger_directory(state_dir);
-    let cannot = |error| Failure::failed(format!("cannot read the ledger: {error}"));
     let mut recovery = Recovery::new(Replay::new());
-    let (mut found, mut octets) = (Vec::new(), Vec::new());
-    for (number, path) in segments(&ledger).map_err(cannot)? {
-        read_whole(&path, &mut octets).map_err(cannot)?;
-        found.extend(OldSegment::read(number, &octets));
-        recovery.segment(number, &octets);
-    }
+    let mut found = Vec::new();
+    read_segments(&ledger, |number, octets| {
+        found.extend(OldSegment::read(number, octets));
+        recovery.segment(number, octets);
+    })
+    .map_err(|error| Failure::failed(format!("cannot read the ledger: {error}")))?;
     let (recovered, start) = recovery
         .finish()
         .map_err(|error| Failure::failed(format!("the ledger in {} cannot be used: {error}", ledger.display())))?;

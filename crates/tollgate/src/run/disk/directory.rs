@@ -18,7 +18,7 @@ pub(crate) fn segment_path(directory: &Path, number: u64) -> PathBuf {
 }
 
 /// The segments that there are, by number.
-pub(crate) fn segments(directory: &Path) -> Result<Vec<(u64, PathBuf)>, FileError> {
+fn segments(directory: &Path) -> Result<Vec<(u64, PathBuf)>, FileError> {
     let entries = kernel::file::list(directory)?;
     let mut segments: Vec<(u64, PathBuf)> = entries
         .into_iter()
@@ -33,12 +33,15 @@ pub(crate) fn segments(directory: &Path) -> Result<Vec<(u64, PathBuf)>, FileErro
     Ok(segments)
 }
 
-/// A segment's octets.
-pub(crate) fn read_whole(path: &Path, octets: &mut Vec<u8>) -> Result<(), FileError> {
-    let file = LogFile::open_read_only(path)?;
-    octets.resize(usize::try_from(file.length()?).unwrap_or(usize::MAX), 0);
-    let read = file.read_at(0, octets)?;
-    octets.truncate(read);
+/// Reads every segment, by number, one at a time; `take` is given its number and its octets.
+pub(crate) fn read_segments(directory: &Path, mut take: impl FnMut(u64, &[u8])) -> Result<(), FileError> {
+    let mut octets = Vec::new();
+    for (number, path) in segments(directory)? {
+        let file = LogFile::open_read_only(&path)?;
+        octets.resize(usize::try_from(file.length()?).unwrap_or(usize::MAX), 0);
+        let read = file.read_at(0, &mut octets)?;
+        take(number, &octets[..read]);
+    }
     Ok(())
 }
 
@@ -170,10 +173,6 @@ impl CardDirectory {
 /// Reads every segment of a card.
 pub(crate) fn read_card(path: &Path) -> Result<Result<CardFound, RecoveryError>, FileError> {
     let mut reading = CardReading::new();
-    let mut octets = Vec::new();
-    for (number, path) in segments(path)? {
-        read_whole(&path, &mut octets)?;
-        reading.segment(number, &octets);
-    }
+    read_segments(path, |number, octets| reading.segment(number, octets))?;
     Ok(reading.finish())
 }
