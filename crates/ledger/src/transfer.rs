@@ -58,6 +58,13 @@ pub struct Upload {
     pub manifest: Vec<u8>,
 }
 
+impl Upload {
+    /// Both files, name and octets, in the order in which they go.
+    pub fn files(&self) -> [(&str, &[u8]); 2] {
+        [(&self.name, &self.octets), (&self.manifest_name, &self.manifest)]
+    }
+}
+
 /// How an upload went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {

@@ -31,38 +31,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use ledger::transfer::{Protocol, Upload};
 use model::settings::{BillServer, LocalAaaServer};
 
 pub(crate) use error::{DeliveryError, KeyFault};
-
-/// How a file goes to the bill server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    /// Over SSH; needs a login.
-    Sftp,
-    /// Trivial: no login, no cover.
-    Tftp,
-}
-
-/// A file of bills and what stands beside it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Upload<'a> {
-    /// The file's name on the server, without a folder.
-    pub(crate) name: &'a str,
-    /// The bills.
-    pub(crate) octets: &'a [u8],
-    /// The manifest's name on the server.
-    pub(crate) manifest_name: &'a str,
-    /// The manifest; it leaves last.
-    pub(crate) manifest: &'a [u8],
-}
-
-impl<'a> Upload<'a> {
-    /// In the order in which they go.
-    fn files(&self) -> [(&'a str, &'a [u8]); 2] {
-        [(self.name, self.octets), (self.manifest_name, self.manifest)]
-    }
-}
 
 /// The server took both files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +68,7 @@ impl Patience {
     const SLOWEST: u64 = 16 * 1024;
 
     /// 10 s to connect, 30 s for an answer, two minutes and the time that the slowest line needs for the whole.
-    pub(crate) fn for_upload(upload: &Upload<'_>) -> Patience {
+    pub(crate) fn for_upload(upload: &Upload) -> Patience {
         let octets = upload.octets.len().saturating_add(upload.manifest.len()) as u64;
         let whole = Duration::from_secs(120 + octets / Patience::SLOWEST);
         Patience { connect: Duration::from_secs(10), operation: Duration::from_secs(30), whole }
@@ -112,11 +84,10 @@ impl Patience {
 pub(crate) async fn deliver(
     server: &BillServer,
     settings: &LocalAaaServer,
-    protocol: Protocol,
     known_hosts: &Path,
-    upload: &Upload<'_>,
+    upload: &Upload,
 ) -> Result<Delivered, DeliveryError> {
-    deliver_within(Patience::for_upload(upload), server, settings, protocol, known_hosts, upload).await
+    deliver_within(Patience::for_upload(upload), server, settings, known_hosts, upload).await
 }
 
 /// [`deliver`] with another patience.
@@ -124,12 +95,11 @@ pub(crate) async fn deliver_within(
     patience: Patience,
     server: &BillServer,
     settings: &LocalAaaServer,
-    protocol: Protocol,
     known_hosts: &Path,
-    upload: &Upload<'_>,
+    upload: &Upload,
 ) -> Result<Delivered, DeliveryError> {
     let delivery = async {
-        match protocol {
+        match upload.protocol {
             Protocol::Sftp => {
                 let session = ssh::connect(patience, server, settings, known_hosts).await?;
                 let stored = sftp::deliver(&session, upload).await;

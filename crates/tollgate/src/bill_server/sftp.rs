@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use ledger::transfer::Upload;
 use russh_sftp::client::RawSftpSession;
 use russh_sftp::client::error::Error;
 use russh_sftp::extensions;
@@ -10,7 +11,7 @@ use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
 use tokio::task::JoinSet;
 
 use super::ssh::Session;
-use super::{Delivered, DeliveryError, Upload};
+use super::{Delivered, DeliveryError};
 
 /// Blocks that wait for their acknowledgement.
 pub(super) const WRITES_UNDER_WAY: usize = 16;
@@ -24,7 +25,7 @@ struct Abilities {
 }
 
 /// Brings both files there, the manifest last.
-pub(super) async fn deliver(session: &Session, upload: &Upload<'_>) -> Result<Delivered, DeliveryError> {
+pub(super) async fn deliver(session: &Session, upload: &Upload) -> Result<Delivered, DeliveryError> {
     let sftp = &session.sftp;
     let version = sftp.init().await.map_err(plain)?;
     let has = |name| version.extensions.contains_key(name);

@@ -14,9 +14,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ledger::transfer::{Protocol, Upload};
+use model::record::BillStore;
 use model::settings::{BillServer, BillServerLogin, LocalAaaServer, Secret};
 
-use super::{Delivered, DeliveryError, KeyFault, Patience, Protocol, Upload, deliver, deliver_within};
+use super::{Delivered, DeliveryError, KeyFault, Patience, deliver, deliver_within};
 
 const NAME: &str = "bills-20270101120000001.lam";
 const MANIFEST_NAME: &str = "bills-20270101120000001.lam.manifest";
@@ -95,8 +97,16 @@ fn octets(count: usize) -> Vec<u8> {
     (0..count).map(next).collect()
 }
 
-fn upload(octets: &[u8]) -> Upload<'_> {
-    Upload { name: NAME, octets, manifest_name: MANIFEST_NAME, manifest: MANIFEST }
+fn upload(protocol: Protocol, octets: &[u8]) -> Upload {
+    Upload {
+        number: 1,
+        store: BillStore::Cache,
+        protocol,
+        name: NAME.to_owned(),
+        octets: octets.to_vec(),
+        manifest_name: MANIFEST_NAME.to_owned(),
+        manifest: MANIFEST.to_vec(),
+    }
 }
 
 /// Where a test delivers to, and how.
@@ -127,10 +137,10 @@ impl Way {
 
     async fn deliver(&self, octets: &[u8]) -> Result<Delivered, DeliveryError> {
         let Way { server, settings, protocol, known_hosts, patience } = self;
-        let upload = upload(octets);
+        let upload = upload(*protocol, octets);
         match patience {
-            Some(patience) => deliver_within(*patience, server, settings, *protocol, known_hosts, &upload).await,
-            None => deliver(server, settings, *protocol, known_hosts, &upload).await,
+            Some(patience) => deliver_within(*patience, server, settings, known_hosts, &upload).await,
+            None => deliver(server, settings, known_hosts, &upload).await,
         }
     }
 }

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use kernel::clock;
 use ledger::tftp::{BadName, Dally, ErrorCode, Failure, Outcome, Transfer, Tuning};
+use ledger::transfer::Upload;
 use model::time::Mono;
 use tokio::net::UdpSocket;
 
-use super::{Delivered, DeliveryError, Upload};
+use super::{Delivered, DeliveryError};
 
 /// More than any block that is asked for; a longer datagram is cut, and refused as too long.
 const ROOM: usize = 2048;
 
 /// Brings both files there. The manifest leaves when the file has been read back.
-pub(super) async fn deliver(server: SocketAddr, upload: &Upload<'_>) -> Result<Delivered, DeliveryError> {
+pub(super) async fn deliver(server: SocketAddr, upload: &Upload) -> Result<Delivered, DeliveryError> {
     let mut delivered = Delivered::Verified;
     for (name, octets) in upload.files() {
         delivered = delivered.and(place(server, name, octets).await?);

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use ledger::transfer::{Outcome, Protocol, Upload, UploadFailure};
+use ledger::transfer::{Outcome, Upload, UploadFailure};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::daemon::Daemon;
@@ -27,19 +27,9 @@ async fn deliver(daemon: &Daemon, upload: &Upload) -> Outcome {
     let settings = daemon.running();
     let settings = &settings.local_aaa_server;
     let Some(server) = &settings.bill_server else { return Outcome::Failed(UploadFailure::NotConfigured) };
-    let protocol = match upload.protocol {
-        Protocol::Sftp => bill_server::Protocol::Sftp,
-        Protocol::Tftp => bill_server::Protocol::Tftp,
-    };
     let known_hosts = daemon.state_dir.join(KNOWN_HOSTS);
-    let files = bill_server::Upload {
-        name: &upload.name,
-        octets: &upload.octets,
-        manifest_name: &upload.manifest_name,
-        manifest: &upload.manifest,
-    };
     let (file, address) = (&*upload.name, server.address);
-    match bill_server::deliver(server, settings, protocol, &known_hosts, &files).await {
+    match bill_server::deliver(server, settings, &known_hosts, upload).await {
         Ok(Delivered::Verified) => {
             tracing::info!(file, %address, "a bill file was delivered");
             Outcome::Delivered
