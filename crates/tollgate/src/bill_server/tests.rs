@@ -2,78 +2,28 @@
 //! arrives is compared octet for octet.
 
 mod cuts;
-mod open_ssh;
 mod proxy;
+#[path = "../../tests/bill_servers/mod.rs"]
+mod servers;
 mod sftp;
 mod tftp;
-mod tftpd;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ledger::transfer::{Protocol, Upload};
 use model::record::BillStore;
-use model::settings::{BillServer, BillServerLogin, LocalAaaServer, Secret};
+use model::settings::{BillServer, BillServerLogin, HostKeyPolicy, LocalAaaServer, Secret};
 
+use self::servers::open_ssh::{OpenSsh, PASSWORD, USER};
+use self::servers::tftpd::Tftpd;
 use super::{Delivered, DeliveryError, KeyFault, Patience, deliver, deliver_within};
 
 const NAME: &str = "bills-20270101120000001.lam";
 const MANIFEST_NAME: &str = "bills-20270101120000001.lam.manifest";
 const MANIFEST: &[u8] = b"{\"file\":\"bills-20270101120000001.lam\",\"count\":3}\n";
-
-/// A process that ends with its test.
-struct Server(Child);
-
-impl Server {
-    /// Starts it in a mount namespace of its own, after these commands of the shell.
-    fn start(before: &str, program: &str, arguments: &[&str], log: &Path) -> Server {
-        assert!(
-            Path::new(program).exists(),
-            "these tests need the Debian packages openssh-server and tftpd-hpa: scripts/test installs them"
-        );
-        let output = std::fs::File::create(log).unwrap();
-        let child = Command::new("unshare")
-            .args(["-m", "sh", "-ec", &format!("{before}\nexec \"$0\" \"$@\""), program])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone().unwrap())
-            .stderr(output)
-            .spawn()
-            .unwrap();
-        Server(child)
-    }
-
-    /// Whether a process of its own serves somebody.
-    fn is_serving(&self) -> bool {
-        let pid = self.0.id();
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-        !children.trim().is_empty()
-    }
-
-    /// A path as the server sees it, mounts of its namespace included.
-    fn inside(&self, path: &Path) -> PathBuf {
-        Path::new(&format!("/proc/{}/root", self.0.id())).join(path.strip_prefix("/").unwrap())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(20);
-    while !is_so() {
-        assert!(Instant::now() < until, "it never came that {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
 
 /// All that is in a folder.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -141,6 +91,57 @@ impl Way {
         match patience {
             Some(patience) => deliver_within(*patience, server, settings, known_hosts, &upload).await,
             None => deliver(server, settings, known_hosts, &upload).await,
+        }
+    }
+}
+
+impl OpenSsh {
+    /// With the password and the pinned key.
+    fn way(&self) -> Way {
+        let mut way = Way::new(Protocol::Sftp, self.path("bill-server.known"));
+        way.log_in(USER, PASSWORD, self.port);
+        way.settings.host_key = HostKeyPolicy::Pinned(self.fingerprint());
+        way
+    }
+
+    /// Waits until it is done with what it has received: a connection may be gone while its last requests are carried out.
+    async fn rest(&self) {
+        let pid = self.server.id();
+        let children = format!("/proc/{pid}/task/{pid}/children");
+        for _ in 0..1_000 {
+            if std::fs::read_to_string(&children).unwrap().trim().is_empty() {
+                return;
+            }
+            // Our own end of the connection has its last words meanwhile.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("sshd still serves somebody");
+    }
+}
+
+impl Tftpd {
+    fn way(&self) -> Way {
+        let mut way = Way::new(Protocol::Tftp, PathBuf::new());
+        way.settings.tftp_port = self.port;
+        way
+    }
+}
+
+/// A server with an empty inbox takes files of these sizes, one after the other, and each once.
+async fn check_arrivals(way: &Way, inbox: &Path, sizes: &[usize]) {
+    for &size in sizes {
+        let file = octets(size);
+        let began = Instant::now();
+        assert_eq!(way.deliver(&file).await, Ok(Delivered::Verified), "{size}");
+        println!("{size} octets in {:?}", began.elapsed());
+        assert!(files(inbox) == whole(&file), "{size}");
+        // Again: the same names with the same octets are a success, and nothing is written.
+        let written = |name| std::fs::metadata(inbox.join(name)).unwrap().modified().unwrap();
+        let before = [NAME, MANIFEST_NAME].map(written);
+        assert_eq!(way.deliver(&file).await, Ok(Delivered::Verified), "{size} again");
+        assert_eq!([NAME, MANIFEST_NAME].map(written), before, "{size} again");
+        for name in [NAME, MANIFEST_NAME] {
+            std::fs::remove_file(inbox.join(name)).unwrap();
         }
     }
 }

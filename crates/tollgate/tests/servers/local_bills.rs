@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::common::{Daemon, Detail, Feed, FreeRadius, OpenSsh, Site, Tftpd, Totals};
+use crate::common::{Daemon, Detail, Feed, FreeRadius, OpenSsh, Plan, Site, Tftpd, Totals};
 use crate::common::{count, down, free_port, run_command, seconds, tollgate, up, wait_until};
 
 /// Nobody answers, and no Stop is kept for later: what ends becomes a bill after six seconds at most.
@@ -127,7 +127,7 @@ fn detail_of(files: &[PathBuf]) -> Detail {
 #[test]
 fn bills_go_to_an_sftp_server_whose_key_is_pinned() {
     const SESSIONS: u64 = 10;
-    let (site, server) = (Site::new(), OpenSsh::start());
+    let (site, server) = (Site::new(), OpenSsh::start(Plan::default()));
     let lines = format!(
         "{} bill-server host-key {}\n local-bill cache backup-mode sftp\n local-bill file-size 3\n",
         server.lines("night"),
@@ -215,7 +215,7 @@ fn check_is_refused(daemon: &Daemon, action: &str, why: &str) {
 
 #[test]
 fn the_card_keeps_bills_and_gives_them_to_a_tftp_server() {
-    let (site, server) = (Site::new(), Tftpd::start());
+    let (site, server) = (Site::new(), Tftpd::start("", "022"));
     let lines = format!("{} local-bill cfcard backup-mode tftp\n", server.lines("card"));
     site.configure_bills(free_port(), GROUP, SCHEME, &lines);
     let daemon = Daemon::start(&site, "auto");
@@ -324,7 +324,7 @@ fn bills_are_replayed_to_a_server_that_has_come_back() {
 #[test]
 fn a_detail_reader_takes_what_was_uploaded() {
     const SESSIONS: u64 = 25;
-    let (site, server) = (Site::new(), Tftpd::start());
+    let (site, server) = (Site::new(), Tftpd::start("", "022"));
     let lines = format!("{} local-bill cache backup-mode tftp\n local-bill file-size 10\n", server.lines("bills"));
     site.configure_bills(free_port(), GROUP, SCHEME, &lines);
     let daemon = Daemon::start(&site, "auto");

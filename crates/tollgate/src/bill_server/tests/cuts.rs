@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::open_ssh::{OpenSsh, Plan};
 use super::proxy::{Carried, End, relay};
+use super::servers::open_ssh::{OpenSsh, Plan};
 use super::{Delivered, DeliveryError, MANIFEST, MANIFEST_NAME, NAME, files, octets, whole};
 
 const NEVER: u64 = u64::MAX;

@@ -2,33 +2,18 @@
 
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use model::settings::HostKeyPolicy;
 use tokio::io::AsyncWriteExt;
 
-use super::open_ssh::{OpenSsh, PASSWORD, Plan, USER, free_port, generate};
-use super::{Delivered, DeliveryError, KeyFault, MANIFEST_NAME, NAME, files, octets, whole};
+use super::servers::open_ssh::{OpenSsh, PASSWORD, Plan, USER, free_port, generate};
+use super::{Delivered, DeliveryError, KeyFault, MANIFEST_NAME, NAME, check_arrivals, files, octets, whole};
 
 #[tokio::test]
 async fn what_arrives_is_what_was_sent() {
     let server = OpenSsh::start(Plan::default());
-    let way = server.way();
-    for size in [0, 1, 32 * 1024, 32 * 1024 + 1, 6_000_000] {
-        let file = octets(size);
-        let began = Instant::now();
-        assert_eq!(way.deliver(&file).await, Ok(Delivered::Verified), "{size}");
-        println!("{size} octets in {:?}", began.elapsed());
-        assert!(files(&server.inbox()) == whole(&file), "{size}");
-        // Again: the same names with the same octets are a success, and nothing is written.
-        let written = |name| std::fs::metadata(server.inbox().join(name)).unwrap().modified().unwrap();
-        let before = [NAME, MANIFEST_NAME].map(written);
-        assert_eq!(way.deliver(&file).await, Ok(Delivered::Verified), "{size} again");
-        assert_eq!([NAME, MANIFEST_NAME].map(written), before, "{size} again");
-        for name in [NAME, MANIFEST_NAME] {
-            std::fs::remove_file(server.inbox().join(name)).unwrap();
-        }
-    }
+    check_arrivals(&server.way(), &server.inbox(), &[0, 1, 32 * 1024, 32 * 1024 + 1, 6_000_000]).await;
 }
 
 #[tokio::test]

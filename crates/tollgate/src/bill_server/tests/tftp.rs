@@ -1,13 +1,13 @@
 //! Deliveries to tftpd-hpa: what arrives, what is there already, a disk that is full, a link that is bad.
 
 use std::os::unix::fs::PermissionsExt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ledger::tftp::ErrorCode;
 
 use super::proxy::bad_link;
-use super::tftpd::Tftpd;
-use super::{Delivered, DeliveryError, MANIFEST_NAME, NAME, files, octets, whole};
+use super::servers::tftpd::Tftpd;
+use super::{Delivered, DeliveryError, MANIFEST_NAME, NAME, check_arrivals, files, octets, whole};
 
 /// A file that others may write, as the server needs it.
 fn write(path: &std::path::Path, octets: &[u8]) {
@@ -18,21 +18,7 @@ fn write(path: &std::path::Path, octets: &[u8]) {
 #[tokio::test]
 async fn what_arrives_is_what_was_sent() {
     let server = Tftpd::start("", "022");
-    let way = server.way();
-    for size in [0, 1, 1_428, 1_428 * 3 - 1, 1_428 * 3, 1_000_000] {
-        let file = octets(size);
-        let began = Instant::now();
-        assert_eq!(way.deliver(&file).await, Ok(Delivered::Verified), "{size}");
-        println!("{size} octets in {:?}", began.elapsed());
-        assert!(files(&server.inbox()) == whole(&file), "{size}");
-        let written = |name| std::fs::metadata(server.inbox().join(name)).unwrap().modified().unwrap();
-        let before = [NAME, MANIFEST_NAME].map(written);
-        assert_eq!(way.deliver(&file).await, Ok(Delivered::Verified), "{size} again");
-        assert_eq!([NAME, MANIFEST_NAME].map(written), before, "{size} again");
-        for name in [NAME, MANIFEST_NAME] {
-            std::fs::remove_file(server.inbox().join(name)).unwrap();
-        }
-    }
+    check_arrivals(&server.way(), &server.inbox(), &[0, 1, 1_428, 1_428 * 3 - 1, 1_428 * 3, 1_000_000]).await;
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ mod site;
 
 use std::time::{Duration, Instant};
 
-pub(crate) use bill_servers::{OpenSsh, Tftpd};
+pub(crate) use bill_servers::{OpenSsh, Plan, Tftpd};
 pub(crate) use crowd::{Crowd, Habits, Life};
 pub(crate) use daemon::{Daemon, Said, run_command, tollgate};
 pub(crate) use detail::{Detail, Record};

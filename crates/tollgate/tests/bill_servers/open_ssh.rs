@@ -1,16 +1,15 @@
 //! OpenSSH's sshd with a configuration of its own, and one user who has a password and two keys. The box is not touched:
 //! the user's lines are bound over the system's files in a mount namespace.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use model::settings::HostKeyPolicy;
+use super::{Inbox, Server, wait_until};
 
-use super::{Protocol, Server, Way, wait_until};
-
-pub(super) const USER: &str = "bills";
-pub(super) const PASSWORD: &str = "bills-Passw0rd";
+/// The user.
+pub(crate) const USER: &str = "bills";
+/// The user's password.
+pub(crate) const PASSWORD: &str = "bills-Passw0rd";
 /// crypt(3) of the password: `openssl passwd -6`.
 const HASH: &str = "$6$tollgate$sM0R7fKPX1Kvj3f13EwkjgBDzmYl5hUiwQBS/uxXAsD8KrRBnYeG7MzApTLEnMb2WBJbme1EAD/97h9KCmOBH1";
 /// Nobody else has it.
@@ -18,15 +17,15 @@ const USER_ID: u32 = 61_234;
 
 /// What a test changes.
 #[derive(Clone, Copy)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// As ssh-keygen's -t has it.
-    pub(super) host_key: &'static str,
+    pub(crate) host_key: &'static str,
     /// Size of a file system for the inbox, as mount has it; empty: none.
-    pub(super) disk: &'static str,
+    pub(crate) disk: &'static str,
     /// Whether there is SFTP.
-    pub(super) sftp: bool,
+    pub(crate) sftp: bool,
     /// More lines of sshd_config.
-    pub(super) more: &'static str,
+    pub(crate) more: &'static str,
 }
 
 impl Default for Plan {
@@ -36,91 +35,79 @@ impl Default for Plan {
 }
 
 /// A running sshd.
-pub(super) struct OpenSsh {
-    pub(super) server: Server,
-    pub(super) directory: tempfile::TempDir,
-    pub(super) port: u16,
+pub(crate) struct OpenSsh {
+    pub(crate) server: Server,
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) port: u16,
+    inbox: Inbox,
 }
 
 impl OpenSsh {
-    pub(super) fn start(plan: Plan) -> OpenSsh {
+    /// Starts it and waits until it listens.
+    pub(crate) fn start(plan: Plan) -> OpenSsh {
         OpenSsh::start_at(plan, free_port())
     }
 
-    pub(super) fn start_at(plan: Plan, port: u16) -> OpenSsh {
+    /// At this port.
+    pub(crate) fn start_at(plan: Plan, port: u16) -> OpenSsh {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
-        open_for_all(directory.path(), 0o755);
-        std::fs::create_dir(path("inbox")).unwrap();
-        open_for_all(&path("inbox"), 0o777);
+        let inbox = Inbox::new(directory.path(), 0o755, plan.disk);
         generate(&path("host_key"), plan.host_key, "");
         for kind in ["ed25519", "ecdsa"] {
             generate(&path(kind), kind, "");
         }
         let keys = ["ed25519.pub", "ecdsa.pub"].map(|name| std::fs::read_to_string(path(name)).unwrap());
         std::fs::write(path("authorized_keys"), keys.concat()).unwrap();
-        let line = format!("{USER}:x:{USER_ID}:{USER_ID}::/:/bin/sh\n");
-        std::fs::write(path("passwd"), std::fs::read_to_string("/etc/passwd").unwrap() + &line).unwrap();
-        let line = format!("{USER}:{HASH}:19000:0:99999:7:::\n");
-        std::fs::write(path("shadow"), std::fs::read_to_string("/etc/shadow").unwrap() + &line).unwrap();
+        for (file, line) in [
+            ("passwd", format!("{USER}:x:{USER_ID}:{USER_ID}::/:/bin/sh\n")),
+            ("shadow", format!("{USER}:{HASH}:19000:0:99999:7:::\n")),
+        ] {
+            let system = std::fs::read_to_string(Path::new("/etc").join(file)).unwrap();
+            std::fs::write(path(file), system + &line).unwrap();
+        }
         std::fs::write(path("sshd_config"), configuration(directory.path(), plan, port)).unwrap();
         std::fs::create_dir_all("/run/sshd").unwrap();
         let shown = directory.path().display();
-        let disk = match plan.disk {
-            "" => String::new(),
-            size => format!("mount -t tmpfs -o size={size},mode=777 tmpfs {shown}/inbox"),
-        };
-        let before =
-            format!("mount --bind {shown}/passwd /etc/passwd\nmount --bind {shown}/shadow /etc/shadow\n{disk}");
+        let bind = ["passwd", "shadow"].map(|file| format!("mount --bind {shown}/{file} /etc/{file}"));
+        let before = format!("{}\n{}", bind.join("\n"), inbox.mount);
         let arguments = ["-D", "-e", "-f", &format!("{shown}/sshd_config")];
         let server = Server::start(&before, "/usr/sbin/sshd", &arguments, &path("log"));
-        let started = OpenSsh { server, directory, port };
+        let started = OpenSsh { server, directory, port, inbox };
         wait_until("sshd listens", || started.log().contains("Server listening"));
         started
     }
 
-    pub(super) fn log(&self) -> String {
+    /// What it has logged.
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    /// A file of the test's: `ed25519` and `ecdsa` are keys that log the user in.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    /// Waits until it is done with what it has received: a connection may be gone while its last requests are carried out.
-    pub(super) async fn rest(&self) {
-        for _ in 0..1_000 {
-            if !self.server.is_serving() {
-                return;
-            }
-            // Our own end of the connection has its last words meanwhile.
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-        panic!("sshd still serves somebody");
-    }
-
     /// Where uploads arrive.
-    pub(super) fn inbox(&self) -> PathBuf {
-        self.server.inside(&self.path("inbox"))
+    pub(crate) fn inbox(&self) -> PathBuf {
+        self.inbox.seen_through(&self.server)
     }
 
     /// What ssh-keygen says that the host key is.
-    pub(super) fn fingerprint(&self) -> String {
-        let key = self.path("host_key.pub");
+    pub(crate) fn fingerprint(&self) -> String {
+        self.fingerprint_of("host_key")
+    }
+
+    /// That of a key in a file of the test's.
+    pub(crate) fn fingerprint_of(&self, key: &str) -> String {
+        let key = self.path(&format!("{key}.pub"));
         let said = Command::new("ssh-keygen").arg("-lf").arg(key).output().unwrap();
         String::from_utf8(said.stdout).unwrap().split(' ').nth(1).unwrap().to_owned()
     }
-
-    /// With the password and the pinned key.
-    pub(super) fn way(&self) -> Way {
-        let mut way = Way::new(Protocol::Sftp, self.path("bill-server.known"));
-        way.log_in(USER, PASSWORD, self.port);
-        way.settings.host_key = HostKeyPolicy::Pinned(self.fingerprint());
-        way
-    }
 }
 
-pub(super) fn generate(path: &Path, kind: &str, passphrase: &str) {
+/// Makes a key, as ssh-keygen's -t has it.
+pub(crate) fn generate(path: &Path, kind: &str, passphrase: &str) {
     // Short for RSA, where nothing hangs on it and a longer one takes seconds; elsewhere the default.
     let bits: &[&str] = if kind == "rsa" { &["-b", "2048"] } else { &[] };
     let made = Command::new("ssh-keygen")
@@ -134,12 +121,8 @@ pub(super) fn generate(path: &Path, kind: &str, passphrase: &str) {
 }
 
 /// A TCP port of 127.0.0.1 that nobody has.
-pub(super) fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn open_for_all(path: &Path, mode: u32) {
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
 fn configuration(directory: &Path, plan: Plan, port: u16) -> String {
