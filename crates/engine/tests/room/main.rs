@@ -8,4 +8,6 @@ mod forget;
 mod reboot;
 mod replay;
 mod sample;
+mod scene;
 mod stage;
+mod vectors;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use engine::{Birth, Limits, NoSlot, Received, Restored, Shard, TransmitBatch};
+use engine::{Birth, Limits, NoSlot, Received, Restored, Shard, Transmit, TransmitBatch};
 use model::counters::{CounterSlot, CounterSource, Counters, Totals};
 use model::event::{Down, EventOrigin, PlaneEvent, Subscriber, Up};
 use model::ids::{BillId, PlaneIndex, SessionSerial};
@@ -18,6 +18,7 @@ use model::settings::{
     RadiusGroup, Secret, Settings, StartFail,
 };
 use model::time::{Mono, Now, Wall};
+use model::verdict::{Reason, Sentence};
 use wire::radius::attribute::Type;
 use wire::radius::server::respond;
 use wire::radius::{Packet, attribute};
@@ -225,12 +226,16 @@ pub(crate) fn replay(records: &[Kept]) -> BTreeMap<SessionSerial, Live> {
 /// A request that has left, as the server reads it.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
+    /// When it left.
+    pub(crate) at: Mono,
+    /// The server.
+    pub(crate) to: SocketAddr,
     port: engine::PortId,
     octets: Vec<u8>,
 }
 
 impl Asked {
-    fn packet(&self) -> Packet<'_> {
+    pub(crate) fn packet(&self) -> Packet<'_> {
         Packet::parse(&self.octets).unwrap()
     }
 
@@ -244,6 +249,12 @@ impl Asked {
 
     pub(crate) fn session_id(&self) -> Vec<u8> {
         self.packet().find(Type::ACCT_SESSION_ID).unwrap().to_vec()
+    }
+
+    /// Whom it is about: what stands before the `@` of User-Name.
+    pub(crate) fn user(&self) -> String {
+        let user = String::from_utf8_lossy(self.packet().find(Type::USER_NAME).unwrap()).into_owned();
+        user.split('@').next().unwrap_or_default().to_owned()
     }
 }
 
@@ -309,6 +320,8 @@ pub(crate) struct Stage {
     pub(crate) durable: u64,
     /// Requests that nobody has answered.
     pub(crate) asked: Vec<Asked>,
+    /// What the plane was told: of whom, what, and why.
+    pub(crate) verdicts: Vec<(String, Sentence, Reason)>,
     batch: TransmitBatch,
     position: u64,
 }
@@ -316,21 +329,36 @@ pub(crate) struct Stage {
 impl Stage {
     /// A life that begins at `now`, with sessions of earlier ones.
     pub(crate) fn new(epoch: u32, now: Now, setup: Setup) -> Stage {
+        Stage::with(epoch, now, &settings(setup), setup.sessions)
+    }
+
+    /// The same with any settings; every server can be reached.
+    pub(crate) fn with(epoch: u32, now: Now, settings: &Settings, sessions: usize) -> Stage {
         let birth = Birth { epoch, key: [7; 16], started: now.wall, shard: 0, shard_count: 1, session_hash: name_hash };
-        let limits = Limits { sessions: setup.sessions, requests: 256 };
+        let limits = Limits { sessions, requests: 256 };
         let mut shard = Shard::new(birth, limits, now.mono);
         shard.handle_plane_known(now.mono, PLANE, PLANE_NAME, Vec::new());
-        shard.configure(&settings(setup));
-        shard.handle_bound(SERVER, IpAddr::from([192, 0, 2, 1]));
-        Stage {
+        let mut stage = Stage {
             shard,
             now,
             table: Table::default(),
             records: Vec::new(),
             durable: 0,
             asked: Vec::new(),
+            verdicts: Vec::new(),
             batch: TransmitBatch::default(),
             position: 0,
+        };
+        stage.configure(settings);
+        stage
+    }
+
+    /// A commit; new servers can be reached at once.
+    pub(crate) fn configure(&mut self, settings: &Settings) {
+        self.shard.configure(settings);
+        let unbound: Vec<SocketAddr> = self.shard.unbound_ports().map(|(_, server)| server).collect();
+        for server in unbound {
+            self.shard.handle_bound(server, IpAddr::from([192, 0, 2, 1]));
         }
     }
 
@@ -384,7 +412,8 @@ impl Stage {
                 return;
             }
             for sent in self.batch.iter() {
-                self.asked.push(Asked { port: sent.port, octets: sent.octets.to_vec() });
+                let Transmit { port, to, octets } = sent;
+                self.asked.push(Asked { at: self.now.mono, to, port, octets: octets.to_vec() });
             }
         }
     }
@@ -393,12 +422,17 @@ impl Stage {
     pub(crate) fn answer(&mut self) -> Vec<Asked> {
         let asked = std::mem::take(&mut self.asked);
         for asked in &asked {
-            let mut room = [0; 4096];
-            let octets = &*respond(&asked.packet(), SECRET, &mut room).unwrap();
-            let received = Received { port: asked.port, from: SERVER, octets, truncated: false };
-            self.shard.handle_datagrams(self.now, &[received]);
+            self.reply(asked);
         }
         asked
+    }
+
+    /// The server answers this one.
+    pub(crate) fn reply(&mut self, asked: &Asked) {
+        let mut room = [0; 4096];
+        let octets = &*respond(&asked.packet(), SECRET, &mut room).unwrap();
+        let received = Received { port: asked.port, from: asked.to, octets, truncated: false };
+        self.shard.handle_datagrams(self.now, &[received]);
     }
 
     /// Once around the worker's loop, with a disk that does not fail.
@@ -408,7 +442,10 @@ impl Stage {
         self.transmit();
         self.hand_out(usize::MAX);
         self.make_durable(self.records.len() as u64);
-        while self.shard.poll_verdict().is_some() {}
+        while let Some(verdict) = self.shard.poll_verdict() {
+            let session = String::from_utf8_lossy(verdict.session).into_owned();
+            self.verdicts.push((session, verdict.sentence, verdict.reason));
+        }
         self.transmit();
         self.hand_out(usize::MAX);
     }
