@@ -1,8 +1,10 @@
 //! The log: what the append machine costs in memory; durable appends against a bare write and sync of as many octets;
-//! and reading a store back against a bare loop that checks and indexes every record ([`recovery`]).
+//! a whole restart against a bare loop that reads, checks and indexes every record ([`recovery`]); and how long the log of a day
+//! becomes ([`day`]).
 //!
 //! Files go to `BENCH_DIR`, or the directory for temporary files; a directory in memory measures nothing.
 
+mod day;
 mod recovery;
 
 use std::fs::File;
@@ -25,6 +27,9 @@ use model::time::{Mono, Now};
 
 const BATCHES: [usize; 2] = [64, 1024];
 const RECORD_LEN: usize = 256;
+/// As the daemon has it.
+const SEGMENT_OCTETS: u64 = 16 << 20;
+const BOOT_ID: [u8; 16] = [9; 16];
 
 struct Nothing;
 
@@ -34,8 +39,8 @@ impl RecordSink for Nothing {
 
 fn new_log() -> Log {
     let (_, start) = Recovery::new(Nothing).finish().expect("nothing is wrong with nothing");
-    let life = Life { boot_id: [0; 16], at: Now::default(), fresh_store: [1; 16], fresh_key: [2; 16] };
-    start.begin(life, LogBounds::default()).0
+    let life = Life { boot_id: BOOT_ID, at: Now::default(), fresh_store: [1; 16], fresh_key: [2; 16] };
+    start.begin(life, LogBounds::new(SEGMENT_OCTETS, 1 << 20).expect("they are possible")).0
 }
 
 fn opened(sequence: u64, attributes: &[u8]) -> Record<'_> {
@@ -174,4 +179,4 @@ fn durable(c: &mut Criterion) {
 }
 
 criterion_group!(benches, append, durable);
-criterion_main!(recovery::recover, benches);
+criterion_main!(day::log_of_a_day, recovery::recover, benches);

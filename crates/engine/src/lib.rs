@@ -56,4 +56,6 @@ pub mod wheel;
 
 pub use octets::record_octets;
 pub use server::PortId;
-pub use shard::{BATCH_MAX, Birth, Busy, Limits, NoSlot, Notice, Received, Restored, Shard, Transmit, TransmitBatch};
+pub use shard::{
+    BATCH_MAX, Birth, Busy, Limits, NoSlot, Notice, RESTORE_BATCH, Received, Restored, Shard, Transmit, TransmitBatch,
+};

@@ -50,7 +50,7 @@ pub(crate) enum State {
 
 /// Facts about a session that are true or not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Flags(u16);
+pub(crate) struct Flags(u32);
 
 impl Flags {
     /// Its `opened` record is durable.
@@ -80,15 +80,14 @@ impl Flags {
     pub(crate) const PROVISIONAL: Flags = Flags(1 << 11);
     /// Its `accepted` record is durable.
     pub(crate) const ACCEPTED_DURABLE: Flags = Flags(1 << 12);
-    /// An interim is owed at once, out of turn. Only while the session is up; then the bit means
-    /// [`OLD_STOP`](Flags::OLD_STOP).
-    pub(crate) const INTERIM_DUE: Flags = Flags(1 << 14);
     /// The log-in was refused, and the record of it is durable.
     pub(crate) const REFUSED_DURABLE: Flags = Flags(1 << 13);
     /// Its Stop tells of an earlier boot of the box, and its group's Starts wait for it.
     pub(crate) const OLD_STOP: Flags = Flags(1 << 14);
     /// No session, but a bill whose Stop is sent once more.
     pub(crate) const REPLAY: Flags = Flags(1 << 15);
+    /// An interim is owed at once, out of turn. Only while the session is up.
+    pub(crate) const INTERIM_DUE: Flags = Flags(1 << 16);
 
     pub(crate) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0

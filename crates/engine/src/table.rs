@@ -5,6 +5,7 @@ use hashbrown::HashTable;
 use model::ids::PlaneIndex;
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
+use std::hint::black_box;
 
 use crate::blob::{BlobRef, Blobs};
 use crate::session::{Account, Lane, NONE, Session, Slot, State};
@@ -19,6 +20,8 @@ pub(crate) struct Table {
     pub(crate) blobs: Blobs,
     names: HashTable<Slot>,
     hash_key: [u8; 16],
+    /// Room for the hashes of some names.
+    hashes: Vec<u64>,
     free: Slot,
     used: usize,
     capacity: usize,
@@ -33,6 +36,7 @@ impl Table {
             blobs: Blobs::new(capacity.saturating_mul(BLOB_OCTETS_MEAN)),
             names: HashTable::with_capacity(capacity),
             hash_key,
+            hashes: Vec::new(),
             free: NONE,
             used: 0,
             capacity,
@@ -86,6 +90,25 @@ impl Table {
             hash(hash_key, session.plane, blobs.name(session.blob))
         };
         names.insert_unique(hash_of(&slot), slot, hash_of);
+    }
+
+    /// The same for some at once: the places of all of them in memory are waited for together.
+    pub(crate) fn enlist_all(&mut self, slots: &[Slot]) {
+        let hash_of = |slot: Slot| {
+            let session = &self.sessions[slot as usize];
+            hash(&self.hash_key, session.plane, self.blobs.name(session.blob))
+        };
+        self.hashes.clear();
+        self.hashes.extend(slots.iter().map(|&slot| hash_of(slot)));
+        // What is looked for does not matter: nothing of it is found.
+        black_box(self.hashes.iter().filter(|&&hash| self.names.find(hash, |_| false).is_some()).count());
+        let Table { sessions, blobs, names, hash_key, hashes, .. } = self;
+        for (&slot, &own) in slots.iter().zip(hashes.iter()) {
+            names.insert_unique(own, slot, |&slot| {
+                let session = &sessions[slot as usize];
+                hash(hash_key, session.plane, blobs.name(session.blob))
+            });
+        }
     }
 
     /// The slot is no longer found by its name, which another session may now take.

@@ -20,7 +20,7 @@ mod live;
 mod rings;
 
 use model::ids::SessionSerial;
-use model::record::{Accepted, Checkpointed, Closed, Heard, Opened, Record, Sampled, StartFailed, Started};
+use model::record::{Accepted, Checkpointed, Heard, Record, StartFailed, Started};
 use model::time::{Mono, Wall};
 
 use self::arena::Arena;
@@ -34,25 +34,30 @@ use crate::segment::Place;
 
 pub use self::index::SessionIndex;
 
+/// Sessions that are handed out together: their octets are waited for at once, and stay in the cache so long.
+const BLOCK: usize = 32;
+
 /// A session that is online, or whose Stop is owed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LiveSession<'a> {
-    /// How it began, as last written.
-    pub opened: Opened<'a>,
-    /// Its Start was acknowledged, or failed and the scheme keeps accounting.
-    pub accepted: Option<Accepted>,
-    /// Its Start failed, and it stays online without accounting. Excludes `accepted`.
-    pub start_failed: Option<StartFailed>,
-    /// What it had counted when it was last sampled, and its interim failures.
-    pub sampled: Option<Sampled>,
-    /// The same moment on the wall, on the clock of the box boot in which the sample was written; `None` without a sample, or when
-    /// the `started` of that life is not in the store.
+    /// All that was said of it, as one record would say it. If it has a `closed`, its Stop is owed; if not, it is online.
+    pub whole: Checkpointed<'a>,
+    /// When it was last sampled on the wall, on the clock of the box boot in which the sample was written; `None` without a
+    /// sample, or when the `started` of that life is not in the store.
     pub sampled_at: Option<Wall>,
     /// The box's boot in which its newest `opened`, `checkpointed` or `sampled` was written; `None` when the `started` of that
     /// life is not in the store.
     pub boot_id: Option<[u8; 16]>,
-    /// How it ended; its Stop is owed. `None`: it is online.
-    pub closed: Option<Closed>,
+}
+
+impl LiveSession<'_> {
+    /// When the session was last heard of in an earlier boot of the box, on that boot's wall clock: at its last sample, or at
+    /// its Up. `None`: the box runs in the same boot. `boot_last` is the boot of the store's last life
+    /// ([`Recovered::boot_id`](crate::recover::Recovered)), for a session whose own is not known.
+    pub fn rebooted(&self, boot_last: Option<[u8; 16]>, boot_now: [u8; 16]) -> Option<Wall> {
+        let boot = self.boot_id.or(boot_last)?;
+        (boot != boot_now).then(|| self.sampled_at.unwrap_or(self.whole.opened.at.wall))
+    }
 }
 
 /// An event of a plane's ring that was taken over. What lies below it need not have been.
@@ -93,9 +98,13 @@ impl Replay {
         self.sessions.count()
     }
 
-    /// Each of them, in no order.
+    /// Each of them, in the order in which the log first told of them; but one that came when another was over stands in the
+    /// other's place. The same store gives the same order.
     pub fn sessions(&self) -> impl Iterator<Item = LiveSession<'_>> {
-        self.sessions.iter().filter_map(|(key, session)| self.live(key, session))
+        self.sessions.blocks(BLOCK).flat_map(|block| {
+            self.arena.touch(block.iter().flat_map(|entry| entry.value.slots()).flatten());
+            block.iter().filter_map(|entry| self.live(entry.key, &entry.value))
+        })
     }
 
     /// One of them.
@@ -145,45 +154,37 @@ impl Replay {
         self.lives.get(index)
     }
 
-    /// A moment of a life on the wall; `None` when the store does not tell of that life.
-    fn wall(&self, life: u32, at: Mono) -> Option<Wall> {
-        let begin = self.life(life)?.at;
-        let (mono, wall) = (i128::from(at.as_millis()) - i128::from(begin.mono.as_millis()), begin.wall.as_millis());
-        u64::try_from(i128::from(wall) + mono).ok().map(Wall::from_millis)
-    }
-
     /// `None` of one that is over.
     fn live(&self, key: SessionKey, session: &Session) -> Option<LiveSession<'_>> {
         let serial = key.serial();
-        let whole = decoded(self.arena.get(session.whole?));
-        let mut live = LiveSession {
-            opened: whole.opened,
-            accepted: None,
-            start_failed: None,
-            sampled: whole.sampled,
-            sampled_at: None,
-            boot_id: self.life(session.life).map(|started| started.boot_id),
-            closed: whole.closed,
-        };
+        let mut whole = decoded(self.arena.get(session.whole?));
         match session.start {
-            Start::AsWhole => (live.accepted, live.start_failed) = (whole.accepted, whole.start_failed),
+            Start::AsWhole => {}
             Start::Accepted { keep_accounting } => {
-                live.accepted = Some(Accepted { serial, at: session.start_at, keep_accounting });
+                whole.accepted = Some(Accepted { serial, at: session.start_at, keep_accounting });
+                whole.start_failed = None;
             }
-            Start::Failed(zero_stop) => live.start_failed = Some(StartFailed { serial, zero_stop }),
+            Start::Failed(zero_stop) => {
+                whole.accepted = None;
+                whole.start_failed = Some(StartFailed { serial, zero_stop });
+            }
         }
         if let Some(slot) = session.sampled
             && let Ok(Record::Sampled(sampled)) = frame::decode(self.arena.get(slot))
         {
-            live.sampled = Some(sampled);
+            whole.sampled = Some(sampled);
         }
         if let Some(slot) = session.closed
             && let Ok(Record::Closed(closed)) = frame::decode(self.arena.get(slot))
         {
-            live.closed = Some(closed);
+            whole.closed = Some(closed);
         }
-        live.sampled_at = live.sampled.and_then(|sampled| self.wall(session.life, sampled.at));
-        Some(live)
+        let life = self.life(session.life);
+        Some(LiveSession {
+            whole,
+            sampled_at: whole.sampled.and_then(|sampled| wall(life?, sampled.at)),
+            boot_id: life.map(|started| started.boot_id),
+        })
     }
 
     /// Takes in records in their order. They were checked, or decoded.
@@ -357,6 +358,13 @@ impl RecordSink for Replay {
     fn records(&mut self, batch: &RecordBatch<'_>) {
         self.take(batch.iter(), batch.life());
     }
+}
+
+/// A moment of a life on the wall.
+fn wall(life: &Started, at: Mono) -> Option<Wall> {
+    let begin = life.at;
+    let (mono, wall) = (i128::from(at.as_millis()) - i128::from(begin.mono.as_millis()), begin.wall.as_millis());
+    u64::try_from(i128::from(wall) + mono).ok().map(Wall::from_millis)
 }
 
 /// What an `opened` or a `checkpointed` record in the arena says.

@@ -326,9 +326,16 @@ impl<'a> BillRuns<'a> {
 impl BillRun {
     /// Writes it behind others.
     pub fn push_to(self, octets: &mut Vec<u8>) {
-        octets.extend_from_slice(&self.first.epoch.to_le_bytes());
-        octets.extend_from_slice(&self.first.sequence.to_le_bytes());
-        octets.extend_from_slice(&self.count.to_le_bytes());
+        octets.extend_from_slice(&self.to_octets());
+    }
+
+    /// The octets of this one run.
+    pub fn to_octets(self) -> [u8; BillRuns::RUN_LEN] {
+        let mut octets = [0; BillRuns::RUN_LEN];
+        octets[..4].copy_from_slice(&self.first.epoch.to_le_bytes());
+        octets[4..12].copy_from_slice(&self.first.sequence.to_le_bytes());
+        octets[12..].copy_from_slice(&self.count.to_le_bytes());
+        octets
     }
 }
 

@@ -212,7 +212,7 @@ impl Process {
         settings: &Settings,
         wants: &mut Wants,
     ) {
-        self.writer.run(now, &mut self.workers, settings, &mut outside(disks, around), wants);
+        self.writer.run(now, &mut self.workers, &mut outside(disks, around), wants);
         if self.workers.is_empty() && self.writer.has_settled() {
             around.oracle.settled();
             self.revive(now, around, settings);

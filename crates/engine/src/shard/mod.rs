@@ -26,7 +26,7 @@ use model::report::Discards;
 use model::time::{Mono, Now, Wall};
 
 pub use replies::Received;
-pub use restore::{NoSlot, Restored};
+pub use restore::{NoSlot, RESTORE_BATCH, Restored};
 pub use transmit::{BATCH_MAX, Transmit, TransmitBatch};
 
 use crate::contract::Contracts;

@@ -60,18 +60,10 @@ impl Shard {
         Ok(())
     }
 
-    /// Whether some server of this group answers: its last request was answered, and no wait has run out since.
-    pub fn has_answering_server(&self, group: &str) -> bool {
-        let members = self.groups.iter().filter(|known| known.name.eq_ignore_ascii_case(group));
-        members.flat_map(|group| &group.members).any(|member| self.servers[usize::from(member.server)].answers())
-    }
-
-    /// Whether some server of any group answers.
-    pub fn has_any_answering_server(&self) -> bool {
-        self.groups
-            .iter()
-            .flat_map(|group| &group.members)
-            .any(|member| self.servers[usize::from(member.server)].answers())
+    /// Whether a server of some group answers: its last request was answered, and no wait has run out since.
+    pub fn has_answering_server(&self) -> bool {
+        let mut members = self.groups.iter().flat_map(|group| &group.members);
+        members.any(|member| self.servers[usize::from(member.server)].answers())
     }
 
     fn group_with_servers(&self, name: &str) -> Option<u16> {
@@ -91,10 +83,7 @@ impl Shard {
 
     /// Where a `departed` record finds its bill while it is copied.
     pub(super) fn note_replayed(&mut self, slot: Slot) {
-        let run = BillRun { first: self.bill_of(slot), count: 1 };
-        let mut octets = Vec::with_capacity(BillRuns::RUN_LEN);
-        run.push_to(&mut octets);
-        self.replayed.copy_from_slice(&octets);
+        self.replayed = BillRun { first: self.bill_of(slot), count: 1 }.to_octets();
     }
 
     fn bill_of(&self, slot: Slot) -> BillId {

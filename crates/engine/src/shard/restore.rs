@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use arrayvec::ArrayVec;
 use model::counters::{Counters, Totals};
 use model::ids::PlaneIndex;
-use model::record::{Accepted, Closed, Opened, Sampled, StartFailed, ZeroStop};
+use model::record::{Checkpointed, Closed, ZeroStop};
 use model::settings::ObjectName;
 use model::time::{Mono, Now, Wall};
 
@@ -14,19 +15,13 @@ use crate::contract::Contract;
 use crate::phase::{first_interim, next_interim};
 use crate::session::{Flags, NO_EVENT, Owed, Slot, State};
 
-/// One session as the ledger remembers it.
+/// A session as the ledger remembers it.
 #[derive(Clone, Copy, Debug)]
 pub struct Restored<'a> {
-    /// How it began.
-    pub opened: Opened<'a>,
-    /// Its Start was acknowledged, or failed and was kept.
-    pub accepted: Option<Accepted>,
-    /// Its Start failed and accounting ended.
-    pub start_failed: Option<StartFailed>,
-    /// What it last counted.
-    pub sampled: Option<Sampled>,
-    /// How it ended, if it has.
-    pub closed: Option<Closed>,
+    /// Where it came up.
+    pub plane: PlaneIndex,
+    /// All that is known of it.
+    pub whole: Checkpointed<'a>,
     /// The box was booted since it came up: the time of its last sample, or of its Up where there is none, on the wall of
     /// that boot. If it was online, it ended with that.
     pub rebooted: Option<Wall>,
@@ -40,10 +35,29 @@ pub struct NoSlot;
 pub(super) const NAS_REBOOT: u8 = 11;
 /// So long after the start a group's Starts wait for its Stops of an earlier boot (DESIGN.md section 4).
 const OLD_STOPS_FIRST: Duration = Duration::from_secs(30);
+/// Sessions that are found by their names together.
+pub const RESTORE_BATCH: usize = 64;
 
 impl Shard {
-    /// Takes a session back. To be called before the first event, after [`Shard::configure`].
-    pub fn restore(&mut self, now: Now, plane: PlaneIndex, restored: &Restored<'_>) -> Result<(), NoSlot> {
+    /// Takes sessions back; [`RESTORE_BATCH`] at a time is quickest. To be called before the first event, after
+    /// [`Shard::configure`].
+    ///
+    /// # Errors
+    /// [`NoSlot`]: the table is full. Of these sessions some may have been taken, and are not found by their names.
+    pub fn restore(&mut self, now: Now, sessions: &[Restored<'_>]) -> Result<(), NoSlot> {
+        for sessions in sessions.chunks(RESTORE_BATCH) {
+            let mut online = ArrayVec::<Slot, RESTORE_BATCH>::new();
+            for restored in sessions {
+                online.extend(self.restore_one(now, restored)?);
+            }
+            self.table.enlist_all(&online);
+        }
+        Ok(())
+    }
+
+    /// Gives the slot of one that is online, which is not found by its name yet.
+    fn restore_one(&mut self, now: Now, restored: &Restored<'_>) -> Result<Option<Slot>, NoSlot> {
+        let Restored { plane, whole: ref restored, rebooted } = *restored;
         let opened = &restored.opened;
         let slot = self.table.insert(plane, opened.session, opened.attributes).ok_or(NoSlot)?;
         let group = if opened.group.is_empty() { super::configure::NO_GROUP } else { self.group_index(opened.group) };
@@ -73,19 +87,19 @@ impl Shard {
             self.session_mut(slot).flags.set(Flags::BASELINE);
         }
         self.restore_state(slot, restored);
-        match (restored.closed, restored.rebooted) {
+        match (restored.closed, rebooted) {
             (Some(closed), rebooted) => self.restore_closed(slot, &closed, rebooted.is_some(), now.mono),
             (None, Some(last)) => self.close_rebooted(slot, last, now.mono),
             (None, None) => {
-                self.table.enlist(slot);
                 self.resume_phase(slot, now.mono);
                 self.settle(slot, now.mono);
+                return Ok(Some(slot));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
-    fn restore_state(&mut self, slot: Slot, restored: &Restored<'_>) {
+    fn restore_state(&mut self, slot: Slot, restored: &Checkpointed<'_>) {
         if let Some(failed) = restored.start_failed {
             let session = self.session_mut(slot);
             session.state = State::StartFailed;
@@ -151,7 +165,7 @@ impl Shard {
 
     /// A Stop of an earlier boot has had its transaction.
     pub(super) fn let_starts_go(&mut self, slot: Slot) {
-        if self.session(slot).is_down() && self.session(slot).flags.has(Flags::OLD_STOP) {
+        if self.session(slot).flags.has(Flags::OLD_STOP) {
             self.session_mut(slot).flags.put(Flags::OLD_STOP, false);
             let group = usize::from(self.group_of(slot));
             self.groups[group].release_starts();

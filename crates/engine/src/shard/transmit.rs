@@ -243,10 +243,8 @@ impl Shard {
             fresh: true,
         };
         batch.entries.push(entry);
-        if !self.session(slot).is_down() {
-            // These octets say where the subscriber is now.
-            self.session_mut(slot).flags.put(Flags::INTERIM_DUE, false);
-        }
+        // These octets say where the subscriber is now.
+        self.session_mut(slot).flags.put(Flags::INTERIM_DUE, false);
         self.wait_for_reply(index, Place::Reply(identifier), now);
         true
     }

@@ -10,8 +10,8 @@ use model::counters::{CounterSlot, CounterSource, Counters, Totals};
 use model::event::{Down, EventOrigin, PlaneEvent, Subscriber, Up};
 use model::ids::{BillId, PlaneIndex, SessionSerial};
 use model::record::{
-    Accepted, Bill, BillReason, Closed, Delivered, Departure, Heard, Opened, Record, Returned, Sampled, StartFailed,
-    TakenOver, ZeroStop,
+    Accepted, Bill, BillReason, Checkpointed, Closed, Delivered, Departure, Heard, Opened, Record, Returned, Sampled,
+    StartFailed, TakenOver, ZeroStop,
 };
 use model::settings::{
     AccountingScheme, AccountingServer, Domain, Interim, InterimSpelling, IntervalUnit, ObjectName, PinnedScheme,
@@ -120,14 +120,13 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(crate) fn restored(&self, rebooted: Option<Wall>) -> Restored<'_> {
-        Restored {
+    pub(crate) fn whole(&self) -> Checkpointed<'_> {
+        Checkpointed {
             opened: self.born.opened(),
             accepted: self.accepted,
             start_failed: self.start_failed,
             sampled: self.sampled,
             closed: self.closed,
-            rebooted,
         }
     }
 }
@@ -370,7 +369,7 @@ impl Stage {
     }
 
     pub(crate) fn restore(&mut self, live: &Live, rebooted: Option<Wall>) -> Result<(), NoSlot> {
-        self.shard.restore(self.now, PLANE, &live.restored(rebooted))
+        self.shard.restore(self.now, &[Restored { plane: PLANE, whole: live.whole(), rebooted }])
     }
 
     fn event(&mut self, event: PlaneEvent<'_>) {

@@ -4,6 +4,12 @@
 //! Bills may stay for long while sessions come and go, so a segment full of bills is told again only when more than
 //! half of the old segments is of no use. Then the log is never longer than what the sources need and twice what
 //! the bills take, and each octet of garbage costs at most one octet of copies.
+//!
+//! **How long the log is.** What the sources need is about 1.75 times what lives, once the first turn of their checkpoints is
+//! over (`engine`). Whole segments come on top, at most four: the newest one, its spare, the oldest one, which is needed in
+//! part, and the one before it, which waits until the next segment's header tells the base. The bench `ledger` prints what a
+//! day of interims leads to: 1.8 to 1.9 times the live size from 50,000 sessions on; fewer sessions have fewer marks, and at
+//! 10,000 it is 2.2. Batches of a few records are filled up to 512 octets, which weighs when little happens.
 
 use model::record::{Departed, Departure, Record};
 use model::time::Now;

@@ -1,5 +1,6 @@
 //! Octets of many records in one piece of memory, with their removal counted and, when it pays, made good.
 
+use std::hint::black_box;
 use std::num::NonZeroU64;
 
 /// A growing run of octets.
@@ -54,6 +55,17 @@ impl Arena {
 
     pub(super) fn get(&self, slot: Slot) -> &[u8] {
         &self.octets[slot.range()]
+    }
+
+    /// Brings the octets of these slots into the cache. Nothing depends on what is read, so that the processor waits for
+    /// many of them at once.
+    pub(super) fn touch(&self, slots: impl Iterator<Item = Slot>) {
+        const LINE: usize = 64;
+        black_box(slots.fold(0, |any, slot| {
+            let octets = self.get(slot);
+            let last = octets.last().copied().unwrap_or(0);
+            octets.iter().step_by(LINE).fold(any ^ last, |any, octet| any ^ octet)
+        }));
     }
 
     pub(super) fn remove(&mut self, slot: Slot) {

@@ -24,9 +24,9 @@ pub struct SessionIndex<T> {
 }
 
 #[derive(Clone, Debug)]
-struct Entry<T> {
-    key: SessionKey,
-    value: T,
+pub(super) struct Entry<T> {
+    pub(super) key: SessionKey,
+    pub(super) value: T,
 }
 
 /// A key, hashed, and the octets that say it.
@@ -93,9 +93,9 @@ impl<T> SessionIndex<T> {
         self.entries.get(number as usize).map(|entry| entry.key)
     }
 
-    /// Every entry that was made, removed or not.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (SessionKey, &T)> {
-        self.entries.iter().map(|entry| (entry.key, &entry.value))
+    /// Every entry that was made, removed or not, so many at a time.
+    pub(super) fn blocks(&self, len: usize) -> impl Iterator<Item = &[Entry<T>]> {
+        self.entries.chunks(len)
     }
 
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {

@@ -5,7 +5,7 @@ use model::record::ZeroStop;
 use model::time::Mono;
 
 use super::arena::Slot;
-use super::index::{Hashed, SessionIndex};
+use super::index::{Entry, Hashed, SessionIndex};
 use crate::frame::{self, SessionKey};
 
 /// No session.
@@ -26,6 +26,13 @@ pub(super) struct Session {
     /// When its Start was accepted.
     pub(super) start_at: Mono,
     pub(super) is_over: bool,
+}
+
+impl Session {
+    /// Its records in the arena.
+    pub(super) fn slots(&self) -> [Option<Slot>; 3] {
+        [self.whole, self.sampled, self.closed]
+    }
 }
 
 /// What became of a session's Start.
@@ -69,8 +76,9 @@ impl Sessions {
         self.all.len()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (SessionKey, &Session)> {
-        self.all.iter().filter(|(_, session)| session.whole.is_some())
+    /// Those that are known, and places of others, so many at a time.
+    pub(super) fn blocks(&self, len: usize) -> impl Iterator<Item = &[Entry<Session>]> {
+        self.all.blocks(len)
     }
 
     pub(super) fn get(&self, key: SessionKey) -> Option<&Session> {
@@ -118,7 +126,7 @@ impl Sessions {
     /// It is over; its slots. `None`: it was not known.
     pub(super) fn end(&mut self, number: u32) -> Option<[Option<Slot>; 3]> {
         let session = self.live_mut(number)?;
-        let slots = [session.whole, session.sampled, session.closed];
+        let slots = session.slots();
         *session = Session { is_over: true, ..NEW };
         self.all.remove(number);
         self.freed.push(number);

@@ -1,7 +1,7 @@
 use super::*;
 use model::counters::{CounterSlot, Counters, Totals};
 use model::ids::BillId;
-use model::record::{Acknowledged, Bill, BillReason, Checkpointed, Delivered, TakenOver, ZeroStop};
+use model::record::{Acknowledged, Bill, BillReason, Closed, Delivered, Opened, Sampled, TakenOver, ZeroStop};
 use model::settings::PinnedScheme;
 use model::time::Now;
 
@@ -80,13 +80,15 @@ fn a_session_is_what_was_last_said_of_it() {
         Record::Opened(opened(1, b"new")),
     ]);
     let expected = LiveSession {
-        opened: opened(1, b"new"),
-        accepted: Some(accepted(1)),
-        start_failed: None,
-        sampled: Some(sampled(1, 2)),
+        whole: Checkpointed {
+            opened: opened(1, b"new"),
+            accepted: Some(accepted(1)),
+            start_failed: None,
+            sampled: Some(sampled(1, 2)),
+            closed: None,
+        },
         sampled_at: None,
         boot_id: None,
-        closed: None,
     };
     assert_eq!(state.sessions().collect::<Vec<_>>(), [expected]);
 }
@@ -96,7 +98,7 @@ fn a_closed_session_is_owed_a_stop_until_it_is_acknowledged_or_billed() {
     let failed = StartFailed { serial: serial(1), zero_stop: ZeroStop::Acknowledged };
     let up = [Record::Opened(opened(1, b"")), Record::StartFailed(failed), Record::Closed(closed(1))];
     let state = replay(&up);
-    let session = state.session(serial(1)).unwrap();
+    let session = state.session(serial(1)).unwrap().whole;
     assert_eq!((session.start_failed, session.closed), (Some(failed), Some(closed(1))));
 
     let acknowledged = Record::Acknowledged(Acknowledged { serial: serial(1) });
@@ -127,7 +129,7 @@ type Known = (bool, bool, Option<u16>, bool);
 
 /// What is known of a session: accepted, its Start failed, interim failures of its sample, closed.
 fn known(state: &Replay, sequence: u64) -> Option<Known> {
-    let session = state.session(serial(sequence))?;
+    let session = state.session(serial(sequence))?.whole;
     assert_eq!(session.opened.serial, serial(sequence));
     let failures = session.sampled.map(|sampled| sampled.interim_failures);
     Some((session.accepted.is_some(), session.start_failed.is_some(), failures, session.closed.is_some()))
@@ -160,7 +162,7 @@ fn a_session_said_again_whole_is_that_and_what_follows() {
         // In one batch, and each record in one of its own.
         for state in [replay(records), replay_as_one(records)] {
             assert_eq!(known(&state, 1), *expected, "case {number}");
-            let session = state.session(serial(1)).unwrap();
+            let session = state.session(serial(1)).unwrap().whole;
             assert_eq!(&session.opened.attributes, attributes, "case {number}");
             assert_eq!((state.session_count(), state.sessions().count()), (1, 1), "case {number}");
             assert_eq!(state.unknown_sessions(), 0, "case {number}");
@@ -327,7 +329,7 @@ fn memory_follows_the_sessions_that_are_left() {
     }
     let state = replay(&records);
     assert!(state.arena.len() < 40 << 20, "60 MB were written, {} are kept", state.arena.len());
-    assert_eq!(state.session(serial(0)).unwrap().opened, opened(0, &attributes));
+    assert_eq!(state.session(serial(0)).unwrap().whole.opened, opened(0, &attributes));
 }
 
 #[test]

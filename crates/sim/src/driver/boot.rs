@@ -8,7 +8,7 @@ use ledger::card::{CardFound, CardReading};
 use ledger::keeper::{Keeper, KeeperStart, OldSegment};
 use ledger::log::LogBounds;
 use ledger::recover::{Life, LogStart, RecordBatch, RecordSink, Recovered, Recovery};
-use ledger::replay::{LiveSession, Replay, RingPosition};
+use ledger::replay::{Replay, RingPosition};
 use ledger::segment::Place;
 use model::record::{Record, Started, TakenOver};
 use model::settings::Settings;
@@ -139,9 +139,6 @@ pub(super) fn restore(
     links: &mut Links,
     mut port_next: u16,
 ) -> u16 {
-    // In an order that no hash map decides.
-    let mut sessions: Vec<LiveSession<'_>> = memory.replay.sessions().collect();
-    sessions.sort_by_key(|session| session.opened.serial);
     for (plane, events) in memory.taken_over() {
         let index = links.index_of(&plane);
         for worker in workers.iter_mut() {
@@ -158,15 +155,11 @@ pub(super) fn restore(
         worker.shard.configure(settings);
         port_next = worker.bind(NAS, port_next);
     }
-    for session in &sessions {
-        let index = links.index_of(session.opened.plane);
-        let owner = shard_of(session.opened.session, workers.len());
-        workers[owner].shard.restore(now, index, &restored(session)).expect("there are slots enough");
+    for session in memory.replay.sessions() {
+        let opened = &session.whole.opened;
+        let owner = shard_of(opened.session, workers.len());
+        let restored = Restored { plane: links.index_of(opened.plane), whole: session.whole, rebooted: None };
+        workers[owner].shard.restore(now, &[restored]).expect("there are slots enough");
     }
     port_next
-}
-
-fn restored<'a>(session: &LiveSession<'a>) -> Restored<'a> {
-    let LiveSession { opened, accepted, start_failed, sampled, closed, .. } = *session;
-    Restored { opened, accepted, start_failed, sampled, closed, rebooted: None }
 }

@@ -11,7 +11,6 @@ use ledger::keeper::{Area, Keeper, OperationId};
 use ledger::transfer::Upload;
 use model::ids::BillId;
 use model::record::Record;
-use model::settings::Settings;
 use model::time::{Mono, Now};
 
 use super::worker::{Worker, shard_of};
@@ -100,22 +99,14 @@ impl Writer {
     }
 
     /// Once around the writer's loop.
-    pub(super) fn run(
-        &mut self,
-        now: Now,
-        workers: &mut [Worker],
-        settings: &Settings,
-        outside: &mut Outside<'_>,
-        wants: &mut Wants,
-    ) {
+    pub(super) fn run(&mut self, now: Now, workers: &mut [Worker], outside: &mut Outside<'_>, wants: &mut Wants) {
         self.keeper.handle_timeout(now);
         for (source, worker) in (0..).zip(workers.iter()) {
             self.keeper.handle_needed_from(source, worker.shard.needed_from());
         }
         if !workers.is_empty() {
-            let answers = |name: &str| workers.iter().any(|worker| worker.shard.has_answering_server(name));
-            let any = settings.radius_groups.keys().any(|name| answers(name.as_str()));
-            self.keeper.handle_servers_answer(any, now);
+            let answers = workers.iter().any(|worker| worker.shard.has_answering_server());
+            self.keeper.handle_servers_answer(answers, now);
         }
         self.take_records(workers, outside.oracle);
         self.poll_operations(now.mono, outside, wants);

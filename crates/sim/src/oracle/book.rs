@@ -3,6 +3,7 @@
 
 use ledger::frame;
 use ledger::recover::Recovered;
+use ledger::replay::LiveSession;
 use model::ids::SessionSerial;
 use model::record::{
     Accepted, Bill, BillReason, Checkpointed, Closed, Delivered, Opened, Record, StartFailed, TakenOver, ZeroStop,
@@ -235,7 +236,7 @@ impl Oracle {
     fn check_memory(&mut self, memory: &Memory) {
         let mut wrong = None;
         let mut known = 0;
-        for session in memory.replay.sessions() {
+        for LiveSession { whole: session, .. } in memory.replay.sessions() {
             let serial = session.opened.serial;
             let Some(book) = self.books.get(&serial) else {
                 wrong.get_or_insert((serial, "nobody knows it".to_owned()));

@@ -53,6 +53,7 @@ use disk::CardDirectory;
 use link::Planes;
 use messages::{WorkerHandle, WorkerMessage, WriterMessage};
 use planes::LinkedPlanes;
+use restore::Heirs;
 use ring::{Durable, Needed, ShardEnd, WriterSleep};
 use store::Store;
 use worker::{Seat, Worker};
@@ -190,7 +191,6 @@ impl Engine {
 
         let now = clock::now();
         let mut planes = Planes::default();
-        let restored = restore::Sessions::sort(&recovered, args.shards, &mut planes, started.boot_id)?;
         let mut built = Vec::new();
         for seat in seats {
             let (number, waker) = (seat.number, seat.waker.clone());
@@ -220,9 +220,10 @@ impl Engine {
             for problem in worker.configure(settings, now) {
                 tracing::warn!("{problem}; it is tried again by and by");
             }
-            restored.hand_over(number, &mut worker.shard, now)?;
             built.push((worker, WorkerHandle { messages, waker }));
         }
+        let shards = built.iter_mut().map(|(worker, _)| &mut worker.shard).collect();
+        Heirs::new(shards, &mut planes, now).take(&recovered, started.boot_id)?;
         drop(recovered);
         let handles: Vec<WorkerHandle> =
             built.iter().map(|(_, handle): &(Worker, WorkerHandle)| handle.clone()).collect();

@@ -1,10 +1,10 @@
 //! What a recovered store says, handed to those who go on with it: sessions to the shards, bills to the pool.
 
-use engine::{Restored, Shard};
+use engine::{RESTORE_BATCH, Restored, Shard};
 use ledger::recover::Recovered;
-use ledger::replay::{LiveSession, Replay};
+use ledger::replay::{Replay, RingPosition};
 use model::ids::PlaneIndex;
-use model::record::{Heard, TakenOver};
+use model::record::TakenOver;
 use model::time::Now;
 
 use super::link::Planes;
@@ -30,92 +30,85 @@ pub(crate) fn report(recovered: &Recovered<Replay>) {
     );
 }
 
-/// Sessions of the earlier life, by the shard that has them now.
-pub(crate) struct Sessions<'a> {
-    by_shard: Vec<Vec<(PlaneIndex, LiveSession<'a>)>>,
-    planes: Vec<(PlaneIndex, &'a str, Vec<TakenOver>)>,
-    heard: Vec<(PlaneIndex, Heard<'a>)>,
-    boot_last: Option<[u8; 16]>,
-    boot_now: [u8; 16],
+/// The shards of this life, to be handed what earlier ones left.
+pub(crate) struct Heirs<'a> {
+    shards: Vec<&'a mut Shard>,
+    planes: &'a mut Planes,
+    /// Planes that every shard knows.
+    known: Vec<PlaneIndex>,
+    now: Now,
 }
 
-impl<'a> Sessions<'a> {
-    /// Gives every session to a shard, and every plane a number.
-    pub(crate) fn sort(
-        recovered: &'a Recovered<Replay>,
-        shards: u16,
-        planes: &mut Planes,
-        boot_now: [u8; 16],
-    ) -> Result<Sessions<'a>, Failure> {
-        let too_many = || Failure::failed("the ledger knows more packet planes than can be numbered");
-        let mut sorted = Sessions {
-            by_shard: (0..shards).map(|_| Vec::new()).collect(),
-            planes: Vec::new(),
-            heard: Vec::new(),
-            boot_last: recovered.boot_id,
-            boot_now,
-        };
-        for heard in recovered.state.heard() {
-            let plane = planes.index(heard.plane).ok_or_else(too_many)?;
-            sorted.plane(plane, heard.plane);
-            sorted.heard.push((plane, heard));
-        }
+impl<'a> Heirs<'a> {
+    /// All shards, in their order.
+    pub(crate) fn new(shards: Vec<&'a mut Shard>, planes: &'a mut Planes, now: Now) -> Heirs<'a> {
+        Heirs { shards, planes, known: Vec::new(), now }
+    }
+
+    /// Gives every plane a number and every session to the shard that has it now, in the order in which the store has them.
+    pub(crate) fn take(mut self, recovered: &Recovered<Replay>, boot_now: [u8; 16]) -> Result<(), Failure> {
+        self.take_planes(&recovered.state)?;
+        let mut batches: Vec<Vec<Restored<'_>>> =
+            self.shards.iter().map(|_| Vec::with_capacity(RESTORE_BATCH)).collect();
         for session in recovered.state.sessions() {
-            let plane = planes.index(session.opened.plane).ok_or_else(too_many)?;
-            sorted.plane(plane, session.opened.plane);
-            let shard = plane::record::session_hash(session.opened.session) % u64::from(shards);
-            sorted.by_shard[usize::try_from(shard).unwrap_or_default()].push((plane, session));
+            let opened = &session.whole.opened;
+            let plane = self.plane(opened.plane)?;
+            let number = plane::record::session_hash(opened.session) % self.shards.len() as u64;
+            let number = usize::try_from(number).unwrap_or_default();
+            let rebooted = session.rebooted(recovered.boot_id, boot_now);
+            let batch = &mut batches[number];
+            batch.push(Restored { plane, whole: session.whole, rebooted });
+            if batch.len() == RESTORE_BATCH {
+                restore(self.shards[number], self.now, batch)?;
+            }
         }
-        for position in recovered.state.taken_over() {
-            let plane = planes.index(position.plane).ok_or_else(too_many)?;
-            sorted.plane(plane, position.plane).push(TakenOver {
-                plane_epoch: position.plane_epoch,
-                ring: position.ring,
-                position: position.position,
-            });
-        }
-        for sessions in &mut sorted.by_shard {
-            sessions.sort_unstable_by_key(|(_, session)| session.opened.serial);
-        }
-        Ok(sorted)
+        let rest = self.shards.iter_mut().zip(&mut batches);
+        rest.map(|(shard, batch)| restore(shard, self.now, batch)).collect()
     }
 
-    /// Whether the box was booted since the session was last written.
-    fn was_rebooted(&self, session: &LiveSession<'_>) -> bool {
-        session.boot_id.or(self.boot_last).is_some_and(|boot| boot != self.boot_now)
-    }
-
-    fn plane(&mut self, plane: PlaneIndex, name: &'a str) -> &mut Vec<TakenOver> {
-        let known = self.planes.iter().position(|(known, ..)| *known == plane);
-        let index = known.unwrap_or_else(|| {
-            self.planes.push((plane, name, Vec::new()));
-            self.planes.len() - 1
-        });
-        &mut self.planes[index].2
-    }
-
-    /// Hands a shard its sessions.
-    pub(crate) fn hand_over(&self, number: u16, shard: &mut Shard, now: Now) -> Result<(), Failure> {
-        for (plane, name, taken_over) in &self.planes {
-            shard.handle_plane_known(now.mono, *plane, name, taken_over.clone());
+    /// What the planes' rings were heard to say.
+    fn take_planes(&mut self, replay: &Replay) -> Result<(), Failure> {
+        let mut taken_over: Vec<(&str, Vec<TakenOver>)> = Vec::new();
+        for RingPosition { plane, plane_epoch, ring, position } in replay.taken_over() {
+            let event = TakenOver { plane_epoch, ring, position };
+            match taken_over.iter_mut().find(|(known, _)| *known == plane) {
+                Some((_, events)) => events.push(event),
+                None => taken_over.push((plane, vec![event])),
+            }
         }
-        for (plane, heard) in &self.heard {
-            shard.handle_heard(*plane, heard);
+        for (name, events) in taken_over {
+            self.know(name, &events)?;
         }
-        for (plane, session) in &self.by_shard[usize::from(number)] {
-            let plane = *plane;
-            let restored = Restored {
-                opened: session.opened,
-                accepted: session.accepted,
-                start_failed: session.start_failed,
-                sampled: session.sampled,
-                closed: session.closed,
-                rebooted: self.was_rebooted(session).then(|| session.sampled_at.unwrap_or(session.opened.at.wall)),
-            };
-            shard.restore(now, plane, &restored).map_err(|_| {
-                Failure::failed("the ledger knows more sessions than there are slots: raise --sessions")
-            })?;
+        for heard in replay.heard() {
+            let plane = self.plane(heard.plane)?;
+            self.shards.iter_mut().for_each(|shard| shard.handle_heard(plane, &heard));
         }
         Ok(())
     }
+
+    /// The plane's number; if it is a new one, every shard hears of the plane.
+    fn plane(&mut self, name: &str) -> Result<PlaneIndex, Failure> {
+        let plane = self.number(name)?;
+        if self.known.contains(&plane) { Ok(plane) } else { self.know(name, &[]) }
+    }
+
+    fn know(&mut self, name: &str, taken_over: &[TakenOver]) -> Result<PlaneIndex, Failure> {
+        let plane = self.number(name)?;
+        self.known.push(plane);
+        for shard in &mut self.shards {
+            shard.handle_plane_known(self.now.mono, plane, name, taken_over.to_vec());
+        }
+        Ok(plane)
+    }
+
+    fn number(&mut self, name: &str) -> Result<PlaneIndex, Failure> {
+        let too_many = || Failure::failed("the ledger knows more packet planes than can be numbered");
+        self.planes.index(name).ok_or_else(too_many)
+    }
+}
+
+fn restore(shard: &mut Shard, now: Now, batch: &mut Vec<Restored<'_>>) -> Result<(), Failure> {
+    let restored = shard.restore(now, batch);
+    batch.clear();
+    restored.map_err(|_| Failure::failed("the ledger knows more sessions than there are slots: raise --sessions"))
 }

@@ -218,7 +218,7 @@ impl Worker {
 
     /// Tells the writer when the first server begins to answer, and when the last has ceased.
     fn tell_answers(&mut self) {
-        let answers = self.shard.has_any_answering_server();
+        let answers = self.shard.has_answering_server();
         if std::mem::replace(&mut self.answers, answers) != answers {
             self.tell_writer(WriterMessage::ServersAnswer { shard: self.number, answers });
         }

@@ -9,7 +9,7 @@ use model::time::Mono;
 use super::world::{Dice, World, bill, settings};
 use crate::log::LogBounds;
 
-/// What a shard does: it counts its sessions, and for each octet of that it writes 1.25 octets of sessions again, in turn.
+/// What a shard does: it counts its sessions, and for each octet of that it writes 1.5 octets of sessions again, in turn.
 struct Shard {
     sessions: u64,
     cursor: u64,
@@ -38,7 +38,7 @@ impl Shard {
         let serial = SessionSerial { epoch: 1, sequence: session };
         let sampled = Sampled { serial, at: Mono::ZERO, counters, interim_failures: 0 };
         let len = self.append(world, &Record::Sampled(sampled));
-        self.owed += 1.25 * f64::from(u32::try_from(len).unwrap());
+        self.owed += 1.5 * f64::from(u32::try_from(len).unwrap());
         while self.owed > 0.0 {
             self.checkpoint(world, counters);
         }
@@ -106,7 +106,7 @@ fn the_log_of_a_day_stays_within_twice_its_live_size() {
     let live = shard.live() + bills * 300;
     let ratio = largest as f64 / live as f64;
     println!("{} octets written, {largest} on the disk at most, {live} live: {ratio:.2}", shard.octets);
-    // The window of one turn is live and 0.8 live; the newest segment, its spare, the one that waits for a header and
+    // The window of one turn is live and two thirds of live; the newest segment, its spare, the one that waits for a header and
     // one that is partly needed come on top.
     assert!(largest <= 2 * live + 4 * segment_len, "{largest} octets for {live}: {ratio:.2}");
     // Nothing is lost on the way.
