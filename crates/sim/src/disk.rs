@@ -89,9 +89,18 @@ struct File {
 
 impl File {
     fn octets(&self) -> Vec<u8> {
-        let mut octets = self.durable.clone();
+        self.octets_of(0..self.durable.len())
+    }
+
+    /// As they are read now: the newest write of each.
+    fn octets_of(&self, range: std::ops::Range<usize>) -> Vec<u8> {
+        let mut octets = self.durable[range.clone()].to_vec();
         for write in &self.cached {
-            octets[write.at..write.at + write.octets.len()].copy_from_slice(&write.octets);
+            let (first, end) = (write.at.max(range.start), (write.at + write.octets.len()).min(range.end));
+            if first < end {
+                octets[first - range.start..end - range.start]
+                    .copy_from_slice(&write.octets[first - write.at..end - write.at]);
+            }
         }
         octets
     }
@@ -167,7 +176,7 @@ impl Disk {
             Operation::Read { segment, offset, len } => {
                 let file = self.files.get(segment).ok_or(DiskFault::Io)?;
                 let at = usize::try_from(*offset).unwrap_or(usize::MAX);
-                return Ok(Brought::Octets(file.octets()[at..at + len].to_vec()));
+                return Ok(Brought::Octets(file.octets_of(at..at + len)));
             }
             Operation::Remove { segment } => self.removed += u64::from(self.files.remove(segment).is_some()),
             Operation::Open => return Ok(Brought::Segments(self.segments().collect())),

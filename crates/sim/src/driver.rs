@@ -22,6 +22,7 @@ use model::time::{Mono, Now, Wall};
 
 pub(crate) use boot::{Memory, read_card, read_store};
 use worker::Worker;
+pub(crate) use writer::Command;
 use writer::{Outside, Writer};
 
 use crate::bill_server::BillServer;
@@ -144,6 +145,8 @@ pub(crate) struct Wants {
 pub(crate) struct Process {
     /// Counted by the world.
     pub(crate) life: u32,
+    commands: Vec<Command>,
+    boot_id: [u8; 16],
     started: Wall,
     shard_count: u16,
     recovered: Option<Recovered<Memory>>,
@@ -163,6 +166,8 @@ pub(crate) struct Process {
 pub(crate) struct Start<'a> {
     pub(crate) scenario: &'a Scenario,
     pub(crate) life: u32,
+    /// Which boot of the box it is in.
+    pub(crate) boot_id: [u8; 16],
     pub(crate) now: Now,
     pub(crate) shard_count: u16,
     /// The first source port that it may use.
@@ -172,16 +177,18 @@ pub(crate) struct Start<'a> {
 impl Process {
     /// Reads the disk and begins a log. The shards come when the log has settled.
     pub(crate) fn start(start: &Start<'_>, disk: &Disk, around: &mut Around, mut dice: Dice) -> Process {
-        let Start { scenario, life, now, shard_count, port_next } = *start;
+        let Start { life, boot_id, now, shard_count, port_next, .. } = *start;
         let (mut recovered, begin) = boot::recover(disk, around);
-        let (keeper, started) = boot::begin(&mut recovered, begin, scenario, now, shard_count, &mut dice);
+        let (keeper, started) = boot::begin(&mut recovered, begin, start, &mut dice);
         around.trace.say(format_args!("life {life}: epoch {}, {shard_count} shards", started.epoch));
         Process {
             life,
+            commands: Vec::new(),
+            boot_id,
             started: now.wall,
             shard_count,
             recovered: Some(recovered),
-            writer: Writer::new(keeper, shard_count, dice.fork()),
+            writer: Writer::new(keeper, &start.scenario.settings.sysname, shard_count, dice.fork()),
             workers: Vec::new(),
             links: Links::default(),
             death: Death::default(),
@@ -216,6 +223,9 @@ impl Process {
         if self.workers.is_empty() && self.writer.has_settled() {
             around.oracle.settled();
             self.revive(now, around, settings);
+            for command in std::mem::take(&mut self.commands) {
+                self.writer.command(&command, now, &mut outside(disks, around));
+            }
         }
         for (number, worker) in self.workers.iter_mut().enumerate() {
             if worker.has_news(self.writer.durable(number)) {
@@ -234,6 +244,15 @@ impl Process {
         self.writer.uploaded(number, now, &mut outside(disks, around));
     }
 
+    /// An operator types something. It waits until the shards live.
+    pub(crate) fn command(&mut self, command: &Command, now: Now, disks: &mut Disks, around: &mut Around) {
+        if self.is_running() {
+            self.writer.command(command, now, &mut outside(disks, around));
+        } else {
+            self.commands.push(command.clone());
+        }
+    }
+
     /// Brings the shards to life, with what the ledger remembers.
     fn revive(&mut self, now: Now, around: &mut Around, settings: &Settings) {
         let Some(recovered) = self.recovered.take() else { return };
@@ -246,8 +265,15 @@ impl Process {
             session_hash: worker::name_hash,
         };
         self.workers = (0..self.shard_count).map(|shard| Worker::new(birth(shard), now, self.dice.fork())).collect();
-        self.port_next =
-            boot::restore(&mut self.workers, &recovered.state, now, settings, &mut self.links, self.port_next);
+        self.port_next = boot::restore(
+            &mut self.workers,
+            &recovered.state,
+            self.boot_id,
+            now,
+            settings,
+            &mut self.links,
+            self.port_next,
+        );
         for worker in &mut self.workers {
             worker.note_links(&self.links);
         }
@@ -255,13 +281,14 @@ impl Process {
     }
 
     /// A plane links, with the memory that it has; its events are read from where they were consumed.
-    pub(crate) fn link(&mut self, number: usize, around: &mut Around) {
+    pub(crate) fn link(&mut self, number: usize, now: Mono, around: &mut Around) {
         let plane = &around.planes[number];
         let index = self.links.index_of(&plane.name);
         self.links.linked[usize::from(index.0)] = Some(number);
         for worker in &mut self.workers {
             worker.link(index, &plane.name, plane.epoch, plane.consumed);
         }
+        around.oracle.linked(number, now);
         around.trace.say(format_args!("{} links, epoch {}", plane.name, plane.epoch));
     }
 
@@ -276,6 +303,7 @@ impl Process {
                 worker.shard.handle_plane_lost(now, index, &tables);
             }
             self.links.linked[usize::from(index.0)] = None;
+            around.oracle.unlinked(number);
             around.trace.say(format_args!("{} is lost", around.planes[number].name));
         }
     }

@@ -18,7 +18,7 @@
 //!
 //! | module | what it plays |
 //! |---|---|
-//! | `world` | what happens when; the faults |
+//! | `world` | what happens when; the faults, reboots of the box and the operator's commands among them |
 //! | `plane` | a packet plane: event ring, counters, verdicts, restarts |
 //! | `network`, `server` | the way, which forges and loses; RADIUS accounting servers with moods |
 //! | `bill_server` | what takes files of bills, refuses them, or takes them and is not heard |

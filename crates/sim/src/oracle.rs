@@ -3,6 +3,7 @@
 //! | file | what it judges |
 //! |---|---|
 //! | this one | the truth: who was online, what was counted, who was let in |
+//! | `boots` | how sessions end with the box, and what of them is missing then |
 //! | `book` | what the ledger is told of each session, and what of it is durable |
 //! | `bills` | where bills are, and what is done with them |
 //! | `wire` | what leaves, in which order, under which identifier; which replies are genuine |
@@ -11,22 +12,24 @@
 
 mod bills;
 mod book;
+mod boots;
 mod reckoning;
 mod verdicts;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use model::counters::{Counters, Totals};
 use model::ids::SessionSerial;
-use model::settings::{AccountingMode, CacheBackupMode, ObjectName, Settings};
-use model::time::{Mono, Now};
+use model::settings::{AccountingMode, CacheBackupMode, LocalAaaServer, ObjectName, Settings};
+use model::time::{Mono, Now, Wall};
 
 use crate::plane::{Plane, Saying, What};
 use crate::scenario::Scenario;
 use bills::Bills;
 use book::{Book, Fact};
+use boots::Boots;
 use wire::Attempt;
 
 /// Something that must never be.
@@ -45,6 +48,8 @@ pub(crate) struct Incarnation {
     pub(crate) mode: AccountingMode,
     /// What it moved, over all generations of its counters.
     pub(crate) counted: Counters,
+    /// What it had moved by these moments, the last of them.
+    pub(crate) history: VecDeque<(Mono, Counters)>,
     /// The plane lost counters that the engine may not have read.
     pub(crate) counters_lost: bool,
     /// The plane lost events about it.
@@ -69,6 +74,7 @@ pub(crate) struct Oracle {
     books: BTreeMap<SessionSerial, Book>,
     by_session_id: BTreeMap<Vec<u8>, SessionSerial>,
     bills: Bills,
+    boots: Boots,
     /// What each shard's records of this life say, and how many of them the log has announced.
     appended: Vec<(Vec<Fact>, usize)>,
     /// What recovery has just read, and what it read that is durable since.
@@ -86,7 +92,9 @@ pub(crate) struct Oracle {
 }
 
 impl Oracle {
-    pub(crate) fn new(scenario: &Scenario) -> Oracle {
+    /// `begun`: what the wall shows when the box's clock begins.
+    pub(crate) fn new(scenario: &Scenario, begun: Wall) -> Oracle {
+        let interval_s = scenario.settings.checkpoint_interval_s;
         Oracle {
             settings: scenario.settings.clone(),
             domains: scenario.domains.clone(),
@@ -98,6 +106,7 @@ impl Oracle {
             books: BTreeMap::new(),
             by_session_id: BTreeMap::new(),
             bills: Bills::default(),
+            boots: Boots::new(begun, scenario.planes, scenario.samples_in_time(), interval_s.into()),
             appended: Vec::new(),
             just_read: BTreeMap::new(),
             read: BTreeMap::new(),
@@ -136,6 +145,7 @@ impl Oracle {
             name: name.to_vec(),
             mode,
             counted: Counters::ZERO,
+            history: VecDeque::new(),
             counters_lost: false,
             vanished: false,
             gone: None,
@@ -146,9 +156,15 @@ impl Oracle {
     }
 
     /// It moved octets.
-    pub(crate) fn counted(&mut self, incarnation: usize, more: Counters) {
+    pub(crate) fn counted(&mut self, now: Mono, incarnation: usize, more: Counters) {
         let truth = &mut self.incarnations[incarnation];
         truth.counted = truth.counted.plus(more);
+        self.keep_counted(now, incarnation);
+    }
+
+    /// Another configuration is committed.
+    pub(crate) fn configured(&mut self, settings: &LocalAaaServer) {
+        self.may_drop |= settings.cache.backup_mode == CacheBackupMode::None;
     }
 
     /// The plane lost its counters.
@@ -158,7 +174,8 @@ impl Oracle {
 
     /// It went offline.
     pub(crate) fn gone(&mut self, incarnation: usize, cause: u8) {
-        self.incarnations[incarnation].gone = Some(cause);
+        let truth = &mut self.incarnations[incarnation];
+        (truth.gone, truth.history) = (Some(cause), VecDeque::new());
     }
 
     /// The plane lost events about it, or the session itself.

@@ -127,7 +127,7 @@ impl Plane {
     }
 
     /// Everybody moves some octets. More than 2³³ of them where a subscriber is that fast.
-    pub(crate) fn count(&mut self, oracle: &mut Oracle) {
+    pub(crate) fn count(&mut self, now: Now, oracle: &mut Oracle) {
         for live in self.live.values().filter(|live| live.admitted) {
             let Totals { in_octets, in_packets, out_octets, out_packets } =
                 Totals { in_octets: live.rate / 9, in_packets: 1, out_octets: live.rate, out_packets: 2 };
@@ -142,7 +142,7 @@ impl Plane {
             let counted = Counters { v4, v6 };
             let slot = &mut self.slots[live.counters.slot as usize];
             slot.counters = slot.counters.plus(counted);
-            oracle.counted(live.incarnation, counted);
+            oracle.counted(now.mono, live.incarnation, counted);
         }
     }
 
@@ -218,6 +218,31 @@ impl Plane {
     /// The plane's process dies and loses its memory. Of the sessions that the engine has heard of, some live on, with
     /// counters that begin anew; a plane that comes back announces them first of all.
     pub(crate) fn lose_memory(&mut self, oracle: &mut Oracle) {
+        let mut unheard = self.forget();
+        let survival = self.dice.pick(&[0, 50, 100]);
+        let live = std::mem::take(&mut self.live);
+        for (name, mut live) in live {
+            oracle.counters_lost(live.incarnation);
+            if !unheard.contains(&live.incarnation) && self.dice.chance(survival) {
+                live.counters = self.take_slot();
+                self.live.insert(name, live);
+            } else {
+                unheard.insert(live.incarnation);
+            }
+        }
+        unheard.into_iter().for_each(|incarnation| oracle.vanished(incarnation));
+        self.announce(oracle);
+    }
+
+    /// The box is booted: nobody is online, and nothing is left of what was said.
+    pub(crate) fn boot(&mut self, oracle: &mut Oracle) {
+        self.forget();
+        self.live.clear();
+        self.announce(oracle);
+    }
+
+    /// The ring, the verdicts and the counters are gone. Sessions about which something stood in the ring.
+    fn forget(&mut self) -> BTreeSet<usize> {
         self.epoch += 1 + self.dice.below(1000);
         (self.produced, self.consumed) = (0, 0);
         let said = self.ring.drain(..).map(|saying| (saying.incarnation, saying.what)).chain(self.backlog.drain(..));
@@ -234,19 +259,7 @@ impl Plane {
         }
         self.verdicts.clear();
         self.slots.clear();
-        let survival = self.dice.pick(&[0, 50, 100]);
-        let live = std::mem::take(&mut self.live);
-        for (name, mut live) in live {
-            oracle.counters_lost(live.incarnation);
-            if !unheard.contains(&live.incarnation) && self.dice.chance(survival) {
-                live.counters = self.take_slot();
-                self.live.insert(name, live);
-            } else {
-                unheard.insert(live.incarnation);
-            }
-        }
-        unheard.into_iter().for_each(|incarnation| oracle.vanished(incarnation));
-        self.announce(oracle);
+        unheard
     }
 
     fn up(&mut self, now: Now, name: &[u8], oracle: &mut Oracle) {

@@ -47,6 +47,10 @@ pub(crate) struct Faults {
     pub(crate) card: bool,
     /// The bill server fails, or its answers are lost.
     pub(crate) bill_server: bool,
+    /// The box is booted: its clock begins anew, and the planes lose everything.
+    pub(crate) reboots: bool,
+    /// An operator moves, ships and deletes bills by hand, and changes what is configured of them.
+    pub(crate) operator: bool,
 }
 
 /// One world before it begins.
@@ -100,7 +104,7 @@ impl Scenario {
         let storm = dice.chance(4);
         let names = if storm { dice.between(300, 600) } else { dice.between(1, 40) };
         let names = knobs.sessions.unwrap_or(usize::try_from(names).unwrap_or_default());
-        let minutes = knobs.minutes.unwrap_or(if storm { 2 } else { dice.between(2, 12) });
+        let minutes = knobs.minutes.unwrap_or(if storm { 2 } else { dice.between(2, 7) });
         Scenario {
             settings,
             domains,
@@ -114,6 +118,12 @@ impl Scenario {
             faults: faults(dice),
             trouble: Duration::from_secs(60 * minutes),
         }
+    }
+
+    /// Whether a sample that is due can only be late by the engine's own doing.
+    pub(crate) fn samples_in_time(&self) -> bool {
+        let Faults { disk, disk_slow, stalls, reboots, .. } = self.faults;
+        reboots && !disk && !disk_slow && !stalls
     }
 
     /// Whether an interim that is due can only be late by the engine's own doing.
@@ -144,6 +154,8 @@ fn faults(dice: &mut Dice) -> Faults {
             stalls: true,
             card: true,
             bill_server: true,
+            reboots: true,
+            operator: true,
         },
         _ => Faults {
             network: dice.chance(40),
@@ -158,6 +170,8 @@ fn faults(dice: &mut Dice) -> Faults {
             stalls: dice.chance(20),
             card: dice.chance(50),
             bill_server: dice.chance(60),
+            reboots: dice.chance(40),
+            operator: dice.chance(50),
         },
     }
 }
@@ -182,19 +196,10 @@ fn group(dice: &mut Dice, servers: &[(SocketAddr, Vec<u8>)]) -> RadiusGroup {
 }
 
 /// Stores are so small that bills have to leave them.
-fn local_bills(dice: &mut Dice) -> LocalAaaServer {
+pub(crate) fn local_bills(dice: &mut Dice) -> LocalAaaServer {
     let mut bills =
         LocalAaaServer { pool_enabled: dice.chance(85), format: BillFormat::Json, ..LocalAaaServer::default() };
-    let server = BillServer {
-        address: [192, 0, 2, 9].into(),
-        file_name: "bills".to_owned(),
-        login: Some(BillServerLogin {
-            user: "sim".to_owned(),
-            password: Secret::new(b"a password".to_vec(), String::new()),
-            port: 22,
-        }),
-    };
-    bills.bill_server = dice.chance(85).then_some(server);
+    bills.bill_server = dice.chance(85).then(bill_server);
     bills.file_size = dice.pick(&[1, 3, 10, 100]);
     bills.replay =
         dice.pick(&[BillReplay::Disabled, BillReplay::Disabled, BillReplay::Enabled, BillReplay::EnabledStartFailed]);
@@ -211,6 +216,19 @@ fn local_bills(dice: &mut Dice) -> LocalAaaServer {
     bills.cfcard.capacity = dice.pick(&[3, 20, 1000]);
     bills.cfcard.backup_interval_min = dice.pick(&[1, 3, 60]);
     bills
+}
+
+/// The one that there is.
+pub(crate) fn bill_server() -> BillServer {
+    BillServer {
+        address: [192, 0, 2, 9].into(),
+        file_name: "bills".to_owned(),
+        login: Some(BillServerLogin {
+            user: "sim".to_owned(),
+            password: Secret::new(b"a password".to_vec(), String::new()),
+            port: 22,
+        }),
+    }
 }
 
 fn scheme(dice: &mut Dice) -> AccountingScheme {

@@ -78,6 +78,9 @@ pub struct Outcome {
 /// One seed's world.
 pub struct World {
     now: Mono,
+    /// When the box was booted last, and how often: its clock begins there.
+    booted: Mono,
+    boots: u64,
     order: u64,
     happenings: BTreeMap<(Mono, u64), Happening>,
     /// When each worker, and the writer, is called next.
@@ -93,6 +96,8 @@ pub struct World {
     around: Around,
     process: Option<Process>,
     life: u32,
+    /// When the process dies next, the box is booted.
+    reboots_next: bool,
     port_next: u16,
     healed: bool,
     closed: Option<Mono>,
@@ -108,9 +113,11 @@ impl World {
             scenario.servers.iter().map(|(address, secret)| Server::new(*address, secret.clone(), dice.fork()));
         let servers = servers.collect();
         let planes = (0..scenario.planes).map(|number| Plane::new(number, &scenario, dice.fork())).collect();
-        let oracle = Oracle::new(&scenario);
+        let oracle = Oracle::new(&scenario, Wall::from_millis(WALL));
         let mut world = World {
             now: Mono::from_nanos(1_000_000_000),
+            booted: Mono::ZERO,
+            boots: 0,
             order: 0,
             happenings: BTreeMap::new(),
             wakes: BTreeMap::new(),
@@ -128,6 +135,7 @@ impl World {
             },
             process: None,
             life: 0,
+            reboots_next: false,
             port_next: 20_000,
             healed: false,
             closed: None,
@@ -207,8 +215,10 @@ impl World {
         self.after(trouble + CALM, Happening::Close);
     }
 
+    /// The moment on the box's clocks.
     fn now(&self) -> Now {
-        Now { mono: self.now, wall: Wall::from_millis(WALL + self.now.as_millis()) }
+        let mono = Mono::ZERO.plus(self.now.since(self.booted));
+        Now { mono, wall: Wall::from_millis(WALL + self.now.as_millis()) }
     }
 
     fn at(&mut self, at: Mono, happening: Happening) {
@@ -237,7 +247,8 @@ impl World {
                 self.wake_workers();
             }
             Happening::Count { plane } => {
-                self.around.planes[plane].count(&mut self.around.oracle);
+                let now = self.now();
+                self.around.planes[plane].count(now, &mut self.around.oracle);
                 self.after(Duration::from_secs(2), Happening::Count { plane });
             }
             Happening::Verdicts { plane } => {
@@ -272,7 +283,9 @@ impl World {
         };
         let dice = self.dice.fork();
         let (now, port_next) = (self.now(), self.port_next);
-        let start = Start { scenario: &self.scenario, life: self.life, now, shard_count, port_next };
+        let mut boot_id = *b"boot No.        ";
+        boot_id[8..].copy_from_slice(&self.boots.to_be_bytes());
+        let start = Start { scenario: &self.scenario, life: self.life, boot_id, now, shard_count, port_next };
         self.process = Some(Process::start(&start, &self.disks.ledger, &mut self.around, dice));
         self.write();
         for plane in 0..self.around.planes.len() {
@@ -342,21 +355,22 @@ impl World {
 
     /// Arranges for what the process wants.
     fn grant(&mut self, wants: Wants) {
-        let life = self.life;
+        let (life, booted) = (self.life, self.booted);
+        let on_world = |at: Mono| booted.plus(at.since(Mono::ZERO));
         for (at, number) in wants.disk {
-            self.at(at, Happening::DiskDone { life, number });
+            self.at(on_world(at), Happening::DiskDone { life, number });
         }
         for (at, number) in wants.uploads {
-            self.at(at, Happening::Uploaded { life, number });
+            self.at(on_world(at), Happening::Uploaded { life, number });
         }
-        if let Some(at) = wants.writer
+        if let Some(at) = wants.writer.map(on_world)
             && self.write_at.is_none_or(|set| at < set)
         {
             self.write_at = Some(at);
             self.at(at, Happening::Write { life });
         }
         for (at, worker) in wants.workers {
-            self.wake(worker, at);
+            self.wake(worker, on_world(at));
         }
     }
 
@@ -409,9 +423,10 @@ impl World {
     }
 
     fn link(&mut self, plane: usize) {
+        let now = self.now().mono;
         let Some(process) = &mut self.process else { return };
         if process.is_running() && !process.is_linked(plane) && !process.ending {
-            process.link(plane, &mut self.around);
+            process.link(plane, now, &mut self.around);
             self.around.planes[plane].announce(&mut self.around.oracle);
             self.wake_workers();
         } else if !process.is_running() {

@@ -1,5 +1,7 @@
 //! A few worlds, under the checks of a debug build.
 
+use std::collections::BTreeMap;
+
 use sim::{Knobs, World};
 
 fn knobs() -> Knobs {
@@ -9,12 +11,44 @@ fn knobs() -> Knobs {
 #[test]
 fn thirty_two_worlds_break_no_rule() {
     let mut sessions = 0;
+    let mut happened: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in 0..32 {
         let outcome = World::new(seed, knobs(), false).run();
         assert!(outcome.violation.is_none(), "seed {seed}: {:?}", outcome.violation);
         sessions += outcome.sessions;
+        outcome.faults.iter().for_each(|(what, count)| *happened.entry(what).or_default() += count);
     }
     assert!(sessions > 1_000, "the worlds are inhabited: {sessions}");
+    for what in [
+        "reboots",
+        "closed by a reboot",
+        "cache backups",
+        "cfcard backups",
+        "cfcard resets",
+        "commits",
+        "bills reset",
+        "replays",
+        "files delivered",
+    ] {
+        assert!(happened.get(what).is_some_and(|count| *count > 0), "no {what}: {happened:?}");
+    }
+}
+
+/// Worlds in which a promise of the ledger keeps a bill from being told twice, or octets from being lost.
+#[test]
+fn worlds_that_need_what_was_promised() {
+    for (seed, promise) in [
+        (35, "what was on its way to a card that failed is free again"),
+        (63, "nobody waits for a sample longer than one checkpoint interval"),
+        (65, "a claim that a crash left open comes back as sent"),
+        (113, "a claim is durable before the bill is sent"),
+        (122, "a file that is given up leaves bills that say so"),
+        (163, "what the ledger says is gone from the card is gone"),
+    ] {
+        let outcome = World::new(seed, knobs(), false).run();
+        assert!(outcome.violation.is_none(), "seed {seed}, {promise}: {:?}", outcome.violation);
+        assert!(outcome.sessions > 20, "seed {seed} is inhabited: {}", outcome.sessions);
+    }
 }
 
 #[test]

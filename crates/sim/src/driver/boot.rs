@@ -15,13 +15,10 @@ use model::settings::Settings;
 use model::time::Now;
 
 use super::worker::{Worker, shard_of};
-use super::{Around, Links};
+use super::{Around, Links, Start};
 use crate::disk::Disk;
-use crate::scenario::Scenario;
 use crate::seed::Dice;
 
-/// The box was never rebooted.
-const BOOT_ID: [u8; 16] = *b"the same boot ID";
 /// Where requests come from.
 pub(crate) const NAS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
@@ -30,6 +27,8 @@ pub(crate) struct Memory {
     pub(crate) replay: Replay,
     pub(crate) records: Vec<(u64, Vec<u8>)>,
     segments: Vec<OldSegment>,
+    /// The boot in which the last life began.
+    boot_last: Option<[u8; 16]>,
 }
 
 impl Memory {
@@ -74,7 +73,7 @@ pub(crate) fn read_store(disk: &Disk) -> Recovered<Memory> {
 }
 
 fn read(disk: &Disk) -> (Recovered<Memory>, LogStart) {
-    let memory = Memory { replay: Replay::new(), records: Vec::new(), segments: Vec::new() };
+    let memory = Memory { replay: Replay::new(), records: Vec::new(), segments: Vec::new(), boot_last: None };
     let mut recovery = Recovery::new(memory);
     let mut segments = Vec::new();
     for (number, octets) in disk.segments() {
@@ -83,6 +82,7 @@ fn read(disk: &Disk) -> (Recovered<Memory>, LogStart) {
     }
     let (mut recovered, start) = recovery.finish().expect("nothing later has written to the store");
     recovered.state.segments = segments;
+    recovered.state.boot_last = recovered.boot_id;
     (recovered, start)
 }
 
@@ -98,20 +98,18 @@ pub(crate) fn read_card(disk: &Disk) -> CardFound {
 /// Begins the log, and everything about bills with it.
 pub(super) fn begin(
     recovered: &mut Recovered<Memory>,
-    start: LogStart,
-    scenario: &Scenario,
-    now: Now,
-    sources: u16,
+    log_start: LogStart,
+    start: &Start<'_>,
     dice: &mut Dice,
 ) -> (Keeper, Started) {
+    let Start { scenario, boot_id, now, shard_count, .. } = *start;
     let (segment_len, batch_len) = scenario.log;
     let bounds = LogBounds::new(segment_len, batch_len).expect("the bounds are possible");
     let mut fresh = [[0; 16]; 2];
     for half in fresh.as_flattened_mut().chunks_exact_mut(8) {
         half.copy_from_slice(&dice.next().to_le_bytes());
     }
-    let (log, started) =
-        start.begin(Life { boot_id: BOOT_ID, at: now, fresh_store: fresh[0], fresh_key: fresh[1] }, bounds);
+    let (log, started) = log_start.begin(Life { boot_id, at: now, fresh_store: fresh[0], fresh_key: fresh[1] }, bounds);
     let damage = recovered.report.findings.iter().filter(|finding| finding.case.is_damage());
     let keeper = Keeper::begin(
         KeeperStart {
@@ -120,7 +118,7 @@ pub(super) fn begin(
             damaged: damage.map(|finding| finding.segment).collect(),
             book: recovered.state.replay.take_book(),
             segments: std::mem::take(&mut recovered.state.segments),
-            sources,
+            sources: shard_count,
             settings: scenario.settings.local_aaa_server.clone(),
             nas: scenario.settings.sysname.clone(),
             card: scenario.has_card.then_some(bounds),
@@ -134,6 +132,7 @@ pub(super) fn begin(
 pub(super) fn restore(
     workers: &mut [Worker],
     memory: &Memory,
+    boot_id: [u8; 16],
     now: Now,
     settings: &Settings,
     links: &mut Links,
@@ -158,7 +157,8 @@ pub(super) fn restore(
     for session in memory.replay.sessions() {
         let opened = &session.whole.opened;
         let owner = shard_of(opened.session, workers.len());
-        let restored = Restored { plane: links.index_of(opened.plane), whole: session.whole, rebooted: None };
+        let rebooted = session.rebooted(memory.boot_last, boot_id);
+        let restored = Restored { plane: links.index_of(opened.plane), whole: session.whole, rebooted };
         workers[owner].shard.restore(now, &[restored]).expect("there are slots enough");
     }
     port_next

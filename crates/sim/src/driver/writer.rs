@@ -8,9 +8,11 @@ use std::time::Duration;
 use ledger::card::CardReading;
 use ledger::frame;
 use ledger::keeper::{Area, Keeper, OperationId};
+use ledger::pool::BillState;
 use ledger::transfer::Upload;
 use model::ids::BillId;
 use model::record::Record;
+use model::settings::LocalAaaServer;
 use model::time::{Mono, Now};
 
 use super::worker::{Worker, shard_of};
@@ -29,6 +31,19 @@ pub(super) struct Outside<'a> {
     pub(super) trace: &'a mut Trace,
 }
 
+/// What an operator does with bills.
+#[derive(Clone, Debug)]
+pub(crate) enum Command {
+    /// `local-bill cache backup`.
+    CacheBackup,
+    /// `local-bill cfcard backup [ FILE ]`.
+    CfcardBackup(Option<&'static str>),
+    /// `local-bill cfcard reset`.
+    CfcardReset,
+    /// Another configuration is committed.
+    Configure(Box<LocalAaaServer>),
+}
+
 struct UnderWay {
     number: u64,
     id: OperationId,
@@ -36,9 +51,22 @@ struct UnderWay {
     operation: Operation,
 }
 
+impl Command {
+    /// For figures and the trace.
+    pub(crate) const fn word(&self) -> &'static str {
+        match self {
+            Command::CacheBackup => "cache backups",
+            Command::CfcardBackup(_) => "cfcard backups",
+            Command::CfcardReset => "cfcard resets",
+            Command::Configure(_) => "commits",
+        }
+    }
+}
+
 /// One life's writer.
 pub(super) struct Writer {
     keeper: Keeper,
+    nas: String,
     /// What each shard is known to have made durable.
     durable: Vec<u64>,
     under_way: Vec<UnderWay>,
@@ -52,9 +80,10 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(keeper: Keeper, shard_count: u16, dice: Dice) -> Writer {
+    pub(super) fn new(keeper: Keeper, nas: &str, shard_count: u16, dice: Dice) -> Writer {
         Writer {
             keeper,
+            nas: nas.to_owned(),
             durable: vec![0; shard_count.into()],
             under_way: Vec::new(),
             number_next: 0,
@@ -86,6 +115,7 @@ impl Writer {
         self.is_empty()
             && self.uploads.is_empty()
             && self.replays.is_empty()
+            && book.pool().bills(0).all(|bill| bill.state == BillState::Free)
             && book.transfers().next().is_none()
             && book.claims().next().is_none()
     }
@@ -95,7 +125,8 @@ impl Writer {
         let book = self.keeper.book();
         let open: Vec<_> = book.transfers().map(|open| open.file.as_str()).collect();
         let claims: Vec<_> = book.claims().collect();
-        format!("{} wait, files {open:?}, claims {claims:?}", self.keeper.waiting())
+        let busy = book.pool().bills(0).filter(|bill| bill.state != BillState::Free).count();
+        format!("{} wait, files {open:?}, claims {claims:?}, {busy} bills are busy", self.keeper.waiting())
     }
 
     /// Once around the writer's loop.
@@ -157,6 +188,28 @@ impl Writer {
             workers[shard].replays.push_back((id, record));
             wants.workers.push((now.mono, shard));
         }
+    }
+
+    /// An operator types something.
+    pub(super) fn command(&mut self, command: &Command, now: Now, outside: &mut Outside<'_>) {
+        let refused = match command {
+            Command::CacheBackup => self.keeper.backup_cache(now).err().map(|refused| refused.to_string()),
+            Command::CfcardBackup(file) => {
+                self.keeper.backup_cfcard(*file, now).err().map(|refused| refused.to_string())
+            }
+            Command::CfcardReset => {
+                let there: Vec<BillId> = self.keeper.card_bills().map(|bill| bill.id).collect();
+                let outcome = self.keeper.reset_cfcard(now);
+                outside.oracle.card_reset(&there, outcome);
+                outcome.err().map(|refused| refused.to_string())
+            }
+            Command::Configure(settings) => {
+                self.keeper.configure(settings, &self.nas, now);
+                None
+            }
+        };
+        outside.oracle.commanded(command, refused.is_none());
+        outside.trace.say(format_args!("operator: {}: {refused:?}", command.word()));
     }
 
     /// A disk operation has ended.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ledger::bill::{BillName, Manifest};
 use ledger::card::CardFound;
 use ledger::frame;
-use ledger::keeper::Alarm;
+use ledger::keeper::{Alarm, ResetRefused};
 use ledger::pool::BillBook;
 use ledger::recover::RecoveryError;
 use ledger::transfer::Upload;
@@ -16,7 +16,7 @@ use model::record::{Bill, BillStore, Delivered, Departure, Record};
 
 use super::Oracle;
 use super::book::{Book, Over};
-use crate::driver::Memory;
+use crate::driver::{Command, Memory};
 use crate::trace::text;
 
 /// What is known of bills.
@@ -31,6 +31,10 @@ pub(super) struct Bills {
     delivered: BTreeMap<BillId, Vec<(String, Delivered)>>,
     /// Files that were given up: their bills may go into others.
     abandoned: BTreeSet<String>,
+    /// Names of files that were begun, by number.
+    names: BTreeMap<u64, String>,
+    /// Bills that an operator threw away with the card.
+    thrown_away: BTreeSet<BillId>,
     pub(super) tallies: BTreeMap<&'static str, u64>,
 }
 
@@ -71,6 +75,7 @@ impl Whereabouts {
                 Some((_, Departure::Replayed | Departure::Dropped)) => {
                     !self.in_pool && !self.on_card && self.files == 0
                 }
+                Some((BillStore::Cfcard, Departure::Reset)) => !self.in_pool && self.files == 0,
                 Some(_) => false,
             }
     }
@@ -104,10 +109,23 @@ fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
 impl Oracle {
     /// A write to the ledger was asked for.
     pub(crate) fn written(&mut self, write: &[u8]) {
-        for octets in records_of(write).into_iter().filter(|octets| frame::is_bill(octets)) {
-            let Ok(Record::Billed(bill)) = frame::decode(octets) else {
-                self.violate("every record is one", format!("{octets:?}"));
-                continue;
+        for octets in records_of(write).into_iter().filter(|octets| frame::is_of_the_book(octets)) {
+            let bill = match frame::decode(octets) {
+                Ok(Record::Billed(bill)) => bill,
+                Ok(Record::TransferBegun(begun)) => {
+                    self.bills.names.insert(begun.number, begun.file.to_owned());
+                    continue;
+                }
+                // One whose server has it is told of twice: in the file, and where its bills go then.
+                Ok(Record::TransferAbandoned(abandoned)) => {
+                    self.bills.abandoned.extend(self.bills.names.get(&abandoned.number).cloned());
+                    continue;
+                }
+                Ok(_) => continue,
+                Err(_) => {
+                    self.violate("every record is one", format!("{octets:?}"));
+                    continue;
+                }
             };
             let (id, serial) = (bill.id, bill.opened.serial);
             let known = self.bills.sessions.insert(id, serial);
@@ -137,6 +155,45 @@ impl Oracle {
             _ => return,
         };
         self.tally(word, 1);
+    }
+
+    /// An operator has typed something.
+    pub(crate) fn commanded(&mut self, command: &Command, done: bool) {
+        if done {
+            self.tally(command.word(), 1);
+        }
+    }
+
+    /// The card was reset: these bills were on it, and so many were thrown away.
+    pub(crate) fn card_reset(&mut self, there: &[BillId], outcome: Result<u64, ResetRefused>) {
+        let count = outcome.unwrap_or_default();
+        self.require(count <= there.len() as u64, "a reset says how many bills are lost", || {
+            format!("{count} of {there:?}")
+        });
+        if count > 0 {
+            self.bills.thrown_away.extend(there);
+        }
+    }
+
+    /// Bills that went with a reset that nobody asked for.
+    pub(super) fn lost_without_order(&self, book: &BillBook) -> Vec<BillId> {
+        let resets = book.departures().runs().filter(|run| run.departure == Departure::Reset);
+        let ids = resets.flat_map(|run| {
+            (run.first.sequence..run.first.sequence + run.count).map(move |sequence| BillId { sequence, ..run.first })
+        });
+        ids.filter(|id| !self.bills.thrown_away.contains(id)).collect()
+    }
+
+    /// Whether a bill that waits says that nobody has it, though a server may, or the bill server in a file that was given
+    /// up.
+    pub(super) fn hides_a_copy(&self, book: &Book, places: &[Whereabouts]) -> bool {
+        let was_sent = book.sent.stops + book.sent.replays > 0;
+        let waits = |place: &Whereabouts| {
+            let left = place.departed.is_some_and(|way| way != (BillStore::Cache, Departure::Moved));
+            (place.in_pool || place.on_card) && !left
+        };
+        let may_be_there = |place: &Whereabouts| was_sent || self.bills.delivered.contains_key(&place.id);
+        places.iter().any(|place| waits(place) && may_be_there(place) && place.says == Some(Delivered::No))
     }
 
     /// The card was read.
@@ -233,11 +290,11 @@ impl Oracle {
         let serial = bill.opened.serial;
         let files = self.bills.delivered.get(&id).map_or(0, Vec::len);
         let known = self.bills.sessions.get(&id) == Some(&serial);
+        let same = self.books.get(&serial).is_some_and(|book| self.is_same_end(book, &bill.closed));
         let Some(book) = self.books.get_mut(&serial).filter(|_| known) else {
             return self.violate("a replay is of a bill", format!("{id:?}"));
         };
         let billed = book.over.is_some_and(|over| over.durable && over.fact != Over::Acknowledged);
-        let same = book.closed.is_some_and(|closed| closed.fact == bill.closed);
         let free = book.sent.replay.is_none() && !book.sent.replay_recorded;
         book.sent.replay = Some(Replaying { id, was_sent: false, answered: false });
         let told = files == 0 || bill.delivered == Delivered::Unknown;
@@ -313,7 +370,26 @@ impl Oracle {
 
     /// Every durable bill is still told of.
     pub(super) fn check_bills_remembered(&mut self, book: &BillBook) {
+        for open in book.transfers() {
+            self.bills.abandoned.remove(&open.file);
+        }
+        let lost = self.lost_without_order(book);
+        self.require(lost.is_empty(), "a reset is an operator's", || format!("{lost:?}"));
         let found = Found::new(book, None);
+        let in_files = book.transfers().flat_map(|open| open.bills().ids());
+        let busy: BTreeSet<BillId> = book.claims().chain(in_files).collect();
+        let hiding: Vec<String> = self
+            .books
+            .values()
+            .filter(|book| self.bills.numbers.contains_key(&book.serial))
+            .filter(|book| {
+                let mut places = self.whereabouts(book, &found);
+                places.retain(|place| !busy.contains(&place.id));
+                self.hides_a_copy(book, &places)
+            })
+            .map(|book| text(&book.session_id).into_owned())
+            .collect();
+        self.require(hiding.is_empty(), "a bill that was sent says so", || hiding.join(", "));
         let lost: Vec<String> = self
             .books
             .values()

@@ -11,6 +11,7 @@ use model::record::{
 use model::settings::PinnedScheme;
 use model::time::{Mono, Now};
 
+use super::boots::{NAS_REBOOT, Samples, learn};
 use super::wire::Sent;
 use super::{Oracle, is_within};
 use crate::driver::Memory;
@@ -39,6 +40,10 @@ pub(super) struct Book {
     pub(super) group: String,
     pub(super) interim_s: u32,
     pub(super) opened_at: Now,
+    /// In which boot of the box it came, and in which it ended.
+    pub(super) boot: usize,
+    pub(super) closed_boot: usize,
+    pub(super) samples: Samples,
     opened_durable: bool,
     /// The last recovery told of it.
     opened_read: bool,
@@ -61,6 +66,7 @@ pub(super) enum Fact {
     Accepted(SessionSerial),
     StartFailed(SessionSerial),
     Closed(SessionSerial),
+    Sampled(SessionSerial, Mono),
     Over(SessionSerial),
 }
 
@@ -144,6 +150,7 @@ impl Oracle {
         self.remember(records);
         self.settle_replays(&recovered.state);
         self.check_memory(&recovered.state);
+        self.check_samples(&recovered.state);
         self.check_bills_remembered(recovered.state.replay.book());
         self.just_read = records.iter().cloned().collect();
     }
@@ -168,6 +175,7 @@ impl Oracle {
             book.closed = book.closed.filter(|kept| kept.durable);
             book.over = book.over.filter(|kept| kept.durable);
             (book.closed_polled, book.opened_read) = (None, false);
+            book.samples.forget();
         }
         self.appended.clear();
         for (_, octets) in records {
@@ -206,13 +214,18 @@ impl Oracle {
         match record {
             Record::Opened(opened) => {
                 self.owed_opened(opened);
-                self.with(opened.serial, |book| book.opened_read = true);
+                self.with(opened.serial, |book| {
+                    book.opened_read = true;
+                    learn(&mut book.samples, record);
+                });
             }
+            Record::Sampled(sampled) => self.with(sampled.serial, |book| learn(&mut book.samples, record)),
             Record::Checkpointed(checkpointed) => {
                 let Checkpointed { opened, accepted, start_failed, closed, .. } = checkpointed;
                 self.owed_opened(opened);
                 self.with(opened.serial, |book| {
                     book.opened_read = true;
+                    learn(&mut book.samples, record);
                     accepted.iter().for_each(|fact| read(&mut book.accepted, *fact));
                     start_failed.iter().for_each(|fact| read(&mut book.start_failed, *fact));
                     closed.iter().for_each(|fact| read(&mut book.closed, *fact));
@@ -266,7 +279,9 @@ impl Oracle {
     /// Which session a name means is what the ledger remembers.
     fn forget_newest(&mut self) {
         self.newest.clear();
-        let live = self.books.values().filter(|book| book.closed.is_none() && book.over.is_none());
+        let boot = self.boots.current();
+        let is_live = |book: &&Book| book.boot == boot && book.closed.is_none() && book.over.is_none();
+        let live = self.books.values().filter(is_live);
         for book in live {
             let truth = &self.incarnations[book.incarnation];
             let newest = self.newest.entry((truth.plane, truth.name.clone())).or_default();
@@ -287,6 +302,7 @@ impl Oracle {
             Fact::StartFailed(_) => book.start_failed.iter_mut().for_each(|kept| kept.durable = true),
             Fact::Closed(_) => book.closed.iter_mut().for_each(|kept| kept.durable = true),
             Fact::Over(_) => book.over.iter_mut().for_each(|kept| kept.durable = true),
+            Fact::Sampled(_, at) => book.samples.make_durable(at),
             Fact::Nothing => {}
         };
         match fact {
@@ -295,6 +311,7 @@ impl Oracle {
             | Fact::Accepted(serial)
             | Fact::StartFailed(serial)
             | Fact::Closed(serial)
+            | Fact::Sampled(serial, _)
             | Fact::Over(serial) => self.with(serial, keep),
         }
     }
@@ -334,6 +351,9 @@ impl Oracle {
             group: opened.group.to_owned(),
             interim_s: opened.interim_s,
             opened_at: opened.at,
+            boot: self.boots.current(),
+            closed_boot: self.boots.current(),
+            samples: Samples::default(),
             opened_durable: false,
             opened_read: false,
             accepted: None,
@@ -356,11 +376,24 @@ impl Oracle {
     }
 
     fn owed_closed(&mut self, closed: &Closed, now: Mono) {
+        let boot = self.boots.current();
         let Some(book) = self.book(closed.serial, "closed") else { return };
+        book.closed_boot = boot;
         let same = book.closed.is_none_or(|before| before.fact == *closed);
         (book.closed, book.closed_polled) = (Some(Kept { fact: *closed, durable: false }), Some(now));
         let (incarnation, id) = (book.incarnation, text(&book.session_id).into_owned());
         self.require(same, "a session closes once", || id.clone());
+        let book = &self.books[&closed.serial];
+        if book.boot != boot || closed.cause == NAS_REBOOT {
+            let right = book.boot != boot
+                && self.ends_with_box(book, closed)
+                && is_within(&closed.counters, &self.incarnations[incarnation].counted);
+            let samples = book.samples;
+            self.require(right, "who was online ends with the box as the ledger knows it", || {
+                format!("{id}, #{incarnation}: {closed:?}, {samples:?}")
+            });
+            return self.tally("closed by a reboot", 1);
+        }
         let plane = format!("vpp{}", self.incarnations[incarnation].plane);
         let event = (plane, closed.taken_over.plane_epoch, closed.taken_over.position);
         if closed.taken_over.plane_epoch != 0 && closed.taken_over.ring & TakenOver::IMPLIED == 0 {
@@ -392,10 +425,14 @@ impl Oracle {
     fn owed_billed(&mut self, bill: &Bill<'_>) {
         let Some(book) = self.book(bill.opened.serial, "billed") else { return };
         book.over = Some(Kept { fact: over_of(bill), durable: false });
-        let same = book.closed.is_some_and(|closed| closed.fact == bill.closed)
-            && session_id(bill.opened.attributes) == book.session_id;
-        let reason = if book.start_failed.is_some() { BillReason::StartFailed } else { BillReason::StopUnanswered };
-        let id = text(&book.session_id).into_owned();
+        let same = session_id(bill.opened.attributes) == book.session_id;
+        let reason = match (book.start_failed, bill.closed.cause) {
+            (Some(_), _) => BillReason::StartFailed,
+            (None, NAS_REBOOT) => BillReason::Rebooted,
+            (None, _) => BillReason::StopUnanswered,
+        };
+        let (serial, id) = (book.serial, text(&book.session_id).into_owned());
+        let same = same && self.books.get(&serial).is_some_and(|book| self.is_same_end(book, &bill.closed));
         self.require(same, "a bill says what the Stop would have said", || id.clone());
         self.require(bill.reason == reason, "a bill says why it was made", || format!("{id}: {:?}", bill.reason));
     }
@@ -413,6 +450,7 @@ fn fact_of(record: &Record<'_>) -> Fact {
         Record::Accepted(accepted) => Fact::Accepted(accepted.serial),
         Record::StartFailed(failed) => Fact::StartFailed(failed.serial),
         Record::Closed(closed) => Fact::Closed(closed.serial),
+        Record::Sampled(sampled) => Fact::Sampled(sampled.serial, sampled.at),
         Record::Acknowledged(acknowledged) => Fact::Over(acknowledged.serial),
         Record::Billed(bill) => Fact::Over(bill.opened.serial),
         _ => Fact::Nothing,

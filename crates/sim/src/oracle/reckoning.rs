@@ -9,6 +9,7 @@ use model::settings::AccountingMode;
 
 use super::bills::Found;
 use super::book::{Book, Over};
+use super::boots::NAS_REBOOT;
 use super::{Oracle, Violation, as_sent};
 use crate::driver::Memory;
 use crate::server::Server;
@@ -33,6 +34,8 @@ impl Oracle {
         }
         self.tally("bills in the pool at the end", proof.in_pool);
         self.tally("bills on the card at the end", proof.on_card);
+        let lost = self.lost_without_order(book);
+        self.require(lost.is_empty(), "a reset is an operator's", || format!("{lost:?}"));
         let bills = Found::new(book, Some(card));
         let stranger = bills.strangers(self).next();
         self.require(stranger.is_none(), "a bill was written", || format!("{stranger:?}"));
@@ -43,6 +46,10 @@ impl Oracle {
             dropped += u64::from(self.is_dropped_unread(&places));
             found.extend(judge(book, &weigh(book, servers, places.len())));
             if book.over.is_some_and(|over| matches!(over.fact, Over::Billed { .. })) {
+                if self.hides_a_copy(book, &places) {
+                    let what = text(&book.session_id).into_owned();
+                    found.push(Violation { rule: "a bill that was sent says so", what });
+                }
                 let wrong = self.misplaced(book, &places);
                 found.extend(wrong.map(|what| Violation { rule: "a bill is in one place", what }));
             }
@@ -76,7 +83,8 @@ fn weigh(book: &Book, servers: &[Server], bills: usize) -> Evidence {
     let closed = book.closed.map(|closed| closed.fact);
     let (mut stops, mut zero_stops) = (0, 0);
     for said in servers.iter().flat_map(|server| server.stops(&book.session_id)) {
-        if book.start_failed.is_some() && said.counters == Counters::ZERO && said.session_time_s == 0 {
+        let is_zero = said.counters == Counters::ZERO && said.session_time_s == 0;
+        if book.start_failed.is_some() && is_zero && said.cause != u32::from(NAS_REBOOT) {
             zero_stops += 1;
         } else if closed.is_some_and(|closed| as_sent(&closed.counters) == said.counters) {
             stops += 1;

@@ -242,7 +242,9 @@ impl Oracle {
     }
 
     fn start_leaves(&mut self, now: Now, serial: SessionSerial, said: &Said, id: &str) {
+        let boot = self.boots.current();
         let Some(book) = self.books.get_mut(&serial) else { return };
+        let is_of_now = book.boot == boot;
         book.sent.starts += 1;
         book.sent.starts_now += 1;
         book.sent.framed_ip = said.framed_ip;
@@ -252,13 +254,16 @@ impl Oracle {
         let time = said.event_timestamp == book.opened_at.wall.event_timestamp();
         let delay = u64::from(said.delay_s) == seconds_since(now, book.opened_at);
         self.require(opened, "no Start leaves before `opened` is durable", || id.to_owned());
+        self.require(is_of_now, "who ended with the box owes a Stop alone", || id.to_owned());
         self.require(open, "no Start for a session whose Start has ended", || id.to_owned());
         self.require(ordered, "Start, interims, Stop: in this order", || id.to_owned());
         self.require(time && delay, "a request says when it was", || format!("{id}: {said:?}"));
     }
 
     fn interim_leaves(&mut self, now: Now, serial: SessionSerial, said: &Said, id: &str) {
+        let boot = self.boots.current();
         let Some(book) = self.books.get_mut(&serial) else { return };
+        let is_of_now = book.boot == boot;
         let sent = &mut book.sent;
         let ordered = sent.stops == 0 && (sent.starts > 0 || book.accepted.is_some());
         let failed = book.start_failed.is_some();
@@ -270,6 +275,7 @@ impl Oracle {
         sent.interims_now += 1;
         sent.interim_counters = said.counters;
         self.require(ordered, "Start, interims, Stop: in this order", || id.to_owned());
+        self.require(is_of_now, "who ended with the box owes a Stop alone", || id.to_owned());
         self.require(!failed, "no interims after a failed Start", || id.to_owned());
         self.require(monotonic && within, "interims count up", || format!("{id}: {:?}", said.counters));
         if !again {
@@ -329,7 +335,8 @@ impl Oracle {
         let before = *book.sent.stop.get_or_insert(says);
         let at = closed.at.wall.event_timestamp();
         let expected = (as_sent(&closed.counters), closed.session_time_s, at, u32::from(closed.cause));
-        let delay = u64::from(said.delay_s) == seconds_since(now, closed.at);
+        let since = self.books.get(&serial).map(|book| self.delay_since(now, book, &closed));
+        let delay = since == Some(said.delay_s.into());
         self.require(says == before, "every Stop of a session says the same", || format!("{id}: {says:?}, {before:?}"));
         self.require(says == expected, "a Stop says what `closed` says", || format!("{id}: {says:?}, {expected:?}"));
         self.require(delay, "a request says when it was", || format!("{id}: {said:?}"));
@@ -346,7 +353,8 @@ impl Oracle {
         let says = (said.counters, said.session_time_s, said.event_timestamp, said.cause);
         let at = closed.at.wall.event_timestamp();
         let expected = (as_sent(&closed.counters), closed.session_time_s, at, u32::from(closed.cause));
-        let delay = u64::from(said.delay_s).abs_diff(seconds_since(now, closed.at)) <= 1;
+        let since = self.books.get(&serial).map(|book| self.delay_since(now, book, &closed));
+        let delay = since.is_some_and(|since| u64::from(said.delay_s).abs_diff(since) <= 1);
         self.require(is_begun, "what is over stays over", || id.to_owned());
         self.require(says == expected, "a Stop says what `closed` says", || format!("{id}: {says:?}, {expected:?}"));
         self.require(delay, "a request says when it was", || format!("{id}: {said:?}"));

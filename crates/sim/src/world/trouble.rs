@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use ledger::log::DiskFault;
+use model::time::Mono;
 
 use super::{Happening, World};
 use crate::bill_server::BillMood;
+use crate::driver::Command;
 use crate::network::Badness;
-use crate::scenario::Faults;
+use crate::scenario::{Faults, bill_server, local_bills};
 use crate::server::Mood;
 
 /// One kind of fault.
@@ -23,6 +25,8 @@ pub(super) enum Trouble {
     PlaneDies,
     CardGoes,
     BillServer,
+    Reboot,
+    Operator,
 }
 
 impl Trouble {
@@ -38,6 +42,8 @@ impl Trouble {
             (faults.planes, Trouble::PlaneDies),
             (faults.card, Trouble::CardGoes),
             (faults.bill_server, Trouble::BillServer),
+            (faults.reboots, Trouble::Reboot),
+            (faults.operator, Trouble::Operator),
         ];
         all.into_iter().filter_map(|(has, trouble)| has.then_some(trouble)).collect()
     }
@@ -54,6 +60,8 @@ impl Trouble {
             Trouble::PlaneDies => "planes lost",
             Trouble::CardGoes => "card changes",
             Trouble::BillServer => "bill server moods",
+            Trouble::Reboot => "reboots wanted",
+            Trouble::Operator => "operator commands",
         }
     }
 }
@@ -82,9 +90,10 @@ impl World {
                 self.around.trace.say(format_args!("{address} is {mood:?}"));
             }
             Trouble::DiskFails => {
+                let now = self.now().mono;
                 let card = self.dice.chance(30);
                 let disk = if card { &mut self.disks.card } else { &mut self.disks.ledger };
-                disk.failing_until = self.now.plus(self.dice.millis(1, 30_000));
+                disk.failing_until = now.plus(self.dice.millis(1, 30_000));
                 disk.fault = self.dice.pick(&[DiskFault::Io, DiskFault::NoSpace]);
             }
             Trouble::DiskIsSlow => {
@@ -118,8 +127,23 @@ impl World {
                 let moods = [BillMood::Well, BillMood::Failing, BillMood::Mute, BillMood::Crowded];
                 self.around.bill_server.mood = self.dice.pick(&moods);
             }
+            Trouble::Reboot => {
+                self.reboots_next = true;
+                if self.process.is_some() {
+                    self.kill();
+                } else {
+                    self.reboot();
+                }
+            }
+            Trouble::Operator => self.operate(),
         }
-        let next = self.dice.seconds(1, 90);
+        let next = match trouble {
+            Trouble::Reboot => self.dice.seconds(20, 240),
+            // One command often follows another at once.
+            Trouble::Operator if self.dice.chance(40) => self.dice.millis(0, 300),
+            Trouble::Operator => self.dice.seconds(1, 30),
+            _ => self.dice.seconds(1, 90),
+        };
         self.after(next, Happening::Trouble(trouble));
     }
 
@@ -138,12 +162,18 @@ impl World {
         let Some(process) = self.process.take() else { return };
         self.port_next = process.port_next();
         self.around.trace.say(format_args!("life {}: {how}", self.life));
-        process.die(&mut self.disks, &mut self.around, self.now);
-        if self.scenario.faults.power && self.dice.chance(50) {
+        let now = self.now().mono;
+        self.around.oracle.died(now);
+        process.die(&mut self.disks, &mut self.around, now);
+        let is_booted = self.reboots_next || self.scenario.faults.reboots && !self.healed && self.dice.chance(10);
+        if (self.scenario.faults.power || is_booted) && self.dice.chance(50) {
             self.around.trace.say(format_args!("what was not synced is lost"));
             *self.faults.entry("power cuts").or_default() += 1;
             self.disks.ledger.cut_power();
             self.disks.card.cut_power();
+        }
+        if is_booted {
+            self.reboot();
         }
         self.life += 1;
         let next = self.dice.pick(&[10, 500, 5000, 40_000]);
@@ -151,8 +181,53 @@ impl World {
         self.after(next, Happening::Start);
     }
 
+    /// The box is booted: its clock begins anew, and nothing is left of the planes' memory.
+    fn reboot(&mut self) {
+        *self.faults.entry("reboots").or_default() += 1;
+        self.reboots_next = false;
+        let before = self.now().mono;
+        self.booted = Mono::from_nanos(self.now.as_millis() * 1_000_000);
+        self.boots += 1;
+        self.around.trace.say(format_args!("the box is booted: boot {}", self.boots));
+        for disk in [&mut self.disks.ledger, &mut self.disks.card] {
+            disk.failing_until = Mono::ZERO.plus(disk.failing_until.since(before));
+        }
+        let now = self.now();
+        self.around.oracle.booted(now);
+        self.around.planes.iter_mut().for_each(|plane| plane.boot(&mut self.around.oracle));
+    }
+
+    /// An operator does something with bills, whatever else goes on.
+    fn operate(&mut self) {
+        let command = match self.dice.below(8) {
+            0..=2 => Command::CacheBackup,
+            3 | 4 => Command::CfcardBackup(self.dice.pick(&[None, Some("by-hand"), Some("bills")])),
+            5 => Command::CfcardReset,
+            _ => {
+                let bills = &mut self.scenario.settings.local_aaa_server;
+                let other = local_bills(&mut self.dice);
+                bills.replay = other.replay;
+                bills.bill_server = other.bill_server;
+                bills.cache.backup_mode = other.cache.backup_mode;
+                bills.cache.backup_interval_min = other.cache.backup_interval_min;
+                bills.cfcard.backup_interval_min = other.cfcard.backup_interval_min;
+                self.around.oracle.configured(bills);
+                Command::Configure(Box::new(bills.clone()))
+            }
+        };
+        self.command(&command);
+    }
+
+    fn command(&mut self, command: &Command) {
+        let now = self.now();
+        if let Some(process) = &mut self.process {
+            process.command(command, now, &mut self.disks, &mut self.around);
+            self.write();
+        }
+    }
+
     fn lose_link(&mut self, plane: usize) {
-        let now = self.now;
+        let now = self.now().mono;
         if let Some(process) = &mut self.process {
             process.unlink(plane, now, &mut self.around);
         }
@@ -165,14 +240,22 @@ impl World {
     pub(super) fn heal(&mut self) {
         self.around.trace.say(format_args!("faults stop"));
         self.healed = true;
+        self.reboots_next = false;
         self.network.badness = Badness { delay_ms: 5, ..Badness::default() };
         self.servers.iter_mut().for_each(|server| server.mood = Mood::Well);
         for disk in [&mut self.disks.ledger, &mut self.disks.card] {
-            disk.failing_until = self.now;
+            disk.failing_until = Mono::ZERO;
             disk.slowness_ms = 0;
             disk.is_away = false;
         }
         self.around.bill_server.mood = BillMood::Well;
+        if self.scenario.faults.operator {
+            // What waits for a bill server finds one.
+            let bills = &mut self.scenario.settings.local_aaa_server;
+            bills.bill_server = Some(bill_server());
+            let command = Command::Configure(Box::new(bills.clone()));
+            self.command(&command);
+        }
         for plane in 0..self.around.planes.len() {
             self.after(Duration::from_secs(1), Happening::Link { plane });
         }
