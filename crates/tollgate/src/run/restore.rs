@@ -62,8 +62,8 @@ impl<'a> Heirs<'a> {
                 restore(self.shards[number], self.now, batch)?;
             }
         }
-        let rest = self.shards.iter_mut().zip(&mut batches);
-        rest.map(|(shard, batch)| restore(shard, self.now, batch)).collect()
+        let mut rest = self.shards.iter_mut().zip(&mut batches);
+        rest.try_for_each(|(shard, batch)| restore(shard, self.now, batch))
     }
 
     /// What the planes' rings were heard to say.
