@@ -2,14 +2,9 @@
 //! flaps; and the power is cut. At the end every session is in the detail file or in the bills with what the plane
 //! counted.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
-use crate::common::{
-    Crowd, Daemon, Detail, Disk, FreeRadius, Habits, Life, Random, Record, SECRET, Signal, Site, Totals,
-};
+use crate::common::{Crowd, Daemon, Disk, FreeRadius, Habits, Life, Random, SECRET, Signal, Site, TICK, Told, Totals};
 use crate::common::{free_port, seconds, wait_until};
 
 /// A life in which Stops can become bills is longer than a server's shortest timeout.
@@ -56,8 +51,14 @@ fn kill_in_a_loop(seed: u64) {
     let port = free_port();
     configure(&site, port);
     let mut server = Flapping::start(&site, port);
-    let habits =
-        Habits { lines: 200, pace: 120, domains: &["isp", "patient", "plain"], first: 0, names_come_again: true };
+    let habits = Habits {
+        lines: 200,
+        pace: 120,
+        tick: TICK,
+        domains: &["isp", "patient", "plain"],
+        first: 0,
+        names_come_again: true,
+    };
     let crowd = Crowd::start(&site, &habits);
     let mut random = Random::new(seed);
     for life in 0..KILLS {
@@ -139,107 +140,6 @@ fn report(figures: &str) {
     eprintln!("{figures}");
 }
 
-/// In how many places sessions were found.
-#[derive(Debug, Default)]
-struct Places {
-    stopped: usize,
-    billed: usize,
-    both: usize,
-    start_failed: usize,
-    octets: u64,
-}
-
-/// Everything that was said of one session, wherever.
-#[derive(Default)]
-struct Account<'a> {
-    records: Vec<&'a Record>,
-    bills: Vec<&'a Value>,
-}
-
-/// The accounts by user: each has one session.
-struct Told<'a> {
-    accounts: BTreeMap<&'a str, Account<'a>>,
-}
-
-impl<'a> Told<'a> {
-    fn gather(detail: &'a Detail, bills: &'a [Value]) -> Told<'a> {
-        let mut accounts: BTreeMap<&str, Account<'_>> = BTreeMap::new();
-        for record in &detail.records {
-            accounts.entry(record.text("User-Name")).or_default().records.push(record);
-        }
-        for bill in bills {
-            accounts.entry(bill["user"].as_str().unwrap()).or_default().bills.push(bill);
-        }
-        Told { accounts }
-    }
-
-    fn check_all(&self, lives: &[Life]) -> Places {
-        let (mut places, mut ids) = (Places::default(), BTreeSet::new());
-        for life in lives {
-            let account = self.accounts.get(life.user.as_str()).unwrap_or_else(|| panic!("{} is nowhere", life.user));
-            let id = account.id(&life.user);
-            assert!(ids.insert(id), "{} has another session's id {id}", life.user);
-            account.check(life, &mut places);
-        }
-        assert_eq!(ids.len(), self.accounts.len(), "somebody was accounted for who never came");
-        places
-    }
-}
-
-impl Account<'_> {
-    /// The one id that the session has everywhere.
-    fn id(&self, user: &str) -> &str {
-        let of_bills = self.bills.iter().map(|bill| bill["session"].as_str().unwrap());
-        let ids: BTreeSet<&str> = self.records.iter().map(|record| record.session()).chain(of_bills).collect();
-        assert_eq!(ids.len(), 1, "{user} has several ids");
-        ids.into_iter().next().unwrap()
-    }
-
-    fn of(&self, kind: &str) -> impl Iterator<Item = &Record> {
-        self.records.iter().copied().filter(move |record| record.text("Acct-Status-Type") == kind)
-    }
-
-    /// What its Stops say; a Stop that was sent again says the same.
-    fn stop(&self) -> Option<(Totals, &str)> {
-        let say = |stop: &Record| (stop.totals(), stop.event_time(), stop.text("Acct-Terminate-Cause").to_owned());
-        let mut stops = self.of("Stop");
-        let first = stops.next()?;
-        for again in stops {
-            assert_eq!(say(again), say(first), "{again:?}");
-        }
-        Some((first.totals(), first.text("Acct-Terminate-Cause")))
-    }
-
-    /// It is in one place, exactly, or in both and says so.
-    fn check(&self, life: &Life, places: &mut Places) {
-        let (user, totals, stop) = (&life.user, life.totals(), self.stop());
-        assert!(self.bills.len() < 2, "{user} has two bills: {:?}", self.bills);
-        for interim in self.of("Interim-Update") {
-            let so_far = interim.totals();
-            assert!(so_far.in_octets <= totals.in_octets && so_far.out_octets <= totals.out_octets, "{interim:?}");
-        }
-        places.octets += totals.in_octets + totals.out_octets;
-        let Some(bill) = self.bills.first() else {
-            assert_eq!(stop.map(|(totals, _)| totals), Some(totals), "{user}");
-            places.stopped += 1;
-            return;
-        };
-        assert_eq!(Totals::of_bill(bill), totals, "{bill}");
-        places.billed += 1;
-        if bill["reason"] == "start-failed" {
-            // The Stop after the failed Start is not the accounting of the session.
-            assert!(stop.is_none_or(|(totals, _)| totals == Totals::default()), "{stop:?} and {bill}");
-            places.start_failed += 1;
-            return;
-        }
-        assert_eq!(bill["reason"], "stop-unanswered", "{bill}");
-        if let Some((recorded, _)) = stop {
-            assert_eq!((recorded, bill["delivered"].as_str()), (totals, Some("unknown")), "{bill}");
-            places.both += 1;
-        }
-    }
-}
-
 /// How often sessions are written down; whoever is late by a second is not late.
 const CHECKPOINTS: Duration = seconds(2);
 const SLACK: Duration = seconds(1);
@@ -248,7 +148,7 @@ const SLACK: Duration = seconds(1);
 fn a_power_cut_loses_one_checkpoint_interval_at_most() {
     let site = Site::new();
     let (port, server) = (free_port(), site.path("radius"));
-    let disk = Disk::new(&site);
+    let disk = Disk::of_state(&site);
     site.configure_one(port, "", "");
     let config = std::fs::read_to_string(site.config()).unwrap();
     let interval = format!("accounting checkpoint-interval {}\n#\naaa\n", CHECKPOINTS.as_secs());
@@ -257,7 +157,8 @@ fn a_power_cut_loses_one_checkpoint_interval_at_most() {
     let mut lives = Vec::new();
     for shards in [1, 2] {
         let daemon = Daemon::start_with(&site, "auto", shards);
-        let habits = Habits { lines: 200, pace: 60, domains: &["isp"], first: lives.len(), names_come_again: false };
+        let habits =
+            Habits { lines: 200, pace: 60, tick: TICK, domains: &["isp"], first: lives.len(), names_come_again: false };
         let crowd = Crowd::start(&site, &habits);
         // Long enough that most sessions have been written down more than once.
         std::thread::sleep(4 * CHECKPOINTS);
@@ -269,7 +170,7 @@ fn a_power_cut_loses_one_checkpoint_interval_at_most() {
     }
     // A plane with a memory of its own, which announces nobody.
     let daemon = Daemon::start(&site, "auto");
-    let nobody = Habits { lines: 1, pace: 0, domains: &["isp"], first: 0, names_come_again: false };
+    let nobody = Habits { lines: 1, pace: 0, tick: TICK, domains: &["isp"], first: 0, names_come_again: false };
     let crowd = Crowd::start(&site, &nobody);
     wait_until("every session is over", seconds(60), || daemon.states().is_empty());
     daemon.wait_until_quiet();

@@ -66,12 +66,14 @@ impl Directory {
         (self.writing, self.reading) = (None, None);
     }
 
-    /// Does something, and tells in the log what is wrong, once.
+    /// Does something, and tells in the log what is wrong, once. After a failure nothing stays open: the segment that failed
+    /// may be made again under the same number, and a disk that is changed has to be let go.
     pub(super) fn attempt<T>(
         &mut self,
         work: impl FnOnce(&mut Directory) -> Result<T, FileError>,
     ) -> Result<T, DiskFault> {
         work(self).inspect(|_| self.told = None).map_err(|error| {
+            self.forget();
             let text = error.to_string();
             if self.told.as_ref() != Some(&text) {
                 tracing::error!("{text}");
@@ -175,4 +177,30 @@ pub(crate) fn read_card(path: &Path) -> Result<Result<CardFound, RecoveryError>,
     let mut reading = CardReading::new();
     read_segments(path, |number, octets| reading.segment(number, octets))?;
     Ok(reading.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `device`: it takes the place of the segment that fails. One thread makes files, another one writes to them.
+    fn check_a_segment_that_is_made_again(device: &str) {
+        let scratch = tempfile::tempdir().unwrap();
+        let (mut files, mut writer) = (Directory::new(scratch.path()), Directory::new(scratch.path()));
+        let path = segment_path(scratch.path(), 1);
+        std::os::unix::fs::symlink(device, &path).unwrap();
+        let mut write_and_sync = |octets: &[u8]| {
+            writer.attempt(|writer| writer.write(1, 0, octets)).and_then(|()| writer.attempt(|writer| writer.sync(1)))
+        };
+        assert!(write_and_sync(b"first").is_err(), "{device}");
+        files.attempt(|files| files.create(1, 8)).unwrap();
+        write_and_sync(b"again").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"again\0\0\0", "{device}");
+    }
+
+    #[test]
+    fn a_segment_that_failed_and_is_made_again_is_written_where_it_stands_now() {
+        // The one fails when it is written to, the other one when it is synced.
+        ["/dev/full", "/dev/null"].into_iter().for_each(check_a_segment_that_is_made_again);
+    }
 }

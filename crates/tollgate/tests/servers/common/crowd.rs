@@ -17,8 +17,8 @@ use super::{Random, Site, Totals, wait_until};
 /// Two plane workers; room for everything that is said while no daemon is there.
 const GEOMETRY: Geometry = Geometry { rings: 2, records: 1 << 14, slots: 4096, dual_stack: false, verdicts: 4096 };
 
-/// How often octets are moved.
-const TICK: Duration = Duration::from_millis(10);
+/// How often octets are moved and sessions come and go, unless a test wants it otherwise.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
 
 const COMING_AND_GOING: u8 = 0;
 const GOING: u8 = 1;
@@ -31,6 +31,8 @@ pub(crate) struct Habits<'a> {
     pub(crate) lines: usize,
     /// Log-ins and log-outs a second, together.
     pub(crate) pace: u32,
+    /// How often octets are moved, and sessions come and go.
+    pub(crate) tick: Duration,
     /// Sessions belong to these in turn.
     pub(crate) domains: &'a [&'a str],
     /// The first session's number; the user of session 7 is `s7` of its domain.
@@ -105,6 +107,7 @@ struct Plane {
     client: PlaneClient,
     random: Random,
     pace: u32,
+    tick: Duration,
     domains: Vec<String>,
     first: usize,
     names_come_again: bool,
@@ -129,6 +132,7 @@ impl Plane {
             client,
             random: Random::new(habits.first as u64),
             pace: habits.pace,
+            tick: habits.tick,
             domains: habits.domains.iter().map(|domain| (*domain).to_owned()).collect(),
             first: habits.first,
             names_come_again: habits.names_come_again,
@@ -146,7 +150,7 @@ impl Plane {
             let now = Instant::now();
             let passed = now.duration_since(tick);
             match order.load(Ordering::Relaxed) {
-                COMING_AND_GOING if passed >= TICK => {
+                COMING_AND_GOING if passed >= self.tick => {
                     tick = now;
                     due = (due + passed.as_secs_f64() * f64::from(self.pace)).min(f64::from(self.pace));
                     self.move_octets(now);
@@ -168,7 +172,7 @@ impl Plane {
                 }
                 _ => break,
             }
-            self.client.wait(TICK / 2);
+            self.client.wait(self.tick / 2);
         }
         std::mem::take(&mut self.lives)
     }

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -118,10 +119,33 @@ impl Daemon {
     }
 
     /// SIGTERM; it must end well.
-    pub(crate) fn terminate(mut self) {
+    pub(crate) fn terminate(self) {
+        self.terminate_with(0);
+    }
+
+    /// SIGTERM; it must end with this status.
+    pub(crate) fn terminate_with(mut self, code: i32) {
         self.process.signal(Signal::TERM);
         let status = self.process.wait(seconds(20));
-        assert_eq!(status.code(), Some(0), "{status}");
+        assert_eq!(status.code(), Some(code), "{status}");
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The part of one core that it uses for so long: 1 and more for a thread that never sleeps.
+    pub(crate) fn load(&self, period: Duration) -> f64 {
+        let ticks = || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
+            // Behind the name come the fields from the third on; 14 and 15 are the times in user and kernel mode.
+            let fields = stat.rsplit_once(") ").unwrap().1.split(' ').skip(11).take(2);
+            fields.map(|field| field.parse::<u64>().unwrap()).sum::<u64>()
+        };
+        let (before, began) = (ticks(), Instant::now());
+        std::thread::sleep(period);
+        (ticks() - before) as f64 / 100.0 / began.elapsed().as_secs_f64()
     }
 
     /// Commands in one sitting.

@@ -11,20 +11,24 @@ mod lines;
 mod process;
 mod random;
 mod site;
+mod told;
+mod tracer;
 
 use std::time::{Duration, Instant};
 
 pub(crate) use bill_servers::{OpenSsh, Plan, Tftpd};
-pub(crate) use crowd::{Crowd, Habits, Life};
+pub(crate) use crowd::{Crowd, Habits, Life, TICK};
 pub(crate) use daemon::{Daemon, Said, run_command, tollgate};
 pub(crate) use detail::{Detail, Record};
-pub(crate) use disk::Disk;
+pub(crate) use disk::{Disk, SmallDisk};
 pub(crate) use feed::{Feed, Script, Totals, count, down, up};
 pub(crate) use free_radius::FreeRadius;
 pub(crate) use lines::Lines;
 pub(crate) use process::{Process, Signal};
 pub(crate) use random::Random;
 pub(crate) use site::{SECRET, Site, free_port};
+pub(crate) use told::{Places, Told};
+pub(crate) use tracer::Tracer;
 
 /// Polls until `done` gives something.
 ///

@@ -1,0 +1,49 @@
+//! strace, which lets system calls of a running process fail.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::{Process, Signal, Site, seconds, wait_until};
+
+/// strace at work on all threads of a process. Dropped, it lets go of the process.
+pub(crate) struct Tracer {
+    process: Process,
+    trace: PathBuf,
+}
+
+impl Tracer {
+    /// From now on each of these system calls fails with EIO, and the trace tells of them and of those in `told`.
+    ///
+    /// # Panics
+    /// Where strace is missing, or processes may not be traced.
+    pub(crate) fn fail(site: &Site, id: u32, failing: &str, told: &str) -> Tracer {
+        assert!(
+            Path::new("/usr/bin/strace").exists(),
+            "these tests need the Debian package strace: scripts/test installs it"
+        );
+        let (trace, log) = (site.path("trace"), site.path("strace.log"));
+        let mut process = Process::start(
+            Command::new("/usr/bin/strace")
+                .args(["-f", "-y", "-p", &id.to_string(), "-o"])
+                .arg(&trace)
+                .args(["-e", &format!("trace={failing},{told}"), "-e", &format!("inject={failing}:error=EIO")])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(std::fs::File::create(&log).unwrap()),
+        );
+        wait_until("strace is attached", seconds(20), || {
+            let said = std::fs::read_to_string(&log).unwrap();
+            let ended = process.ended();
+            assert!(ended.is_none(), "strace may not trace the daemon, so this test can show nothing: {said}");
+            said.contains(" attached")
+        });
+        Tracer { process, trace }
+    }
+
+    /// System calls work again. What the trace tells.
+    pub(crate) fn detach(mut self) -> String {
+        self.process.signal(Signal::TERM);
+        self.process.wait(seconds(20));
+        std::fs::read_to_string(&self.trace).unwrap()
+    }
+}
