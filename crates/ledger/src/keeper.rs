@@ -49,10 +49,10 @@ mod triggers;
 use std::collections::VecDeque;
 
 use model::ids::BillId;
-use model::record::{BillStore, Record, Started};
+use model::record::{BillRun, BillRuns, BillStore, Departure, Record, Started};
 use model::report::{BillStoreInformation, LocalBillInformation};
 use model::settings::{CacheBackupMode, LocalAaaServer};
-use model::time::{Mono, Now};
+use model::time::{Mono, Now, Wall};
 
 pub use self::alarm::{Alarm, CardFault};
 use self::alarms::Told;
@@ -557,12 +557,19 @@ impl Keeper {
                         self.mover.handle_settled(run);
                     }
                 }
-                if departed.store == BillStore::Cfcard {
-                    self.card_departed(record);
+                match (departed.store, departed.departure) {
+                    (BillStore::Cfcard, _) => self.card_departed(record),
+                    (BillStore::Cache, Departure::Moved) => {}
+                    (BillStore::Cache, _) => self.drop_card_copies(departed.bills, departed.at),
                 }
             }
             Record::Claimed(claimed) => self.replay_claimed(claimed.id),
-            Record::Returned(returned) => self.replays.handle_outcome(returned.id),
+            Record::Returned(returned) => {
+                self.replays.handle_outcome(returned.id);
+                let run = BillRun { first: returned.id, count: 1 }.to_octets();
+                let bills = BillRuns::from_octets(&run).expect("one run ascends");
+                self.drop_card_copies(bills, Wall::default());
+            }
             _ => {}
         }
     }

@@ -44,6 +44,8 @@ fn worlds_that_need_what_was_promised() {
         (113, "a claim is durable before the bill is sent"),
         (122, "a file that is given up leaves bills that say so"),
         (163, "what the ledger says is gone from the card is gone"),
+        (426, "who was announced once and then no more is not new when that is read again"),
+        (830, "a bill that was replayed while the card was read is not the card's"),
     ] {
         let outcome = World::new(seed, knobs(), false).run();
         assert!(outcome.violation.is_none(), "seed {seed}, {promise}: {:?}", outcome.violation);

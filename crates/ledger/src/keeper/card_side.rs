@@ -525,6 +525,7 @@ impl Keeper {
         for bill in open.card.shelf.iter_behind(behind).take(SETTLE_MAX) {
             last = Some(bill.id);
             match self.book.pool.get(bill.id) {
+                // Settled when that is durable.
                 Some(pooled) if pooled.is_leaving => {}
                 // That a server may have it must not be forgotten: the pool's copy goes to the card once more.
                 Some(pooled) if pooled.delivered != bill.delivered => gone.push(bill.id),
@@ -543,18 +544,17 @@ impl Keeper {
             let (octets, taken) = runs_of(&gone);
             gone.drain(..taken);
             let bills = BillRuns::from_octets(&octets).expect("ids ascend");
-            let departed = Departed {
-                store: BillStore::Cfcard,
-                departure: Departure::Moved,
-                transfer: 0,
-                at,
-                bills,
-                in_octets: 0,
-                out_octets: 0,
-            };
-            self.card_departed(&Record::Departed(departed));
+            self.drop_card_copies(bills, at);
         }
         self.tell_departed(BillStore::Cache, Departure::Moved, &moved, at);
+    }
+
+    /// The pool had these bills and they went another way, or it has them still: copies that a move left on the card when
+    /// it was cut off are none.
+    pub(super) fn drop_card_copies(&mut self, bills: BillRuns<'_>, at: Wall) {
+        let (store, departure) = (BillStore::Cfcard, Departure::Moved);
+        let departed = Departed { store, departure, transfer: 0, at, bills, in_octets: 0, out_octets: 0 };
+        self.card_departed(&Record::Departed(departed));
     }
 
     /// The ledger says that bills left the card: the card is told.
