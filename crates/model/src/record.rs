@@ -72,7 +72,7 @@ pub struct TakenOver {
     /// The plane's epoch: which memory the position counts in. 0: no event stands behind the record.
     pub plane_epoch: u64,
     /// The ring, 0–63; in a `closed` record with [`TakenOver::IMPLIED`] when the event was the next Up of that name,
-    /// which has an `opened` record of its own.
+    /// which has an `opened` record of its own, and with [`TakenOver::GONE`] when it was the last one about the session.
     pub ring: u16,
     /// The event's first record in it.
     pub position: u64,
@@ -81,6 +81,9 @@ pub struct TakenOver {
 impl TakenOver {
     /// Beside the ring: the event did not say that the session went down, but implied it.
     pub const IMPLIED: u16 = 1 << 15;
+    /// Beside the ring: the event did not bring the session down. It was the last that spoke of it, and whoever announces
+    /// all sessions later on did not.
+    pub const GONE: u16 = 1 << 14;
 }
 
 /// A session came up.

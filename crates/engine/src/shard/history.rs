@@ -127,7 +127,7 @@ impl History {
         };
         let of_ring = self.heard.iter().filter(|heard| (heard.plane_epoch, heard.ring) == (epoch, ring));
         let heard = of_ring.filter_map(|heard| heard.through.checked_sub(1)).max();
-        last(ring).max(last(ring | TakenOver::IMPLIED)).max(heard)
+        last(ring).max(last(ring | TakenOver::IMPLIED)).max(last(ring | TakenOver::GONE)).max(heard)
     }
 
     /// What earlier lives had heard and this one has not read yet. `epoch`: of the memory that is linked now, if one is.
@@ -139,7 +139,7 @@ impl History {
     /// so far, and no `heard` reaches there for all of `own`.
     pub(super) fn is_needed(&self, epoch: Option<u64>, own: Share) -> bool {
         self.taken_over.iter().any(|event| {
-            let ring = event.ring & !TakenOver::IMPLIED;
+            let ring = event.ring & !(TakenOver::IMPLIED | TakenOver::GONE);
             let read = epoch == Some(event.plane_epoch) && event.position < self.read_of(ring);
             !read && event.position >= self.heard_by_all(event.plane_epoch, ring, own)
         })

@@ -14,7 +14,7 @@ use super::planes::Delivery;
 use super::{Busy, Shard};
 use crate::attributes::{self, SessionBirth};
 use crate::identity::{Place, SEQUENCE_COUNT, session_id};
-use crate::session::{Flags, Lane, NO_EVENT, NONE, Owed, Slot, State};
+use crate::session::{Flags, Lane, NONE, Owed, Slot, State};
 
 /// Acct-Terminate-Cause *NAS Error*: a session that came up again without having gone down (INTERFACES.md section 3).
 const NAS_ERROR: u8 = 9;
@@ -31,12 +31,6 @@ pub(super) struct Ending {
     /// Event time, where the plane knows it.
     pub(super) at: Option<Wall>,
     pub(super) taken_over: TakenOver,
-}
-
-impl Ending {
-    pub(super) fn without_event(cause: u8, counters: Counters) -> Ending {
-        Ending { cause, counters, at: None, taken_over: NO_EVENT }
-    }
 }
 
 impl Shard {
@@ -166,6 +160,8 @@ impl Shard {
         if self.is_known_of_old(origin, slot) {
             self.changed(origin, slot);
         }
+        // The last word on it, should nobody announce it any more.
+        self.account_mut(slot).opened_by = self.taken_over(origin);
         self.move_counters(origin, slot, counters);
         let session = self.session(slot);
         match session.state {

@@ -10,7 +10,8 @@ use model::time::{Mono, Now};
 
 use super::Shard;
 use super::history::{HeardBefore, History, Share};
-use crate::session::{Flags, Owed, Slot, State};
+use super::intake::Ending;
+use crate::session::{Flags, NO_EVENT, Owed, Slot, State};
 
 /// Acct-Terminate-Cause *Lost Service* (RFC 2866 section 5.10).
 const LOST_SERVICE: u8 = 3;
@@ -121,11 +122,9 @@ impl Planes {
         plane.handled[ring] = origin.position + 1;
         let Plane { history, epoch, .. } = plane;
         let heard = hash.is_some_and(|hash| history.was_heard(*epoch, origin.ring, origin.position, hash));
-        if heard || history.has_taken_over(*epoch, origin.ring, origin.position) {
-            Delivery::TakenOver
-        } else {
-            Delivery::New
-        }
+        let [said, gone] = [origin.ring, origin.ring | TakenOver::GONE]
+            .map(|ring| history.has_taken_over(*epoch, ring, origin.position));
+        if heard || said || gone { Delivery::TakenOver } else { Delivery::New }
     }
 
     /// Whether an earlier life closed a session because of this Up, and did not come to open the new one.
@@ -424,9 +423,20 @@ impl Shard {
             if live && session.plane == plane && gone(self, slot) {
                 let read = counters.and_then(|counters| self.read(slot, counters));
                 let last = read.unwrap_or(self.account(slot).sample);
-                self.close(slot, now, &super::intake::Ending::without_event(LOST_SERVICE, last));
+                let taken_over = self.last_word(slot);
+                self.close(slot, now, &Ending { cause: LOST_SERVICE, counters: last, at: None, taken_over });
             }
         }
+    }
+
+    /// What the present memory of its plane said last about the session. When that is read again after a crash, the session
+    /// is known to be over.
+    fn last_word(&self, slot: Slot) -> TakenOver {
+        let (by, plane) = (self.account(slot).opened_by, self.session(slot).plane);
+        if by.plane_epoch != self.planes.epoch(plane) {
+            return NO_EVENT;
+        }
+        TakenOver { ring: by.ring | TakenOver::GONE, ..by }
     }
 
     /// Whether records of an earlier life have to stay because nothing else tells which events it took over.

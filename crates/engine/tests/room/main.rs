@@ -7,6 +7,7 @@
 mod forget;
 mod reboot;
 mod replay;
+mod reread;
 mod sample;
 mod scene;
 mod stage;

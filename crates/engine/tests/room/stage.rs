@@ -372,7 +372,7 @@ impl Stage {
         self.shard.restore(self.now, &[Restored { plane: PLANE, whole: live.whole(), rebooted }])
     }
 
-    fn event(&mut self, event: PlaneEvent<'_>) {
+    pub(crate) fn event(&mut self, event: PlaneEvent<'_>) {
         let origin = EventOrigin { plane: PLANE, ring: 0, position: self.position };
         self.position += 1;
         self.shard.handle_event(self.now, origin, event, &self.table).unwrap();
