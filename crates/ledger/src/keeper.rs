@@ -25,8 +25,9 @@
 //! **Never:** something done to a bill before the record of it is durable; two things done to a bill at once; a bill shown
 //! before its sync; a segment removed that somebody needs.
 //!
-//! **Full**: [`append`](Keeper::append) refuses like the log. The pool takes [`OVERFLOW_MAX`] bills beyond its capacity while
-//! they wait for room on the card or the server; what comes then is dropped, counted and alarmed (owner's decision 10). Own
+//! **Full**: [`append`](Keeper::append) refuses like the log. Beyond its capacity the pool takes what the card has room for, and at
+//! least [`OVERFLOW_MAX`] bills, while they wait for the card or the server; what comes then is dropped, counted and
+//! alarmed, and in mode `none` what comes beyond the capacity is (owner's decision 10). Own
 //! records wait in memory until the log takes them; nothing new is begun while more than a few wait.
 //!
 //! **How much:** the log's two batches, the card's two, 64 octets for each bill, the text of at most two bill files.
@@ -64,7 +65,6 @@ use self::own::Outbox;
 use self::reads::{ReadFor, Reads};
 pub use self::replays::REPLAYS_MAX;
 use self::replays::Replays;
-pub use self::segments::OldSegment;
 use self::segments::Segments;
 use self::ship::ServerHealth;
 use self::sources::Sources;
@@ -73,10 +73,10 @@ use crate::card::CardFound;
 use crate::frame;
 use crate::log::{self, DiskFault, Full, Log, LogBounds, NotedRecord};
 use crate::pool::{BillBook, BillRef, Taken};
-use crate::recover::RecoveryError;
+use crate::recover::{OldSegment, RecoveryError};
 use crate::transfer::{Shipping, Stage, Stamps};
 
-/// Bills that the pool takes beyond its capacity while they wait for room elsewhere.
+/// Bills that the pool takes beyond its capacity while they wait for room elsewhere, though the card has none or fails.
 pub const OVERFLOW_MAX: usize = 1024;
 
 /// Which directory an operation is about.
@@ -321,11 +321,19 @@ impl Keeper {
     }
 
     fn configure_book(&mut self) {
-        let allowance = match self.settings.cache.backup_mode {
+        self.book.settings(&self.settings, self.allowance());
+    }
+
+    /// Bills that the pool takes beyond its capacity: the card is slower than a burst of them.
+    fn allowance(&self) -> usize {
+        match self.settings.cache.backup_mode {
             CacheBackupMode::None => 0,
-            CacheBackupMode::Cfcard | CacheBackupMode::Tftp | CacheBackupMode::Sftp => OVERFLOW_MAX,
-        };
-        self.book.settings(&self.settings, allowance);
+            _ if self.card.is_failing() => OVERFLOW_MAX,
+            CacheBackupMode::Cfcard | CacheBackupMode::Tftp | CacheBackupMode::Sftp => {
+                let capacity = usize::try_from(self.settings.cfcard.capacity).unwrap_or(usize::MAX);
+                capacity.saturating_sub(self.card.bill_count()).max(OVERFLOW_MAX)
+            }
+        }
     }
 
     /// The next thing to do, or `None` until something changes.
@@ -516,6 +524,7 @@ impl Keeper {
             let before = self.sources.before(begun.first);
             self.segments.handle_begun(begun, before);
         }
+        self.book.set_allowance(self.allowance());
         while let Some(noted) = self.log.poll_noted() {
             match noted.what {
                 NotedRecord::Billed(bill) => {

@@ -8,6 +8,7 @@ use model::record::BillStore;
 
 use super::Area;
 use crate::log::DiskFault;
+use crate::recover::Finding;
 use crate::transfer::UploadFailure;
 
 /// Why the card cannot be used.
@@ -19,6 +20,9 @@ pub enum CardFault {
     NewerRelease,
     /// It belongs to another box.
     Foreign,
+    /// Bills were moved to it, and what is found in its place is blank: it is not mounted, or this is another one. A reset
+    /// gives those bills up.
+    Missing,
 }
 
 /// Something that an operator must hear of.
@@ -37,6 +41,16 @@ pub enum Alarm {
     CardFailing(CardFault),
     /// The card can be used again.
     CardHealed,
+    /// Records on the card are not what was written, or are gone. What can be read is kept. Told once, and again when there is
+    /// more of it.
+    CardDamaged {
+        /// How many places.
+        findings: usize,
+        /// Records that were promised and are gone, as far as can be known.
+        records_lost: u64,
+        /// The first place.
+        first: Finding,
+    },
     /// A store has reached its threshold and does not get rid of its bills. Told once per crossing.
     ReachThreshold {
         /// Which.
@@ -93,10 +107,22 @@ impl fmt::Display for Alarm {
                     CardFault::Disk(DiskFault::Io) => "it cannot be read or written",
                     CardFault::NewerRelease => "a later release has written to it",
                     CardFault::Foreign => "it belongs to another box",
+                    CardFault::Missing => {
+                        "the bills that were moved to it are not there (is it mounted? `local-bill cfcard reset` gives them up)"
+                    }
                 };
                 write!(f, "the CF card cannot be used: {why}; bills stay in the pool")
             }
             Alarm::CardHealed => f.write_str("the CF card can be used again"),
+            Alarm::CardDamaged { findings, records_lost, first } => {
+                let Finding { case, segment, offset, .. } = first;
+                write!(
+                    f,
+                    "the CF card is damaged in {findings} places, the first one in segment {segment} at octet {offset} \
+                     (case {}); {records_lost} records are lost",
+                    case.letter()
+                )
+            }
             Alarm::ReachThreshold { store, bills_free, threshold_free } => {
                 let (name, text) = match store {
                     BillStore::Cache => ("hwCacheReachThreshold", "Pool bill is out of threshold."),

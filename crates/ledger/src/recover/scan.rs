@@ -3,7 +3,7 @@
 use model::record::Record;
 
 use super::tail::Tail;
-use super::{Case, Finding, Front, Position, RecordSink, Recovery, RecoveryError};
+use super::{Case, Finding, Front, OldSegment, Position, RecordSink, Recovery, RecoveryError};
 use crate::frame;
 use crate::segment::{
     BATCH_HEAD_LEN, BLOCK, BatchHead, HeadFound, SEGMENT_HEAD_LEN, SEGMENT_LEN_MAX, SegmentHead, StoreId, frame_at,
@@ -29,6 +29,7 @@ impl<S: RecordSink> Recovery<S> {
         if !self.belongs(number, &head, octets) {
             return;
         }
+        self.segments.push(OldSegment { number, first: head.first, len: octets.len() as u64 });
         self.store = Some(head.store);
         self.head_epoch_last = head.epoch;
         self.epoch_last = self.epoch_last.max(head.epoch);
@@ -68,6 +69,8 @@ impl<S: RecordSink> Recovery<S> {
                 let Some((store, batch)) = batch else {
                     let case = if found == HeadFound::Zeros { Case::TornTail } else { Case::Damage };
                     self.add(case, number, 0, octets.len() as u64, 0);
+                    let first = self.end().sequence;
+                    self.segments.push(OldSegment { number, first, len: octets.len() as u64 });
                     return None;
                 };
                 self.add(Case::Header, number, 0, SEGMENT_HEAD_LEN as u64, 0);

@@ -148,8 +148,8 @@ fn finish(directory: &mut Directory, card: Option<&CardDirectory>, id: Operation
         Work::Remove { segment } => Finished::Done(id, directory.attempt(|directory| directory.remove(segment))),
         Work::SetAside { segment } => Finished::Done(id, directory.attempt(|directory| directory.set_aside(segment))),
         Work::Open => {
-            directory.forget();
-            let opened = card.map_or(Err(DiskFault::Io), |card| directory.attempt(|_| card.open()));
+            let opened =
+                card.map_or(Err(DiskFault::Io), |card| directory.attempt(|directory| directory.open_card(card)));
             Finished::Card(id, Box::new(opened))
         }
     }

@@ -140,7 +140,7 @@ impl Engine {
     pub(crate) fn start(args: &RunArgs, store: &Store, settings: &Arc<Settings>) -> Result<Engine, Failure> {
         let mut read = store::recover(&store.directory)?;
         restore::report(&read.recovered);
-        let damaged = read.damaged();
+        let damaged = read.recovered.report.damaged_segments();
         let bounds = LogBounds::new(SEGMENT_OCTETS, BATCH_OCTETS).expect("the bounds of this build fit the format");
         let (log, started) = read.start.begin(begin_life()?, bounds);
         let mut ends = Vec::new();
@@ -162,7 +162,7 @@ impl Engine {
             log,
             started,
             book: read.recovered.state.take_book(),
-            segments: std::mem::take(&mut read.segments),
+            segments: std::mem::take(&mut read.recovered.segments),
             damaged,
             sources: args.shards,
             settings: settings.local_aaa_server.clone(),

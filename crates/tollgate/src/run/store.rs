@@ -4,7 +4,6 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use kernel::file::{DirectoryLock, LockError};
-use ledger::keeper::OldSegment;
 use ledger::recover::{LogStart, Recovered, Recovery};
 use ledger::replay::Replay;
 
@@ -54,29 +53,16 @@ pub(crate) fn ledger_directory(state_dir: &Path) -> PathBuf {
 pub(crate) struct StoreRead {
     pub(crate) recovered: Recovered<Replay>,
     pub(crate) start: LogStart,
-    pub(crate) segments: Vec<OldSegment>,
-}
-
-impl StoreRead {
-    /// The segments in which recovery found damage.
-    pub(crate) fn damaged(&self) -> Vec<u64> {
-        let findings = self.recovered.report.findings.iter().filter(|finding| finding.case.is_damage());
-        findings.map(|finding| finding.segment).collect()
-    }
 }
 
 /// Reads every segment, in order. Nothing is written: a store can be read while it lies still, or from a copy.
 pub(crate) fn recover(state_dir: &Path) -> Result<StoreRead, Failure> {
     let ledger = ledger_directory(state_dir);
     let mut recovery = Recovery::new(Replay::new());
-    let mut found = Vec::new();
-    read_segments(&ledger, |number, octets| {
-        found.extend(OldSegment::read(number, octets));
-        recovery.segment(number, octets);
-    })
-    .map_err(|error| Failure::failed(format!("cannot read the ledger: {error}")))?;
+    read_segments(&ledger, |number, octets| recovery.segment(number, octets))
+        .map_err(|error| Failure::failed(format!("cannot read the ledger: {error}")))?;
     let (recovered, start) = recovery
         .finish()
         .map_err(|error| Failure::failed(format!("the ledger in {} cannot be used: {error}", ledger.display())))?;
-    Ok(StoreRead { recovered, start, segments: found })
+    Ok(StoreRead { recovered, start })
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kernel::file::{FileError, LogFile};
+use kernel::file::{DirectoryLock, FileError, LogFile};
 use ledger::card::{CardFound, CardReading};
 use ledger::log::DiskFault;
 use ledger::recover::RecoveryError;
@@ -52,18 +52,28 @@ pub(super) struct Directory {
     writing: Option<(u64, LogFile)>,
     /// The segment that was read last.
     reading: Option<(u64, LogFile)>,
+    /// That nobody else writes to it; the ledger's has the state directory's instead.
+    lock: Option<DirectoryLock>,
     /// What failed last, as the log has it: an outage is told once, not at every try.
     told: Option<String>,
 }
 
 impl Directory {
     pub(super) fn new(path: &Path) -> Directory {
-        Directory { path: path.to_owned(), writing: None, reading: None, told: None }
+        Directory { path: path.to_owned(), writing: None, reading: None, lock: None, told: None }
     }
 
     /// Closes what is open.
     pub(super) fn forget(&mut self) {
-        (self.writing, self.reading) = (None, None);
+        (self.writing, self.reading, self.lock) = (None, None, None);
+    }
+
+    /// Locks and reads the card that is in this directory now.
+    pub(super) fn open_card(&mut self, card: &CardDirectory) -> Result<Result<CardFound, RecoveryError>, FileError> {
+        self.forget();
+        card.make_if_ours()?;
+        self.lock = Some(DirectoryLock::acquire_bare(&self.path)?);
+        read_card(&self.path)
     }
 
     /// Does something, and tells in the log what is wrong, once. After a failure nothing stays open: the segment that failed
@@ -163,12 +173,8 @@ impl CardDirectory {
         &self.path
     }
 
-    /// Reads the card.
-    pub(crate) fn open(&self) -> Result<Result<CardFound, RecoveryError>, FileError> {
-        if self.is_default && !self.path.exists() {
-            kernel::file::make_directory(&self.path)?;
-        }
-        read_card(&self.path)
+    fn make_if_ours(&self) -> Result<(), FileError> {
+        if self.is_default && !self.path.exists() { kernel::file::make_directory(&self.path) } else { Ok(()) }
     }
 }
 
@@ -196,6 +202,29 @@ mod tests {
         files.attempt(|files| files.create(1, 8)).unwrap();
         write_and_sync(b"again").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"again\0\0\0", "{device}");
+    }
+
+    #[test]
+    fn a_card_is_opened_by_one_at_a_time() {
+        let scratch = tempfile::tempdir().unwrap();
+        let card = CardDirectory::new(None, scratch.path());
+        let [mut ours, mut theirs] = [(); 2].map(|()| Directory::new(card.path()));
+        let open = |directory: &mut Directory| directory.attempt(|directory| directory.open_card(&card)).is_ok();
+        assert!(open(&mut ours));
+        assert!(!open(&mut theirs));
+        assert!(open(&mut ours), "again, as after a failure");
+        ours.forget();
+        assert!(open(&mut theirs), "a card that is let go is free");
+    }
+
+    #[test]
+    fn a_segment_that_is_removed_under_its_writer_fails() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut directory = Directory::new(scratch.path());
+        directory.attempt(|directory| directory.create(1, 8)).unwrap();
+        directory.attempt(|directory| directory.write(1, 0, b"first")).unwrap();
+        std::fs::remove_file(segment_path(scratch.path(), 1)).unwrap();
+        assert!(directory.attempt(|directory| directory.sync(1)).is_err());
     }
 
     #[test]
