@@ -295,6 +295,10 @@ impl fmt::Display for LockError {
 
 impl Error for LockError {}
 
+/// How often a directory that is in use is tried again, and after how long.
+const ACQUIRE_PAUSES: u32 = 10;
+const ACQUIRE_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// Exclusive use of a directory, given back on drop and by the kernel when the process dies in any way.
 ///
 /// The file `lock` stays: removing it would let two processes lock two different files of that name.
@@ -308,13 +312,19 @@ impl DirectoryLock {
     /// Locks `directory` by `<directory>/lock` and writes the own process id into it.
     ///
     /// # Errors
-    /// [`LockError::HeldBy`] at once, without waiting, when it is in use.
+    /// [`LockError::HeldBy`], after a fifth of a second, when it is in use. Who just asks whether it is ([`is_held`](Self::is_held))
+    /// has it for a moment, and keeps nobody out.
     pub fn acquire(directory: &Path) -> Result<DirectoryLock, LockError> {
         let path = directory.join(LOCK_NAME);
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(PRIVATE).clone();
         let mut file = at(&path, options.open(&path)).map_err(LockError::Io)?;
-        if !at(&path, lock_exclusively(&file)).map_err(LockError::Io)? {
-            return Err(LockError::HeldBy(read_process_id(&mut file)));
+        let mut pauses_left = ACQUIRE_PAUSES;
+        while !at(&path, lock_exclusively(&file)).map_err(LockError::Io)? {
+            if pauses_left == 0 {
+                return Err(LockError::HeldBy(read_process_id(&mut file)));
+            }
+            pauses_left -= 1;
+            std::thread::sleep(ACQUIRE_PAUSE);
         }
         let named = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
         at(&path, named).map_err(LockError::Io)?;

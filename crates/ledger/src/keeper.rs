@@ -55,7 +55,7 @@ use model::report::{BillStoreInformation, LocalBillInformation};
 use model::settings::{CacheBackupMode, LocalAaaServer};
 use model::time::{Mono, Now, Wall};
 
-pub use self::alarm::{Alarm, CardFault};
+pub use self::alarm::{Abandonment, Alarm, CardFault};
 use self::alarms::Told;
 use self::card_side::CardSide;
 pub use self::commands::{BackupRefused, ResetRefused};
@@ -223,6 +223,7 @@ pub struct Keeper {
     pending: Vec<(OperationId, Pending)>,
     operation_next: u64,
     alarms: VecDeque<Alarm>,
+    is_ending: bool,
 }
 
 impl Keeper {
@@ -231,6 +232,7 @@ impl Keeper {
     pub fn begin(start: KeeperStart, now: Now) -> Keeper {
         let KeeperStart { log, started, book, segments, damaged, sources, settings, nas, card } = start;
         let sources = usize::from(sources);
+        let dropped = book.pool.dropped().bills;
         let stamp_last = book.shipped_last.as_millis() / 1000;
         let mut keeper = Keeper {
             log,
@@ -249,10 +251,11 @@ impl Keeper {
             replays: Replays::default(),
             reads: Reads::default(),
             triggers: Triggers::new(&settings, now.mono),
-            told: Told::default(),
+            told: Told::new(dropped),
             pending: Vec::new(),
             operation_next: 0,
             alarms: VecDeque::new(),
+            is_ending: false,
             settings: LocalAaaServer::default(),
         };
         keeper.settings = settings;
@@ -437,7 +440,8 @@ impl Keeper {
 
     /// When to call [`handle_timeout`](Keeper::handle_timeout) next, at the latest.
     pub fn poll_timeout(&self) -> Option<Mono> {
-        if self.reads.is_exhausted() || self.compaction.copies.has_more() || self.card.has_more() {
+        let goes_on_looking = self.compaction.copies.has_more() && self.own.is_calm();
+        if self.reads.is_exhausted() || goes_on_looking || self.card.has_more() {
             return Some(Mono::ZERO);
         }
         let times = [
@@ -446,7 +450,7 @@ impl Keeper {
             self.triggers.poll_timeout(&self.settings),
             self.server.until(),
             self.replays.resume_at(),
-            self.reads.paused_until(),
+            self.reads.resume_at(),
         ];
         times.into_iter().flatten().min()
     }
@@ -454,13 +458,18 @@ impl Keeper {
     /// One turn of the caller's loop has begun.
     pub fn handle_timeout(&mut self, now: Now) {
         self.reads.refill();
-        self.reads.resume(now.mono);
+        self.resume_reads(now.mono);
         self.log.handle_timeout(now.mono);
         self.card.handle_timeout(now.mono);
         self.server.handle_timeout(now.mono);
         self.replays.handle_timeout(now.mono);
         self.fire_intervals(now);
         self.advance(now);
+    }
+
+    /// The process is about to end: nothing new is begun, so that what waits comes to an end.
+    pub fn handle_shutdown(&mut self) {
+        self.is_ending = true;
     }
 
     /// The next thing to tell the operator.
@@ -506,7 +515,7 @@ impl Keeper {
     fn advance(&mut self, now: Now) {
         self.take_log_events(now);
         self.advance_card(now);
-        if self.is_begun() {
+        if self.is_begun() && !self.is_ending {
             self.apply_thresholds(now);
             self.advance_moves(now);
             self.advance_ships(now);

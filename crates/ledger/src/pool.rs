@@ -68,8 +68,17 @@ pub(crate) enum Hindrance {
     None,
     /// It does not fit into one packet, so no detail entry can be made of it.
     NoPacket,
-    /// Its record cannot be read.
+    /// Its disk has not brought its record for some minutes; it is tried again later.
+    Unread,
+    /// Its record is not what was written, or was not brought for a day.
     Unreadable,
+}
+
+impl Hindrance {
+    /// Whether the bill is left out, whatever is done with others.
+    pub(crate) fn is_unread(self) -> bool {
+        matches!(self, Hindrance::Unread | Hindrance::Unreadable)
+    }
 }
 
 impl BillRef {

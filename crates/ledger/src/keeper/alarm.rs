@@ -25,6 +25,40 @@ pub enum CardFault {
     Missing,
 }
 
+/// Why a file that had been begun is not sent any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Abandonment {
+    /// At the first try its name was another file's: nothing of it was sent.
+    NameTaken,
+    /// Its name, or its manifest's, was found to be another file's when it had been sent before.
+    NameTakenLater,
+    /// It cannot be made again as it was.
+    Unlike,
+    /// There is no bill server any more, and its bills go another way.
+    NoServer,
+}
+
+impl Abandonment {
+    /// Whether the bill server, or who emptied it, may have the file.
+    pub fn may_be_there(self) -> bool {
+        match self {
+            Abandonment::NameTaken => false,
+            Abandonment::NameTakenLater | Abandonment::Unlike | Abandonment::NoServer => true,
+        }
+    }
+}
+
+impl fmt::Display for Abandonment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Abandonment::NameTaken => "was not sent, for another file has its name",
+            Abandonment::NameTakenLater => "was sent before, and another file has its name or its manifest's",
+            Abandonment::Unlike => "cannot be made again as it was",
+            Abandonment::NoServer => "has no bill server to go to any more",
+        })
+    }
+}
+
 /// Something that an operator must hear of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Alarm {
@@ -78,12 +112,15 @@ pub enum Alarm {
     },
     /// The bill server takes files again.
     TransferHealed,
-    /// A file that had been begun cannot be made again as it was; its bills go into other files as `delivered: unknown`.
+    /// A file that had been begun is not sent any more; its bills go into other files, as `delivered: unknown` if the server
+    /// may have it.
     TransferAbandoned {
         /// Whose bills.
         store: BillStore,
         /// Its name.
         file: String,
+        /// Why.
+        why: Abandonment,
     },
     /// A bill's record cannot be read. Its segment is kept aside when it goes.
     BillUnreadable {
@@ -143,8 +180,9 @@ impl fmt::Display for Alarm {
                 }
             }
             Alarm::TransferHealed => f.write_str("the bill server takes files again"),
-            Alarm::TransferAbandoned { store, file } => {
-                write!(f, "file {file} cannot be made again as it was; its bills ({}) are free again", store.as_str())
+            Alarm::TransferAbandoned { store, file, why } => {
+                write!(f, "file {file} {why}; its bills ({}) are free again", store.as_str())?;
+                if why.may_be_there() { f.write_str(" as delivered: unknown") } else { Ok(()) }
             }
             Alarm::BillUnreadable { area, id } => {
                 let area = match area {

@@ -133,6 +133,7 @@ pub(crate) struct Engine {
     /// Files for the bill server, for whoever delivers them.
     uploads: RefCell<Option<UnboundedReceiver<Upload>>>,
     card_dir: PathBuf,
+    epoch: u32,
 }
 
 impl Engine {
@@ -140,6 +141,7 @@ impl Engine {
     pub(crate) fn start(args: &RunArgs, store: &Store, settings: &Arc<Settings>) -> Result<Engine, Failure> {
         let mut read = store::recover(&store.directory)?;
         restore::report(&read.recovered);
+        Whereabouts::check(&store.directory, read.recovered.epoch_last)?;
         let damaged = read.recovered.report.damaged_segments();
         let bounds = LogBounds::new(SEGMENT_OCTETS, BATCH_OCTETS).expect("the bounds of this build fit the format");
         let (log, started) = read.start.begin(begin_life()?, bounds);
@@ -244,6 +246,7 @@ impl Engine {
             planes: Rc::new(RefCell::new(planes)),
             uploads: RefCell::new(Some(uploaded)),
             card_dir,
+            epoch: started.epoch,
         })
     }
 
@@ -356,7 +359,6 @@ async fn serve(
 ) -> Outcome {
     let Doors { control, _control_file, link, mut terminated, mut interrupted } = doors;
     let control_path = std::path::absolute(&args.control).unwrap_or_else(|_| args.control.clone());
-    Whereabouts::new(&control_path, &engine.card_dir, &settings).record(&store.directory)?;
     let daemon = Rc::new(Daemon {
         settings: RefCell::new(settings),
         sealer,
@@ -364,6 +366,7 @@ async fn serve(
         control: control_path,
         state_dir: store.directory.clone(),
         card_dir: engine.card_dir.clone(),
+        epoch: engine.epoch,
         workers: engine.workers.clone(),
         writer: engine.writer.clone(),
         bell: engine.bell.clone(),
@@ -371,6 +374,7 @@ async fn serve(
         link: RefCell::new(None),
         commits: tokio::sync::Mutex::default(),
     });
+    daemon.whereabouts(&daemon.running()).record(&store.directory)?;
     daemon.replace_link(link);
     tokio::task::spawn_local(control::serve(control, daemon.clone()));
     if let Some(uploads) = engine.uploads.take() {

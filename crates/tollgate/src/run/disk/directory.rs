@@ -6,6 +6,7 @@ use kernel::file::{DirectoryLock, FileError, LogFile};
 use ledger::card::{CardFound, CardReading};
 use ledger::log::DiskFault;
 use ledger::recover::RecoveryError;
+use ledger::segment::SEGMENT_LEN_MAX;
 
 /// What a segment's file name ends with.
 const SEGMENT_EXTENSION: &str = "seg";
@@ -17,16 +18,16 @@ pub(crate) fn segment_path(directory: &Path, number: u64) -> PathBuf {
     directory.join(format!("{number:016}.{SEGMENT_EXTENSION}"))
 }
 
-/// The segments that there are, by number.
+/// The segments that there are, by number: files whose names are exactly those that [`segment_path`] gives. A file that
+/// somebody has put beside them under another name is none.
 fn segments(directory: &Path) -> Result<Vec<(u64, PathBuf)>, FileError> {
     let entries = kernel::file::list(directory)?;
     let mut segments: Vec<(u64, PathBuf)> = entries
         .into_iter()
         .filter_map(|entry| {
             let path = directory.join(entry.name);
-            let is_segment = path.extension().is_some_and(|extension| extension == SEGMENT_EXTENSION);
-            let number = path.file_stem()?.to_str()?.parse().ok().filter(|_| is_segment)?;
-            Some((number, path))
+            let number = path.file_stem()?.to_str()?.parse::<u64>().ok()?;
+            (number > 0 && path == segment_path(directory, number)).then_some((number, path))
         })
         .collect();
     segments.sort_unstable();
@@ -38,11 +39,18 @@ pub(crate) fn read_segments(directory: &Path, mut take: impl FnMut(u64, &[u8])) 
     let mut octets = Vec::new();
     for (number, path) in segments(directory)? {
         let file = LogFile::open_read_only(&path)?;
-        octets.resize(usize::try_from(file.length()?).unwrap_or(usize::MAX), 0);
+        // No segment is longer; a file that is has nothing of ours behind that.
+        let len = file.length()?.min(SEGMENT_LEN_MAX);
+        octets.resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
         let read = file.read_at(0, &mut octets)?;
         take(number, &octets[..read]);
     }
     Ok(())
+}
+
+/// Makes durable what a process that died has written to the segments.
+pub(crate) fn sync_segments(directory: &Path) -> Result<(), FileError> {
+    segments(directory)?.iter().try_for_each(|(_, path)| LogFile::open_read_only(path)?.sync_data())
 }
 
 /// The files of one directory that are open.
@@ -225,6 +233,18 @@ mod tests {
         directory.attempt(|directory| directory.write(1, 0, b"first")).unwrap();
         std::fs::remove_file(segment_path(scratch.path(), 1)).unwrap();
         assert!(directory.attempt(|directory| directory.sync(1)).is_err());
+    }
+
+    #[test]
+    fn only_files_with_the_names_of_segments_are_segments() {
+        let scratch = tempfile::tempdir().unwrap();
+        for name in ["0000000000000001.seg", "1.seg", "0.seg", "0000000000000000.seg", "+000000000000002.seg"] {
+            std::fs::write(scratch.path().join(name), b"x").unwrap();
+        }
+        let mut numbers = Vec::new();
+        read_segments(scratch.path(), |number, _| numbers.push(number)).unwrap();
+        assert_eq!(numbers, [1]);
+        sync_segments(scratch.path()).unwrap();
     }
 
     #[test]
