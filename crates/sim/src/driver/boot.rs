@@ -7,7 +7,7 @@ use engine::Restored;
 use ledger::card::{CardFound, CardReading};
 use ledger::keeper::{Keeper, KeeperStart, OldSegment};
 use ledger::log::LogBounds;
-use ledger::recover::{Life, LogStart, RecordBatch, RecordSink, Recovered, Recovery};
+use ledger::recover::{CheckedSegment, Life, LogStart, RecordBatch, RecordSink, Recovered, Recovery};
 use ledger::replay::{Replay, RingPosition};
 use ledger::segment::Place;
 use model::record::{Record, Started, TakenOver};
@@ -77,8 +77,9 @@ fn read(disk: &Disk) -> (Recovered<Memory>, LogStart) {
     let mut recovery = Recovery::new(memory);
     let mut segments = Vec::new();
     for (number, octets) in disk.segments() {
-        recovery.segment(number, &octets);
-        segments.extend(OldSegment::read(number, &octets));
+        let segment = CheckedSegment::new(number, octets);
+        recovery.checked_segment(&segment);
+        segments.extend(OldSegment::read(number, segment.octets()));
     }
     let (mut recovered, start) = recovery.finish().expect("nothing later has written to the store");
     recovered.state.segments = segments;
