@@ -50,7 +50,8 @@ mod decode;
 mod encode;
 
 pub use check::SessionKey;
-pub(crate) use check::{accepted, check, plane, session_key, taken_over};
+pub(crate) use check::{accepted, check, plane, sample, session_key, taken_over};
+pub(crate) use decode::decode_sample;
 pub use decode::{DecodeError, decode};
 pub use encode::{TooLong, encode, encoded_len};
 
@@ -79,6 +80,8 @@ const KIND_LEN: usize = 1;
 const SERIAL_LEN: usize = 4 + 8;
 const NOW_LEN: usize = 8 + 8;
 const COUNTERS_LEN: usize = 2 * (4 * 8);
+/// What a `sampled` record says beside its serial.
+pub(crate) const SAMPLE_LEN: usize = 8 + COUNTERS_LEN + 2;
 const TAKEN_OVER_LEN: usize = 8 + 2 + 8;
 const SCHEME_LEN: usize = 1 + 1 + 4 + 1 + 1 + 1;
 const SERVER_LEN: usize = 1 + 16 + 2 + 4;
@@ -90,7 +93,7 @@ const OPENED_LEN_FIXED: usize =
 const NAS_ADDRESS_LEN: usize = 1 + 16;
 const BILL_LEN_FIXED: usize = BILL_ID_LEN + 3 + SERVER_LEN + NAS_ADDRESS_LEN + CLOSED_LEN + OPENED_LEN_FIXED;
 
-const CHECKPOINT_LEN_MOST: usize = 1 + (8 + 1) + 1 + (8 + COUNTERS_LEN + 2) + CLOSED_LEN;
+const CHECKPOINT_LEN_MOST: usize = 1 + (8 + 1) + 1 + SAMPLE_LEN + CLOSED_LEN;
 const HEARD_LEN_FIXED: usize = 8 + 2 + 8 + 2 + 2 + 1;
 const TRANSFER_BEGUN_LEN_FIXED: usize = 8 + 1 + 1 + 8 + 8 + 32 + 1 + 1 + 2;
 const DEPARTED_LEN_FIXED: usize = 1 + 1 + 8 + 8 + 8 + 8 + 2;

@@ -39,20 +39,26 @@
 //! `frame::decode` on each, so case J is found here and not when a session is handed out. The records of which there are
 //! millions are judged by their lengths and the few octets that can be wrong, and decoded when somebody looks at them.
 //!
+//! **With two threads.** Most of the time goes into checksums, which nothing depends on but the octets themselves: a
+//! [`CheckedSegment`] has them computed ahead, wherever the caller likes, and [`Recovery::checked_segment`] takes it in.
+//!
 //! Memory: one batch, beside what the sink keeps.
 
+mod checked;
 mod scan;
 mod tail;
 
 use model::record::{Record, Started};
 use model::time::Now;
 
+use self::checked::Segment;
 use self::scan::Stopped;
 use self::tail::Tail;
 use crate::frame::{self, DecodeError};
 use crate::log::{Beginning, Log, LogBounds};
 use crate::segment::{Place, SEGMENT_FIRST, Span, StoreId};
 
+pub use self::checked::CheckedSegment;
 pub use self::tail::Stored;
 
 /// An engine start has a number of at most six hex digits (BEHAVIOUR.md 8.2).
@@ -367,11 +373,20 @@ impl<S: RecordSink> Recovery<S> {
 
     /// Reads one segment, whole. Numbers only grow from call to call; any octets may be handed in.
     pub fn segment(&mut self, number: u64, octets: &[u8]) {
-        assert!(number > self.number_last, "segments come in the order of their numbers");
-        self.number_last = number;
+        self.take_segment(Segment::unchecked(number, octets));
+    }
+
+    /// The same of a segment whose checksums are known already: the outcome is that of [`segment`](Recovery::segment), always.
+    pub fn checked_segment(&mut self, segment: &CheckedSegment) {
+        self.take_segment(segment.into());
+    }
+
+    fn take_segment(&mut self, segment: Segment<'_>) {
+        assert!(segment.number > self.number_last, "segments come in the order of their numbers");
+        self.number_last = segment.number;
         self.report.segments += 1;
         if self.refusal.is_none() {
-            self.read_segment(number, octets);
+            self.read_segment(segment);
         }
     }
 

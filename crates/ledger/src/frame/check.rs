@@ -9,9 +9,9 @@ use model::record::{Record, TakenOver};
 use model::time::Mono;
 
 use super::{
-    BILL_ID_LEN, CLOSED_LEN, COUNTERS_LEN, DecodeError, HAS_ACCEPTED, HAS_SAMPLED, KIND_ACCEPTED, KIND_ACKNOWLEDGED,
-    KIND_BILLED, KIND_CHECKPOINTED, KIND_CLOSED, KIND_LEN, KIND_OPENED, KIND_SAMPLED, KIND_START_FAILED,
-    NAS_ADDRESS_LEN, OPENED_LEN_FIXED, OPENED_LENGTHS_LEN, SERIAL_LEN, SERVER_LEN, TAKEN_OVER_LEN, decode,
+    BILL_ID_LEN, CLOSED_LEN, DecodeError, HAS_ACCEPTED, HAS_SAMPLED, KIND_ACCEPTED, KIND_ACKNOWLEDGED, KIND_BILLED,
+    KIND_CHECKPOINTED, KIND_CLOSED, KIND_LEN, KIND_OPENED, KIND_SAMPLED, KIND_START_FAILED, NAS_ADDRESS_LEN,
+    OPENED_LEN_FIXED, OPENED_LENGTHS_LEN, SAMPLE_LEN, SERIAL_LEN, SERVER_LEN, TAKEN_OVER_LEN, decode,
 };
 
 /// A session's serial as a record holds it.
@@ -75,6 +75,12 @@ pub(crate) fn accepted(record: &[u8]) -> Option<(Mono, bool)> {
         .then_some((Mono::from_nanos(u64::from_le_bytes(*at)), keep_accounting == [1]))
 }
 
+/// What a good `sampled` record says beside its serial.
+pub(crate) fn sample(record: &[u8]) -> Option<&[u8; SAMPLE_LEN]> {
+    let at = if *record.first()? == KIND_SAMPLED { KIND_LEN + SERIAL_LEN } else { return None };
+    record.get(at..)?.first_chunk()
+}
+
 /// The plane's name in the octets of a good `opened` or `checkpointed` record.
 pub(crate) fn plane(record: &[u8]) -> Option<&str> {
     let at = match *record.first()? {
@@ -101,13 +107,12 @@ pub(crate) fn check(octets: &[u8]) -> Result<u32, DecodeError> {
 /// Never true of octets that do not decode.
 fn is_plainly_good(octets: &[u8]) -> bool {
     const FLAG: usize = 1;
-    const SAMPLED_LEN: usize = 8 + COUNTERS_LEN + 2;
     let is_flag = |octet: Option<&u8>| octet.is_some_and(|octet| *octet <= 1);
     match octets.first() {
         Some(&KIND_OPENED) => opened_end(octets, KIND_LEN) == Some(octets.len()),
         Some(&KIND_ACCEPTED) => octets.len() == KIND_LEN + SERIAL_LEN + 8 + FLAG && is_flag(octets.last()),
         Some(&KIND_START_FAILED) => octets.len() == KIND_LEN + SERIAL_LEN + FLAG && is_flag(octets.last()),
-        Some(&KIND_SAMPLED) => octets.len() == KIND_LEN + SERIAL_LEN + SAMPLED_LEN,
+        Some(&KIND_SAMPLED) => octets.len() == KIND_LEN + SERIAL_LEN + SAMPLE_LEN,
         Some(&KIND_CLOSED) => octets.len() == KIND_LEN + CLOSED_LEN,
         Some(&KIND_ACKNOWLEDGED) => octets.len() == KIND_LEN + SERIAL_LEN,
         Some(&KIND_CHECKPOINTED) => {
@@ -120,7 +125,7 @@ fn is_plainly_good(octets: &[u8]) -> bool {
                 }
             }
             if what & HAS_SAMPLED != 0 {
-                at += SAMPLED_LEN;
+                at += SAMPLE_LEN;
             }
             // Sessions whose Start failed, or that have ended, are few: they are decoded.
             what & !(HAS_ACCEPTED | HAS_SAMPLED) == 0 && at == octets.len()

@@ -7,7 +7,7 @@ use model::settings::CacheBackupMode;
 use model::time::Now;
 
 use super::Keeper;
-use crate::transfer::{Made, Protocol, Stage};
+use crate::transfer::{Made, Protocol, Stage, Trip};
 
 /// Why a backup is not begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,7 +136,7 @@ impl Keeper {
         let ship = &mut self.ships[1];
         ship.job = None;
         // Its beginning is on the way to the disk, and nobody else has seen it.
-        if let Stage::Announcing(Made { number, .. }) = ship.stage {
+        if let Stage::Announcing(Made { trip: Trip { number, .. }, .. }) = ship.stage {
             ship.stage = Stage::Settling(number);
             self.tell(&Record::TransferAbandoned(TransferAbandoned { number, may_be_there: false }));
         }

@@ -7,7 +7,7 @@ use engine::Restored;
 use ledger::card::{CardFound, CardReading};
 use ledger::keeper::{Keeper, KeeperStart};
 use ledger::log::LogBounds;
-use ledger::recover::{Life, LogStart, RecordBatch, RecordSink, Recovered, Recovery};
+use ledger::recover::{CheckedSegment, Life, LogStart, RecordBatch, RecordSink, Recovered, Recovery};
 use ledger::replay::{Replay, RingPosition};
 use ledger::segment::Place;
 use model::record::{Record, Started, TakenOver};
@@ -75,7 +75,8 @@ fn read(disk: &Disk) -> (Recovered<Memory>, LogStart) {
     let memory = Memory { replay: Replay::new(), records: Vec::new(), boot_last: None };
     let mut recovery = Recovery::new(memory);
     for (number, octets) in disk.segments() {
-        recovery.segment(number, &octets);
+        let segment = CheckedSegment::new(number, octets);
+        recovery.checked_segment(&segment);
     }
     let (mut recovered, start) = recovery.finish().expect("nothing later has written to the store");
     recovered.state.boot_last = recovered.boot_id;

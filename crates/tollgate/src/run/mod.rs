@@ -226,7 +226,8 @@ impl Engine {
         }
         let shards = built.iter_mut().map(|(worker, _)| &mut worker.shard).collect();
         Heirs::new(shards, &mut planes, now).take(&recovered, started.boot_id)?;
-        drop(recovered);
+        // What nobody needs any more is given back beside the start, not before it.
+        spawn("tollgate-heap", None, move || drop(recovered))?;
         let handles: Vec<WorkerHandle> =
             built.iter().map(|(_, handle): &(Worker, WorkerHandle)| handle.clone()).collect();
         let writer_thread = spawn("tollgate-writer", None, move || settled.run(handles))?;

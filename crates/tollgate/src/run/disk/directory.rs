@@ -34,8 +34,8 @@ fn segments(directory: &Path) -> Result<Vec<(u64, PathBuf)>, FileError> {
     Ok(segments)
 }
 
-/// Reads every segment, by number, one at a time; `take` is given its number and its octets.
-pub(crate) fn read_segments(directory: &Path, mut take: impl FnMut(u64, &[u8])) -> Result<(), FileError> {
+/// Reads every segment, by number, one at a time; `take` is given its number and its octets, and gives memory for the next.
+pub(crate) fn read_segments(directory: &Path, mut take: impl FnMut(u64, Vec<u8>) -> Vec<u8>) -> Result<(), FileError> {
     let mut octets = Vec::new();
     for (number, path) in segments(directory)? {
         let file = LogFile::open_read_only(&path)?;
@@ -43,7 +43,8 @@ pub(crate) fn read_segments(directory: &Path, mut take: impl FnMut(u64, &[u8])) 
         let len = file.length()?.min(SEGMENT_LEN_MAX);
         octets.resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
         let read = file.read_at(0, &mut octets)?;
-        take(number, &octets[..read]);
+        octets.truncate(read);
+        octets = take(number, octets);
     }
     Ok(())
 }
@@ -189,7 +190,10 @@ impl CardDirectory {
 /// Reads every segment of a card.
 pub(crate) fn read_card(path: &Path) -> Result<Result<CardFound, RecoveryError>, FileError> {
     let mut reading = CardReading::new();
-    read_segments(path, |number, octets| reading.segment(number, octets))?;
+    read_segments(path, |number, octets| {
+        reading.segment(number, &octets);
+        octets
+    })?;
     Ok(reading.finish())
 }
 
@@ -242,7 +246,11 @@ mod tests {
             std::fs::write(scratch.path().join(name), b"x").unwrap();
         }
         let mut numbers = Vec::new();
-        read_segments(scratch.path(), |number, _| numbers.push(number)).unwrap();
+        read_segments(scratch.path(), |number, octets| {
+            numbers.push(number);
+            octets
+        })
+        .unwrap();
         assert_eq!(numbers, [1]);
         sync_segments(scratch.path()).unwrap();
     }
