@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use criterion::Criterion;
 use crossbeam::channel::{bounded, unbounded};
-use engine::{Birth, Limits, RESTORE_BATCH, Restored, Shard};
+use engine::{Birth, Limits, Memory, RESTORE_BATCH, Restored, Shard};
 use hashbrown::HashMap;
 use ledger::frame;
 use ledger::recover::{CheckedSegment, Recovered, Recovery};
@@ -91,7 +91,11 @@ impl Store {
         let mut octets = Vec::new();
         for (number, file) in (1..).zip(&self.files) {
             let len = file.metadata().expect("it has a length").len();
-            octets.resize(usize::try_from(len).expect("it fits into memory"), 0);
+            let len = usize::try_from(len).expect("it fits into memory");
+            if octets.capacity() < len {
+                octets = vec![0; len];
+            }
+            octets.resize(len, 0);
             file.read_exact_at(&mut octets, 0).expect("it can be read");
             octets = each(number, octets);
         }
@@ -203,35 +207,50 @@ fn walk(store: &Store, mut each: impl FnMut(SessionSerial, u32)) {
     });
 }
 
-/// As the daemon does it: a second thread reads ahead and computes checksums.
-fn recovered(store: &Store) -> Recovered<Replay> {
+/// As the daemon does it: a second thread reads ahead and computes checksums, and makes the shard's memory ready for the sessions
+/// that are known so far.
+fn recovered(store: &Store, sessions: usize) -> (Recovered<Replay>, Memory) {
+    let mut shard_memory = Memory::new(Limits { sessions, ..Limits::default() });
     let mut recovery = Recovery::new(Replay::new());
     std::thread::scope(|scope| {
-        let (ahead, segments) = bounded(1);
-        let (used, memory) = unbounded();
+        let (ahead, segments) = bounded(2);
+        let (used, progress) = unbounded::<(Option<Vec<u8>>, usize)>();
+        let shard_memory = &mut shard_memory;
         scope.spawn(move || {
+            let (mut sessions, mut memory) = (0, None);
+            let mut learn = |memory: &mut Option<Vec<u8>>| {
+                for (used, known) in progress.try_iter() {
+                    sessions = known;
+                    *memory = used.or(memory.take());
+                }
+                sessions
+            };
             store.read(|number, octets| {
-                ahead.send(CheckedSegment::new(number, octets)).expect("it is taken");
-                memory.try_recv().unwrap_or_default()
+                let segment = CheckedSegment::new(number, octets);
+                while ahead.is_full() && shard_memory.make_ready(learn(&mut memory)) {}
+                ahead.send(segment).expect("it is taken");
+                learn(&mut memory);
+                memory.take().unwrap_or_default()
             });
+            while shard_memory.make_ready(learn(&mut memory)) {}
         });
         for segment in segments {
-            recovery.checked_segment(&segment);
-            let _ = used.send(segment.into_octets());
+            let memory = recovery.checked_segment(segment);
+            let _ = used.send((memory, recovery.sink().session_count()));
         }
     });
     let (recovered, _) = recovery.finish().expect("it is good");
     assert!(!recovered.report.is_damaged());
-    recovered
+    (recovered, shard_memory)
 }
 
 /// A shard that has every session. As the daemon does it: this thread finds out what the store says of each, and another one makes
 /// sessions of that.
-fn handed_over(recovered: &Recovered<Replay>, sessions: usize) -> Shard {
+fn handed_over(recovered: &Recovered<Replay>, memory: Memory) -> Shard {
     let now = Now { mono: Mono::from_nanos(86_400_000_000_000), wall: Wall::from_millis(1_800_000_000_000) };
     let session_hash = plane::record::session_hash;
     let birth = Birth { epoch: 2, key: [7; 16], started: now.wall, shard: 0, shard_count: 1, session_hash };
-    let mut shard = Shard::new(birth, Limits { sessions, ..Limits::default() }, now.mono);
+    let mut shard = Shard::with_memory(birth, memory, now.mono);
     let mut settings = Settings::default();
     settings.radius_groups.insert(ObjectName::from(GROUP), RadiusGroup::default());
     shard.configure(&settings);
@@ -242,7 +261,7 @@ fn handed_over(recovered: &Recovered<Replay>, sessions: usize) -> Shard {
     });
     shard.handle_plane_known(now.mono, plane, PLANE, taken_over.collect());
     std::thread::scope(|scope| {
-        let (batches, taken) = bounded::<Vec<Restored<'_>>>(3);
+        let (batches, taken) = bounded::<Vec<Restored<'_>>>(16);
         let (used, empty) = unbounded::<Vec<Restored<'_>>>();
         let heir = &mut shard;
         scope.spawn(move || {
@@ -302,8 +321,13 @@ pub(super) fn recover() {
     let mut group = criterion.benchmark_group("ledger/restart");
     group.sample_size(10).throughput(criterion::Throughput::Elements(sessions as u64));
     group.bench_function("floor: read, check, index", |b| b.iter(|| bare(&store, sessions)));
-    group.bench_function("recovery", |b| b.iter(|| recovered(&store).state.session_count()));
-    group.bench_function("restart", |b| b.iter(|| handed_over(&recovered(&store), sessions).report().sessions));
+    group.bench_function("recovery", |b| b.iter(|| recovered(&store, sessions).0.state.session_count()));
+    group.bench_function("restart", |b| {
+        b.iter(|| {
+            let (recovered, memory) = recovered(&store, sessions);
+            handed_over(&recovered, memory).report().sessions
+        });
+    });
     group.finish();
 }
 
@@ -316,9 +340,9 @@ fn ratios(store: &Store, sessions: usize) {
         let (floor_took, found) = timed(|| bare(store, sessions));
         assert_eq!(found, sessions);
         let (quick_took, _) = timed(|| bare_with_quick_hash(store, sessions));
-        let (recovery_took, recovered) = timed(|| recovered(store));
+        let (recovery_took, (recovered, memory)) = timed(|| recovered(store, sessions));
         assert_eq!(recovered.state.session_count(), sessions);
-        let (handing_took, shard) = timed(|| handed_over(&recovered, sessions));
+        let (handing_took, shard) = timed(|| handed_over(&recovered, memory));
         assert_eq!(shard.report().sessions, sessions as u64);
         // The daemon is up by then, and another thread does that.
         let (dropping_took, ()) = timed(|| drop(recovered));

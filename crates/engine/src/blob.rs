@@ -35,10 +35,12 @@ pub(crate) struct Blobs {
     page_count: usize,
     classes: Vec<u8>,
     free: [u32; SIZES.len()],
+    /// Octets whose memory was touched before any of them was needed.
+    ready: usize,
 }
 
 impl Blobs {
-    /// Room for `octets` in all; memory is touched as it is used.
+    /// Room for `octets` in all; memory is touched as it is used, or when it is [made ready](Blobs::make_ready).
     pub(crate) fn new(octets: usize) -> Blobs {
         let page_count = octets.div_ceil(PAGE).max(SIZES.len());
         Blobs {
@@ -46,6 +48,17 @@ impl Blobs {
             page_count,
             classes: Vec::with_capacity(page_count),
             free: [NONE; SIZES.len()],
+            ready: 0,
+        }
+    }
+
+    /// Touches the memory of the first `octets`. Only before anything is stored.
+    pub(crate) fn make_ready(&mut self, octets: usize) {
+        assert!(self.classes.is_empty(), "nothing is kept yet");
+        let end = octets.min(self.region.len());
+        if end > self.ready {
+            self.region[self.ready..end].fill(0);
+            self.ready = end;
         }
     }
 

@@ -34,6 +34,7 @@
 //! | `server`, `group`, `request` | identifiers, life and death; lanes and choice; what is out |
 //! | `contract` | what a session took at log-in |
 //! | `identity`, `attributes`, `packet` | Acct-Session-Id; a session's attributes; a request's octets |
+//! | `memory` | memory made ready before a shard's life begins |
 //! | `octets` | how long records are, for whoever keeps things in proportion |
 
 #![forbid(unsafe_code)]
@@ -43,6 +44,7 @@ mod blob;
 mod contract;
 mod group;
 mod identity;
+mod memory;
 mod octets;
 mod packet;
 mod phase;
@@ -54,6 +56,7 @@ mod shard;
 mod table;
 pub mod wheel;
 
+pub use memory::Memory;
 pub use octets::record_octets;
 pub use server::PortId;
 pub use shard::{

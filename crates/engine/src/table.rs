@@ -43,6 +43,26 @@ impl Table {
         }
     }
 
+    /// Touches the memory of so many sessions, which is that of those that come first. Only before the table begins.
+    pub(crate) fn make_ready(&mut self, sessions: usize) {
+        assert!(self.used == 0 && sessions <= self.capacity, "no session is in the way");
+        self.sessions.resize(sessions, Session::FREE);
+        self.accounts.resize(sessions, Account::FREE);
+        self.blobs.make_ready(sessions * BLOB_OCTETS_MEAN);
+    }
+
+    /// The memory of so many sessions has been touched, before the table begins.
+    pub(crate) fn ready(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// An empty table with this key, however much of its memory is ready.
+    pub(crate) fn begin(mut self, hash_key: [u8; 16]) -> Table {
+        self.sessions.clear();
+        self.accounts.clear();
+        Table { hash_key, ..self }
+    }
+
     /// Slots in use.
     pub(crate) fn len(&self) -> usize {
         self.used

@@ -78,6 +78,12 @@ pub trait RecordSink {
             }
         }
     }
+
+    /// Memory as long as a segment, whose octets nobody needs any more, for the sink to keep records in. What it has no need of
+    /// comes back; here that is all.
+    fn take_memory(&mut self, memory: Vec<u8>) -> Option<Vec<u8>> {
+        Some(memory)
+    }
 }
 
 /// The records of one batch. Each was checked, none was decoded.
@@ -377,8 +383,15 @@ impl<S: RecordSink> Recovery<S> {
     }
 
     /// The same of a segment whose checksums are known already: the outcome is that of [`segment`](Recovery::segment), always.
-    pub fn checked_segment(&mut self, segment: &CheckedSegment) {
-        self.take_segment(segment.into());
+    /// Gives the segment's memory back, to be used again, unless the sink keeps records in it from now on.
+    pub fn checked_segment(&mut self, segment: CheckedSegment) -> Option<Vec<u8>> {
+        self.take_segment((&segment).into());
+        self.sink.take_memory(segment.into_octets())
+    }
+
+    /// What the sink has made of the records so far.
+    pub fn sink(&self) -> &S {
+        &self.sink
     }
 
     fn take_segment(&mut self, segment: Segment<'_>) {

@@ -3,7 +3,8 @@
 //!
 //! **Where a session is.** Its `opened` or `checkpointed`, and its `closed`, stay the octets that they were, in one arena; what its
 //! newest `sampled` says stands beside its key. All of it is decoded when somebody looks at the session. A session takes its
-//! records and about 150 octets more, and a million of them need a handful of allocations.
+//! records and about 150 octets more, and a million of them need a few dozen allocations: the arena goes on in memory that
+//! segments were read into.
 //!
 //! **How a batch is taken in.** First the session of every record in it is looked up, then every record is applied. Each look-up
 //! waits for memory, and so does each session; apart, many of them wait at the same time.
@@ -357,6 +358,10 @@ impl RecordSink for Replay {
 
     fn records(&mut self, batch: &RecordBatch<'_>) {
         self.take(batch.iter(), batch.life());
+    }
+
+    fn take_memory(&mut self, memory: Vec<u8>) -> Option<Vec<u8>> {
+        self.arena.take_memory(memory)
     }
 }
 

@@ -286,7 +286,7 @@ fn ask(control: &Path, shape: &Shape, unbilled: bool, out: &mut impl Write) -> O
 
 fn read(state_dir: &Path, shape: &Shape, unbilled: bool, out: &mut impl Write) -> Outcome {
     sync(state_dir);
-    let mut read = store::recover(state_dir)?;
+    let mut read = store::recover(state_dir, |_| false)?;
     let mut book = read.recovered.state.take_book();
     // How much room the pool has is the daemon's business: here every bill is shown.
     let pool_enabled = Whereabouts::is_pool_enabled(state_dir);
@@ -320,7 +320,7 @@ fn sync(state_dir: &Path) {
 
 /// Every bill of a store that lies still.
 pub(crate) fn stored(state_dir: &Path) -> Result<Vec<Kept>, Failure> {
-    let mut read = store::recover(state_dir)?;
+    let mut read = store::recover(state_dir, |_| false)?;
     stored_bills(&read.recovered.state.take_book(), &Whereabouts::card_dir(state_dir))
 }
 

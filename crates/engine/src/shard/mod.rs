@@ -32,6 +32,7 @@ pub use transmit::{BATCH_MAX, Transmit, TransmitBatch};
 use crate::contract::Contracts;
 use crate::group::Group;
 use crate::identity::Key;
+use crate::memory::Memory;
 use crate::request::Requests;
 use crate::server::Server;
 use crate::session::{Account, Lane, Session, Slot};
@@ -181,6 +182,12 @@ const NOTICE_COUNT_MAX: usize = 256;
 impl Shard {
     /// An empty shard without a configuration. All memory that it will ever use on the packet path is taken here.
     pub fn new(birth: Birth, limits: Limits, now: Mono) -> Shard {
+        Shard::with_memory(birth, Memory::new(limits), now)
+    }
+
+    /// The same in memory that was taken before.
+    pub fn with_memory(birth: Birth, memory: Memory, now: Mono) -> Shard {
+        let Memory { limits, table } = memory;
         let requests = limits.requests as usize;
         Shard {
             birth,
@@ -188,7 +195,7 @@ impl Shard {
             next_sequence: 0,
             sysname: String::new(),
             prefix: String::new(),
-            table: Table::new(limits.sessions, birth.key),
+            table: table.begin(birth.key),
             baselines: HashMap::new(),
             timers: Wheel::new(limits.sessions, now),
             requests: Requests::new(limits.requests),

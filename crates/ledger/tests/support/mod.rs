@@ -29,7 +29,7 @@ pub(crate) fn recover<'a>(
     let (mut recovery, mut ahead) = (Recovery::new(Collected::default()), Recovery::new(Collected::default()));
     for (number, octets) in segments {
         recovery.segment(number, octets);
-        ahead.checked_segment(&CheckedSegment::new(number, octets.to_vec()));
+        let _ = ahead.checked_segment(CheckedSegment::new(number, octets.to_vec()));
     }
     let (recovered, ahead) = (recovery.finish(), ahead.finish());
     assert_eq!(format!("{recovered:?}"), format!("{ahead:?}"));

@@ -57,6 +57,10 @@ impl RecordSink for Memory {
         self.records.extend(batch.iter().map(|stored| (stored.sequence, stored.octets.to_vec())));
         self.replay.records(batch);
     }
+
+    fn take_memory(&mut self, memory: Vec<u8>) -> Option<Vec<u8>> {
+        self.replay.take_memory(memory)
+    }
 }
 
 /// Reads the store and lets the oracle know.
@@ -75,8 +79,7 @@ fn read(disk: &Disk) -> (Recovered<Memory>, LogStart) {
     let memory = Memory { replay: Replay::new(), records: Vec::new(), boot_last: None };
     let mut recovery = Recovery::new(memory);
     for (number, octets) in disk.segments() {
-        let segment = CheckedSegment::new(number, octets);
-        recovery.checked_segment(&segment);
+        let _ = recovery.checked_segment(CheckedSegment::new(number, octets));
     }
     let (mut recovered, start) = recovery.finish().expect("nothing later has written to the store");
     recovered.state.boot_last = recovered.boot_id;

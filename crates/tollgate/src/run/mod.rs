@@ -32,7 +32,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use engine::{Birth, Limits, Shard};
+use engine::{Birth, Limits, Memory, Shard};
 use kernel::datapath::{self, Choice, Datapath};
 use kernel::waker::Waker;
 use ledger::keeper::{Keeper, KeeperStart};
@@ -139,7 +139,13 @@ pub(crate) struct Engine {
 impl Engine {
     /// Recovers the store, begins a life, restores its sessions and starts the threads.
     pub(crate) fn start(args: &RunArgs, store: &Store, settings: &Arc<Settings>) -> Result<Engine, Failure> {
-        let mut read = store::recover(&store.directory)?;
+        let limits = Limits { sessions: (args.sessions.div_ceil(args.shards.into())) as usize, ..Limits::default() };
+        let mut memories: Vec<Memory> = (0..args.shards).map(|_| Memory::new(limits)).collect();
+        let shard_count = usize::from(args.shards);
+        // The shards' memory is made ready while the ledger is read, for as many sessions as it turns out to have.
+        let make_ready =
+            |sessions: usize| memories.iter_mut().any(|memory| memory.make_ready(sessions.div_ceil(shard_count)));
+        let mut read = store::recover(&store.directory, make_ready)?;
         restore::report(&read.recovered);
         Whereabouts::check(&store.directory, read.recovered.epoch_last)?;
         let damaged = read.recovered.report.damaged_segments();
@@ -194,7 +200,7 @@ impl Engine {
         let now = clock::now();
         let mut planes = Planes::default();
         let mut built = Vec::new();
-        for seat in seats {
+        for (seat, memory) in seats.into_iter().zip(memories) {
             let (number, waker) = (seat.number, seat.waker.clone());
             let birth = Birth {
                 epoch: started.epoch,
@@ -204,11 +210,9 @@ impl Engine {
                 shard_count: args.shards,
                 session_hash: plane::record::session_hash,
             };
-            let limits =
-                Limits { sessions: (args.sessions.div_ceil(args.shards.into())) as usize, ..Limits::default() };
             let (messages, inbox) = crossbeam::channel::unbounded();
             let mut worker = Worker::new(
-                Shard::new(birth, limits, now.mono),
+                Shard::with_memory(birth, memory, now.mono),
                 open_datapath(args, settings)?,
                 seat,
                 (bell.clone(), writer.clone()),

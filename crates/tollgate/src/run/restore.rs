@@ -34,8 +34,8 @@ pub(crate) fn report(recovered: &Recovered<Replay>) {
 /// Sessions that are handed to a shard together. Many, so that threads seldom wait for each other; few enough that what is handed
 /// over is still in a cache.
 const BATCH: usize = 8 * RESTORE_BATCH;
-/// Batches that a shard may be behind.
-const BATCHES_BEHIND: usize = 3;
+/// Batches that a shard may be behind: enough that neither thread waits for the other when the box is busy and takes turns.
+const BATCHES_BEHIND: usize = 16;
 
 /// The shards of this life, to be handed what earlier ones left.
 pub(crate) struct Heirs<'a> {

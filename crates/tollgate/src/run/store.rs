@@ -56,31 +56,56 @@ pub(crate) struct StoreRead {
     pub(crate) start: LogStart,
 }
 
+/// Segments that are read and not taken in yet.
+const SEGMENTS_AHEAD: usize = 2;
+
+/// A segment was taken in.
+struct Progress {
+    /// Its memory, to be used again, if nothing is kept there.
+    memory: Option<Vec<u8>>,
+    /// Sessions that are known so far.
+    sessions: usize,
+}
+
 /// Reads every segment, in order. Nothing is written: a store can be read while it lies still, or from a copy.
 ///
-/// A second thread reads ahead and computes checksums while this one takes in what the records say. Memory: four segments, beside
-/// what was recovered.
-pub(crate) fn recover(state_dir: &Path) -> Result<StoreRead, Failure> {
+/// A second thread reads ahead and computes checksums while this one takes in what the records say. When that is far enough
+/// ahead, it calls `aside` with the number of sessions that are known so far, for a little of what need not wait for the end;
+/// `aside` says whether it has done something. Memory: six segments, beside what was recovered.
+pub(crate) fn recover(state_dir: &Path, mut aside: impl FnMut(usize) -> bool + Send) -> Result<StoreRead, Failure> {
     let ledger = ledger_directory(state_dir);
     let mut recovery = Recovery::new(Replay::new());
     std::thread::scope(|scope| {
-        let (ahead, segments) = bounded(1);
-        let (used, memory) = unbounded();
+        let (ahead, segments) = bounded(SEGMENTS_AHEAD);
+        let (used, progress) = unbounded::<Progress>();
         let directory = &ledger;
         let read_ahead = move || {
-            read_segments(directory, |number, octets| {
+            let (mut sessions, mut memory) = (0, None);
+            let mut learn = |memory: &mut Option<Vec<u8>>| {
+                for segment in progress.try_iter() {
+                    sessions = segment.sessions;
+                    *memory = segment.memory.or(memory.take());
+                }
+                sessions
+            };
+            let read = read_segments(directory, |number, octets| {
+                let segment = CheckedSegment::new(number, octets);
+                while ahead.is_full() && aside(learn(&mut memory)) {}
                 // Who does not take it any more has a reason to stop, and says so.
-                let _ = ahead.send(CheckedSegment::new(number, octets));
-                memory.try_recv().unwrap_or_default()
-            })
+                let _ = ahead.send(segment);
+                learn(&mut memory);
+                memory.take().unwrap_or_default()
+            });
+            while aside(learn(&mut memory)) {}
+            read
         };
         let reader = std::thread::Builder::new()
             .name("tollgate-reader".to_owned())
             .spawn_scoped(scope, read_ahead)
             .map_err(|error| Failure::failed(format!("a thread cannot start: {error}")))?;
         for segment in segments {
-            recovery.checked_segment(&segment);
-            let _ = used.send(segment.into_octets());
+            let memory = recovery.checked_segment(segment);
+            let _ = used.send(Progress { memory, sessions: recovery.sink().session_count() });
         }
         let read = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         read.map_err(|error| Failure::failed(format!("cannot read the ledger: {error}")))

@@ -41,7 +41,12 @@ pub(crate) fn read_segments(directory: &Path, mut take: impl FnMut(u64, Vec<u8>)
         let file = LogFile::open_read_only(&path)?;
         // No segment is longer; a file that is has nothing of ours behind that.
         let len = file.length()?.min(SEGMENT_LEN_MAX);
-        octets.resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        if octets.capacity() < len {
+            // Zeros that the system gives need not be written.
+            octets = vec![0; len];
+        }
+        octets.resize(len, 0);
         let read = file.read_at(0, &mut octets)?;
         octets.truncate(read);
         octets = take(number, octets);
