@@ -19,6 +19,8 @@ pub struct Settings {
     pub session_id_prefix: Option<String>,
     /// Where packet planes link in.
     pub plane_link: PlaneLink,
+    /// When a RADIUS server is taken for dead, and for how long.
+    pub radius_health: RadiusHealth,
     /// Groups of RADIUS servers.
     pub radius_groups: BTreeMap<ObjectName, RadiusGroup>,
     /// Accounting schemes, built-in ones included.
@@ -37,6 +39,7 @@ impl Default for Settings {
             sysname: "HUAWEI".to_owned(),
             session_id_prefix: None,
             plane_link: PlaneLink::default(),
+            radius_health: RadiusHealth::default(),
             radius_groups: BTreeMap::new(),
             schemes: BTreeMap::new(),
             domains: BTreeMap::new(),
@@ -169,6 +172,43 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// When a RADIUS server is taken for dead, and for how long (BEHAVIOUR.md 5.2); the same for all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RadiusHealth {
+    /// Unanswered transmissions in a row, 3–65,535.
+    pub dead_count: u16,
+    /// Per cent of the transmissions that ended without a reply, 1–100; 100: the count alone decides.
+    pub fail_rate: u8,
+    /// Seconds that must have passed since the first of them, 0–60.
+    pub dead_interval_s: u8,
+    /// Minutes until it is tried again, 1–65,535.
+    pub dead_time_min: u16,
+    /// A reply does not end the dead-time.
+    pub recover_count_invalid: bool,
+}
+
+impl Default for RadiusHealth {
+    fn default() -> RadiusHealth {
+        RadiusHealth {
+            dead_count: 10,
+            fail_rate: 100,
+            dead_interval_s: 5,
+            dead_time_min: 3,
+            recover_count_invalid: false,
+        }
+    }
+}
+
+/// How a group chooses the server of a transaction (BEHAVIOUR.md 5.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// The first that is Up, in configured order.
+    #[default]
+    MasterBackup,
+    /// By weight among those that are Up.
+    LoadingShare,
+}
+
 /// A group of RADIUS servers (BEHAVIOUR.md 5.1).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RadiusGroup {
@@ -176,6 +216,8 @@ pub struct RadiusGroup {
     pub accounting: Vec<AccountingServer>,
     /// The secret of servers that have none of their own.
     pub shared_key: Option<Secret>,
+    /// Which of them is asked first.
+    pub algorithm: Algorithm,
     /// Transmissions to one server, the first included, 1–5.
     pub retransmit: u8,
     /// Seconds to wait for each reply, 3–25.
@@ -191,6 +233,7 @@ impl Default for RadiusGroup {
         RadiusGroup {
             accounting: Vec::new(),
             shared_key: None,
+            algorithm: Algorithm::default(),
             retransmit: 3,
             timeout_s: 5,
             source_ports: 16,

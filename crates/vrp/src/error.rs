@@ -63,6 +63,8 @@ pub enum Refusal {
     HwtacacsUnavailable,
     /// The option is recognised and cannot be had yet.
     TrafficUnavailable,
+    /// The option is recognised and cannot be had yet.
+    AuthenticatorPreferenceUnavailable,
     /// Someone else committed since this candidate was begun.
     RunningChanged,
     /// No such session.
@@ -102,6 +104,9 @@ impl fmt::Display for Refusal {
             Refusal::SecretUnreadable => "The cipher text cannot be decrypted.",
             Refusal::HwtacacsUnavailable => "HWTACACS accounting is not available in this version.",
             Refusal::TrafficUnavailable => "The traffic condition is not available in this version.",
+            Refusal::AuthenticatorPreferenceUnavailable => {
+                "The server that authenticated the user is not preferred in this version; the configured order holds."
+            }
             Refusal::RunningChanged => {
                 "The running configuration was changed by another user; clear the candidate and configure again."
             }

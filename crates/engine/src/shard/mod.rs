@@ -1,5 +1,6 @@
 //! The shard: every session of one core, from its Up to its last record.
 
+mod attempts;
 mod checkpoint;
 mod configure;
 mod history;
@@ -23,6 +24,7 @@ use hashbrown::HashMap;
 use model::counters::Counters;
 use model::ids::SessionSerial;
 use model::report::Discards;
+use model::settings::RadiusHealth;
 use model::time::{Mono, Now, Wall};
 
 pub use replies::Received;
@@ -31,6 +33,7 @@ pub use transmit::{BATCH_MAX, Transmit, TransmitBatch};
 
 use crate::contract::Contracts;
 use crate::group::Group;
+use crate::health::{News, Rules};
 use crate::identity::Key;
 use crate::request::Requests;
 use crate::server::Server;
@@ -85,10 +88,9 @@ pub struct Busy;
 /// Something that an operator may want to read in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// A server did not answer for too long (BEHAVIOUR.md 5.2).
-    ServerDown(SocketAddr),
-    /// A server answers again.
-    ServerUp(SocketAddr),
+    /// A server did not answer for too long, or answers again (BEHAVIOUR.md 5.2): each told once, in turn. The other shards
+    /// are to be told as well, see [`Shard::handle_server_news`].
+    Server(SocketAddr, News),
     /// Real-time accounting of a session has failed; the policy keeps the subscriber online.
     InterimFailed(SessionSerial),
 }
@@ -129,6 +131,8 @@ pub struct Shard {
     /// Requests that wait for a place on the next server.
     failover: VecDeque<u32>,
     servers: Vec<Server>,
+    /// Of every server.
+    health_rules: Rules,
     /// The server, and its port, behind each port of the shard.
     ports: Vec<(u16, u16)>,
     groups: Vec<Group>,
@@ -196,6 +200,7 @@ impl Shard {
             again: VecDeque::with_capacity(requests),
             failover: VecDeque::with_capacity(requests),
             servers: Vec::new(),
+            health_rules: Rules::from(&RadiusHealth::default()),
             ports: Vec::new(),
             groups: vec![Group::new(String::new())],
             group_turn: 0,

@@ -6,6 +6,7 @@ use model::time::Now;
 
 use super::Shard;
 use crate::attributes;
+use crate::server::Server;
 use crate::session::{Flags, Slot, State, serial};
 
 impl Shard {
@@ -18,9 +19,19 @@ impl Shard {
             bills_made: self.counts.bills_made,
             refused: self.counts.refused,
             cut: self.counts.cut,
-            servers: self.servers.iter().map(|server| server.report()).collect(),
+            servers: self.reported_servers().map(Server::report).collect(),
             discards: self.discards,
         }
+    }
+
+    /// Those that some group has, and those that a request still waits for.
+    fn reported_servers(&self) -> impl Iterator<Item = &Server> {
+        let is_member = |number: usize| {
+            let mut members = self.groups.iter().flat_map(|group| &group.members);
+            members.any(|member| usize::from(member.server) == number)
+        };
+        let shown = move |(number, server): &(usize, &Server)| server.in_flight > 0 || is_member(*number);
+        self.servers.iter().enumerate().filter(shown).map(|(_, server)| server)
     }
 
     /// The first `count` sessions in the order of their slots, sessions that wait for their Stop's end included.

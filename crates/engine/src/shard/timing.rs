@@ -5,10 +5,9 @@ use std::time::Duration;
 use model::time::{Mono, Now};
 
 use super::Shard;
-use crate::group::{Choice, Group};
+use crate::group::Group;
 use crate::phase::next_interim;
 use crate::policy::{Kind, Outcome};
-use crate::request::Place;
 use crate::session::{Lane, NONE, Slot, State};
 
 impl Shard {
@@ -30,6 +29,7 @@ impl Shard {
             group.handle_timeout(now.mono);
         }
         self.fail_unsent(now.mono);
+        self.forget_groups();
         self.expire_planes(now);
     }
 
@@ -64,53 +64,6 @@ impl Shard {
             State::Parked if idle => self.enqueue(slot, Lane::Parked, now),
             _ => {}
         }
-    }
-
-    /// The wait for one transmission's reply ran out: transmit again, ask the next server, or give up.
-    fn reply_is_overdue(&mut self, index: u32, now: Mono) {
-        let request = self.requests.get(index);
-        let Place::Reply(identifier) = request.place else { return };
-        let (server, timeout) = (request.server, request.timeout);
-        let overtaken = self.is_overtaken(index);
-        let spent = request.transmissions >= request.transmissions_max;
-        let was_up = self.servers[usize::from(server)].is_up();
-        self.servers[usize::from(server)].unanswered(now);
-        if was_up && !self.servers[usize::from(server)].is_up() {
-            self.notice(super::Notice::ServerDown(self.servers[usize::from(server)].address));
-        }
-        if !spent && !overtaken {
-            self.requests.get_mut(index).place = Place::Again(identifier);
-            self.again.push_back(index);
-            return;
-        }
-        self.servers[usize::from(server)].given_up(identifier, now, timeout);
-        self.requests.get_mut(index).place = Place::Failover;
-        if overtaken || self.choose(index) == Choice::Exhausted {
-            self.close_request(index, Outcome::Unanswered, now);
-        } else {
-            self.failover.push_back(index);
-        }
-    }
-
-    /// A Down ends further transmissions of what its Stop, or its bill, will tell anyway (owner's decision 6).
-    pub(super) fn is_overtaken(&self, index: u32) -> bool {
-        let request = self.requests.get(index);
-        self.session(request.session).is_down() && matches!(request.kind, Kind::Start | Kind::Interim | Kind::ZeroStop)
-    }
-
-    /// Whom a request that has no server would ask now.
-    pub(super) fn choose(&self, index: u32) -> Choice {
-        let request = self.requests.get(index);
-        let group = &self.groups[usize::from(request.group)];
-        if request.revision != group.revision {
-            // Its group's members were changed under it: what it tried says nothing any more, and it has had a turn.
-            return if group.members.is_empty() || request.tried != 0 {
-                Choice::Exhausted
-            } else {
-                group.choose(&self.servers, 0)
-            };
-        }
-        group.choose(&self.servers, request.tried)
     }
 
     /// Ends a transaction: its request's place is free and its session goes on.

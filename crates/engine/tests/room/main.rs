@@ -5,6 +5,7 @@
 #![expect(clippy::large_enum_variant, reason = "a handful of records")]
 
 mod forget;
+mod groups;
 mod reboot;
 mod replay;
 mod reread;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use engine::Notice;
+use engine::{News, Notice};
 use model::settings::{AccountingScheme, AccountingServer, ObjectName, RadiusGroup, Secret, Settings};
 use model::time::Mono;
 use wire::radius::attribute::acct_status_type;
@@ -97,6 +97,12 @@ impl Scene {
         self
     }
 
+    /// A commit.
+    pub(crate) fn commit(mut self, settings: &Settings) -> Scene {
+        self.stage.configure(settings);
+        self
+    }
+
     /// Lets time pass.
     pub(crate) fn pass(mut self, seconds: u64) -> Scene {
         let end = self.stage.now.mono.plus(Duration::from_secs(seconds));
@@ -168,8 +174,8 @@ impl Scene {
         }
         while let Some(notice) = self.stage.shard.poll_notice() {
             let text = match notice {
-                Notice::ServerDown(_) => "server down".to_owned(),
-                Notice::ServerUp(_) => "server up".to_owned(),
+                Notice::Server(_, News::Down) => "server down".to_owned(),
+                Notice::Server(_, News::Up) => "server up".to_owned(),
                 Notice::InterimFailed(_) => "interims failed".to_owned(),
             };
             self.line(&text);

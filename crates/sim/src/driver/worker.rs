@@ -361,8 +361,9 @@ impl Worker {
     fn hear_notices(&mut self, now: Now, around: &mut Around) {
         while let Some(notice) = self.shard.poll_notice() {
             around.trace.say(format_args!("shard {}: {notice:?}", self.number));
-            if let Notice::ServerDown(_) | Notice::ServerUp(_) = notice {
+            if let Notice::Server(server, news) = notice {
                 around.oracle.server_health_changed(now.mono);
+                around.server_news.push((server, news));
             }
         }
     }

@@ -1,9 +1,11 @@
 //! What the control thread asks of the others. Questions are few and answers go back through a channel of their own,
 //! so a slow asker holds nobody up.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, Sender};
+use engine::News;
 use kernel::waker::Waker;
 use ledger::keeper::{BackupRefused, ResetRefused};
 use ledger::transfer::Outcome;
@@ -27,6 +29,8 @@ pub(crate) enum WorkerMessage {
     AccessUser(String, oneshot::Sender<Option<AccessUser>>),
     /// A packet plane came or went.
     Link(LinkEvent),
+    /// Another worker found out that a server is Down, or answers again.
+    ServerNews(SocketAddr, News),
     /// Send this bill's Stop once more.
     Replay(BillId, Box<[u8]>),
     /// Hand everything to the writer and end.

@@ -15,11 +15,13 @@ use model::ids::BillId;
 use model::record::Record;
 use model::settings::Settings;
 use model::time::{Mono, Now};
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::clock;
 use super::messages::{WorkerInbox, WorkerMessage, WriterMessage};
 use super::planes::LinkedPlanes;
 use super::ring::{Durable, Needed, WriterBell};
+use super::server_news::ServerNews;
 
 /// Events taken from one ring before the rest of the loop has its turn.
 const EVENTS_MAX: usize = 256;
@@ -60,6 +62,8 @@ pub(crate) struct Worker {
     gated: bool,
     /// When servers without source ports are tried again.
     bind_again: Option<Mono>,
+    /// To the control thread.
+    news: UnboundedSender<ServerNews>,
 }
 
 /// One shard's end of its way to the writer.
@@ -127,6 +131,7 @@ impl Worker {
         writer: (WriterBell, Sender<WriterMessage>),
         inbox: WorkerInbox,
         planes: LinkedPlanes,
+        news: UnboundedSender<ServerNews>,
     ) -> Worker {
         let Seat { number, ring, durable, needed, waker } = seat;
         Worker {
@@ -148,6 +153,7 @@ impl Worker {
             answers: false,
             gated: false,
             bind_again: None,
+            news,
         }
     }
 
@@ -195,6 +201,7 @@ impl Worker {
                 WorkerMessage::AccessUser(id, reply) => {
                     let _ = reply.send(self.shard.access_user_by_id(now, self.planes.counters(), id.as_bytes()));
                 }
+                WorkerMessage::ServerNews(server, news) => self.shard.handle_server_news(now.mono, server, news),
                 WorkerMessage::Replay(id, record) => self.replay(now, id, &record),
                 WorkerMessage::Link(event) => {
                     self.planes.handle_link(event, now.mono, &mut self.shard, &mut self.datapath);
@@ -362,8 +369,10 @@ impl Worker {
     fn log_notices(&mut self) {
         while let Some(notice) = self.shard.poll_notice() {
             match notice {
-                Notice::ServerDown(server) => tracing::error!(target: "alarm", %server, "hwRadiusAcctServerDown"),
-                Notice::ServerUp(server) => tracing::warn!(target: "alarm", %server, "hwRadiusAcctServerUp"),
+                Notice::Server(server, news) => {
+                    // Who has ended needs no news.
+                    let _ = self.news.send(ServerNews { shard: self.number, server, news });
+                }
                 Notice::InterimFailed(serial) => {
                     tracing::warn!(
                         epoch = serial.epoch,

@@ -147,7 +147,11 @@ fn every_line_that_a_declaration_admits_is_obeyed_and_survives_the_file() {
             let mut shell = sitting(view);
             match shell.execute(&line, &World) {
                 Answer::Error(error) => {
-                    let known = [Refusal::HwtacacsUnavailable, Refusal::TrafficUnavailable];
+                    let known = [
+                        Refusal::HwtacacsUnavailable,
+                        Refusal::TrafficUnavailable,
+                        Refusal::AuthenticatorPreferenceUnavailable,
+                    ];
                     let refused = |refusal: &Refusal| known.contains(refusal);
                     assert!(matches!(&error.fault, Fault::Refusal(r) if refused(r)), "{line}: {error:?}");
                 }

@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::support::World;
 use model::settings::{
-    AccountingMode, AccountingScheme, AccountingServer, BUILT_IN_DOMAINS, BUILT_IN_SCHEMES, BillFormat, BillReplay,
-    BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode, CfcardBackupMode, Domain, HostKeyPolicy, Interim,
-    InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit, LocalAaaServer, ObjectName, PlaneLink, RadiusGroup,
-    Secret, Settings, StartFail,
+    AccountingMode, AccountingScheme, AccountingServer, Algorithm, BUILT_IN_DOMAINS, BUILT_IN_SCHEMES, BillFormat,
+    BillReplay, BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode, CfcardBackupMode, Domain,
+    HostKeyPolicy, Interim, InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit, LocalAaaServer, ObjectName,
+    PlaneLink, RadiusGroup, RadiusHealth, Secret, Settings, StartFail,
 };
 use proptest::prelude::*;
 use vrp::{Sealer, config};
@@ -312,8 +312,8 @@ fn server() -> impl Strategy<Value = AccountingServer> {
 
 fn group() -> impl Strategy<Value = RadiusGroup> {
     let servers = prop::collection::vec(server(), 0..=16);
-    (servers, secret(), 1..=5_u8, 3..=25_u8, 1..=256_u16, any::<u16>()).prop_map(
-        |(mut accounting, key, retransmit, timeout_s, source_ports, stop_resend)| {
+    (servers, secret(), any::<bool>(), 1..=5_u8, 3..=25_u8, 1..=256_u16, any::<u16>()).prop_map(
+        |(mut accounting, key, shares, retransmit, timeout_s, source_ports, stop_resend)| {
             let mut seen = Vec::new();
             accounting.retain(|server| {
                 !seen.contains(&server.address) && {
@@ -321,7 +321,28 @@ fn group() -> impl Strategy<Value = RadiusGroup> {
                     true
                 }
             });
-            RadiusGroup { accounting, shared_key: Some(key), retransmit, timeout_s, source_ports, stop_resend }
+            let algorithm = if shares { Algorithm::LoadingShare } else { Algorithm::MasterBackup };
+            RadiusGroup {
+                accounting,
+                shared_key: Some(key),
+                algorithm,
+                retransmit,
+                timeout_s,
+                source_ports,
+                stop_resend,
+            }
+        },
+    )
+}
+
+fn radius_health() -> impl Strategy<Value = RadiusHealth> {
+    (3..=u16::MAX, 1..=100_u8, 0..=60_u8, 1..=u16::MAX, any::<bool>()).prop_map(
+        |(dead_count, fail_rate, dead_interval_s, dead_time_min, recover_count_invalid)| RadiusHealth {
+            dead_count,
+            fail_rate,
+            dead_interval_s,
+            dead_time_min,
+            recover_count_invalid,
         },
     )
 }
@@ -440,6 +461,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         0..=86_400_u32,
         local_aaa_server(),
         1..=3_600_u16,
+        radius_health(),
     );
     let groups = prop::collection::btree_map(name(), group(), 0..4);
     let schemes = prop::collection::btree_map(name(), scheme(), 0..6);
@@ -449,7 +471,8 @@ fn settings() -> impl Strategy<Value = Settings> {
     let built_in_domains = prop::collection::vec(binding, BUILT_IN_DOMAINS.len());
     (box_wide, groups, schemes, built_in, domains, built_in_domains).prop_map(
         |(box_wide, radius_groups, mut schemes, built_in, mut bindings, built_in_bindings)| {
-            let (sysname, session_id_prefix, path, grace_s, local_aaa_server, checkpoint_interval_s) = box_wide;
+            let (sysname, session_id_prefix, path, grace_s, local_aaa_server, checkpoint_interval_s, radius_health) =
+                box_wide;
             schemes.extend(BUILT_IN_SCHEMES.map(ObjectName::from).into_iter().zip(built_in));
             for (name, scheme) in &mut schemes {
                 let default = AccountingScheme::default().mode_or_default(name.as_str());
@@ -470,6 +493,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 sysname,
                 session_id_prefix,
                 plane_link: PlaneLink { path, grace_s },
+                radius_health,
                 radius_groups,
                 schemes,
                 domains,
