@@ -40,6 +40,7 @@
 
 mod attributes;
 mod blob;
+mod brake;
 mod contract;
 mod group;
 mod identity;

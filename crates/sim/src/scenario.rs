@@ -237,6 +237,7 @@ fn scheme(dice: &mut Dice) -> AccountingScheme {
         value: seconds,
         unit: IntervalUnit::Second,
         hash: dice.chance(60),
+        traffic: dice.chance(25),
         spelling: InterimSpelling::Interval,
     };
     AccountingScheme {
@@ -247,5 +248,7 @@ fn scheme(dice: &mut Dice) -> AccountingScheme {
             max_times: dice.pick(&[1, 2, 3]),
             policy: dice.pick(&[InterimFailPolicy::Online, InterimFailPolicy::Offline]),
         },
+        send_update: dice.chance(25),
+        shadow: dice.chance(20),
     }
 }

@@ -61,8 +61,6 @@ pub enum Refusal {
     SecretUnreadable,
     /// The method is recognised and cannot be had yet.
     HwtacacsUnavailable,
-    /// The option is recognised and cannot be had yet.
-    TrafficUnavailable,
     /// Someone else committed since this candidate was begun.
     RunningChanged,
     /// No such session.
@@ -101,7 +99,6 @@ impl fmt::Display for Refusal {
             Refusal::ServersFull => "The number of accounting servers in the group has reached the maximum (16).",
             Refusal::SecretUnreadable => "The cipher text cannot be decrypted.",
             Refusal::HwtacacsUnavailable => "HWTACACS accounting is not available in this version.",
-            Refusal::TrafficUnavailable => "The traffic condition is not available in this version.",
             Refusal::RunningChanged => {
                 "The running configuration was changed by another user; clear the candidate and configure again."
             }

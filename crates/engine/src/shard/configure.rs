@@ -27,6 +27,7 @@ impl Shard {
         };
         self.sampling.set_interval(Duration::from_secs(settings.checkpoint_interval_s.into()));
         self.planes.set_grace(Duration::from_secs(settings.plane_link.grace_s.into()));
+        self.brake.set(settings.cut_brake);
         for (name, group) in &settings.radius_groups {
             self.configure_group(name, group);
         }

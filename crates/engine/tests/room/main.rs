@@ -4,10 +4,15 @@
 #![expect(clippy::cast_possible_truncation, reason = "numbers that the test itself chose")]
 #![expect(clippy::large_enum_variant, reason = "a handful of records")]
 
+mod counters;
 mod forget;
+mod interim_fail;
 mod reboot;
 mod replay;
 mod sample;
 mod scene;
+mod scheme;
 mod stage;
+mod start_phase;
 mod vectors;
+mod verdicts;

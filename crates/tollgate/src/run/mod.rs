@@ -23,6 +23,7 @@ pub(crate) mod planes;
 pub(crate) mod restore;
 pub(crate) mod ring;
 pub(crate) mod store;
+pub(crate) mod users;
 pub(crate) mod worker;
 pub(crate) mod writer;
 
