@@ -41,6 +41,7 @@
 
 mod attributes;
 mod blob;
+mod brake;
 mod choice;
 mod contract;
 mod group;

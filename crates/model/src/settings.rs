@@ -31,6 +31,8 @@ pub struct Settings {
     pub local_aaa_server: LocalAaaServer,
     /// How often every session is sampled into the ledger, seconds, 1–3,600.
     pub checkpoint_interval_s: u16,
+    /// `accounting policy brake`; `None`: off.
+    pub cut_brake: Option<CutBrake>,
 }
 
 impl Default for Settings {
@@ -45,6 +47,7 @@ impl Default for Settings {
             domains: BTreeMap::new(),
             local_aaa_server: LocalAaaServer::default(),
             checkpoint_interval_s: Settings::CHECKPOINT_INTERVAL_DEFAULT_S,
+            cut_brake: None,
         };
         for name in BUILT_IN_SCHEMES {
             settings.schemes.insert(ObjectName::from(name), AccountingScheme::default());
@@ -278,6 +281,10 @@ pub struct AccountingScheme {
     pub interim: Option<Interim>,
     /// What to do when interims fail.
     pub interim_fail: InterimFail,
+    /// `accounting send-update`: an interim at once when the Start was acknowledged.
+    pub send_update: bool,
+    /// `accounting policy shadow`: who would be refused or cut is told, and stays.
+    pub shadow: bool,
 }
 
 impl AccountingScheme {
@@ -299,6 +306,9 @@ impl AccountingScheme {
             start_fail: self.start_fail,
             interim_s: self.interim.map_or(0, |interim| interim.seconds()),
             interim_hash: self.interim.is_some_and(|interim| interim.hash),
+            interim_traffic: self.interim.is_some_and(|interim| interim.traffic),
+            send_update: self.send_update,
+            shadow: self.shadow,
             interim_fail: self.interim_fail,
         }
     }
@@ -315,6 +325,12 @@ pub struct PinnedScheme {
     pub interim_s: u32,
     /// Whether the first interim is hashed into [T, 2T].
     pub interim_hash: bool,
+    /// Whether an interim waits until something has been counted since the last one that was acknowledged.
+    pub interim_traffic: bool,
+    /// Whether an interim follows an acknowledged Start at once.
+    pub send_update: bool,
+    /// Whether `offline` is only told of, and nobody refused or cut by it.
+    pub shadow: bool,
     /// What to do when interims fail.
     pub interim_fail: InterimFail,
 }
@@ -352,6 +368,8 @@ pub struct Interim {
     pub unit: IntervalUnit,
     /// First interim at a hashed moment in [T, 2T].
     pub hash: bool,
+    /// Only when traffic has flowed since the last interim that was acknowledged.
+    pub traffic: bool,
     /// How it was typed.
     pub spelling: InterimSpelling,
 }
@@ -397,6 +415,15 @@ impl Default for InterimFail {
     fn default() -> InterimFail {
         InterimFail { max_times: 3, policy: InterimFailPolicy::Online }
     }
+}
+
+/// `accounting policy brake`: how many subscribers `interim-fail offline` may cut at most (owner's decision 16).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CutBrake {
+    /// The share of the online users, per cent, 1–100.
+    pub percent: u8,
+    /// In any period of so many seconds, 1–86,400.
+    pub seconds: u32,
 }
 
 /// What happens to the subscriber when interims fail.

@@ -254,6 +254,7 @@ fn scheme(dice: &mut Dice) -> AccountingScheme {
         value: seconds,
         unit: IntervalUnit::Second,
         hash: dice.chance(60),
+        traffic: dice.chance(25),
         spelling: InterimSpelling::Interval,
     };
     AccountingScheme {
@@ -264,5 +265,7 @@ fn scheme(dice: &mut Dice) -> AccountingScheme {
             max_times: dice.pick(&[1, 2, 3]),
             policy: dice.pick(&[InterimFailPolicy::Online, InterimFailPolicy::Offline]),
         },
+        send_update: dice.chance(25),
+        shadow: dice.chance(20),
     }
 }

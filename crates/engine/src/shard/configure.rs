@@ -32,6 +32,7 @@ impl Shard {
         for server in &mut self.servers {
             server.set_rules(self.health_rules);
         }
+        self.brake.set(settings.cut_brake);
         for (name, group) in &settings.radius_groups {
             self.configure_group(name, group);
         }

@@ -3,6 +3,8 @@
 mod attempts;
 mod checkpoint;
 mod configure;
+mod counting;
+mod cut;
 mod history;
 mod intake;
 mod life;
@@ -31,6 +33,7 @@ pub use replies::Received;
 pub use restore::{NoSlot, RESTORE_BATCH, Restored};
 pub use transmit::{BATCH_MAX, Transmit, TransmitBatch};
 
+use crate::brake::Brake;
 use crate::contract::Contracts;
 use crate::group::Group;
 use crate::health::{News, Rules};
@@ -93,6 +96,22 @@ pub enum Notice {
     Server(SocketAddr, News),
     /// Real-time accounting of a session has failed; the policy keeps the subscriber online.
     InterimFailed(SessionSerial),
+    /// `offline` would have cut this session; `shadow` keeps it.
+    WouldCut(SessionSerial),
+    /// `offline` would have refused this session; `shadow` keeps it.
+    WouldRefuse(SessionSerial),
+    /// The brake begins to hold cuts.
+    BrakeHolds {
+        /// Subscribers of the shard that are online.
+        online: u64,
+    },
+    /// The brake has held nobody for its time.
+    BrakeReleased {
+        /// Times that it held a cut since the start of the engine.
+        held: u64,
+    },
+    /// A session's counters fell without a new generation; they were taken to have begun again.
+    CountersFell(SessionSerial),
 }
 
 /// One core's sessions, without I/O: it is told what happened and asked what to do.
@@ -121,7 +140,7 @@ pub struct Shard {
     table: Table,
     /// Counters of earlier generations, for the few sessions whose plane lost them.
     baselines: HashMap<Slot, Counters>,
-    /// Each session's timer: the next interim, or the next try of a parked Stop.
+    /// Each session's timer: the next interim, the end of the wait for a Down, or the next try of a parked Stop.
     timers: Wheel,
     requests: Requests,
     /// Each request's timer: the end of the wait for a reply.
@@ -138,6 +157,7 @@ pub struct Shard {
     groups: Vec<Group>,
     group_turn: usize,
     contracts: Contracts,
+    brake: Brake,
     /// The contract of each domain, by its name in lower case.
     domains: HashMap<Box<[u8]>, u16>,
     planes: Planes,
@@ -169,6 +189,15 @@ struct Counts {
     bills_made: u64,
     refused: u64,
     cut: u64,
+    /// Sessions that were cut and had to be ended without a Down.
+    cuts_unanswered: u64,
+    /// Cuts and refusals that `shadow` turned into words.
+    would_cut: u64,
+    would_refuse: u64,
+    /// Times that the brake held a cut.
+    cuts_held: u64,
+    /// Times that counters fell without a new generation.
+    counter_regressions: u64,
     /// Events about sessions that are not known: delivered twice, or of a refused subscriber.
     unknown_session: u64,
     /// Events of the planes that made no sense.
@@ -205,6 +234,7 @@ impl Shard {
             groups: vec![Group::new(String::new())],
             group_turn: 0,
             contracts: Contracts::default(),
+            brake: Brake::default(),
             domains: HashMap::new(),
             planes: Planes::new(Share { shard: birth.shard, shard_count: birth.shard_count }, birth.session_hash),
             owing: VecDeque::with_capacity(limits.sessions),

@@ -19,6 +19,12 @@ impl Shard {
             bills_made: self.counts.bills_made,
             refused: self.counts.refused,
             cut: self.counts.cut,
+            would_cut: self.counts.would_cut,
+            would_refuse: self.counts.would_refuse,
+            cuts_held: self.counts.cuts_held,
+            brake_holds: self.brake.holds(),
+            cuts_unanswered: self.counts.cuts_unanswered,
+            counter_regressions: self.counts.counter_regressions,
             servers: self.reported_servers().map(Server::report).collect(),
             discards: self.discards,
         }
@@ -78,10 +84,16 @@ impl Shard {
             opened: account.opened,
             session_time_s: if down { account.session_time_s.into() } else { now.mono.since(session.opened).as_secs() },
             interim_s: session.interim_s,
-            next_interim_s: self.timers.is_set(slot).then(|| session.next_interim.since(now.mono).as_secs()),
+            next_interim_s: self.has_next_interim(slot).then(|| session.next_interim.since(now.mono).as_secs()),
             interim_failures: account.interim_failures,
             counters: if down { account.sample } else { self.read(slot, counters).unwrap_or(account.sample) },
         }
+    }
+
+    fn has_next_interim(&self, slot: Slot) -> bool {
+        let session = self.session(slot);
+        let interims_run = session.state == State::Accounting && !session.flags.has(Flags::CUT);
+        interims_run && self.timers.is_set(slot)
     }
 
     fn accounting_state(&self, slot: Slot) -> AccountingState {

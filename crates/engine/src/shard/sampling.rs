@@ -98,12 +98,13 @@ impl Shard {
         if !counts || session.is_down() || session.flags.has(Flags::PROVISIONAL) {
             return;
         }
-        let interim_comes = session.state == State::Accounting && session.lane == Lane::Out && self.timers.is_set(slot);
+        let interims_run = session.state == State::Accounting && !session.flags.has(Flags::CUT);
+        let interim_comes = interims_run && session.lane == Lane::Out && self.timers.is_set(slot);
         let latest = self.account(slot).sampled.plus(self.sampling.interval);
         if interim_comes && session.next_interim >= now && session.next_interim <= latest {
             return;
         }
-        if let Some(read) = self.read(slot, counters) {
+        if let Some(read) = self.read_on(slot, counters) {
             self.keep_sample(slot, read, now);
         }
     }

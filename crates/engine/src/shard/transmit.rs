@@ -176,7 +176,7 @@ impl Shard {
         match kind {
             Kind::Start | Kind::ZeroStop => {}
             Kind::Interim => {
-                let read = self.read(slot, counters);
+                let read = self.read_on(slot, counters);
                 let opened = self.session(slot).opened;
                 let account = self.account_mut(slot);
                 account.sample = read.unwrap_or(account.sample);

@@ -14,8 +14,13 @@ use crate::stage::SECRET;
 fn each_minute(servers: u8) -> Settings {
     let mut settings = plain(servers);
     let scheme = scheme(&mut settings);
-    scheme.interim =
-        Some(Interim { value: 60, unit: IntervalUnit::Second, hash: false, spelling: InterimSpelling::Interval });
+    scheme.interim = Some(Interim {
+        value: 60,
+        unit: IntervalUnit::Second,
+        traffic: false,
+        hash: false,
+        spelling: InterimSpelling::Interval,
+    });
     settings
 }
 

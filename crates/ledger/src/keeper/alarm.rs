@@ -15,8 +15,8 @@ use crate::transfer::UploadFailure;
 pub enum CardFault {
     /// Its directory cannot be read or written.
     Disk(DiskFault),
-    /// A later release has written to it.
-    NewerRelease,
+    /// Another release has written to it.
+    OtherRelease,
     /// It belongs to another box.
     Foreign,
 }
@@ -91,7 +91,7 @@ impl fmt::Display for Alarm {
                 let why = match fault {
                     CardFault::Disk(DiskFault::NoSpace) => "no space is left on it",
                     CardFault::Disk(DiskFault::Io) => "it cannot be read or written",
-                    CardFault::NewerRelease => "a later release has written to it",
+                    CardFault::OtherRelease => "another release of this program has written to it",
                     CardFault::Foreign => "it belongs to another box",
                 };
                 write!(f, "the CF card cannot be used: {why}; bills stay in the pool")

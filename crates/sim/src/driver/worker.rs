@@ -162,8 +162,9 @@ impl Worker {
             progress |= self.take_events(now, links, around, death)?;
             progress |= self.take_datagrams(now, around, death)?;
             progress |= self.take_replays(now, around, death)?;
-            self.shard.handle_timeout(now);
-            self.shard.sweep(now, &Tables { planes: &around.planes, links });
+            let tables = Tables { planes: &around.planes, links };
+            self.shard.handle_timeout(now, &tables);
+            self.shard.sweep(now, &tables);
             death.step()?;
             progress |= self.transmit(now, links, around, death)?;
         }

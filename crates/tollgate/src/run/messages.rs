@@ -10,7 +10,7 @@ use kernel::waker::Waker;
 use ledger::keeper::{BackupRefused, ResetRefused};
 use ledger::transfer::Outcome;
 use model::ids::BillId;
-use model::report::{AccessUser, LocalBillInformation, ShardReport};
+use model::report::{AccessUser, LocalBillInformation, ShardReport, UserSelector};
 use model::settings::{LocalAaaServer, Settings};
 use tokio::sync::oneshot;
 
@@ -25,6 +25,8 @@ pub(crate) enum WorkerMessage {
     Report(oneshot::Sender<ShardReport>),
     /// Tell the first so many sessions.
     AccessUsers(usize, oneshot::Sender<Vec<AccessUser>>),
+    /// Cut these subscribers, and tell how many there were.
+    Cut(UserSelector, oneshot::Sender<u64>),
     /// Tell the session of this Acct-Session-Id.
     AccessUser(String, oneshot::Sender<Option<AccessUser>>),
     /// A packet plane came or went.

@@ -24,6 +24,7 @@ pub(crate) mod restore;
 pub(crate) mod ring;
 mod server_news;
 pub(crate) mod store;
+pub(crate) mod users;
 pub(crate) mod worker;
 pub(crate) mod writer;
 

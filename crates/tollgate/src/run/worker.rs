@@ -167,7 +167,7 @@ impl Worker {
             }
             self.take_events(now);
             self.take_datagrams(now);
-            self.shard.handle_timeout(now);
+            self.shard.handle_timeout(now, self.planes.counters());
             self.bind_late(now);
             self.shard.sweep(now, self.planes.counters());
             // What has become durable may leave in this round: nothing else would end the sleep behind it.
@@ -202,6 +202,9 @@ impl Worker {
                     let _ = reply.send(self.shard.access_user_by_id(now, self.planes.counters(), id.as_bytes()));
                 }
                 WorkerMessage::ServerNews(server, news) => self.shard.handle_server_news(now.mono, server, news),
+                WorkerMessage::Cut(selector, reply) => {
+                    let _ = reply.send(self.shard.cut_access_users(now, &selector));
+                }
                 WorkerMessage::Replay(id, record) => self.replay(now, id, &record),
                 WorkerMessage::Link(event) => {
                     self.planes.handle_link(event, now.mono, &mut self.shard, &mut self.datapath);
@@ -372,6 +375,33 @@ impl Worker {
                 Notice::Server(server, news) => {
                     // Who has ended needs no news.
                     let _ = self.news.send(ServerNews { shard: self.number, server, news });
+                }
+                Notice::WouldCut(serial) => {
+                    tracing::warn!(
+                        epoch = serial.epoch,
+                        sequence = serial.sequence,
+                        "the user would be logged out; accounting policy shadow keeps it online"
+                    );
+                }
+                Notice::WouldRefuse(serial) => {
+                    tracing::warn!(
+                        epoch = serial.epoch,
+                        sequence = serial.sequence,
+                        "the log-in would be refused; accounting policy shadow lets it in"
+                    );
+                }
+                Notice::BrakeHolds { online } => {
+                    tracing::error!(target: "alarm", online, "hwAcctCutBrakeHolds");
+                }
+                Notice::BrakeReleased { held } => {
+                    tracing::warn!(target: "alarm", held, "hwAcctCutBrakeReleased");
+                }
+                Notice::CountersFell(serial) => {
+                    tracing::warn!(
+                        epoch = serial.epoch,
+                        sequence = serial.sequence,
+                        "counters fell without a new generation; they are taken to have begun again"
+                    );
                 }
                 Notice::InterimFailed(serial) => {
                     tracing::warn!(
