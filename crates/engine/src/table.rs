@@ -67,23 +67,33 @@ impl Table {
 
     /// Takes a slot for a session with this name and these attributes; `None` when slots or octets have run out.
     pub(crate) fn insert(&mut self, plane: PlaneIndex, name: &[u8], attributes: &[u8]) -> Option<Slot> {
+        let session = Session { plane, state: State::Starting, ..Session::FREE };
+        self.place(&session, &Account::FREE, name, attributes)
+    }
+
+    /// The same for a session of which more is known. Its blob is made here.
+    pub(crate) fn place(
+        &mut self,
+        session: &Session,
+        account: &Account,
+        name: &[u8],
+        attributes: &[u8],
+    ) -> Option<Slot> {
         if self.used == self.capacity {
             return None;
         }
-        let blob = self.blobs.store(name, attributes)?;
-        let slot = if self.free == NONE {
-            let slot = self.slots().end;
-            self.sessions.push(Session::FREE);
-            self.accounts.push(Account::FREE);
-            slot
-        } else {
-            let slot = self.free;
-            self.free = self.sessions[slot as usize].next;
-            slot
-        };
-        self.sessions[slot as usize] = Session { plane, blob, state: State::Starting, ..Session::FREE };
-        self.accounts[slot as usize] = Account::FREE;
+        let session = Session { blob: self.blobs.store(name, attributes)?, ..*session };
         self.used += 1;
+        if self.free == NONE {
+            let slot = self.slots().end;
+            self.sessions.push(session);
+            self.accounts.push(*account);
+            return Some(slot);
+        }
+        let slot = self.free;
+        self.free = self.sessions[slot as usize].next;
+        self.sessions[slot as usize] = session;
+        self.accounts[slot as usize] = *account;
         Some(slot)
     }
 

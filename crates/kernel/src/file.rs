@@ -13,7 +13,7 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Zeros are written in pieces of this many octets.
@@ -112,13 +112,17 @@ impl LogFile {
         at(&self.path, self.file.write_all_at(bytes, offset))
     }
 
-    /// Makes every completed write durable (fdatasync(2)).
+    /// Makes every completed write durable (fdatasync(2)), in a file that can be found again.
     ///
     /// # Errors
-    /// Of the medium. What was written since the last success is then in doubt, and a second call proves nothing: the
+    /// `NotFound` when somebody has removed the file; those of the medium. What was written since the last success is then in doubt, and a second call proves nothing: the
     /// kernel may already have dropped the pages.
     pub fn sync_data(&self) -> Result<(), FileError> {
-        at(&self.path, self.file.sync_data())
+        let synced = self.file.sync_data().and_then(|()| match self.file.metadata()?.nlink() {
+            0 => Err(io::Error::new(io::ErrorKind::NotFound, "the file was removed while it was written to")),
+            _ => Ok(()),
+        });
+        at(&self.path, synced)
     }
 
     /// Fills `room` from `offset` on and says how many octets there were: fewer than asked only at the end of the file.
@@ -291,6 +295,10 @@ impl fmt::Display for LockError {
 
 impl Error for LockError {}
 
+/// How often a directory that is in use is tried again, and after how long.
+const ACQUIRE_PAUSES: u32 = 10;
+const ACQUIRE_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// Exclusive use of a directory, given back on drop and by the kernel when the process dies in any way.
 ///
 /// The file `lock` stays: removing it would let two processes lock two different files of that name.
@@ -304,21 +312,36 @@ impl DirectoryLock {
     /// Locks `directory` by `<directory>/lock` and writes the own process id into it.
     ///
     /// # Errors
-    /// [`LockError::HeldBy`] at once, without waiting, when it is in use.
+    /// [`LockError::HeldBy`], after a fifth of a second, when it is in use. Who just asks whether it is ([`is_held`](Self::is_held))
+    /// has it for a moment, and keeps nobody out.
     pub fn acquire(directory: &Path) -> Result<DirectoryLock, LockError> {
         let path = directory.join(LOCK_NAME);
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(PRIVATE).clone();
         let mut file = at(&path, options.open(&path)).map_err(LockError::Io)?;
-        // SAFETY: an open descriptor and an integer.
-        if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
-            let error = io::Error::last_os_error();
-            return Err(match error.kind() {
-                io::ErrorKind::WouldBlock => LockError::HeldBy(read_process_id(&mut file)),
-                _ => LockError::Io(FileError { path, source: error }),
-            });
+        let mut pauses_left = ACQUIRE_PAUSES;
+        while !at(&path, lock_exclusively(&file)).map_err(LockError::Io)? {
+            if pauses_left == 0 {
+                return Err(LockError::HeldBy(read_process_id(&mut file)));
+            }
+            pauses_left -= 1;
+            std::thread::sleep(ACQUIRE_PAUSE);
         }
         let named = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
         at(&path, named).map_err(LockError::Io)?;
+        Ok(DirectoryLock { _file: file })
+    }
+
+    /// Locks `directory` without a file in it, so that a mount point stays empty and a full medium is locked as well. The two
+    /// kinds of lock know nothing of each other; [`DirectoryLock::is_held`] does not tell of this one.
+    ///
+    /// # Errors
+    /// `ResourceBusy` at once, without waiting, when it is in use; `NotFound` and its kin.
+    pub fn acquire_bare(directory: &Path) -> Result<DirectoryLock, FileError> {
+        let file = at(directory, File::open(directory))?;
+        if !at(directory, lock_exclusively(&file))? {
+            let held = io::Error::new(io::ErrorKind::ResourceBusy, "the directory is in use by another process");
+            return at(directory, Err(held));
+        }
         Ok(DirectoryLock { _file: file })
     }
 
@@ -340,6 +363,18 @@ impl DirectoryLock {
             error if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
             error => at(&path, Err(error)),
         }
+    }
+}
+
+/// False: somebody else has it.
+fn lock_exclusively(file: &File) -> io::Result<bool> {
+    // SAFETY: an open descriptor and an integer.
+    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+        return Ok(true);
+    }
+    match io::Error::last_os_error() {
+        error if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        error => Err(error),
     }
 }
 
@@ -375,6 +410,27 @@ mod tests {
         assert_eq!(log.read_at(length - 1, &mut all).unwrap(), 1);
         log.write_all_at(length, b"beyond").unwrap();
         assert_eq!(log.length().unwrap(), length + 6);
+    }
+
+    #[test]
+    fn a_file_that_was_removed_is_not_durable() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("segment");
+        let log = LogFile::create(&path, 8).unwrap();
+        log.write_all_at(0, b"record").unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(log.sync_data().unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_directory_is_locked_without_a_file_in_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = DirectoryLock::acquire_bare(directory.path()).unwrap();
+        let refused = DirectoryLock::acquire_bare(directory.path()).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ResourceBusy);
+        assert_eq!(list(directory.path()).unwrap(), []);
+        drop(lock);
+        DirectoryLock::acquire_bare(directory.path()).unwrap();
     }
 
     #[test]

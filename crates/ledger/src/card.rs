@@ -9,15 +9,18 @@
 //! **Comes in:** its segments, when it is opened. **Goes out:** its bills. **Never:** a bill in the pool that is lost with the
 //! card, nor one that is in the pool and on the card and leaves both.
 //!
+//! **Blank**: a card that nothing was written to is taken, unless bills were moved to the card and have not left it since. Then
+//! this is another card, or the place where the card is not mounted: it is not written to before a reset has given those
+//! bills up.
+//!
 //! **Full**: what fits is moved, the rest stays in the pool. **How much memory:** 64 octets for a bill.
 
 use model::ids::BillId;
 use model::record::{Delivered, Record};
 
-use crate::keeper::OldSegment;
 use crate::log::{Log, LogBounds};
 use crate::pool::{BillRef, Shelf};
-use crate::recover::{Life, LogStart, RecordSink, Recovery, RecoveryError, RecoveryReport};
+use crate::recover::{Life, LogStart, OldSegment, RecordSink, Recovery, RecoveryError, RecoveryReport};
 use crate::segment::Place;
 
 /// Whose card it is, as its records say: made from the ledger's key, so that a card of another box is not taken for
@@ -27,7 +30,6 @@ pub type CardOwner = [u8; 16];
 /// Reads a card. Create it, hand in every segment there is, finish.
 pub struct CardReading {
     recovery: Recovery<CardBook>,
-    segments: Vec<OldSegment>,
 }
 
 /// What a card holds.
@@ -48,6 +50,11 @@ impl std::fmt::Debug for CardFound {
 }
 
 impl CardFound {
+    /// Whether nothing says whose it is and no bill is on it: a new card, or the place where none is mounted.
+    pub fn is_blank(&self) -> bool {
+        self.owner.is_none() && self.shelf.len() == 0
+    }
+
     /// The bills on it, in age order.
     pub fn bills(&self) -> impl Iterator<Item = &BillRef> {
         self.shelf.iter()
@@ -63,12 +70,11 @@ impl Default for CardReading {
 impl CardReading {
     /// Nothing read yet.
     pub fn new() -> CardReading {
-        CardReading { recovery: Recovery::new(CardBook::default()), segments: Vec::new() }
+        CardReading { recovery: Recovery::new(CardBook::default()) }
     }
 
     /// Reads one segment, whole. Numbers only grow from call to call.
     pub fn segment(&mut self, number: u64, octets: &[u8]) {
-        self.segments.extend(OldSegment::read(number, octets));
         self.recovery.segment(number, octets);
     }
 
@@ -82,7 +88,7 @@ impl CardReading {
         Ok(CardFound {
             shelf: recovered.state.0,
             start,
-            segments: self.segments,
+            segments: recovered.segments,
             report: recovered.report,
             owner: recovered.key,
         })

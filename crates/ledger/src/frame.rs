@@ -52,7 +52,8 @@ mod decode;
 mod encode;
 
 pub use check::SessionKey;
-pub(crate) use check::{accepted, check, plane, session_key, taken_over};
+pub(crate) use check::{accepted, check, plane, sample, session_key, taken_over};
+pub(crate) use decode::decode_sample;
 pub use decode::{DecodeError, decode};
 pub use encode::{TooLong, encode, encoded_len};
 
@@ -81,9 +82,10 @@ const KIND_LEN: usize = 1;
 const SERIAL_LEN: usize = 4 + 8;
 const NOW_LEN: usize = 8 + 8;
 const COUNTERS_LEN: usize = 2 * (4 * 8);
+/// What a `sampled` record says beside its serial.
+pub(crate) const SAMPLE_LEN: usize = 8 + COUNTERS_LEN + 2 + 1;
 const TAKEN_OVER_LEN: usize = 8 + 2 + 8;
 const SCHEME_LEN: usize = 1 + 1 + 4 + 1 + 1 + 1 + 1;
-const SAMPLE_LEN: usize = 8 + COUNTERS_LEN + 2 + 1;
 const SERVER_LEN: usize = 1 + 16 + 2 + 4;
 const BILL_ID_LEN: usize = 4 + 8;
 const CLOSED_LEN: usize = SERIAL_LEN + TAKEN_OVER_LEN + NOW_LEN + 1 + 4 + COUNTERS_LEN;

@@ -25,8 +25,9 @@
 //! **Never:** something done to a bill before the record of it is durable; two things done to a bill at once; a bill shown
 //! before its sync; a segment removed that somebody needs.
 //!
-//! **Full**: [`append`](Keeper::append) refuses like the log. The pool takes [`OVERFLOW_MAX`] bills beyond its capacity while
-//! they wait for room on the card or the server; what comes then is dropped, counted and alarmed (owner's decision 10). Own
+//! **Full**: [`append`](Keeper::append) refuses like the log. Beyond its capacity the pool takes what the card has room for, and at
+//! least [`OVERFLOW_MAX`] bills, while they wait for the card or the server; what comes then is dropped, counted and
+//! alarmed, and in mode `none` what comes beyond the capacity is (owner's decision 10). Own
 //! records wait in memory until the log takes them; nothing new is begun while more than a few wait.
 //!
 //! **How much:** the log's two batches, the card's two, 64 octets for each bill, the text of at most two bill files.
@@ -54,7 +55,7 @@ use model::report::{BillStoreInformation, LocalBillInformation};
 use model::settings::{CacheBackupMode, LocalAaaServer};
 use model::time::{Mono, Now, Wall};
 
-pub use self::alarm::{Alarm, CardFault};
+pub use self::alarm::{Abandonment, Alarm, CardFault};
 use self::alarms::Told;
 use self::card_side::CardSide;
 pub use self::commands::{BackupRefused, ResetRefused};
@@ -64,7 +65,6 @@ use self::own::Outbox;
 use self::reads::{ReadFor, Reads};
 pub use self::replays::REPLAYS_MAX;
 use self::replays::Replays;
-pub use self::segments::OldSegment;
 use self::segments::Segments;
 use self::ship::ServerHealth;
 use self::sources::Sources;
@@ -73,10 +73,10 @@ use crate::card::CardFound;
 use crate::frame;
 use crate::log::{self, DiskFault, Full, Log, LogBounds, NotedRecord};
 use crate::pool::{BillBook, BillRef, Taken};
-use crate::recover::RecoveryError;
+use crate::recover::{OldSegment, RecoveryError};
 use crate::transfer::{Shipping, Stage, Stamps};
 
-/// Bills that the pool takes beyond its capacity while they wait for room elsewhere.
+/// Bills that the pool takes beyond its capacity while they wait for room elsewhere, though the card has none or fails.
 pub const OVERFLOW_MAX: usize = 1024;
 
 /// Which directory an operation is about.
@@ -223,6 +223,7 @@ pub struct Keeper {
     pending: Vec<(OperationId, Pending)>,
     operation_next: u64,
     alarms: VecDeque<Alarm>,
+    is_ending: bool,
 }
 
 impl Keeper {
@@ -231,6 +232,7 @@ impl Keeper {
     pub fn begin(start: KeeperStart, now: Now) -> Keeper {
         let KeeperStart { log, started, book, segments, damaged, sources, settings, nas, card } = start;
         let sources = usize::from(sources);
+        let dropped = book.pool.dropped().bills;
         let stamp_last = book.shipped_last.as_millis() / 1000;
         let mut keeper = Keeper {
             log,
@@ -249,10 +251,11 @@ impl Keeper {
             replays: Replays::default(),
             reads: Reads::default(),
             triggers: Triggers::new(&settings, now.mono),
-            told: Told::default(),
+            told: Told::new(dropped),
             pending: Vec::new(),
             operation_next: 0,
             alarms: VecDeque::new(),
+            is_ending: false,
             settings: LocalAaaServer::default(),
         };
         keeper.settings = settings;
@@ -321,11 +324,19 @@ impl Keeper {
     }
 
     fn configure_book(&mut self) {
-        let allowance = match self.settings.cache.backup_mode {
+        self.book.settings(&self.settings, self.allowance());
+    }
+
+    /// Bills that the pool takes beyond its capacity: the card is slower than a burst of them.
+    fn allowance(&self) -> usize {
+        match self.settings.cache.backup_mode {
             CacheBackupMode::None => 0,
-            CacheBackupMode::Cfcard | CacheBackupMode::Tftp | CacheBackupMode::Sftp => OVERFLOW_MAX,
-        };
-        self.book.settings(&self.settings, allowance);
+            _ if self.card.is_failing() => OVERFLOW_MAX,
+            CacheBackupMode::Cfcard | CacheBackupMode::Tftp | CacheBackupMode::Sftp => {
+                let capacity = usize::try_from(self.settings.cfcard.capacity).unwrap_or(usize::MAX);
+                capacity.saturating_sub(self.card.bill_count()).max(OVERFLOW_MAX)
+            }
+        }
     }
 
     /// The next thing to do, or `None` until something changes.
@@ -429,7 +440,8 @@ impl Keeper {
 
     /// When to call [`handle_timeout`](Keeper::handle_timeout) next, at the latest.
     pub fn poll_timeout(&self) -> Option<Mono> {
-        if self.reads.is_exhausted() || self.compaction.copies.has_more() || self.card.has_more() {
+        let goes_on_looking = self.compaction.copies.has_more() && self.own.is_calm();
+        if self.reads.is_exhausted() || goes_on_looking || self.card.has_more() {
             return Some(Mono::ZERO);
         }
         let times = [
@@ -438,7 +450,7 @@ impl Keeper {
             self.triggers.poll_timeout(&self.settings),
             self.server.until(),
             self.replays.resume_at(),
-            self.reads.paused_until(),
+            self.reads.resume_at(),
         ];
         times.into_iter().flatten().min()
     }
@@ -446,13 +458,18 @@ impl Keeper {
     /// One turn of the caller's loop has begun.
     pub fn handle_timeout(&mut self, now: Now) {
         self.reads.refill();
-        self.reads.resume(now.mono);
+        self.resume_reads(now.mono);
         self.log.handle_timeout(now.mono);
         self.card.handle_timeout(now.mono);
         self.server.handle_timeout(now.mono);
         self.replays.handle_timeout(now.mono);
         self.fire_intervals(now);
         self.advance(now);
+    }
+
+    /// The process is about to end: nothing new is begun, so that what waits comes to an end.
+    pub fn handle_shutdown(&mut self) {
+        self.is_ending = true;
     }
 
     /// The next thing to tell the operator.
@@ -498,7 +515,7 @@ impl Keeper {
     fn advance(&mut self, now: Now) {
         self.take_log_events(now);
         self.advance_card(now);
-        if self.is_begun() {
+        if self.is_begun() && !self.is_ending {
             self.apply_thresholds(now);
             self.advance_moves(now);
             self.advance_ships(now);
@@ -516,6 +533,7 @@ impl Keeper {
             let before = self.sources.before(begun.first);
             self.segments.handle_begun(begun, before);
         }
+        self.book.set_allowance(self.allowance());
         while let Some(noted) = self.log.poll_noted() {
             match noted.what {
                 NotedRecord::Billed(bill) => {

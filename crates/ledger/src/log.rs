@@ -62,9 +62,9 @@ pub struct LogBounds {
 pub struct BadBounds;
 
 impl Default for LogBounds {
-    /// Segments of 64 MiB, batches of at most 1 MiB.
+    /// Segments of 16 MiB, batches of at most 1 MiB.
     fn default() -> LogBounds {
-        LogBounds { segment_len: 64 << 20, batch_len_max: BATCH_LEN_MAX }
+        LogBounds { segment_len: 16 << 20, batch_len_max: BATCH_LEN_MAX }
     }
 }
 
@@ -433,9 +433,12 @@ impl Log {
     }
 
     /// Nobody needs a record below `base` any more. The next segment's header says so; only when that is
-    /// [durable](Log::poll_segment) may what lies below be removed. Never goes back.
+    /// [durable](Log::poll_segment) may what lies below be removed. Never goes back, and never beyond what is durable: no
+    /// such number can be right.
     pub fn set_base(&mut self, base: u64) {
-        self.base = self.base.max(base);
+        if base <= self.durable_through + 1 {
+            self.base = self.base.max(base);
+        }
     }
 
     /// The segment that is written to, and how many octets of it are.

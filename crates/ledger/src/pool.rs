@@ -4,9 +4,9 @@
 //! While the pool is disabled a given-up Stop is *unbilled*: it waits in the same order, is not shown as a bill, and
 //! becomes one when the pool is enabled (owner's decision 10).
 //!
-//! **Full**: the bill is not taken, and [`Taken::Overflow`] hands it back, for the CF card. As long as nothing takes it
-//! there, the caller [drops](Pool::drop_bill) it: counted, with its octets, and alarmed. Its record stays in the
-//! log, so a bill that was dropped is found again by a restart that meets a larger or an emptier pool.
+//! **Full**: the bill is not taken, and [`Taken::Overflow`] hands it back. The keeper tells the log that it was dropped, which
+//! counts it with its octets, and raises an alarm. Where bills may wait for the card or the server, room is meant with what the keeper
+//! allows beyond the capacity ([`BillBook::settings`]).
 
 mod book;
 mod departures;
@@ -68,8 +68,17 @@ pub(crate) enum Hindrance {
     None,
     /// It does not fit into one packet, so no detail entry can be made of it.
     NoPacket,
-    /// Its record cannot be read.
+    /// Its disk has not brought its record for some minutes; it is tried again later.
+    Unread,
+    /// Its record is not what was written, or was not brought for a day.
     Unreadable,
+}
+
+impl Hindrance {
+    /// Whether the bill is left out, whatever is done with others.
+    pub(crate) fn is_unread(self) -> bool {
+        matches!(self, Hindrance::Unread | Hindrance::Unreadable)
+    }
 }
 
 impl BillRef {
@@ -109,20 +118,6 @@ pub enum Taken {
     Known,
 }
 
-/// Something that an operator must hear of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PoolAlarm {
-    /// The pool has reached its threshold. Raised once per crossing.
-    NearlyFull {
-        /// Bills that still find room.
-        bills_free: u64,
-        /// Bills that would find room at the threshold.
-        threshold_free: u64,
-    },
-    /// Bills were dropped since this was last said.
-    Dropped(Dropped),
-}
-
 /// The bills there are.
 #[derive(Debug, Default)]
 pub struct Pool {
@@ -133,12 +128,7 @@ pub struct Pool {
     bills: Shelf,
     /// The same, of Stops that were given up while the pool was disabled.
     unbilled: Shelf,
-    /// The newest bill that was handed in.
-    newest: BillId,
-    /// The threshold was told and the fill has not fallen below it since.
-    is_threshold_told: bool,
     dropped: Dropped,
-    dropped_told: Dropped,
 }
 
 /// Bills that found no room anywhere.
@@ -173,15 +163,6 @@ impl Pool {
         }
     }
 
-    /// A bill has become durable, or was found by recovery.
-    pub fn handle_durable(&mut self, bill: BillRef) -> Taken {
-        if bill.id <= self.newest {
-            self.place_again(&bill);
-            return Taken::Known;
-        }
-        self.take(bill, self.capacity)
-    }
-
     /// The record of a bill that is held stands somewhere else now. False: none is held.
     pub(crate) fn place_again(&mut self, bill: &BillRef) -> bool {
         self.bills.place_again(bill) || self.unbilled.place_again(bill)
@@ -189,7 +170,6 @@ impl Pool {
 
     /// Takes a bill that is not held while there are fewer than `room`.
     pub(crate) fn take(&mut self, bill: BillRef, room: usize) -> Taken {
-        self.newest = self.newest.max(bill.id);
         if !self.is_enabled {
             self.unbilled.insert(bill);
             return Taken::Unbilled;
@@ -230,29 +210,6 @@ impl Pool {
 
     pub(crate) fn capacity(&self) -> usize {
         self.capacity
-    }
-
-    /// The next thing to tell the operator; to be asked after every change.
-    pub fn poll_alarm(&mut self) -> Option<PoolAlarm> {
-        let is_reached = self.is_threshold_reached();
-        let was_told = std::mem::replace(&mut self.is_threshold_told, is_reached);
-        if is_reached && !was_told {
-            return Some(PoolAlarm::NearlyFull {
-                bills_free: self.capacity.saturating_sub(self.bills.len()) as u64,
-                threshold_free: self.capacity.saturating_sub(self.threshold_count()) as u64,
-            });
-        }
-        if self.dropped_told != self.dropped {
-            self.dropped_told = self.dropped;
-            return Some(PoolAlarm::Dropped(self.dropped));
-        }
-        None
-    }
-
-    /// An overflowing bill found no room elsewhere either.
-    pub fn drop_bill(&mut self, bill: &BillRef) {
-        self.dropped.bills += 1;
-        self.dropped.octets = self.dropped.octets.saturating_add(bill.octets());
     }
 
     /// Bills left as dropped.

@@ -10,16 +10,20 @@
 //! | **B** torn tail | blocks of zeros inside the last batch, and nothing valid after it | a power cut during a write: the batch was never promised | its frames before the first missing one |
 //! | **C** hole | zeros, and valid batches after them | a disk that acknowledged a sync it had not done | everything around the hole |
 //! | **D** damage | octets whose checksum is wrong, and no torn write explains them | rot, a bad block, a foreign hand; a file cut short | every frame whose own checksum is right |
-//! | **E** foreign | a segment of another store, another number, an older epoch, another past | a directory put together from two | nothing: set aside |
+//! | **E** foreign | a segment of another store, another number, an older epoch, another past | a directory put together from two | nothing; the file stays |
 //! | **F** missing | sequence numbers that no segment has, after a clean end or from the base on | a lost or deleted file | everything else |
-//! | **G** header | one copy of a segment's header, or both, unreadable, and batches behind | rot; a torn first write | everything |
+//! | **G** header | one copy of a segment's header, or both, unreadable, and batches behind | rot; a torn first write | everything; the oldest segment of all needs one copy |
 //! | **H** again | a segment that begins with the last batch of the one before | a failed sync; every restart | the later copy; what it lacks from the earlier |
 //! | **I** unused | a segment of zeros | it was made ahead of its need | nothing to keep; its number is used again |
 //! | **J** undecodable | a record that is not one though its checksum is right | a fault of ours | every other record |
 //!
 //! C, D, E, F and J are damage ([`RecoveryReport::is_damaged`]); the number of records lost to each is exact where a
-//! later record exists. They are named at every recovery that meets them, and their segments stay as they are. A record
+//! later record exists. They are named at every recovery that meets them, and their segments stay as they are: a damaged one
+//! until nobody needs what is left in it, a foreign one until its neighbours go; then the file is renamed, not removed. A record
 //! of another release is none of these: recovery refuses the store, for what it cannot read it would forget.
+//!
+//! [`Recovered::segments`] names the segments that are the store's own. Only they may say where a store's records begin: a
+//! foreign header's numbers mean nothing here.
 //!
 //! **The last batch is never trusted.** The next batch is written only after a batch's sync, so every batch but the last
 //! is known to be on the disk. The last may be in the page cache only: the process may have been killed between
@@ -35,20 +39,26 @@
 //! `frame::decode` on each, so case J is found here and not when a session is handed out. The records of which there are
 //! millions are judged by their lengths and the few octets that can be wrong, and decoded when somebody looks at them.
 //!
+//! **With two threads.** Most of the time goes into checksums, which nothing depends on but the octets themselves: a
+//! [`CheckedSegment`] has them computed ahead, wherever the caller likes, and [`Recovery::checked_segment`] takes it in.
+//!
 //! Memory: one batch, beside what the sink keeps.
 
+mod checked;
 mod scan;
 mod tail;
 
 use model::record::{Record, Started};
 use model::time::Now;
 
+use self::checked::Segment;
 use self::scan::Stopped;
 use self::tail::Tail;
 use crate::frame::{self, DecodeError};
 use crate::log::{Beginning, Log, LogBounds};
 use crate::segment::{Place, SEGMENT_FIRST, Span, StoreId};
 
+pub use self::checked::CheckedSegment;
 pub use self::tail::Stored;
 
 /// An engine start has a number of at most six hex digits (BEHAVIOUR.md 8.2).
@@ -175,6 +185,11 @@ impl RecoveryReport {
         self.findings.iter().any(|finding| finding.case.is_damage())
     }
 
+    /// The numbers of the segments that have some damage.
+    pub fn damaged_segments(&self) -> Vec<u64> {
+        self.findings.iter().filter(|finding| finding.case.is_damage()).map(|finding| finding.segment).collect()
+    }
+
     fn add(&mut self, finding: Finding) {
         self.records_lost += finding.records_lost;
         self.findings.push(finding);
@@ -206,6 +221,17 @@ impl std::fmt::Display for RecoveryError {
 
 impl std::error::Error for RecoveryError {}
 
+/// A segment of the store that an earlier life wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OldSegment {
+    /// Its number.
+    pub number: u64,
+    /// The first record in it; where that cannot be read, the first one that the segments before it lack.
+    pub first: u64,
+    /// Its length in octets.
+    pub len: u64,
+}
+
 /// What a store says.
 #[derive(Debug)]
 pub struct Recovered<S> {
@@ -217,6 +243,8 @@ pub struct Recovered<S> {
     pub key: Option<[u8; 16]>,
     /// The box's boot id at the last start.
     pub boot_id: Option<[u8; 16]>,
+    /// The segments that belong to the store, in order, whatever is left in them; no foreign and no unused one.
+    pub segments: Vec<OldSegment>,
     /// What was met.
     pub report: RecoveryReport,
 }
@@ -301,6 +329,7 @@ pub struct Recovery<S> {
     spans: Vec<Span>,
     number_last: u64,
     segment_next: u64,
+    segments: Vec<OldSegment>,
     refusal: Option<RecoveryError>,
     report: RecoveryReport,
 }
@@ -338,6 +367,7 @@ impl<S: RecordSink> Recovery<S> {
             spans: Vec::new(),
             number_last: 0,
             segment_next: SEGMENT_FIRST,
+            segments: Vec::new(),
             refusal: None,
             report: RecoveryReport::default(),
         }
@@ -345,11 +375,20 @@ impl<S: RecordSink> Recovery<S> {
 
     /// Reads one segment, whole. Numbers only grow from call to call; any octets may be handed in.
     pub fn segment(&mut self, number: u64, octets: &[u8]) {
-        assert!(number > self.number_last, "segments come in the order of their numbers");
-        self.number_last = number;
+        self.take_segment(Segment::unchecked(number, octets));
+    }
+
+    /// The same of a segment whose checksums are known already: the outcome is that of [`segment`](Recovery::segment), always.
+    pub fn checked_segment(&mut self, segment: &CheckedSegment) {
+        self.take_segment(segment.into());
+    }
+
+    fn take_segment(&mut self, segment: Segment<'_>) {
+        assert!(segment.number > self.number_last, "segments come in the order of their numbers");
+        self.number_last = segment.number;
         self.report.segments += 1;
         if self.refusal.is_none() {
-            self.read_segment(number, octets);
+            self.read_segment(segment);
         }
     }
 
@@ -396,6 +435,7 @@ impl<S: RecordSink> Recovery<S> {
             epoch_last: self.epoch_last,
             key: self.key,
             boot_id: self.boot_id,
+            segments: self.segments,
             report: self.report,
         };
         Ok((recovered, start))

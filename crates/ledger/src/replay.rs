@@ -1,9 +1,9 @@
 //! The records of a store, folded into what a new life must know: who is online, whose Stop is owed, which bills there
 //! are, and what each plane's event rings have already been heard to say.
 //!
-//! **Where a session is.** What has no fixed length (its `opened` or `checkpointed`), its newest `sampled` and its `closed` stay the octets
-//! that they were, in one arena, and are decoded when somebody looks at the session. A session takes them and about
-//! 100 octets more, and a million of them need a handful of allocations.
+//! **Where a session is.** Its `opened` or `checkpointed`, and its `closed`, stay the octets that they were, in one arena; what its
+//! newest `sampled` says stands beside its key. All of it is decoded when somebody looks at the session. A session takes its
+//! records and about 150 octets more, and a million of them need a handful of allocations.
 //!
 //! **How a batch is taken in.** First the session of every record in it is looked up, then every record is applied. Each look-up
 //! waits for memory, and so does each session; apart, many of them wait at the same time.
@@ -169,10 +169,8 @@ impl Replay {
                 whole.start_failed = Some(StartFailed { serial, zero_stop });
             }
         }
-        if let Some(slot) = session.sampled
-            && let Ok(Record::Sampled(sampled)) = frame::decode(self.arena.get(slot))
-        {
-            whole.sampled = Some(sampled);
+        if session.has_sample {
+            whole.sampled = frame::decode_sample(serial, &session.sample);
         }
         if let Some(slot) = session.closed
             && let Ok(Record::Closed(closed)) = frame::decode(self.arena.get(slot))
@@ -226,9 +224,10 @@ impl Replay {
     fn handle_checkpointed(&mut self, octets: &[u8], found: u32, life: u32) {
         self.take_over(octets);
         let session = self.sessions.revive(found);
-        for slot in [session.sampled.take(), session.closed.take()].into_iter().flatten() {
+        if let Some(slot) = session.closed.take() {
             self.arena.remove(slot);
         }
+        session.has_sample = false;
         session.start = Start::AsWhole;
         session.life = life;
         self.arena.replace(&mut session.whole, octets);
@@ -245,7 +244,7 @@ impl Replay {
         match self.sessions.live_mut(found) {
             Some(session) => {
                 session.life = life;
-                self.arena.replace(&mut session.sampled, octets);
+                session.keep_sample(octets);
             }
             None => self.sessions.count_unknown(octets),
         }
@@ -337,14 +336,15 @@ impl Replay {
         if let (Start::AsWhole, Some(failed)) = (session.start, failed) {
             session.start = Start::Failed(failed.zero_stop);
         }
-        let missing =
-            [(&mut session.sampled, sampled.map(Record::Sampled)), (&mut session.closed, closed.map(Record::Closed))];
-        for (slot, record) in missing {
-            if let (None, Some(record)) = (&slot, record)
-                && let Ok(len) = frame::encode(&record, &mut room)
-            {
-                self.arena.replace(slot, &room[..len]);
-            }
+        if let (false, Some(sampled)) = (session.has_sample, sampled)
+            && let Ok(len) = frame::encode(&Record::Sampled(sampled), &mut room)
+        {
+            session.keep_sample(&room[..len]);
+        }
+        if let (None, Some(closed)) = (session.closed, closed)
+            && let Ok(len) = frame::encode(&Record::Closed(closed), &mut room)
+        {
+            self.arena.replace(&mut session.closed, &room[..len]);
         }
     }
 }

@@ -91,10 +91,16 @@ pub enum UploadFailure {
     Refused,
     /// The server has no room.
     NoSpace,
+    /// The server took the whole file and has less of it: it has no room, most often.
+    Incomplete,
     /// The server does not show that it has the whole file.
     Unverified,
     /// The server has another file of that name.
     NameTaken,
+    /// The server has a file of that name, and does not show what is in it: it may be an earlier try's.
+    NameTakenUnseen,
+    /// The server has the file, and another manifest of the manifest's name.
+    ManifestTaken,
     /// The server breaks the protocol.
     Protocol,
 }
@@ -109,8 +115,11 @@ impl fmt::Display for UploadFailure {
             UploadFailure::LoginRefused => "login refused",
             UploadFailure::Refused => "file refused",
             UploadFailure::NoSpace => "no space on server",
+            UploadFailure::Incomplete => "not whole on server",
             UploadFailure::Unverified => "not verified",
             UploadFailure::NameTaken => "another file of that name",
+            UploadFailure::NameTakenUnseen => "a file of that name that cannot be read",
+            UploadFailure::ManifestTaken => "another manifest of that name",
             UploadFailure::Protocol => "protocol error",
         })
     }
@@ -145,9 +154,20 @@ impl Gather {
     }
 }
 
+/// A file on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Trip {
+    pub(crate) number: u64,
+    /// Nothing of it was ever sent before.
+    pub(crate) is_first_try: bool,
+    /// The sums of its bills: their store may be out of reach when the file has arrived.
+    pub(crate) in_octets: u64,
+    pub(crate) out_octets: u64,
+}
+
 /// A file that is made.
 pub(crate) struct Made {
-    pub(crate) number: u64,
+    pub(crate) trip: Trip,
     pub(crate) name: String,
     pub(crate) octets: Vec<u8>,
     pub(crate) manifest: Vec<u8>,
@@ -161,7 +181,7 @@ pub(crate) enum Stage {
     Gathering(Box<Gather>),
     Announcing(Made),
     Ready(Made),
-    Uploading(u64),
+    Uploading(Trip),
     Waiting(u64),
     Remaking(u64, Box<Gather>),
     Settling(u64),
@@ -209,8 +229,7 @@ pub(crate) fn choose<'a>(
     let mut ids: Vec<BillId> = Vec::new();
     let mut runs = 0;
     let mut own_kind = Hindrance::None;
-    let free =
-        |bill: &&BillRef| bill.state == BillState::Free && !bill.is_leaving && bill.hindrance != Hindrance::Unreadable;
+    let free = |bill: &&BillRef| bill.state == BillState::Free && !bill.is_leaving && !bill.hindrance.is_unread();
     for bill in bills.take_while(|bill| bill.id <= through).filter(free) {
         if ids.is_empty() {
             own_kind = bill.hindrance;

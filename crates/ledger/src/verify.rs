@@ -24,6 +24,9 @@ pub struct FileVerdict {
     pub octets: Octets,
     /// What is wrong; empty: the file is complete and undamaged.
     pub faults: Vec<FileFault>,
+    /// Ids between the first and the last that are not in the file, and were not when its manifest was made: these bills went
+    /// another way. Empty where it is not as it was made, for then they are faults.
+    pub elsewhere: Vec<Gap>,
 }
 
 /// What is wrong with a file of bills.
@@ -54,7 +57,7 @@ pub enum FileFault {
     Ends,
     /// A bill stands behind a later one, or twice.
     Order(BillId),
-    /// Bills are missing between two of one engine start.
+    /// Bills are missing between two of one engine start, and the file is not as it was made.
     Gap(Gap),
 }
 
@@ -77,8 +80,12 @@ pub fn bill_file(text: &[u8], manifest: &Manifest) -> FileVerdict {
     if tally.octets != manifest.octets {
         faults.push(FileFault::Octets { expected: manifest.octets, found: tally.octets });
     }
+    let mut gaps: Vec<Gap> = Vec::new();
     match (manifest.format, manifest.first_id, manifest.last_id) {
-        (Format::Detail, Some(first), Some(last)) => faults.extend(ids::span_gap(first, last, manifest.count)),
+        (Format::Detail, Some(first), Some(last)) => match ids::span_gap(first, last, manifest.count) {
+            Ok(gap) => gaps.extend(gap),
+            Err(fault) => faults.push(fault),
+        },
         (Format::Detail, None, None) => {}
         (Format::Detail, ..) => faults.push(FileFault::Ends),
         (Format::Csv | Format::Json, first, last) => {
@@ -86,10 +93,13 @@ pub fn bill_file(text: &[u8], manifest: &Manifest) -> FileVerdict {
                 faults.push(FileFault::Ends);
             }
             faults.extend(tally.ids.disorder().map(FileFault::Order));
-            faults.extend(tally.ids.gaps().iter().copied().map(FileFault::Gap));
+            gaps.extend_from_slice(tally.ids.gaps());
         }
     }
-    FileVerdict { bills: tally.bills, octets: tally.octets, faults }
+    // A file holds the bills that were free when it was made; others between them were in other hands.
+    let elsewhere = if faults.is_empty() { std::mem::take(&mut gaps) } else { Vec::new() };
+    faults.extend(gaps.into_iter().map(FileFault::Gap));
+    FileVerdict { bills: tally.bills, octets: tally.octets, faults, elsewhere }
 }
 
 /// What a store was found to be.

@@ -405,6 +405,33 @@ fn g_a_header_has_a_copy_and_its_batches_know_their_place() {
 }
 
 #[test]
+fn the_segments_that_are_named_are_the_stores_own() {
+    let named = |scene: &Scene| -> Vec<(u64, u64)> {
+        let (recovered, _) = recover(scene.segments()).unwrap();
+        recovered.segments.iter().map(|segment| (segment.number, segment.first)).collect()
+    };
+    let whole = Scene::new(9);
+    let expected = named(&whole);
+    assert!(expected.len() > 3 && expected[0] == (1, 1));
+    let changes: [fn(&mut Scene); 5] = [
+        |scene| {
+            // A foreign one, whose header says where its records begin.
+            let copy = scene.segment(2).clone();
+            scene.segments.push((99, copy));
+        },
+        |scene| scene.segment(1)[..2 * BLOCK].fill(0xAA),
+        |scene| scene.segment(2)[..2 * BLOCK].fill(0xAA),
+        |scene| scene.segment(1).fill(0xAA),
+        |scene| scene.segment(2).fill(0xAA),
+    ];
+    for change in changes {
+        let mut scene = whole.clone();
+        change(&mut scene);
+        assert_eq!(named(&scene), expected);
+    }
+}
+
+#[test]
 fn h_the_last_batch_is_written_again_by_the_next_life() {
     let mut scene = Scene::new(2);
     let start = scene.check("A", 0, 0..5);

@@ -66,6 +66,12 @@ impl BillServer {
                 self.store(upload, oracle);
                 Outcome::Failed(UploadFailure::Timeout)
             }
+            // It took the file, nobody heard of that, and whoever collects files has put another one there.
+            BillMood::Crowded if is_known && self.dice.chance(30) => Outcome::Failed(UploadFailure::NameTaken),
+            BillMood::Crowded if self.dice.chance(20) => {
+                self.store(upload, oracle);
+                Outcome::Failed(self.dice.pick(&[UploadFailure::ManifestTaken, UploadFailure::Unverified]))
+            }
             BillMood::Crowded if !is_known && self.dice.chance(50) => {
                 self.foreign.push(upload.name.clone());
                 Outcome::Failed(UploadFailure::NameTaken)

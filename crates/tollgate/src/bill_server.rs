@@ -2,15 +2,15 @@
 //!
 //! **Comes in:** a file of bills with its manifest, whole, and where they go. **Goes out:** the file under its final name on the
 //! server, then the manifest, and one answer: [`Delivered`] or a [`DeliveryError`] that names the cure. **Never:** a
-//! password or a signature to a server whose host key was not judged, an octet of another file overwritten, a
-//! "delivered" while the server has less than the whole file.
+//! password or a signature to a server whose host key was not judged, an octet of another file overwritten that the server
+//! lets be read, a "delivered" while the server has less than the whole file.
 //!
 //! | | SFTP | TFTP |
 //! |---|---|---|
 //! | transport | SSH, modern algorithms only | RFC 1350 with options, one block at a time |
 //! | on the way | `.<name>.part`, renamed when complete | the final name; the manifest is the mark of completeness |
 //! | proof | every write acknowledged, synced where the server can, size asked for | read back and compared octet for octet |
-//! | the name is taken | by the same octets: done; else [`DeliveryError::NameTaken`] | the same; what is the beginning of our file is an earlier try |
+//! | the name is taken | by the same octets: done; else [`DeliveryError::NameTaken`] | the same; what is the beginning of our file is an earlier try; what may be neither read nor overwritten is [`DeliveryError::NameTakenUnseen`] |
 //! | the disk is full | the server says so | shows in the comparison: some servers acknowledge what they cannot store |
 //! | confidentiality, login | yes | none |
 //!

@@ -23,9 +23,9 @@ use serde::{Deserialize, Serialize};
 use crate::args::{BillsAction, BillsArgs, FormatArg, StoreArgs};
 use crate::cli::Client;
 use crate::exit::{Failure, Outcome};
-use crate::output::write_out;
+use crate::output::{complain, write_out};
 use crate::run::control::Saying;
-use crate::run::disk::{CardDirectory, read_card, segment_path};
+use crate::run::disk::{CardDirectory, read_card, segment_path, sync_segments};
 use crate::run::store;
 
 /// A bill, and the store that keeps it.
@@ -146,9 +146,15 @@ impl Form {
 pub(crate) struct Whereabouts {
     /// The control socket.
     control: PathBuf,
+    /// The state directory itself: a copy is somewhere else.
+    #[serde(default)]
+    state_dir: Option<PathBuf>,
     /// The CF card.
     #[serde(default)]
     card_dir: Option<PathBuf>,
+    /// The number of its engine start; 0: one of an earlier release.
+    #[serde(default)]
+    epoch: u32,
     /// The sysname.
     nas: String,
     /// Whether given-up Stops are bills; otherwise they wait as unbilled ones.
@@ -162,10 +168,19 @@ fn enabled() -> bool {
 }
 
 impl Whereabouts {
-    /// Of a daemon that listens on `control`, has its card there, and has these settings in force.
-    pub(crate) fn new(control: &Path, card_dir: &Path, settings: &Settings) -> Whereabouts {
+    /// Of a daemon that listens on `control`, has its store and its card there, is the engine start of this number, and has
+    /// these settings in force.
+    pub(crate) fn new(
+        control: &Path,
+        state_dir: &Path,
+        card_dir: &Path,
+        epoch: u32,
+        settings: &Settings,
+    ) -> Whereabouts {
         Whereabouts {
             control: control.to_owned(),
+            state_dir: std::fs::canonicalize(state_dir).ok(),
+            epoch,
             card_dir: Some(std::path::absolute(card_dir).unwrap_or_else(|_| card_dir.to_owned())),
             nas: settings.sysname.clone(),
             pool_enabled: settings.local_aaa_server.pool_enabled,
@@ -187,11 +202,33 @@ impl Whereabouts {
         serde_json::from_slice(&std::fs::read(Whereabouts::path(state_dir)).ok()?).ok()
     }
 
-    /// Where the store's card is. A copy has its own beside it.
+    /// Where the store's card is: where its daemon had it, whatever lies beside it. A copy may have its own beside it.
     fn card_dir(state_dir: &Path) -> PathBuf {
         let beside = CardDirectory::new(None, state_dir).path().to_owned();
-        let named = Whereabouts::read(state_dir).and_then(|whereabouts| whereabouts.card_dir);
-        if beside.exists() { beside } else { named.unwrap_or(beside) }
+        let Some(Whereabouts { state_dir: recorded, card_dir: Some(named), .. }) = Whereabouts::read(state_dir) else {
+            return beside;
+        };
+        let is_a_copy = recorded.is_none() || recorded != std::fs::canonicalize(state_dir).ok();
+        if is_a_copy && beside.exists() { beside } else { named }
+    }
+
+    /// Holds what the ledger knows of engine starts against what was recorded beside it.
+    ///
+    /// # Errors
+    ///
+    /// The ledger is empty, and it was not: were it begun anew, ids of sessions and bills would repeat.
+    pub(crate) fn check(state_dir: &Path, epoch_last: u32) -> Outcome {
+        let recorded = Whereabouts::read(state_dir).map_or(0, |whereabouts| whereabouts.epoch);
+        if epoch_last > 0 || recorded == 0 {
+            return Ok(());
+        }
+        let (ledger, record) = (store::ledger_directory(state_dir), Whereabouts::path(state_dir));
+        Err(Failure::failed(format!(
+            "the ledger in {} is empty, but {recorded} engine starts were recorded in it: is its file system mounted? To begin \
+             anew, with ids that were given before, remove {}",
+            ledger.display(),
+            record.display()
+        )))
     }
 
     /// Whether the store's given-up Stops are bills.
@@ -248,6 +285,7 @@ fn ask(control: &Path, shape: &Shape, unbilled: bool, out: &mut impl Write) -> O
 }
 
 fn read(state_dir: &Path, shape: &Shape, unbilled: bool, out: &mut impl Write) -> Outcome {
+    sync(state_dir);
     let mut read = store::recover(state_dir)?;
     let mut book = read.recovered.state.take_book();
     // How much room the pool has is the daemon's business: here every bill is shown.
@@ -270,6 +308,13 @@ fn read(state_dir: &Path, shape: &Shape, unbilled: bool, out: &mut impl Write) -
         Some(words) => Err(Failure::failed(words)),
         None if first => write_out(out, &reader.text(&[], &nas, shape, true)?),
         None => Ok(()),
+    }
+}
+
+/// A bill is shown only after its sync; a daemon that was killed may have left one without.
+fn sync(state_dir: &Path) {
+    if let Err(error) = sync_segments(&store::ledger_directory(state_dir)) {
+        complain(&format!("the newest bills may not have reached the disk: {error}"));
     }
 }
 
@@ -372,6 +417,34 @@ mod tests {
             assert_eq!(found, places, "{ids:?}");
             assert_eq!(unknown.words().as_deref(), missing, "{ids:?}");
         }
+    }
+
+    #[test]
+    fn an_empty_ledger_is_a_first_start_only_when_there_was_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let check = |epoch_last| Whereabouts::check(directory.path(), epoch_last).is_ok();
+        assert!(check(0));
+        for (epoch, is_well) in [(0, [true, true]), (3, [false, true])] {
+            let settings = Settings::default();
+            let record = Whereabouts::new(Path::new("/c"), directory.path(), Path::new("/k"), epoch, &settings);
+            record.record(directory.path()).unwrap();
+            assert_eq!([check(0), check(3)], is_well, "{epoch}");
+        }
+    }
+
+    #[test]
+    fn a_card_that_was_named_is_read_whatever_lies_beside_the_store() {
+        let scratch = tempfile::tempdir().unwrap();
+        let [state, copy, bare, card] = ["state", "copy", "bare", "card"].map(|name| scratch.path().join(name));
+        for made in [&state, &state.join("cfcard"), &copy, &copy.join("cfcard"), &bare] {
+            std::fs::create_dir(made).unwrap();
+        }
+        let whereabouts = Whereabouts::new(Path::new("/c"), &state, &card, 1, &Settings::default());
+        for directory in [&state, &copy, &bare] {
+            whereabouts.record(directory).unwrap();
+        }
+        let found = [&state, &copy, &bare].map(|directory| Whereabouts::card_dir(directory));
+        assert_eq!(found, [card.clone(), copy.join("cfcard"), card]);
     }
 
     #[test]

@@ -6,14 +6,14 @@ use std::time::Duration;
 use arrayvec::ArrayVec;
 use model::counters::Counters;
 use model::ids::PlaneIndex;
-use model::record::{Checkpointed, Closed, ZeroStop};
-use model::settings::ObjectName;
+use model::record::{Checkpointed, Closed, Opened, ZeroStop};
+use model::settings::{ObjectName, PinnedScheme};
 use model::time::{Mono, Now, Wall};
 
 use super::Shard;
 use crate::contract::Contract;
 use crate::phase::{first_interim, next_interim};
-use crate::session::{Flags, NO_EVENT, Owed, Slot, State};
+use crate::session::{Account, Flags, NO_EVENT, Owed, Session, Slot, State};
 
 /// A session as the ledger remembers it.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,14 @@ pub struct Restored<'a> {
     /// The box was booted since it came up: the time of its last sample, or of its Up where there is none, on the wall of
     /// that boot. If it was online, it ended with that.
     pub rebooted: Option<Wall>,
+}
+
+/// What a session took at log-in, as the ledger says it, and what the shard has made of it.
+struct Pinned<'a> {
+    scheme: &'a PinnedScheme,
+    group: &'a str,
+    domain: &'a str,
+    contract: u16,
 }
 
 /// The session found no slot: the shard is smaller than the one that it lived in.
@@ -47,8 +55,12 @@ impl Shard {
     pub fn restore(&mut self, now: Now, sessions: &[Restored<'_>]) -> Result<(), NoSlot> {
         for sessions in sessions.chunks(RESTORE_BATCH) {
             let mut online = ArrayVec::<Slot, RESTORE_BATCH>::new();
+            let mut last = None;
             for restored in sessions {
-                online.extend(self.restore_one(now, restored)?);
+                online.extend(self.restore_one(now, restored, &mut last)?);
+            }
+            if let Some(Pinned { contract, .. }) = last {
+                self.contracts.release(contract);
             }
             self.table.enlist_all(&online);
         }
@@ -56,32 +68,42 @@ impl Shard {
     }
 
     /// Gives the slot of one that is online, which is not found by its name yet.
-    fn restore_one(&mut self, now: Now, restored: &Restored<'_>) -> Result<Option<Slot>, NoSlot> {
+    fn restore_one<'a>(
+        &mut self,
+        now: Now,
+        restored: &'a Restored<'_>,
+        last: &mut Option<Pinned<'a>>,
+    ) -> Result<Option<Slot>, NoSlot> {
         let Restored { plane, whole: ref restored, rebooted } = *restored;
         let opened = &restored.opened;
-        let slot = self.table.insert(plane, opened.session, opened.attributes).ok_or(NoSlot)?;
-        let group = if opened.group.is_empty() { super::configure::NO_GROUP } else { self.group_index(opened.group) };
-        let contract = Contract { scheme: opened.scheme, group, domain: ObjectName::from(opened.domain) };
-        let Some(contract) = self.contracts.hold(contract) else { return Err(NoSlot) };
-        let session = self.session_mut(slot);
-        session.sequence = opened.serial.sequence;
-        session.opened = opened.at.mono;
-        session.counters = opened.counters;
-        session.interim_s = opened.interim_s;
-        session.contract = contract;
+        let contract = self.restore_contract(opened, last).ok_or(NoSlot)?;
+        let mut session = Session {
+            plane,
+            sequence: opened.serial.sequence,
+            opened: opened.at.mono,
+            counters: opened.counters,
+            interim_s: opened.interim_s,
+            contract,
+            state: State::Starting,
+            ..Session::FREE
+        };
         session.flags.set(Flags::OPENED_DURABLE);
-        let account = self.account_mut(slot);
-        account.epoch = opened.serial.epoch;
-        account.opened = opened.at.wall;
-        account.opened_by = opened.taken_over;
-        account.session_timeout_s = opened.session_timeout_s;
-        if let Some(sampled) = restored.sampled {
+        let mut account = Account {
+            epoch: opened.serial.epoch,
+            opened: opened.at.wall,
+            opened_by: opened.taken_over,
+            session_timeout_s: opened.session_timeout_s,
+            ..Account::FREE
+        };
+        if let Some(sampled) = &restored.sampled {
             account.sample = sampled.counters;
             account.sampled = sampled.at;
             account.interim_failures = sampled.interim_failures;
         }
+        let slot = self.table.place(&session, &account, opened.session, opened.attributes).ok_or(NoSlot)?;
         if opened.baseline != Counters::ZERO {
             // What began a generation may be newer than the last sample.
+            let account = self.account_mut(slot);
             account.sample = account.sample.most(opened.baseline);
             self.begin_generation(slot, opened.baseline);
         }
@@ -99,6 +121,26 @@ impl Shard {
             }
         }
         Ok(None)
+    }
+
+    /// Holds what the session took at log-in. Most have the same as the one before, which is in `last`.
+    fn restore_contract<'a>(&mut self, opened: &'a Opened<'_>, last: &mut Option<Pinned<'a>>) -> Option<u16> {
+        let Opened { scheme, group, domain, .. } = opened;
+        if let Some(known) = last
+            && (known.scheme, known.group, known.domain) == (scheme, *group, *domain)
+        {
+            self.contracts.share(known.contract);
+            return Some(known.contract);
+        }
+        let index = if group.is_empty() { super::configure::NO_GROUP } else { self.group_index(group) };
+        let contract = Contract { scheme: *scheme, group: index, domain: ObjectName::from(*domain) };
+        let contract = self.contracts.hold(contract)?;
+        // Held once more as long as it stands there.
+        self.contracts.share(contract);
+        if let Some(before) = last.replace(Pinned { scheme, group, domain, contract }) {
+            self.contracts.release(before.contract);
+        }
+        Some(contract)
     }
 
     fn restore_state(&mut self, slot: Slot, restored: &Checkpointed<'_>) {

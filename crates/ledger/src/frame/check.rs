@@ -75,6 +75,12 @@ pub(crate) fn accepted(record: &[u8]) -> Option<(Mono, bool)> {
         .then_some((Mono::from_nanos(u64::from_le_bytes(*at)), keep_accounting == [1]))
 }
 
+/// What a good `sampled` record says beside its serial.
+pub(crate) fn sample(record: &[u8]) -> Option<&[u8; SAMPLE_LEN]> {
+    let at = if *record.first()? == KIND_SAMPLED { KIND_LEN + SERIAL_LEN } else { return None };
+    record.get(at..)?.first_chunk()
+}
+
 /// The plane's name in the octets of a good `opened` or `checkpointed` record.
 pub(crate) fn plane(record: &[u8]) -> Option<&str> {
     let at = match *record.first()? {

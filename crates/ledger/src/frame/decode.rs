@@ -17,8 +17,8 @@ use model::verdict::CutBy;
 use super::{
     HAS_ACCEPTED, HAS_CLOSED, HAS_SAMPLED, HAS_START_FAILED, KIND_ACCEPTED, KIND_ACKNOWLEDGED, KIND_BILLED,
     KIND_CHECKPOINTED, KIND_CLAIMED, KIND_CLOSED, KIND_DEPARTED, KIND_HEARD, KIND_OPENED, KIND_RETURNED, KIND_SAMPLED,
-    KIND_START_FAILED, KIND_STARTED, KIND_TRANSFER_ABANDONED, KIND_TRANSFER_BEGUN, SCHEME_SEND_UPDATE, SCHEME_SHADOW,
-    SCHEME_SWITCHES, SCHEME_TRAFFIC,
+    KIND_START_FAILED, KIND_STARTED, KIND_TRANSFER_ABANDONED, KIND_TRANSFER_BEGUN, SAMPLE_LEN, SCHEME_SEND_UPDATE,
+    SCHEME_SHADOW, SCHEME_SWITCHES, SCHEME_TRAFFIC,
 };
 
 /// Why octets are no record.
@@ -98,6 +98,11 @@ pub fn decode(octets: &[u8]) -> Result<Record<'_>, DecodeError> {
         kind => return Err(DecodeError::UnknownKind(kind)),
     };
     if reader.rest.is_empty() { Ok(record) } else { Err(DecodeError::Trailing) }
+}
+
+/// What a `sampled` record of this session says.
+pub(crate) fn decode_sample(serial: SessionSerial, sample: &[u8; SAMPLE_LEN]) -> Option<Sampled> {
+    Reader { rest: sample }.sampled(serial).ok()
 }
 
 struct Reader<'a> {

@@ -8,6 +8,7 @@ use model::record::BillStore;
 
 use super::Area;
 use crate::log::DiskFault;
+use crate::recover::Finding;
 use crate::transfer::UploadFailure;
 
 /// Why the card cannot be used.
@@ -19,6 +20,43 @@ pub enum CardFault {
     OtherRelease,
     /// It belongs to another box.
     Foreign,
+    /// Bills were moved to it, and what is found in its place is blank: it is not mounted, or this is another one. A reset
+    /// gives those bills up.
+    Missing,
+}
+
+/// Why a file that had been begun is not sent any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Abandonment {
+    /// At the first try its name was another file's: nothing of it was sent.
+    NameTaken,
+    /// Its name, or its manifest's, was found to be another file's when it had been sent before.
+    NameTakenLater,
+    /// It cannot be made again as it was.
+    Unlike,
+    /// There is no bill server any more, and its bills go another way.
+    NoServer,
+}
+
+impl Abandonment {
+    /// Whether the bill server, or who emptied it, may have the file.
+    pub fn may_be_there(self) -> bool {
+        match self {
+            Abandonment::NameTaken => false,
+            Abandonment::NameTakenLater | Abandonment::Unlike | Abandonment::NoServer => true,
+        }
+    }
+}
+
+impl fmt::Display for Abandonment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Abandonment::NameTaken => "was not sent, for another file has its name",
+            Abandonment::NameTakenLater => "was sent before, and another file has its name or its manifest's",
+            Abandonment::Unlike => "cannot be made again as it was",
+            Abandonment::NoServer => "has no bill server to go to any more",
+        })
+    }
 }
 
 /// Something that an operator must hear of.
@@ -37,6 +75,16 @@ pub enum Alarm {
     CardFailing(CardFault),
     /// The card can be used again.
     CardHealed,
+    /// Records on the card are not what was written, or are gone. What can be read is kept. Told once, and again when there is
+    /// more of it.
+    CardDamaged {
+        /// How many places.
+        findings: usize,
+        /// Records that were promised and are gone, as far as can be known.
+        records_lost: u64,
+        /// The first place.
+        first: Finding,
+    },
     /// A store has reached its threshold and does not get rid of its bills. Told once per crossing.
     ReachThreshold {
         /// Which.
@@ -64,12 +112,15 @@ pub enum Alarm {
     },
     /// The bill server takes files again.
     TransferHealed,
-    /// A file that had been begun cannot be made again as it was; its bills go into other files as `delivered: unknown`.
+    /// A file that had been begun is not sent any more; its bills go into other files, as `delivered: unknown` if the server
+    /// may have it.
     TransferAbandoned {
         /// Whose bills.
         store: BillStore,
         /// Its name.
         file: String,
+        /// Why.
+        why: Abandonment,
     },
     /// A bill's record cannot be read. Its segment is kept aside when it goes.
     BillUnreadable {
@@ -93,10 +144,22 @@ impl fmt::Display for Alarm {
                     CardFault::Disk(DiskFault::Io) => "it cannot be read or written",
                     CardFault::OtherRelease => "another release of this program has written to it",
                     CardFault::Foreign => "it belongs to another box",
+                    CardFault::Missing => {
+                        "the bills that were moved to it are not there (is it mounted? `local-bill cfcard reset` gives them up)"
+                    }
                 };
                 write!(f, "the CF card cannot be used: {why}; bills stay in the pool")
             }
             Alarm::CardHealed => f.write_str("the CF card can be used again"),
+            Alarm::CardDamaged { findings, records_lost, first } => {
+                let Finding { case, segment, offset, .. } = first;
+                write!(
+                    f,
+                    "the CF card is damaged in {findings} places, the first one in segment {segment} at octet {offset} \
+                     (case {}); {records_lost} records are lost",
+                    case.letter()
+                )
+            }
             Alarm::ReachThreshold { store, bills_free, threshold_free } => {
                 let (name, text) = match store {
                     BillStore::Cache => ("hwCacheReachThreshold", "Pool bill is out of threshold."),
@@ -117,8 +180,9 @@ impl fmt::Display for Alarm {
                 }
             }
             Alarm::TransferHealed => f.write_str("the bill server takes files again"),
-            Alarm::TransferAbandoned { store, file } => {
-                write!(f, "file {file} cannot be made again as it was; its bills ({}) are free again", store.as_str())
+            Alarm::TransferAbandoned { store, file, why } => {
+                write!(f, "file {file} {why}; its bills ({}) are free again", store.as_str())?;
+                if why.may_be_there() { f.write_str(" as delivered: unknown") } else { Ok(()) }
             }
             Alarm::BillUnreadable { area, id } => {
                 let area = match area {

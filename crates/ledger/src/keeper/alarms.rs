@@ -15,6 +15,13 @@ pub(super) struct Told {
     dropped: u64,
 }
 
+impl Told {
+    /// Bills that earlier lives have dropped were told by them.
+    pub(super) fn new(dropped: u64) -> Told {
+        Told { dropped, ..Told::default() }
+    }
+}
+
 /// The fill at which the alarm comes whatever is being done.
 fn last_call(capacity: u64) -> u64 {
     capacity - (capacity / 16).max(1).min(capacity)

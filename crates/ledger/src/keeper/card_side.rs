@@ -9,12 +9,15 @@
 //! | said by the ledger to be gone another way | gone: the card's copy departs |
 //! | unknown to the ledger | the card's: a bill is never thrown away for want of a record |
 
+mod open;
+mod settle;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use model::ids::BillId;
-use model::record::{BillRuns, BillStore, Delivered, Departed, Departure, Record, Started, TransferAbandoned};
-use model::time::{Mono, Now, Wall};
+use model::record::{BillStore, Departure, Record, Started};
+use model::time::{Mono, Now};
 use sha2::{Digest, Sha256};
 
 use super::copies::{Copies, CopyStep};
@@ -22,12 +25,10 @@ use super::own;
 use super::reads::Why;
 use super::segments::Segments;
 use super::{Alarm, Area, CardFault, Keeper};
-use crate::card::{CardFound, CardOwner, OpenCard, change, enter};
-use crate::frame;
-use crate::log::{DiskFault, Log, LogBounds, NotedRecord};
+use crate::card::{CardFound, CardOwner, OpenCard};
+use crate::log::{DiskFault, Log, LogBounds};
 use crate::pool::{BillState, Shelf};
-use crate::recover::{Life, RecoveryError};
-use crate::transfer::runs_of;
+use crate::recover::{Life, RecoveryError, RecoveryReport};
 
 /// Bills settled in one step.
 const SETTLE_MAX: usize = 4096;
@@ -48,6 +49,10 @@ pub(super) struct CardSide {
     is_told: bool,
     /// Bills that were on it when it was last seen.
     bills_seen: usize,
+    /// What was found in its place lacks the bills that were moved to it.
+    is_missing: bool,
+    /// Damaged places that were told of.
+    damage_told: usize,
 }
 
 enum State {
@@ -110,6 +115,8 @@ impl CardSide {
             failures: 0,
             is_told: false,
             bills_seen: 0,
+            is_missing: false,
+            damage_told: 0,
         }
     }
 
@@ -132,6 +139,11 @@ impl CardSide {
             State::Open(open) => open.card.is_settled() && open.settled.is_none() && open.resetting == 0,
             _ => false,
         }
+    }
+
+    /// Whether bills that were moved to it are not there, nor anything else.
+    pub(super) fn is_missing(&self) -> bool {
+        self.is_missing
     }
 
     pub(super) fn shelf(&self) -> Option<&Shelf> {
@@ -292,108 +304,6 @@ impl CardSide {
     }
 }
 
-impl Open {
-    fn log(&mut self, bounds: LogBounds) -> &mut Log {
-        self.card.log(&self.life, bounds)
-    }
-
-    fn take_log_events(&mut self) {
-        let Some(log) = &mut self.card.log else { return };
-        while let Some(begun) = log.poll_segment() {
-            self.segments.handle_begun(begun, Vec::new());
-        }
-        while let Some(noted) = log.poll_noted() {
-            match noted.what {
-                NotedRecord::Billed(bill) => {
-                    // What was carried may be gone already.
-                    if noted.sequence > log.started_at() || self.card.shelf.get(bill.id).is_some() {
-                        enter(&mut self.card.shelf, bill);
-                    }
-                }
-                NotedRecord::Other(octets) => match frame::decode(&octets) {
-                    Ok(Record::Started(_)) if noted.sequence >= log.started_at() => {
-                        self.card.started = noted.place.segment;
-                    }
-                    Ok(record) => change(&mut self.card.shelf, &record),
-                    Err(_) => {}
-                },
-            }
-        }
-        // A fault ends this opening, so there is none to tell.
-        while log.poll_alarm().is_some() {}
-    }
-
-    fn take_marks(&mut self) -> Vec<Mark> {
-        let durable = self.card.log.as_ref().map_or(0, Log::durable_through);
-        let count = self.marks.iter().take_while(|(sequence, _)| *sequence <= durable).count();
-        self.marks.drain(..count).map(|(_, mark)| mark).collect()
-    }
-
-    fn flush(&mut self, bounds: LogBounds) {
-        while let Some(own) = self.waiting.pop_front() {
-            let record = match &own {
-                CardOwn::Record(record) | CardOwn::Move(_, record) => Some(record),
-                CardOwn::Copy(id, record) => self.card.find(*id).filter(|bill| !bill.is_leaving).map(|_| record),
-                CardOwn::Abandon(number) => {
-                    self.marks.push_back((self.newest, Mark::Abandoned(*number)));
-                    None
-                }
-            };
-            if let Some(record) = record {
-                match self.card.log(&self.life, bounds).append(record) {
-                    Ok(sequence) => self.newest = sequence,
-                    Err(_) => {
-                        self.waiting.push_front(own);
-                        return;
-                    }
-                }
-            }
-            if let CardOwn::Move(id, _) = own {
-                self.marks.push_back((self.newest, Mark::Moved(id)));
-            }
-        }
-    }
-
-    /// As the ledger's compaction, without sources. A bill to be read again, if there is one.
-    fn compact(&mut self, bounds: LogBounds) -> CopyStep {
-        loop {
-            let Some(old) = self.segments.old(self.freed) else { return CopyStep::Busy };
-            let Some((next, first)) = self.segments.next(old.oldest) else { return CopyStep::Busy };
-            let is_kept = |segment| self.card.shelf.standing(segment).bills > 0 || self.card.started == segment;
-            if !(old.oldest..next).any(is_kept) {
-                self.freed = next - 1;
-                self.log(bounds).set_base(first);
-                self.copies.end();
-                continue;
-            }
-            if self.copies.segment() != Some(old.oldest) {
-                if old.octets <= 2 * self.card.shelf.standing_before(old.window).octets {
-                    return CopyStep::Busy;
-                }
-                self.copies.begin(old.oldest);
-            }
-            if self.waiting.len() > MOVING_MAX {
-                return CopyStep::Busy;
-            }
-            let step = self.copies.step(&[&self.card.shelf]);
-            if step != CopyStep::Done {
-                return step;
-            }
-            let durable = self.card.log.as_ref().map_or(0, Log::durable_through);
-            if !self.waiting.is_empty() || self.newest > durable {
-                return CopyStep::Busy;
-            }
-            if self.card.started == old.oldest {
-                let started = Started { epoch: 0, boot_id: [0; 16], at: Now::default(), key: self.life.fresh_key };
-                self.waiting.push_back(CardOwn::Record(own::octets(&Record::Started(started))));
-                return CopyStep::Busy;
-            }
-            self.copies.begin(old.oldest);
-            return CopyStep::Busy;
-        }
-    }
-}
-
 impl Keeper {
     pub(super) fn take_card(&mut self, outcome: Result<Result<CardFound, RecoveryError>, DiskFault>, now: Now) {
         let Some(bounds) = self.card.bounds else { return };
@@ -403,11 +313,15 @@ impl Keeper {
             Ok(Ok(found)) if found.owner.is_some_and(|owner| owner != self.card.owner) => {
                 return self.close_card(CardFault::Foreign, now);
             }
+            Ok(Ok(found)) if found.is_blank() && self.bills_due_on_card().next().is_some() => {
+                return self.close_card(CardFault::Missing, now);
+            }
             Ok(Ok(found)) => found,
         };
         self.card.generation += 1;
-        let damage = found.report.findings.iter().filter(|finding| finding.case.is_damage());
-        let damaged = damage.map(|finding| finding.segment).collect();
+        self.card.is_missing = false;
+        self.tell_damage(&found.report);
+        let damaged = found.report.damaged_segments();
         let card = OpenCard::new(found);
         let segments = Segments::new(&card.segments, damaged, 0);
         let mut open = Open {
@@ -438,16 +352,32 @@ impl Keeper {
 
     /// The card cannot be used as it stands.
     pub(super) fn close_card(&mut self, fault: CardFault, now: Now) {
-        self.card.bills_seen = self.card.bill_count();
         let wait = RETRY_FIRST.saturating_mul(1 << self.card.failures.min(6)).min(RETRY_MAX);
-        self.card.state = State::Closed { retry_at: now.mono.plus(wait) };
+        self.leave_open(State::Closed { retry_at: now.mono.plus(wait) });
         self.card.failures += 1;
-        self.card.generation += 1;
+        self.card.is_missing = fault == CardFault::Missing;
         if !std::mem::replace(&mut self.card.is_told, true) {
             self.alarms.push_back(Alarm::CardFailing(fault));
         }
+    }
+
+    /// The card is not open any more: nothing comes of what was on the way to it or from it.
+    fn leave_open(&mut self, next: State) {
+        self.card.bills_seen = self.card.bill_count();
+        self.card.state = next;
+        self.card.generation += 1;
         self.cancel_moves();
         self.ship_without_card();
+    }
+
+    /// Damage on the card, when there is more of it than was told.
+    fn tell_damage(&mut self, report: &RecoveryReport) {
+        let damage = || report.findings.iter().filter(|finding| finding.case.is_damage());
+        let told = std::mem::replace(&mut self.card.damage_told, damage().count());
+        if let Some(first) = damage().next().copied().filter(|_| self.card.damage_told > told) {
+            let findings = self.card.damage_told;
+            self.alarms.push_back(Alarm::CardDamaged { findings, records_lost: report.records_lost, first });
+        }
     }
 
     pub(super) fn advance_card(&mut self, now: Now) {
@@ -489,119 +419,6 @@ impl Keeper {
             && open.card.is_settled()
         {
             open.flush(bounds);
-        }
-    }
-
-    /// What the card was told is durable there.
-    fn take_marks(&mut self, marks: &[Mark], at: Wall) {
-        let mut moved = Vec::new();
-        for mark in marks {
-            match mark {
-                Mark::Moved(id) => {
-                    if let Some(bill) = self.book.pool.get(*id) {
-                        moved.push((*id, bill.in_octets, bill.out_octets));
-                    }
-                }
-                Mark::Abandoned(number) => {
-                    let number = *number;
-                    self.tell(&Record::TransferAbandoned(TransferAbandoned { number, may_be_there: true }));
-                }
-            }
-        }
-        moved.sort_unstable();
-        self.tell_departed(BillStore::Cache, Departure::Moved, &moved, at);
-    }
-
-    /// Brings some of the card's bills into agreement with the ledger.
-    fn settle_card(&mut self, at: Wall) {
-        if !self.own.is_calm() {
-            return;
-        }
-        let State::Open(open) = &mut self.card.state else { return };
-        let Some(behind) = open.settled else { return };
-        let mut moved = Vec::new();
-        let mut gone = Vec::new();
-        let mut last = None;
-        for bill in open.card.shelf.iter_behind(behind).take(SETTLE_MAX) {
-            last = Some(bill.id);
-            match self.book.pool.get(bill.id) {
-                // Settled when that is durable.
-                Some(pooled) if pooled.is_leaving => {}
-                // That a server may have it must not be forgotten: the pool's copy goes to the card once more.
-                Some(pooled) if pooled.delivered != bill.delivered => gone.push(bill.id),
-                Some(pooled) if pooled.state == BillState::Free => {
-                    moved.push((bill.id, pooled.in_octets, pooled.out_octets));
-                }
-                Some(_) => gone.push(bill.id),
-                None => match self.book.departures.find(bill.id) {
-                    None | Some((BillStore::Cache, Departure::Moved)) => {}
-                    Some(_) => gone.push(bill.id),
-                },
-            }
-        }
-        open.settled = last;
-        while !gone.is_empty() {
-            let (octets, taken) = runs_of(&gone);
-            gone.drain(..taken);
-            let bills = BillRuns::from_octets(&octets).expect("ids ascend");
-            self.drop_card_copies(bills, at);
-        }
-        self.tell_departed(BillStore::Cache, Departure::Moved, &moved, at);
-    }
-
-    /// The pool had these bills and they went another way, or it has them still: copies that a move left on the card when
-    /// it was cut off are none.
-    pub(super) fn drop_card_copies(&mut self, bills: BillRuns<'_>, at: Wall) {
-        let (store, departure) = (BillStore::Cfcard, Departure::Moved);
-        let departed = Departed { store, departure, transfer: 0, at, bills, in_octets: 0, out_octets: 0 };
-        self.card_departed(&Record::Departed(departed));
-    }
-
-    /// The ledger says that bills left the card: the card is told.
-    pub(super) fn card_departed(&mut self, record: &Record<'_>) {
-        let Record::Departed(departed) = record else { return };
-        let State::Open(open) = &mut self.card.state else { return };
-        if departed.departure == Departure::Reset && open.resetting > 0 {
-            open.resetting = open.resetting.saturating_sub(departed.bills.count());
-            if open.resetting == 0
-                && let Some((from, next)) = open.segments.numbers()
-            {
-                self.card.bills_seen = 0;
-                self.card.generation += 1;
-                self.card.state = State::Wiping { from, next, is_asked: false };
-            }
-            return;
-        }
-        // Those told again long after are gone here too.
-        let here: Vec<BillId> = departed.bills.iter().flat_map(|run| open.card.shelf.ids_within(run)).collect();
-        for id in &here {
-            if let Some(bill) = open.card.shelf.get_mut(*id) {
-                bill.is_leaving = true;
-            }
-        }
-        if !here.is_empty() {
-            self.card.push(CardOwn::Record(own::octets(record)));
-        }
-    }
-
-    /// The card's bills in a file that this record abandons, and whether the server may have it.
-    pub(super) fn freed_on_card(&self, record: &Record<'_>) -> Vec<(BillId, bool)> {
-        let Record::TransferAbandoned(TransferAbandoned { number, may_be_there }) = record else { return Vec::new() };
-        match self.book.transfers.get(number) {
-            Some(open) if open.store == BillStore::Cfcard => open.bills().ids().map(|id| (id, *may_be_there)).collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    pub(super) fn free_on_card(&mut self, freed: impl Iterator<Item = (BillId, bool)>) {
-        let Some(shelf) = self.card.shelf_mut() else { return };
-        for (id, may_be_there) in freed {
-            if let Some(bill) = shelf.get_mut(id) {
-                bill.state = BillState::Free;
-                if may_be_there {
-                    bill.delivered = Delivered::Unknown;
-                }
-            }
         }
     }
 }

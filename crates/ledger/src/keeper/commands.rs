@@ -7,7 +7,7 @@ use model::settings::CacheBackupMode;
 use model::time::Now;
 
 use super::Keeper;
-use crate::transfer::Protocol;
+use crate::transfer::{Made, Protocol, Stage, Trip};
 
 /// Why a backup is not begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,12 +103,19 @@ impl Keeper {
     }
 
     /// `local-bill cfcard reset`: every bill on the card is given up for good; says how many. Files of the card's bills that are
-    /// on their way are abandoned. What is being moved stays in the pool.
+    /// on their way are abandoned. What is being moved stays in the pool. When the card is missing, the bills that should be on it
+    /// are given up.
     ///
     /// # Errors
     ///
     /// [`ResetRefused`]: nothing is done.
     pub fn reset_cfcard(&mut self, now: Now) -> Result<u64, ResetRefused> {
+        if self.card.is_missing() {
+            self.abandon_card_files();
+            let bills = self.give_up_card(now.wall);
+            self.advance(now);
+            return Ok(bills);
+        }
         let Some(shelf) = self.card.shelf().filter(|_| self.card.is_ready()) else { return Err(ResetRefused::NoCard) };
         // Those on their way out have their own records.
         let staying = shelf.iter().filter(|bill| !bill.is_leaving);
@@ -118,15 +125,26 @@ impl Keeper {
         }
         self.card.begin_reset(bills.len() as u64);
         self.cancel_moves();
-        self.ships[1].job = None;
+        self.abandon_card_files();
+        self.tell_departed(BillStore::Cfcard, Departure::Reset, &bills, now.wall);
+        self.advance(now);
+        Ok(bills.len() as u64)
+    }
+
+    /// No file of the card's bills is sent any more.
+    fn abandon_card_files(&mut self) {
+        let ship = &mut self.ships[1];
+        ship.job = None;
+        // Its beginning is on the way to the disk, and nobody else has seen it.
+        if let Stage::Announcing(Made { trip: Trip { number, .. }, .. }) = ship.stage {
+            ship.stage = Stage::Settling(number);
+            self.tell(&Record::TransferAbandoned(TransferAbandoned { number, may_be_there: false }));
+        }
         let open = self.book.transfers.values().filter(|open| open.store == BillStore::Cfcard && !open.is_ending);
         let numbers: Vec<u64> = open.map(|open| open.number).collect();
         for number in numbers {
             self.tell(&Record::TransferAbandoned(TransferAbandoned { number, may_be_there: true }));
         }
-        self.tell_departed(BillStore::Cfcard, Departure::Reset, &bills, now.wall);
-        self.advance(now);
-        Ok(bills.len() as u64)
     }
 
     fn check_server(&self, store: BillStore) -> Result<Protocol, BackupRefused> {

@@ -15,7 +15,7 @@ use model::record::{Departed, Departure, Record};
 use model::time::Now;
 
 use super::copies::{Copies, CopyStep};
-use super::own::Own;
+use super::own::{self, Own};
 use super::reads::Why;
 use super::{Area, Keeper};
 
@@ -112,11 +112,7 @@ impl Keeper {
         for ((store, departure), (total, runs)) in self.book.departures.told_in(segment) {
             let mut total = Some(total);
             for chunk in runs.chunks(model::record::BillRuns::RUN_COUNT_MAX) {
-                let mut octets = Vec::new();
-                for (first, count) in chunk {
-                    let count = u32::try_from(*count).expect("a store has fewer than 2^32 bills");
-                    model::record::BillRun { first: *first, count }.push_to(&mut octets);
-                }
+                let octets = own::run_octets(chunk);
                 let bills = model::record::BillRuns::from_octets(&octets).expect("runs ascend");
                 let sum = total.take().unwrap_or_default();
                 let transfer = if departure == Departure::Transferred { transfer } else { 0 };

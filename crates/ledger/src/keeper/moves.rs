@@ -92,8 +92,8 @@ impl Keeper {
             return;
         }
         let [bills, _] = self.book.pool.shelves();
-        let is_free = |state, hindrance, is_leaving: bool| {
-            state == BillState::Free && hindrance != Hindrance::Unreadable && !is_leaving
+        let is_free = |state, hindrance: Hindrance, is_leaving: bool| {
+            state == BillState::Free && !hindrance.is_unread() && !is_leaving
         };
         let found = {
             let mut behind = bills.iter_behind(self.mover.behind);

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use model::ids::BillId;
-use model::record::{BillStore, Claimed, Departed, Departure, Record};
+use model::record::{BillRun, BillStore, Claimed, Departed, Departure, Record};
 use model::time::Wall;
 
 use super::Keeper;
@@ -59,6 +59,16 @@ pub(super) fn octets(record: &Record<'_>) -> Box<[u8]> {
     let mut out = [0; RECORD_LEN_MAX];
     let len = frame::encode(record, &mut out).expect("what was read, or is made of runs, is not too long");
     out[..len].into()
+}
+
+/// Runs of ids in octets: the first of each, and how many.
+pub(super) fn run_octets(runs: &[(BillId, u64)]) -> Vec<u8> {
+    let mut octets = Vec::new();
+    for (first, count) in runs {
+        let count = u32::try_from(*count).expect("a store has fewer than 2^32 bills");
+        BillRun { first: *first, count }.push_to(&mut octets);
+    }
+    octets
 }
 
 impl Keeper {

@@ -14,7 +14,7 @@ use model::time::{Mono, Now};
 
 use super::reads::Why;
 use super::{Area, Keeper};
-use crate::pool::{BillRef, BillState, Hindrance};
+use crate::pool::{BillRef, BillState};
 
 /// Bills that are being replayed at once.
 pub const REPLAYS_MAX: usize = 64;
@@ -116,7 +116,7 @@ impl Keeper {
             let is_meant = |bill: &&BillRef| {
                 bill.state == BillState::Free
                     && !bill.is_leaving
-                    && bill.hindrance != Hindrance::Unreadable
+                    && !bill.hindrance.is_unread()
                     && (with_start_failed || bill.reason != BillReason::StartFailed)
             };
             let found = {
@@ -124,7 +124,8 @@ impl Keeper {
                 behind.find(is_meant).map(|bill| bill.id)
             };
             let Some(id) = found else {
-                if self.replays.behind != BillId::default() {
+                // Those that are there and not meant are not looked through at every turn.
+                if bills.last().is_some() {
                     self.replays.resume_at = Some(now.mono.plus(PAUSE));
                 }
                 return;

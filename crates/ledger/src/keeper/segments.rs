@@ -4,31 +4,7 @@
 use std::collections::VecDeque;
 
 use crate::log::SegmentBegun;
-use crate::segment::{HeadFound, SegmentHead};
-
-/// A segment that an earlier life wrote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OldSegment {
-    /// Its number.
-    pub number: u64,
-    /// The first record in it.
-    pub first: u64,
-    /// Its length in octets.
-    pub len: u64,
-}
-
-impl OldSegment {
-    /// Reads a segment's first two blocks. `None`: it was never used, or its header cannot be read; it goes with the one
-    /// before it.
-    pub fn read(number: u64, octets: &[u8]) -> Option<OldSegment> {
-        match SegmentHead::read(octets) {
-            HeadFound::Good { head, .. } if head.number == number => {
-                Some(OldSegment { number, first: head.first, len: head.len })
-            }
-            _ => None,
-        }
-    }
-}
+use crate::recover::OldSegment;
 
 #[derive(Clone, Debug)]
 struct Segment {

@@ -11,12 +11,12 @@ use model::time::{Mono, Now};
 
 use super::own::Own;
 use super::reads::{Why, area_of};
-use super::{Alarm, Keeper, own};
+use super::{Abandonment, Alarm, Keeper, own};
 use crate::bill;
 use crate::pool::{BillState, Hindrance};
 use crate::transfer::{
-    FILE_SEQUENCE_MAX, Gather, Made, Outcome, Protocol, Stage, Upload, UploadFailure, choose, file_name, manifest_name,
-    runs_of,
+    FILE_SEQUENCE_MAX, Gather, Made, Outcome, Protocol, Stage, Trip, Upload, UploadFailure, choose, file_name,
+    manifest_name, runs_of,
 };
 
 const BACKOFF_FIRST: Duration = Duration::from_secs(30);
@@ -61,6 +61,16 @@ fn index(store: BillStore) -> usize {
     }
 }
 
+/// Why a file that was refused so is not sent again under its name; `None`: it is. What may be a try of ours is never left
+/// behind as if it were not there.
+fn abandoned_for(reason: UploadFailure, trip: Trip) -> Option<Abandonment> {
+    match reason {
+        UploadFailure::NameTaken | UploadFailure::NameTakenUnseen if trip.is_first_try => Some(Abandonment::NameTaken),
+        UploadFailure::NameTaken | UploadFailure::ManifestTaken => Some(Abandonment::NameTakenLater),
+        _ => None,
+    }
+}
+
 impl Keeper {
     /// The next file to be put on the bill server. Its beginning is durable.
     pub fn poll_upload(&mut self) -> Option<Upload> {
@@ -68,16 +78,20 @@ impl Keeper {
         let store = self.ships[found].store;
         let protocol = self.protocol(store).ok()?;
         let Stage::Ready(made) = std::mem::take(&mut self.ships[found].stage) else { return None };
-        let Made { number, name, octets, manifest } = made;
-        self.ships[found].stage = Stage::Uploading(number);
+        let Made { trip, name, octets, manifest } = made;
+        self.ships[found].stage = Stage::Uploading(trip);
+        let number = trip.number;
         let manifest_name = manifest_name(&name);
         Some(Upload { number, store, protocol, name, octets, manifest_name, manifest })
     }
 
     /// How an upload went.
     pub fn handle_uploaded(&mut self, number: u64, outcome: Outcome, now: Now) {
-        let found = self.ships.iter().position(|ship| matches!(ship.stage, Stage::Uploading(sent) if sent == number));
-        let Some(found) = found else { return };
+        let trips = self.ships.iter().map(|ship| match ship.stage {
+            Stage::Uploading(trip) if trip.number == number => Some(trip),
+            _ => None,
+        });
+        let Some((found, trip)) = trips.enumerate().find_map(|(found, trip)| Some((found, trip?))) else { return };
         let store = self.ships[found].store;
         self.ships[found].stage = Stage::Settling(number);
         match outcome {
@@ -87,18 +101,17 @@ impl Keeper {
                 if std::mem::take(&mut self.server.is_told) {
                     self.alarms.push_back(Alarm::TransferHealed);
                 }
-                self.tell_transferred(store, number, now);
+                self.tell_transferred(store, trip, now);
             }
             Outcome::Failed(reason) => {
                 self.server.fail(now.mono);
                 self.tell_failure(store, reason);
-                match reason {
-                    // It will never have that name for this file.
-                    UploadFailure::NameTaken => self.abandon(found, number, false),
-                    _ if self.book.transfers.get(&number).is_some_and(|open| !open.is_ending) => {
+                match abandoned_for(reason, trip) {
+                    Some(why) => self.abandon(found, number, why),
+                    None if self.book.transfers.get(&number).is_some_and(|open| !open.is_ending) => {
                         self.ships[found].stage = Stage::Waiting(number);
                     }
-                    _ => {}
+                    None => {}
                 }
             }
         }
@@ -224,7 +237,7 @@ impl Keeper {
             self.ships[found].stage = Stage::Remaking(number, Box::new(gather));
         } else if self.settings.bill_server.is_none() && !self.goes_to_server(store) {
             // Nobody will take it any more, and its bills are to go another way.
-            self.abandon(found, number, true);
+            self.abandon(found, number, Abandonment::NoServer);
         }
     }
 
@@ -297,6 +310,7 @@ impl Keeper {
         let created = model::time::Wall::from_millis(job.stamp * 1000);
         let format = gather.file.format();
         let (text, manifest) = gather.file.finish(&name, created);
+        let trip = self.trip(store, number, true, &gather.ids);
         let (runs, taken) = runs_of(&gather.ids);
         assert_eq!(taken, gather.ids.len(), "no more were chosen than a record names");
         let bills = model::record::BillRuns::from_octets(&runs).expect("ids ascend");
@@ -306,7 +320,7 @@ impl Keeper {
             TransferBegun { number, store, file: &name, format, nas: &gather.nas, created, bills, size, sha256 };
         self.own.push(Own::Record(own::octets(&Record::TransferBegun(begun))));
         self.set_states(store, &gather.ids, BillState::InTransfer);
-        let made = Made { number, name, octets: text.into_bytes(), manifest: manifest.to_json().into_bytes() };
+        let made = Made { trip, name, octets: text.into_bytes(), manifest: manifest.to_json().into_bytes() };
         self.ships[found].stage = Stage::Announcing(made);
     }
 
@@ -314,13 +328,23 @@ impl Keeper {
     fn compare(&mut self, found: usize, number: u64, gather: Gather) {
         let Some(open) = self.book.transfers.get(&number) else { return };
         let name = open.file.clone();
+        // An earlier life may have sent it and not have lived to hear of it.
+        let trip = self.trip(open.store, number, false, &gather.ids);
         let (text, manifest) = gather.file.finish(&name, open.created);
         if text.len() as u64 == open.size && manifest.sha256 == open.sha256 {
-            let made = Made { number, name, octets: text.into_bytes(), manifest: manifest.to_json().into_bytes() };
+            let made = Made { trip, name, octets: text.into_bytes(), manifest: manifest.to_json().into_bytes() };
             self.ships[found].stage = Stage::Ready(made);
         } else {
-            self.abandon(found, number, true);
+            self.abandon(found, number, Abandonment::Unlike);
         }
+    }
+
+    fn trip(&self, store: BillStore, number: u64, is_first_try: bool, ids: &[BillId]) -> Trip {
+        let bills = ids.iter().filter_map(|id| self.bill(store, *id));
+        let (in_octets, out_octets) = bills.fold((0_u64, 0_u64), |(from, to), bill| {
+            (from.saturating_add(bill.in_octets), to.saturating_add(bill.out_octets))
+        });
+        Trip { number, is_first_try, in_octets, out_octets }
     }
 
     /// A bill of a file cannot be read.
@@ -328,18 +352,19 @@ impl Keeper {
         let found = index(store);
         match std::mem::take(&mut self.ships[found].stage) {
             Stage::Gathering(gather) => self.set_states(store, &gather.ids, BillState::Free),
-            Stage::Remaking(number, _) => self.abandon(found, number, true),
+            Stage::Remaking(number, _) => self.abandon(found, number, Abandonment::Unlike),
             stage => self.ships[found].stage = stage,
         }
     }
 
     /// A file will not be sent any more. That the server may have it is written down first.
-    pub(super) fn abandon(&mut self, found: usize, number: u64, may_be_there: bool) {
+    fn abandon(&mut self, found: usize, number: u64, why: Abandonment) {
         let Some(open) = self.book.transfers.get(&number).filter(|open| !open.is_ending) else { return };
         let (store, file) = (open.store, open.file.clone());
         let ids: Vec<BillId> = open.bills().ids().collect();
         self.ships[found].stage = Stage::Settling(number);
-        self.alarms.push_back(Alarm::TransferAbandoned { store, file });
+        self.alarms.push_back(Alarm::TransferAbandoned { store, file, why });
+        let may_be_there = why.may_be_there();
         let abandoned = Record::TransferAbandoned(TransferAbandoned { number, may_be_there });
         if !may_be_there {
             return self.tell(&abandoned);
@@ -361,12 +386,9 @@ impl Keeper {
         }
     }
 
-    fn tell_transferred(&mut self, store: BillStore, number: u64, now: Now) {
+    fn tell_transferred(&mut self, store: BillStore, trip: Trip, now: Now) {
+        let Trip { number, in_octets, out_octets, .. } = trip;
         let Some(open) = self.book.transfers.get(&number).filter(|open| !open.is_ending).cloned() else { return };
-        let octets = open.bills().ids().filter_map(|id| self.bill(store, id));
-        let (in_octets, out_octets) = octets.fold((0_u64, 0_u64), |(from, to), bill| {
-            (from.saturating_add(bill.in_octets), to.saturating_add(bill.out_octets))
-        });
         self.tell(&Record::Departed(Departed {
             store,
             departure: Departure::Transferred,
@@ -381,7 +403,7 @@ impl Keeper {
     /// A file's beginning is durable.
     pub(super) fn ship_announced(&mut self, number: u64) {
         for ship in &mut self.ships {
-            if matches!(&ship.stage, Stage::Announcing(made) if made.number == number)
+            if matches!(&ship.stage, Stage::Announcing(made) if made.trip.number == number)
                 && let Stage::Announcing(made) = std::mem::take(&mut ship.stage)
             {
                 ship.stage = Stage::Ready(made);
@@ -396,9 +418,10 @@ impl Keeper {
         }
         for ship in &mut self.ships {
             let is_it = match &ship.stage {
-                Stage::Settling(ended) | Stage::Uploading(ended) | Stage::Waiting(ended) => *ended == number,
+                Stage::Settling(ended) | Stage::Waiting(ended) => *ended == number,
+                Stage::Uploading(trip) => trip.number == number,
                 Stage::Remaking(ended, _) => *ended == number,
-                Stage::Ready(made) | Stage::Announcing(made) => made.number == number,
+                Stage::Ready(made) | Stage::Announcing(made) => made.trip.number == number,
                 Stage::Idle | Stage::Gathering(_) => false,
             };
             if is_it {

@@ -1,4 +1,6 @@
+mod card;
 mod crash;
+mod damage;
 mod long;
 mod triggers;
 mod world;

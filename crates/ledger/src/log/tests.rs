@@ -175,7 +175,7 @@ fn a_spare_that_cannot_be_made_stops_nothing_and_is_not_asked_for_in_haste() {
 #[test]
 fn bounds_that_contradict_each_other_are_refused() {
     assert!(LogBounds::new(64 << 20, 1 << 20).is_ok());
-    assert_eq!(LogBounds::new(64 << 20, 1 << 20), Ok(LogBounds::default()));
+    assert_eq!(LogBounds::new(16 << 20, 1 << 20), Ok(LogBounds::default()));
     for (segment_len, batch_len_max) in [
         (64 << 20, 2 << 20),
         (64 << 20, 4096),

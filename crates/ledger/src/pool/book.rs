@@ -148,6 +148,11 @@ impl BillBook {
         self.pool.settings(settings);
     }
 
+    /// From now on so many bills are taken beyond the capacity.
+    pub(crate) fn set_allowance(&mut self, allowance: usize) {
+        self.allowance = allowance;
+    }
+
     /// The pool: bills and unbilled Stops.
     pub fn pool(&self) -> &Pool {
         &self.pool

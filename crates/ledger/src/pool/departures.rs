@@ -5,7 +5,8 @@
 //! ids of one record always stand together in one segment, so a record told again is recognised by its first id and its
 //! octets are not counted twice.
 //!
-//! **Full**: at [`RUN_COUNT_MAX`] runs, neighbours of one engine start are told as one, by the departure of the
+//! **How much memory**: some 64 octets for each run. **Full**: at [`RUN_COUNT_MAX`] runs, which is more bills than both
+//! stores hold by default, neighbours of one engine start are told as one, by the departure of the
 //! greater part; the totals stay exact. When nothing can be merged the oldest run is forgotten.
 
 use std::collections::BTreeMap;
@@ -13,8 +14,8 @@ use std::collections::BTreeMap;
 use model::ids::BillId;
 use model::record::{BillStore, Departed, Departure};
 
-/// Runs kept at most.
-pub const RUN_COUNT_MAX: usize = 4096;
+/// Runs kept at most: when the bills of full stores leave one by one, scattered, each of them is still known.
+pub const RUN_COUNT_MAX: usize = 65_536;
 
 /// Bills that left together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -311,12 +312,22 @@ mod tests {
     #[test]
     fn runs_are_bounded() {
         let mut departures = Departures::default();
-        for sequence in 1..10_000 {
+        let end = 2 * RUN_COUNT_MAX as u64;
+        for sequence in 1..end {
             let way = if sequence % 2 == 0 { SENT } else { (BillStore::Cache, Departure::Replayed) };
             enter(&mut departures, 1, way, &[(sequence, 1)]);
         }
         assert!(departures.runs.len() <= RUN_COUNT_MAX);
-        assert!((1..10_000).all(|sequence| departures.find(BillId { epoch: 1, sequence }).is_some()));
+        assert!((1..end).all(|sequence| departures.find(BillId { epoch: 1, sequence }).is_some()));
+    }
+
+    #[test]
+    fn scattered_bills_of_full_stores_are_all_known() {
+        let mut departures = Departures::default();
+        for number in 1..=20_000 {
+            enter(&mut departures, number / 100, SENT, &[(2 * number, 1)]);
+        }
+        assert!((1..=20_000).all(|number| departures.find(BillId { epoch: 1, sequence: 2 * number }).is_some()));
     }
 
     proptest! {

@@ -39,63 +39,40 @@ fn thresholds_are_the_vendors() {
 }
 
 #[test]
-fn the_alarm_comes_once_per_crossing() {
-    let mut pool = Pool::new(&settings(true, 4));
-    let mut alarms = Vec::new();
-    for sequence in 1..=4 {
-        assert_eq!(pool.handle_durable(bill(sequence)), Taken::Held);
-        alarms.push(pool.poll_alarm());
-    }
-    assert_eq!(alarms, [None, None, Some(PoolAlarm::NearlyFull { bills_free: 1, threshold_free: 1 }), None]);
-
-    // A larger pool is below its threshold again, and reaches it again.
-    pool.settings(&settings(true, 8));
-    assert_eq!(pool.poll_alarm(), None);
-    pool.handle_durable(bill(5));
-    assert_eq!(pool.poll_alarm(), None);
-    pool.handle_durable(bill(6));
-    assert_eq!(pool.poll_alarm(), Some(PoolAlarm::NearlyFull { bills_free: 2, threshold_free: 2 }));
-}
-
-#[test]
-fn a_full_pool_hands_the_bill_back_and_counts_the_drop() {
+fn a_full_pool_hands_the_bill_back() {
     let mut pool = Pool::new(&settings(true, 2));
-    pool.handle_durable(bill(1));
-    pool.handle_durable(bill(2));
-    assert_eq!(pool.handle_durable(bill(3)), Taken::Overflow(bill(3)));
-    pool.drop_bill(&bill(3));
-    assert_eq!(pool.dropped(), Dropped { bills: 1, octets: 4 });
-    assert!(matches!(pool.poll_alarm(), Some(PoolAlarm::NearlyFull { .. })));
-    assert_eq!(pool.poll_alarm(), Some(PoolAlarm::Dropped(Dropped { bills: 1, octets: 4 })));
-    assert_eq!(pool.poll_alarm(), None);
-    // The log tells it again when it was carried: it is not dropped twice.
-    assert_eq!(pool.handle_durable(bill(3)), Taken::Known);
-    assert_eq!(pool.bill_count(), 2);
+    assert_eq!([1, 2].map(|sequence| pool.take(bill(sequence), 2)), [Taken::Held; 2]);
+    assert_eq!(pool.take(bill(3), 2), Taken::Overflow(bill(3)));
+    assert_eq!(sequences(pool.bills(0)), [1, 2]);
+    assert_eq!(pool.take(bill(3), 3), Taken::Held, "more is allowed");
+    pool.count_dropped(1, 4);
+    assert_eq!((pool.dropped(), pool.octets_unaccounted()), (Dropped { bills: 1, octets: 4 }, 4));
 }
 
 #[test]
 fn a_bill_that_was_carried_has_its_new_place() {
     let mut pool = Pool::new(&settings(true, 9));
     for sequence in 1..=3 {
-        pool.handle_durable(bill(sequence));
+        pool.take(bill(sequence), 9);
     }
     let moved = BillRef { place: Place::new(2, 512, 100, 0), ..bill(2) };
-    assert_eq!(pool.handle_durable(moved), Taken::Known);
+    assert!(pool.place_again(&moved));
     assert_eq!(pool.bills(1).next(), Some(&moved));
     assert_eq!(sequences(pool.bills(0)), [1, 2, 3]);
+    assert!(!pool.place_again(&bill(4)));
 }
 
 #[test]
 fn what_is_given_up_while_the_pool_is_disabled_becomes_a_bill_when_it_is_enabled() {
     let mut pool = Pool::new(&settings(false, 3));
     for sequence in 1..=4 {
-        assert_eq!(pool.handle_durable(bill(sequence)), Taken::Unbilled);
+        assert_eq!(pool.take(bill(sequence), 3), Taken::Unbilled);
     }
     assert_eq!((pool.bill_count(), pool.octets_unaccounted()), (0, 1 + 2 + 3 + 4 + 4));
     pool.settings(&settings(true, 3));
     assert_eq!(sequences(pool.bills(0)), [1, 2, 3]);
     assert_eq!(sequences(pool.unbilled()), [4]);
-    assert!(matches!(pool.poll_alarm(), Some(PoolAlarm::NearlyFull { .. })));
+    assert!(pool.is_threshold_reached());
     pool.settings(&settings(true, 5));
     assert_eq!(sequences(pool.bills(0)), [1, 2, 3, 4]);
     assert_eq!(pool.octets_unaccounted(), 0);

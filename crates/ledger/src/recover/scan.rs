@@ -2,8 +2,9 @@
 
 use model::record::Record;
 
+use super::checked::Segment;
 use super::tail::Tail;
-use super::{Case, Finding, Front, Position, RecordSink, Recovery, RecoveryError};
+use super::{Case, Finding, Front, OldSegment, Position, RecordSink, Recovery, RecoveryError};
 use crate::frame;
 use crate::segment::{
     BATCH_HEAD_LEN, BLOCK, BatchHead, HeadFound, SEGMENT_HEAD_LEN, SEGMENT_LEN_MAX, SegmentHead, StoreId, frame_at,
@@ -21,14 +22,16 @@ pub(super) struct Stopped {
 }
 
 impl<S: RecordSink> Recovery<S> {
-    pub(super) fn read_segment(&mut self, number: u64, octets: &[u8]) {
+    pub(super) fn read_segment(&mut self, segment: Segment<'_>) {
         let len_max = usize::try_from(SEGMENT_LEN_MAX).unwrap_or(usize::MAX);
-        let octets = &octets[..octets.len().min(len_max)];
+        let segment = segment.up_to(len_max);
+        let Segment { number, octets, .. } = segment;
         let Some(head) = self.read_head(number, octets) else { return };
         self.segment_next = number + 1;
         if !self.belongs(number, &head, octets) {
             return;
         }
+        self.segments.push(OldSegment { number, first: head.first, len: octets.len() as u64 });
         self.store = Some(head.store);
         self.head_epoch_last = head.epoch;
         self.epoch_last = self.epoch_last.max(head.epoch);
@@ -37,7 +40,7 @@ impl<S: RecordSink> Recovery<S> {
             let missing = head.len - octets.len() as u64;
             self.add(Case::Damage, number, octets.len(), missing, 0);
         }
-        self.read_batches(number, &head, octets);
+        self.read_batches(segment, &head);
     }
 
     /// The segment's header, or what its first batch tells of it.
@@ -68,6 +71,8 @@ impl<S: RecordSink> Recovery<S> {
                 let Some((store, batch)) = batch else {
                     let case = if found == HeadFound::Zeros { Case::TornTail } else { Case::Damage };
                     self.add(case, number, 0, octets.len() as u64, 0);
+                    let first = self.end().sequence;
+                    self.segments.push(OldSegment { number, first, len: octets.len() as u64 });
                     return None;
                 };
                 self.add(Case::Header, number, 0, SEGMENT_HEAD_LEN as u64, 0);
@@ -129,7 +134,8 @@ impl<S: RecordSink> Recovery<S> {
         }
     }
 
-    fn read_batches(&mut self, number: u64, head: &SegmentHead, octets: &[u8]) {
+    fn read_batches(&mut self, segment: Segment<'_>, head: &SegmentHead) {
+        let Segment { number, octets, .. } = segment;
         let mut at = SEGMENT_HEAD_LEN;
         let mut expected = Position { sequence: head.first, chain: Some(head.chain) };
         let mut last: Option<Tail<'_>> = self.tail.take();
@@ -143,7 +149,7 @@ impl<S: RecordSink> Recovery<S> {
                 let case = if is_zero(&octets[at..found_at]) { Case::Hole } else { Case::Damage };
                 self.add(case, number, at, (found_at - at) as u64, batch.first.saturating_sub(beyond));
             }
-            let spans = std::mem::take(&mut self.spans);
+            let spans = segment.spans(found_at, &batch, std::mem::take(&mut self.spans));
             let tail = Tail::read(number, octets, found_at, &batch, spans);
             expected = Position { sequence: tail.end(), chain: tail.chain_after() };
             at = found_at + batch.disk_len();

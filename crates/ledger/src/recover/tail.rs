@@ -58,12 +58,10 @@ fn stored<'f>(first: u64, (segment, frames_at, seed): (u64, usize, u32), frames:
 }
 
 impl<'a> Tail<'a> {
-    /// Judges the batch at `at` of the segment, whose header has been read. `spans` is memory to be used again.
-    pub(super) fn read(segment: u64, octets: &'a [u8], at: usize, head: &BatchHead, spans: Vec<Span>) -> Tail<'a> {
+    /// Judges the batch at `at` of the segment, whose header and good frames have been read.
+    pub(super) fn read(segment: u64, octets: &'a [u8], at: usize, head: &BatchHead, spans: Spans) -> Tail<'a> {
         let frames_at = at + BATCH_HEAD_LEN;
         let frames = &octets[frames_at..frames_at + head.len];
-        let mut spans = Spans { good: spans, chain: None };
-        spans.read(head, frames);
         let torn =
             spans.chain.is_none() && looks_torn(&octets[at..octets.len().min(at + head.disk_len())], &spans.good);
         let part = Part { segment, frames_at, seed: head.seed, frames: Cow::Borrowed(frames), good: spans.good };
@@ -133,7 +131,7 @@ impl<'a> Tail<'a> {
         }
     }
 
-    /// The memory that [`Tail::read`] may use again.
+    /// The memory of its frames, to be used again.
     pub(super) fn into_spans(mut self) -> Vec<Span> {
         self.parts.pop().map(|part| part.good).unwrap_or_default()
     }

@@ -6,7 +6,7 @@ use model::time::Mono;
 
 use super::arena::Slot;
 use super::index::{Entry, Hashed, SessionIndex};
-use crate::frame::{self, SessionKey};
+use crate::frame::{self, SAMPLE_LEN, SessionKey};
 
 /// No session.
 const NONE: u32 = u32::MAX;
@@ -18,20 +18,30 @@ pub(super) struct Session {
     pub(super) life: u32,
     /// Its newest `opened` or `checkpointed`; `None` of one that is not there yet, or is over.
     pub(super) whole: Option<Slot>,
-    /// Its newest `sampled`, when newer than `whole`, or when that is an `opened`.
-    pub(super) sampled: Option<Slot>,
-    /// Its `closed`, likewise.
+    /// Its `closed`, when newer than `whole`, or when that is an `opened`.
     pub(super) closed: Option<Slot>,
     pub(super) start: Start,
     /// When its Start was accepted.
     pub(super) start_at: Mono,
     pub(super) is_over: bool,
+    pub(super) has_sample: bool,
+    /// What its newest `sampled` says, likewise; samples are most of a log and come in any order, so they stand where the session
+    /// is looked at anyway.
+    pub(super) sample: [u8; SAMPLE_LEN],
 }
 
 impl Session {
     /// Its records in the arena.
-    pub(super) fn slots(&self) -> [Option<Slot>; 3] {
-        [self.whole, self.sampled, self.closed]
+    pub(super) fn slots(&self) -> [Option<Slot>; 2] {
+        [self.whole, self.closed]
+    }
+
+    /// Keeps what a good `sampled` says.
+    pub(super) fn keep_sample(&mut self, record: &[u8]) {
+        if let Some(sample) = frame::sample(record) {
+            self.sample = *sample;
+            self.has_sample = true;
+        }
     }
 }
 
@@ -49,11 +59,12 @@ pub(super) enum Start {
 const NEW: Session = Session {
     life: 0,
     whole: None,
-    sampled: None,
     closed: None,
     start: Start::AsWhole,
     start_at: Mono::ZERO,
     is_over: false,
+    has_sample: false,
+    sample: [0; SAMPLE_LEN],
 };
 
 /// All sessions, and records of others.
@@ -90,7 +101,8 @@ impl Sessions {
         self.keys.clear();
         self.keys.extend(records.clone().map(|record| frame::session_key(record).map(Hashed::from)));
         self.all.touch(self.keys.iter().copied().flatten(), |session| {
-            session.life ^ u32::from(session.whole.is_some()) ^ u32::from(session.sampled.is_some())
+            let [first, .., last] = session.sample;
+            session.life ^ u32::from(session.whole.is_some()) ^ u32::from(first ^ last)
         });
         let (all, keys) = (&mut self.all, &self.keys);
         found.clear();
@@ -124,7 +136,7 @@ impl Sessions {
     }
 
     /// It is over; its slots. `None`: it was not known.
-    pub(super) fn end(&mut self, number: u32) -> Option<[Option<Slot>; 3]> {
+    pub(super) fn end(&mut self, number: u32) -> Option<[Option<Slot>; 2]> {
         let session = self.live_mut(number)?;
         let slots = session.slots();
         *session = Session { is_over: true, ..NEW };
@@ -139,10 +151,7 @@ impl Sessions {
 
     /// Every slot that is in use.
     pub(super) fn slots(&mut self) -> impl Iterator<Item = &mut Slot> {
-        self.all
-            .values_mut()
-            .flat_map(|session| [&mut session.whole, &mut session.sampled, &mut session.closed])
-            .flatten()
+        self.all.values_mut().flat_map(|session| [&mut session.whole, &mut session.closed]).flatten()
     }
 
     /// A record speaks of a session that is not known.

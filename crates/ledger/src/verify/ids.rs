@@ -76,22 +76,21 @@ impl Ids {
     }
 }
 
-/// What can be said of so many bills from `first` to `last` without their ids.
-pub(super) fn span_gap(first: BillId, last: BillId, count: u64) -> Option<FileFault> {
+/// What can be said of so many bills from `first` to `last` without their ids: how many are not among them.
+pub(super) fn span_gap(first: BillId, last: BillId, count: u64) -> Result<Option<Gap>, FileFault> {
     if last < first {
-        return Some(FileFault::Ends);
+        return Err(FileFault::Ends);
     }
     if first.epoch != last.epoch {
-        return None;
+        return Ok(None);
     }
-    let span = last.sequence - first.sequence;
-    match span.checked_add(1)?.cmp(&count) {
-        std::cmp::Ordering::Less => Some(FileFault::Ends),
-        std::cmp::Ordering::Equal => None,
+    let Some(span) = (last.sequence - first.sequence).checked_add(1) else { return Ok(None) };
+    match span.cmp(&count) {
+        std::cmp::Ordering::Less => Err(FileFault::Ends),
+        std::cmp::Ordering::Equal => Ok(None),
         // Which ones is not known; the first possible one is named.
-        std::cmp::Ordering::Greater => Some(FileFault::Gap(Gap {
-            first: BillId { sequence: first.sequence.saturating_add(1), ..first },
-            count: span + 1 - count,
-        })),
+        std::cmp::Ordering::Greater => {
+            Ok(Some(Gap { first: BillId { sequence: first.sequence.saturating_add(1), ..first }, count: span - count }))
+        }
     }
 }

@@ -92,7 +92,11 @@ fn gaps_disorder_and_wrong_ends_are_named() {
         // The file is as it was made; the bills in it are not all there.
         let (text, manifest) = file(format, [1, 2, 5]);
         let gap = Gap { first: id(if format == Format::Detail { 2 } else { 3 }), count: 2 };
-        assert_eq!(bill_file(text.as_bytes(), &manifest).faults, [FileFault::Gap(gap)]);
+        let verdict = bill_file(text.as_bytes(), &manifest);
+        assert_eq!((verdict.faults, verdict.elsewhere), (vec![], vec![gap]), "bills in other hands are no fault");
+        let other = Manifest { sha256: [0; 32], ..manifest };
+        let verdict = bill_file(text.as_bytes(), &other);
+        assert_eq!((verdict.faults, verdict.elsewhere), (vec![FileFault::Sha256, FileFault::Gap(gap)], vec![]));
 
         let (text, manifest) = file(format, [1, 2, 2]);
         let fault = if format == Format::Detail { FileFault::Ends } else { FileFault::Order(id(2)) };

@@ -6,7 +6,7 @@ pub(crate) mod disk;
 pub(crate) mod records;
 pub(crate) mod tape;
 
-use ledger::recover::{Life, RecordSink, Recovered, Recovery, RecoveryError};
+use ledger::recover::{CheckedSegment, Life, RecordSink, Recovered, Recovery, RecoveryError};
 use ledger::segment::Place;
 use model::record::Record;
 use model::time::{Mono, Now, Wall};
@@ -21,15 +21,19 @@ impl RecordSink for Collected {
     }
 }
 
-/// Reads segments and keeps their records.
+/// Reads segments and keeps their records: both with checksums computed on the way and with checksums computed ahead, which must
+/// come to the same.
 pub(crate) fn recover<'a>(
     segments: impl IntoIterator<Item = (u64, &'a [u8])>,
 ) -> Result<(Recovered<Collected>, ledger::recover::LogStart), RecoveryError> {
-    let mut recovery = Recovery::new(Collected::default());
+    let (mut recovery, mut ahead) = (Recovery::new(Collected::default()), Recovery::new(Collected::default()));
     for (number, octets) in segments {
         recovery.segment(number, octets);
+        ahead.checked_segment(&CheckedSegment::new(number, octets.to_vec()));
     }
-    recovery.finish()
+    let (recovered, ahead) = (recovery.finish(), ahead.finish());
+    assert_eq!(format!("{recovered:?}"), format!("{ahead:?}"));
+    recovered
 }
 
 /// A life that begins at second `second`.

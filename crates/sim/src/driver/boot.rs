@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use engine::Restored;
 use ledger::card::{CardFound, CardReading};
-use ledger::keeper::{Keeper, KeeperStart, OldSegment};
+use ledger::keeper::{Keeper, KeeperStart};
 use ledger::log::LogBounds;
-use ledger::recover::{Life, LogStart, RecordBatch, RecordSink, Recovered, Recovery};
+use ledger::recover::{CheckedSegment, Life, LogStart, RecordBatch, RecordSink, Recovered, Recovery};
 use ledger::replay::{Replay, RingPosition};
 use ledger::segment::Place;
 use model::record::{Record, Started, TakenOver};
@@ -26,7 +26,6 @@ pub(crate) const NAS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1))
 pub(crate) struct Memory {
     pub(crate) replay: Replay,
     pub(crate) records: Vec<(u64, Vec<u8>)>,
-    segments: Vec<OldSegment>,
     /// The boot in which the last life began.
     boot_last: Option<[u8; 16]>,
 }
@@ -73,15 +72,13 @@ pub(crate) fn read_store(disk: &Disk) -> Recovered<Memory> {
 }
 
 fn read(disk: &Disk) -> (Recovered<Memory>, LogStart) {
-    let memory = Memory { replay: Replay::new(), records: Vec::new(), segments: Vec::new(), boot_last: None };
+    let memory = Memory { replay: Replay::new(), records: Vec::new(), boot_last: None };
     let mut recovery = Recovery::new(memory);
-    let mut segments = Vec::new();
     for (number, octets) in disk.segments() {
-        recovery.segment(number, &octets);
-        segments.extend(OldSegment::read(number, &octets));
+        let segment = CheckedSegment::new(number, octets);
+        recovery.checked_segment(&segment);
     }
     let (mut recovered, start) = recovery.finish().expect("nothing later has written to the store");
-    recovered.state.segments = segments;
     recovered.state.boot_last = recovered.boot_id;
     (recovered, start)
 }
@@ -110,14 +107,13 @@ pub(super) fn begin(
         half.copy_from_slice(&dice.next().to_le_bytes());
     }
     let (log, started) = log_start.begin(Life { boot_id, at: now, fresh_store: fresh[0], fresh_key: fresh[1] }, bounds);
-    let damage = recovered.report.findings.iter().filter(|finding| finding.case.is_damage());
     let keeper = Keeper::begin(
         KeeperStart {
             log,
             started,
-            damaged: damage.map(|finding| finding.segment).collect(),
+            damaged: recovered.report.damaged_segments(),
             book: recovered.state.replay.take_book(),
-            segments: std::mem::take(&mut recovered.state.segments),
+            segments: std::mem::take(&mut recovered.segments),
             sources: shard_count,
             settings: scenario.settings.local_aaa_server.clone(),
             nas: scenario.settings.sysname.clone(),

@@ -49,6 +49,11 @@ pub(crate) enum DeliveryError {
     Denied,
     /// A file of that name is there, and it is another one.
     NameTaken,
+    /// A file of that name is there that may not be overwritten, and the server does not let it be read (TFTP): it may be an
+    /// earlier try.
+    NameTakenUnseen,
+    /// The file is there whole; a file of the manifest's name is there as well, and it is another one.
+    ManifestTaken,
     /// The server acknowledged everything and has something else: a shorter file, most often.
     Incomplete,
     /// The file name cannot be sent.
@@ -113,6 +118,13 @@ impl fmt::Display for DeliveryError {
             DeliveryError::NameTaken => {
                 f.write_str("another file has that name on the server: move it away, or change the bill-server filename")
             }
+            DeliveryError::NameTakenUnseen => f.write_str(
+                "a file of that name is on the server, which lets it be neither read nor overwritten: allow files to be \
+                 read there, or use SFTP",
+            ),
+            DeliveryError::ManifestTaken => {
+                f.write_str("another file has the manifest's name on the server: move it away, or change the bill-server filename")
+            }
             DeliveryError::Incomplete => f.write_str(
                 "the server acknowledged the file and does not have it whole: its disk may be full",
             ),
@@ -121,6 +133,13 @@ impl fmt::Display for DeliveryError {
             DeliveryError::TftpFailure(code) => write!(f, "the TFTP server says: {code}; see its log"),
             DeliveryError::Protocol => f.write_str("the server does not keep to the protocol: check that the port is the right one"),
         }
+    }
+}
+
+impl DeliveryError {
+    /// The same, when it was met at the manifest: then the bills are there already.
+    pub(super) fn at_manifest(self) -> DeliveryError {
+        if self == DeliveryError::NameTaken { DeliveryError::ManifestTaken } else { self }
     }
 }
 

@@ -30,12 +30,18 @@ pub(super) async fn deliver(session: &Session, upload: &Upload) -> Result<Delive
     let version = sftp.init().await.map_err(plain)?;
     let has = |name| version.extensions.contains_key(name);
     let abilities = Abilities { sync: has(extensions::FSYNC), free_space: has(extensions::STATVFS) };
-    for (name, octets) in upload.files() {
-        if !is_there(sftp, name, octets).await? {
-            store(sftp, &abilities, name, octets).await?;
-        }
-    }
+    let [bills, manifest] = upload.files();
+    place(sftp, &abilities, bills).await?;
+    place(sftp, &abilities, manifest).await.map_err(DeliveryError::at_manifest)?;
     Ok(Delivered::Verified)
+}
+
+async fn place(
+    sftp: &Arc<RawSftpSession>,
+    abilities: &Abilities,
+    (name, octets): (&str, &[u8]),
+) -> Result<(), DeliveryError> {
+    if is_there(sftp, name, octets).await? { Ok(()) } else { store(sftp, abilities, name, octets).await }
 }
 
 /// Whether the final name has these very octets already. Another file there is an error.

@@ -16,25 +16,31 @@ const ROOM: usize = 2048;
 
 /// Brings both files there. The manifest leaves when the file has been read back.
 pub(super) async fn deliver(server: SocketAddr, upload: &Upload) -> Result<Delivered, DeliveryError> {
-    let mut delivered = Delivered::Verified;
-    for (name, octets) in upload.files() {
-        delivered = delivered.and(place(server, name, octets).await?);
+    let [(name, octets), (manifest_name, manifest)] = upload.files();
+    let bills = place(server, name, octets).await?;
+    match place(server, manifest_name, manifest).await {
+        Ok(delivered) => Ok(bills.and(delivered)),
+        // An earlier try left one, as far as anybody can see.
+        Err(DeliveryError::NameTakenUnseen) => Ok(Delivered::Unverified),
+        Err(error) => Err(error.at_manifest()),
     }
-    Ok(delivered)
 }
 
 async fn place(server: SocketAddr, name: &str, octets: &[u8]) -> Result<Delivered, DeliveryError> {
-    match compare(server, name, octets).await? {
+    let is_seen = match compare(server, name, octets).await? {
         Ok(Outcome::Same) => return Ok(Delivered::Verified),
         Ok(Outcome::Different) => return Err(DeliveryError::NameTaken),
         // The beginning of our file: a put that was broken off. While tftpd-hpa has not closed what it just read it is silent to
         // the request that follows; the second copy, a second later, is answered.
-        Ok(Outcome::Shorter { .. } | Outcome::Stored) => {}
+        Ok(Outcome::Shorter { .. } | Outcome::Stored) => true,
         // There is none, or the server does not say.
-        Err(Failure::Refused(_)) => {}
+        Err(Failure::Refused(_)) => false,
         Err(failure) => return Err(failure.into()),
-    }
-    drive(Transfer::put(server, name, octets, Tuning::default())?).await??;
+    };
+    match drive(Transfer::put(server, name, octets, Tuning::default())?).await? {
+        Err(Failure::Refused(ErrorCode::FileExists)) if !is_seen => return Err(DeliveryError::NameTakenUnseen),
+        put => put?,
+    };
     match compare(server, name, octets).await? {
         Ok(Outcome::Same) => Ok(Delivered::Verified),
         Ok(Outcome::Shorter { .. } | Outcome::Different | Outcome::Stored) => Err(DeliveryError::Incomplete),

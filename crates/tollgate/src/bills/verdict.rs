@@ -2,7 +2,9 @@
 //! object, or csv with a header line; in csv what is wrong goes to standard error, a line each.
 
 use std::path::Path;
+use std::time::Duration;
 
+use kernel::file::DirectoryLock;
 use ledger::verify::{StoreCheck, StoreVerdict, bill_file};
 use serde_json::{Map, Value};
 
@@ -13,19 +15,41 @@ use crate::output::{complain, print};
 use crate::run::disk::{read_card, read_segments};
 use crate::run::store;
 
-/// Proves a store.
-pub(super) fn store(state_dir: &Path, args: &StoreArgs) -> Outcome {
+/// How often a store is read in which a daemon moves bills and removes segments meanwhile, and how long between.
+const TRIES: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Reads a store as it stands. What a running daemon moves while it is read looks like damage; damage is there again.
+fn judge(state_dir: &Path) -> Result<StoreVerdict, Failure> {
+    for _ in 1..TRIES {
+        let judged = read(state_dir);
+        let is_sound = judged.as_ref().is_ok_and(StoreVerdict::is_sound);
+        if is_sound || !DirectoryLock::is_held(state_dir).unwrap_or(false) {
+            return judged;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    read(state_dir)
+}
+
+fn read(state_dir: &Path) -> Result<StoreVerdict, Failure> {
     let mut check = StoreCheck::new();
     let cannot = |error| Failure::failed(format!("cannot read the store: {error}"));
-    read_segments(&store::ledger_directory(state_dir), |number, octets| check.segment(number, octets))
-        .map_err(cannot)?;
+    read_segments(&store::ledger_directory(state_dir), |number, octets| {
+        check.segment(number, &octets);
+        octets
+    })
+    .map_err(cannot)?;
     let card_dir = Whereabouts::card_dir(state_dir);
     let card = if card_dir.is_dir() { Some(read_card(&card_dir).map_err(cannot)?) } else { None };
     let judged = |error| Failure::failed(format!("the CF card cannot be judged: {error}"));
     let card = card.transpose().map_err(judged)?;
-    let verdict = check
-        .finish_with(card.as_ref())
-        .map_err(|error| Failure::failed(format!("the store cannot be judged: {error}")))?;
+    check.finish_with(card.as_ref()).map_err(|error| Failure::failed(format!("the store cannot be judged: {error}")))
+}
+
+/// Proves a store.
+pub(super) fn store(state_dir: &Path, args: &StoreArgs) -> Outcome {
+    let verdict = judge(state_dir)?;
     let unbilled = if Whereabouts::is_pool_enabled(state_dir) { 0 } else { verdict.bills };
     let said = findings(&verdict);
     match args.format {
@@ -86,9 +110,11 @@ pub(super) fn files(args: &StoreArgs) -> Outcome {
         let name = path.display();
         let faults: Vec<String> = verdict.faults.iter().map(words::file_fault).collect();
         sound &= faults.is_empty();
+        let absent: u64 = verdict.elsewhere.iter().map(|gap| gap.count).sum();
         match args.format {
             None | Some(FormatArg::Detail) if faults.is_empty() => {
-                print(&format!("{name}: {} bills, complete and undamaged\n", verdict.bills))?;
+                let elsewhere = words::elsewhere(absent);
+                print(&format!("{name}: {} bills, complete and undamaged{elsewhere}\n", verdict.bills))?;
             }
             None | Some(FormatArg::Detail) => {
                 for fault in &faults {
@@ -103,6 +129,7 @@ pub(super) fn files(args: &StoreArgs) -> Outcome {
                     ("unbilled", 0.into()),
                     ("in_octets", verdict.octets.in_octets.into()),
                     ("out_octets", verdict.octets.out_octets.into()),
+                    ("elsewhere", absent.into()),
                 ];
                 print_row(format, row, "faults", faults, index == 0)?;
             }

@@ -49,6 +49,14 @@ pub(super) fn file_fault(fault: &FileFault) -> String {
     }
 }
 
+/// Bills whose ids lie between those of a file, and that went another way.
+pub(super) fn elsewhere(count: u64) -> String {
+    match count {
+        0 => String::new(),
+        count => format!("; {count} bills numbered between its own are not in it, and never were"),
+    }
+}
+
 /// Bills that are missing.
 pub(super) fn gap(gap: &Gap) -> String {
     format!("{} bills are missing from {} on", gap.count, bill(gap.first))

@@ -18,7 +18,10 @@ pub(crate) async fn tell(
 ) -> anyhow::Result<()> {
     let (reply, answer) = oneshot::channel();
     daemon.tell_writer(if unbilled { WriterMessage::Unbilled(reply) } else { WriterMessage::Bills(reply) });
-    let bills = answer.await.unwrap_or_default();
+    let Ok(bills) = answer.await else {
+        let text = "the store of local bills does not answer".to_owned();
+        return say(writer, &Reply { text, error: true, ..Reply::default() }).await;
+    };
     let nas = daemon.running().sysname.clone();
     let (bills, missing) = shape.choose(bills, &nas);
     let missing = missing.words();

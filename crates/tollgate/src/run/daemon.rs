@@ -24,6 +24,8 @@ pub(crate) struct Daemon {
     pub(crate) control: PathBuf,
     pub(crate) state_dir: PathBuf,
     pub(crate) card_dir: PathBuf,
+    /// The number of this engine start.
+    pub(crate) epoch: u32,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) writer: Sender<WriterMessage>,
     pub(crate) bell: WriterBell,
@@ -69,14 +71,17 @@ impl Daemon {
         if settings.plane_link.path != before.plane_link.path {
             self.replace_link(listener);
         }
-        let whereabouts = Whereabouts::new(&self.control, &self.card_dir, &settings);
-        if whereabouts != Whereabouts::new(&self.control, &self.card_dir, &before)
-            && whereabouts.record(&self.state_dir).is_err()
-        {
+        let whereabouts = self.whereabouts(&settings);
+        if whereabouts != self.whereabouts(&before) && whereabouts.record(&self.state_dir).is_err() {
             tracing::error!("the new settings were not recorded for `tollgate bills`");
         }
         *self.settings.borrow_mut() = settings.clone();
         Ok((settings, problems))
+    }
+
+    /// What the state directory is to say of a daemon with these settings.
+    pub(crate) fn whereabouts(&self, settings: &Settings) -> Whereabouts {
+        Whereabouts::new(&self.control, &self.state_dir, &self.card_dir, self.epoch, settings)
     }
 
     /// Closes the old plane link, and serves the new one. Planes that are linked stay linked.

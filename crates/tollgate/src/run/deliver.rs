@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use ledger::transfer::{Outcome, Upload, UploadFailure};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinHandle;
 
 use super::daemon::Daemon;
 use super::messages::WriterMessage;
@@ -17,10 +18,20 @@ pub(crate) async fn serve(mut uploads: UnboundedReceiver<Upload>, daemon: Rc<Dae
     while let Some(upload) = uploads.recv().await {
         let daemon = daemon.clone();
         tokio::task::spawn_local(async move {
-            let outcome = deliver(&daemon, &upload).await;
-            daemon.tell_writer(WriterMessage::Uploaded(upload.number, outcome));
+            let (number, delivering) = (upload.number, daemon.clone());
+            let delivery = tokio::task::spawn_local(async move { deliver(&delivering, &upload).await });
+            daemon.tell_writer(WriterMessage::Uploaded(number, outcome(delivery).await));
         });
     }
+}
+
+/// What came of a delivery. One that panicked has failed like one that the server broke off: a server that says what nobody
+/// thought of holds up its own file only.
+async fn outcome(delivery: JoinHandle<Outcome>) -> Outcome {
+    delivery.await.unwrap_or_else(|error| {
+        tracing::error!("the delivery of a bill file has ended: {error}");
+        Outcome::Failed(UploadFailure::Protocol)
+    })
 }
 
 async fn deliver(daemon: &Daemon, upload: &Upload) -> Outcome {
@@ -56,12 +67,27 @@ fn reason(error: &DeliveryError) -> UploadFailure {
         | DeliveryError::BadPin
         | DeliveryError::KnownHosts(_) => UploadFailure::HostKey,
         DeliveryError::KeyFile(_) | DeliveryError::LoginRefused => UploadFailure::LoginRefused,
-        DeliveryError::NoSpace | DeliveryError::Incomplete => UploadFailure::NoSpace,
+        DeliveryError::NoSpace => UploadFailure::NoSpace,
+        DeliveryError::Incomplete => UploadFailure::Incomplete,
         DeliveryError::NameTaken => UploadFailure::NameTaken,
+        DeliveryError::NameTakenUnseen => UploadFailure::NameTakenUnseen,
+        DeliveryError::ManifestTaken => UploadFailure::ManifestTaken,
         DeliveryError::Denied
         | DeliveryError::BadName
         | DeliveryError::SftpFailure(_)
         | DeliveryError::TftpFailure(_) => UploadFailure::Refused,
         DeliveryError::NoCommonAlgorithm | DeliveryError::NoSftp | DeliveryError::Protocol => UploadFailure::Protocol,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_delivery_that_panics_has_failed() {
+        let panics = tokio::spawn(async { panic!("a server says what nobody thought of") });
+        assert_eq!(outcome(panics).await, Outcome::Failed(UploadFailure::Protocol));
+        assert_eq!(outcome(tokio::spawn(async { Outcome::Delivered })).await, Outcome::Delivered);
     }
 }

@@ -18,7 +18,7 @@ use ledger::log::DiskFault;
 use ledger::recover::RecoveryError;
 
 use self::directory::Directory;
-pub(crate) use self::directory::{CardDirectory, read_card, read_segments, segment_path};
+pub(crate) use self::directory::{CardDirectory, read_card, read_segments, segment_path, sync_segments};
 use super::ring::WriterBell;
 
 /// What came of an operation.
@@ -110,7 +110,13 @@ impl Disk {
 
 /// A thread that has ended does nothing any more, and says so.
 fn hand_over(thread: &Sender<(OperationId, Work)>, id: OperationId, request: Request<'_>) -> Option<Finished> {
-    thread.send((id, request.into())).err().map(|_| Finished::Done(id, Err(DiskFault::Io)))
+    thread.send((id, request.into())).err().map(|refused| match refused.0.1 {
+        Work::Read { .. } => Finished::Read(id, Err(DiskFault::Io)),
+        Work::Open => Finished::Card(id, Box::new(Err(DiskFault::Io))),
+        Work::Create { .. } | Work::Write { .. } | Work::Sync { .. } | Work::Remove { .. } | Work::SetAside { .. } => {
+            Finished::Done(id, Err(DiskFault::Io))
+        }
+    })
 }
 
 fn spawn(
@@ -129,7 +135,11 @@ fn spawn(
             bell.ring();
         }
     };
-    std::thread::Builder::new().name(name.to_owned()).spawn(work)?;
+    // As with every thread of the engine: a broken invariant stops the whole process, and the ledger rebuilds it.
+    let guarded = move || {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| std::process::abort());
+    };
+    std::thread::Builder::new().name(name.to_owned()).spawn(guarded)?;
     Ok(sender)
 }
 
@@ -148,8 +158,8 @@ fn finish(directory: &mut Directory, card: Option<&CardDirectory>, id: Operation
         Work::Remove { segment } => Finished::Done(id, directory.attempt(|directory| directory.remove(segment))),
         Work::SetAside { segment } => Finished::Done(id, directory.attempt(|directory| directory.set_aside(segment))),
         Work::Open => {
-            directory.forget();
-            let opened = card.map_or(Err(DiskFault::Io), |card| directory.attempt(|_| card.open()));
+            let opened =
+                card.map_or(Err(DiskFault::Io), |card| directory.attempt(|directory| directory.open_card(card)));
             Finished::Card(id, Box::new(opened))
         }
     }

@@ -138,6 +138,7 @@ pub(crate) struct Engine {
     /// What the workers find out of servers, for whoever passes it on.
     server_news: RefCell<Option<UnboundedReceiver<ServerNews>>>,
     card_dir: PathBuf,
+    epoch: u32,
 }
 
 impl Engine {
@@ -145,7 +146,8 @@ impl Engine {
     pub(crate) fn start(args: &RunArgs, store: &Store, settings: &Arc<Settings>) -> Result<Engine, Failure> {
         let mut read = store::recover(&store.directory)?;
         restore::report(&read.recovered);
-        let damaged = read.damaged();
+        Whereabouts::check(&store.directory, read.recovered.epoch_last)?;
+        let damaged = read.recovered.report.damaged_segments();
         let bounds = LogBounds::new(SEGMENT_OCTETS, BATCH_OCTETS).expect("the bounds of this build fit the format");
         let (log, started) = read.start.begin(begin_life()?, bounds);
         let mut ends = Vec::new();
@@ -167,7 +169,7 @@ impl Engine {
             log,
             started,
             book: read.recovered.state.take_book(),
-            segments: std::mem::take(&mut read.segments),
+            segments: std::mem::take(&mut read.recovered.segments),
             damaged,
             sources: args.shards,
             settings: settings.local_aaa_server.clone(),
@@ -231,7 +233,8 @@ impl Engine {
         }
         let shards = built.iter_mut().map(|(worker, _)| &mut worker.shard).collect();
         Heirs::new(shards, &mut planes, now).take(&recovered, started.boot_id)?;
-        drop(recovered);
+        // What nobody needs any more is given back beside the start, not before it.
+        spawn("tollgate-heap", None, move || drop(recovered))?;
         let handles: Vec<WorkerHandle> =
             built.iter().map(|(_, handle): &(Worker, WorkerHandle)| handle.clone()).collect();
         let writer_thread = spawn("tollgate-writer", None, move || settled.run(handles))?;
@@ -252,6 +255,7 @@ impl Engine {
             uploads: RefCell::new(Some(uploaded)),
             server_news: RefCell::new(Some(heard)),
             card_dir,
+            epoch: started.epoch,
         })
     }
 
@@ -364,7 +368,6 @@ async fn serve(
 ) -> Outcome {
     let Doors { control, _control_file, link, mut terminated, mut interrupted } = doors;
     let control_path = std::path::absolute(&args.control).unwrap_or_else(|_| args.control.clone());
-    Whereabouts::new(&control_path, &engine.card_dir, &settings).record(&store.directory)?;
     let daemon = Rc::new(Daemon {
         settings: RefCell::new(settings),
         sealer,
@@ -372,6 +375,7 @@ async fn serve(
         control: control_path,
         state_dir: store.directory.clone(),
         card_dir: engine.card_dir.clone(),
+        epoch: engine.epoch,
         workers: engine.workers.clone(),
         writer: engine.writer.clone(),
         bell: engine.bell.clone(),
@@ -379,6 +383,7 @@ async fn serve(
         link: RefCell::new(None),
         commits: tokio::sync::Mutex::default(),
     });
+    daemon.whereabouts(&daemon.running()).record(&store.directory)?;
     daemon.replace_link(link);
     tokio::task::spawn_local(control::serve(control, daemon.clone()));
     if let Some(uploads) = engine.uploads.take() {

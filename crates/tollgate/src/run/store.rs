@@ -3,9 +3,9 @@
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use crossbeam::channel::{bounded, unbounded};
 use kernel::file::{DirectoryLock, LockError};
-use ledger::keeper::OldSegment;
-use ledger::recover::{LogStart, Recovered, Recovery};
+use ledger::recover::{CheckedSegment, LogStart, Recovered, Recovery};
 use ledger::replay::Replay;
 
 use super::disk::read_segments;
@@ -54,29 +54,39 @@ pub(crate) fn ledger_directory(state_dir: &Path) -> PathBuf {
 pub(crate) struct StoreRead {
     pub(crate) recovered: Recovered<Replay>,
     pub(crate) start: LogStart,
-    pub(crate) segments: Vec<OldSegment>,
-}
-
-impl StoreRead {
-    /// The segments in which recovery found damage.
-    pub(crate) fn damaged(&self) -> Vec<u64> {
-        let findings = self.recovered.report.findings.iter().filter(|finding| finding.case.is_damage());
-        findings.map(|finding| finding.segment).collect()
-    }
 }
 
 /// Reads every segment, in order. Nothing is written: a store can be read while it lies still, or from a copy.
+///
+/// A second thread reads ahead and computes checksums while this one takes in what the records say. Memory: four segments, beside
+/// what was recovered.
 pub(crate) fn recover(state_dir: &Path) -> Result<StoreRead, Failure> {
     let ledger = ledger_directory(state_dir);
     let mut recovery = Recovery::new(Replay::new());
-    let mut found = Vec::new();
-    read_segments(&ledger, |number, octets| {
-        found.extend(OldSegment::read(number, octets));
-        recovery.segment(number, octets);
-    })
-    .map_err(|error| Failure::failed(format!("cannot read the ledger: {error}")))?;
+    std::thread::scope(|scope| {
+        let (ahead, segments) = bounded(1);
+        let (used, memory) = unbounded();
+        let directory = &ledger;
+        let read_ahead = move || {
+            read_segments(directory, |number, octets| {
+                // Who does not take it any more has a reason to stop, and says so.
+                let _ = ahead.send(CheckedSegment::new(number, octets));
+                memory.try_recv().unwrap_or_default()
+            })
+        };
+        let reader = std::thread::Builder::new()
+            .name("tollgate-reader".to_owned())
+            .spawn_scoped(scope, read_ahead)
+            .map_err(|error| Failure::failed(format!("a thread cannot start: {error}")))?;
+        for segment in segments {
+            recovery.checked_segment(&segment);
+            let _ = used.send(segment.into_octets());
+        }
+        let read = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        read.map_err(|error| Failure::failed(format!("cannot read the ledger: {error}")))
+    })?;
     let (recovered, start) = recovery
         .finish()
         .map_err(|error| Failure::failed(format!("the ledger in {} cannot be used: {error}", ledger.display())))?;
-    Ok(StoreRead { recovered, start, segments: found })
+    Ok(StoreRead { recovered, start })
 }

@@ -121,14 +121,14 @@ impl Writer {
             let operated = self.operate(now);
             self.announce();
             self.hand_out();
-            if taken || operated {
-                continue;
-            }
             if let Some(patience) = self.ending {
-                let is_done = self.keeper.waiting() == 0 && !self.refused;
+                let is_done = !taken && self.keeper.waiting() == 0 && !self.refused;
                 if is_done || patience <= now.mono {
                     return is_done;
                 }
+            }
+            if taken || operated {
+                continue;
             }
             let until = self.keeper.poll_timeout().map_or(NAP, |at| at.since(now.mono)).min(NAP);
             let (sources, inbox, disk, refused) = (&mut self.sources, &self.inbox, &self.disk, self.refused);
@@ -175,7 +175,10 @@ impl Writer {
                     keeper.handle_servers_answer(self.answering.contains(&true), now);
                 }
                 WriterMessage::ReplayRefused(id) => keeper.handle_replay_refused(id, now),
-                WriterMessage::Shutdown => self.ending = Some(now.mono.plus(LAST_WORDS)),
+                WriterMessage::Shutdown => {
+                    keeper.handle_shutdown();
+                    self.ending = Some(now.mono.plus(LAST_WORDS));
+                }
             }
         }
     }

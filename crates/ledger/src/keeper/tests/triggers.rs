@@ -1,11 +1,11 @@
 use model::ids::BillId;
-use model::record::BillStore;
+use model::record::{BillStore, Delivered, Departure};
 use model::settings::{BillReplay, CacheBackupMode};
 
 use super::world::{World, bill, settings};
-use crate::keeper::{Alarm, BackupRefused, CardFault, ResetRefused};
+use crate::keeper::{Abandonment, Alarm, Area, BackupRefused, CardFault, ResetRefused};
 use crate::log::DiskFault;
-use crate::transfer::UploadFailure;
+use crate::transfer::{Outcome, UploadFailure};
 
 fn with_bills(mode: CacheBackupMode, bills: u64) -> World {
     let mut world = World::new(settings(mode));
@@ -163,8 +163,109 @@ fn overflow_goes_to_the_card_and_only_mode_none_drops() {
     assert_eq!(world.alarms[1..], [dropped(1), dropped(2)]);
     // A restart knows of it.
     world.restart();
+    world.alarms.clear();
     world.settle().unwrap();
     assert_eq!(world.pool().len(), 100);
+    let is_dropped = |alarm: &Alarm| matches!(alarm, Alarm::BillDropped { .. });
+    assert!(!world.alarms.iter().any(is_dropped), "nothing was dropped in this life: {:?}", world.alarms);
+}
+
+#[test]
+fn bills_that_may_be_on_the_server_say_so_and_its_names_are_not_left_for_others() {
+    use UploadFailure::{ManifestTaken, NameTaken, NameTakenUnseen, Timeout, Unverified};
+    let (first, later) = (Some(Abandonment::NameTaken), Some(Abandonment::NameTakenLater));
+    for (failures, why, delivered) in [
+        (&[NameTaken][..], first, Delivered::No),
+        (&[NameTakenUnseen], first, Delivered::No),
+        (&[ManifestTaken], later, Delivered::Unknown),
+        (&[Timeout, NameTaken], later, Delivered::Unknown),
+        (&[Unverified, NameTaken], later, Delivered::Unknown),
+        // Its own file, which it can neither read nor write over: no name after the other.
+        (&[Unverified, NameTakenUnseen, NameTakenUnseen], None, Delivered::No),
+    ] {
+        let mut world = with_bills(CacheBackupMode::Sftp, 3);
+        world.servers.failure = failures.first().copied();
+        world.keeper.backup_cache(world.now).unwrap();
+        world.settle().unwrap();
+        for (failure, seconds) in failures[1..].iter().zip([31, 61]) {
+            world.servers.failure = Some(*failure);
+            world.pass(seconds).unwrap();
+        }
+        assert_eq!(world.servers.uploads, failures.len() as u64, "{failures:?}");
+        let abandoned = world.alarms.iter().find_map(|alarm| match alarm {
+            Alarm::TransferAbandoned { why, .. } => Some(*why),
+            _ => None,
+        });
+        assert_eq!(abandoned, why, "{failures:?}");
+        assert!(world.keeper.book().pool().bills(0).all(|bill| bill.delivered == delivered), "{failures:?}");
+    }
+}
+
+#[test]
+fn a_card_that_vanishes_under_a_file_leaves_the_file_s_sums() {
+    let mut world = with_bills(CacheBackupMode::Cfcard, 4);
+    world.keeper.backup_cache(world.now).unwrap();
+    world.settle().unwrap();
+    world.servers.is_held = true;
+    world.keeper.backup_cfcard(None, world.now).unwrap();
+    world.settle().unwrap();
+    let upload = world.keeper.poll_upload().unwrap();
+    world.card.fault = Some(DiskFault::Io);
+    world.bill(5);
+    world.settle().unwrap();
+    world.keeper.backup_cache(world.now).unwrap();
+    world.settle().unwrap();
+    assert_eq!(world.keeper.card_bills().count(), 0);
+    world.keeper.handle_uploaded(upload.number, Outcome::Delivered, world.now);
+    world.settle().unwrap();
+    let departures = world.keeper.book().departures();
+    assert_eq!(departures.total(BillStore::Cfcard, Departure::Transferred).in_octets, 1 + 2 + 3 + 4);
+}
+
+#[test]
+fn a_disk_that_does_not_bring_bills_for_hours_costs_none() {
+    let mut world = with_bills(CacheBackupMode::Sftp, 3);
+    world.ledger.read_fault = Some(DiskFault::Io);
+    world.keeper.backup_cache(world.now).unwrap();
+    world.pass(3 * 3600).unwrap();
+    assert_eq!(world.in_files().len(), 0);
+    let id = |sequence| BillId { epoch: 1, sequence };
+    let alarms: Vec<&Alarm> = world.alarms.iter().collect();
+    assert!(matches!(alarms[..], [Alarm::BillUnreadable { area: Area::Ledger, id: first }, ..] if *first == id(1)));
+    world.ledger.read_fault = None;
+    world.pass(2 * 3600).unwrap();
+    let _ = world.keeper.backup_cache(world.now);
+    world.settle().unwrap();
+    assert_eq!(world.in_files().len(), 3, "{:?}", world.alarms);
+    world.check();
+}
+
+#[test]
+fn a_card_that_cannot_be_read_is_closed_at_once_and_holds_up_no_other_read() {
+    let mut world = with_bills(CacheBackupMode::Cfcard, 4);
+    world.keeper.backup_cache(world.now).unwrap();
+    world.settle().unwrap();
+    world.card.read_fault = Some(DiskFault::Io);
+    world.keeper.backup_cfcard(None, world.now).unwrap();
+    world.settle().unwrap();
+    assert_eq!(world.alarms, [Alarm::CardFailing(CardFault::Disk(DiskFault::Io))]);
+    world.card.read_fault = None;
+    world.bill(5);
+    world.configure(|settings| settings.cache.backup_mode = CacheBackupMode::Sftp);
+    world.settle().unwrap();
+    world.keeper.backup_cache(world.now).unwrap();
+    world.settle().unwrap();
+    assert!(world.in_files().contains_key(&5));
+}
+
+#[test]
+fn a_keeper_that_ends_begins_nothing() {
+    let mut world = with_bills(CacheBackupMode::Sftp, 10);
+    world.keeper.handle_shutdown();
+    world.keeper.backup_cache(world.now).unwrap();
+    world.bill(11);
+    world.settle().unwrap();
+    assert_eq!((world.servers.uploads, world.keeper.waiting(), world.announced.len()), (0, 0, 11));
 }
 
 #[test]
@@ -323,7 +424,7 @@ fn a_bill_that_comes_back_is_free_and_unknown_and_tried_again_later() {
     world.keeper.handle_servers_answer(true, world.now);
     world.settle().unwrap();
     let bills: Vec<_> = world.keeper.book().pool().bills(0).map(|bill| (bill.state, bill.delivered)).collect();
-    assert_eq!(bills, [(crate::pool::BillState::Free, model::record::Delivered::Unknown); 3]);
+    assert_eq!(bills, [(crate::pool::BillState::Free, Delivered::Unknown); 3]);
     world.servers.accounting_fails = false;
     world.pass(31).unwrap();
     assert!(world.pool().is_empty());

@@ -69,6 +69,33 @@ async fn a_server_that_lets_nobody_read_leaves_it_unverified() {
     }
 }
 
+/// RFC 1350 section 5: 2 is an access violation, 6 a file that exists.
+#[tokio::test]
+async fn a_file_that_may_be_neither_read_nor_written_over_may_be_an_earlier_try() {
+    let server = Tftpd::start("", "022");
+    let refusing = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let mut way = server.way();
+    way.settings.tftp_port = refusing.local_addr().unwrap().port();
+    let answering = tokio::spawn(async move {
+        let mut room = [0; 600];
+        while let Ok((_, from)) = refusing.recv_from(&mut room).await {
+            let code = if room[1] == 1 { 2 } else { 6 };
+            refusing.send_to(&[0, 5, 0, code, 0], from).await.unwrap();
+        }
+    });
+    assert_eq!(way.deliver(&octets(1_000)).await, Err(DeliveryError::NameTakenUnseen));
+    answering.abort();
+}
+
+#[tokio::test]
+async fn only_the_manifest_s_name_is_taken() {
+    let server = Tftpd::start("", "022");
+    write(&server.inbox().join(MANIFEST_NAME), b"somebody else's");
+    let file = octets(1_000);
+    assert_eq!(server.way().deliver(&file).await, Err(DeliveryError::ManifestTaken));
+    assert_eq!(files(&server.inbox())[NAME], file);
+}
+
 #[tokio::test]
 async fn servers_that_do_not_serve() {
     let server = Tftpd::start("", "022");

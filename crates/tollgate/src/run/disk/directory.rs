@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use kernel::file::{FileError, LogFile};
+use kernel::file::{DirectoryLock, FileError, LogFile};
 use ledger::card::{CardFound, CardReading};
 use ledger::log::DiskFault;
 use ledger::recover::RecoveryError;
+use ledger::segment::SEGMENT_LEN_MAX;
 
 /// What a segment's file name ends with.
 const SEGMENT_EXTENSION: &str = "seg";
@@ -17,32 +18,40 @@ pub(crate) fn segment_path(directory: &Path, number: u64) -> PathBuf {
     directory.join(format!("{number:016}.{SEGMENT_EXTENSION}"))
 }
 
-/// The segments that there are, by number.
+/// The segments that there are, by number: files whose names are exactly those that [`segment_path`] gives. A file that
+/// somebody has put beside them under another name is none.
 fn segments(directory: &Path) -> Result<Vec<(u64, PathBuf)>, FileError> {
     let entries = kernel::file::list(directory)?;
     let mut segments: Vec<(u64, PathBuf)> = entries
         .into_iter()
         .filter_map(|entry| {
             let path = directory.join(entry.name);
-            let is_segment = path.extension().is_some_and(|extension| extension == SEGMENT_EXTENSION);
-            let number = path.file_stem()?.to_str()?.parse().ok().filter(|_| is_segment)?;
-            Some((number, path))
+            let number = path.file_stem()?.to_str()?.parse::<u64>().ok()?;
+            (number > 0 && path == segment_path(directory, number)).then_some((number, path))
         })
         .collect();
     segments.sort_unstable();
     Ok(segments)
 }
 
-/// Reads every segment, by number, one at a time; `take` is given its number and its octets.
-pub(crate) fn read_segments(directory: &Path, mut take: impl FnMut(u64, &[u8])) -> Result<(), FileError> {
+/// Reads every segment, by number, one at a time; `take` is given its number and its octets, and gives memory for the next.
+pub(crate) fn read_segments(directory: &Path, mut take: impl FnMut(u64, Vec<u8>) -> Vec<u8>) -> Result<(), FileError> {
     let mut octets = Vec::new();
     for (number, path) in segments(directory)? {
         let file = LogFile::open_read_only(&path)?;
-        octets.resize(usize::try_from(file.length()?).unwrap_or(usize::MAX), 0);
+        // No segment is longer; a file that is has nothing of ours behind that.
+        let len = file.length()?.min(SEGMENT_LEN_MAX);
+        octets.resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
         let read = file.read_at(0, &mut octets)?;
-        take(number, &octets[..read]);
+        octets.truncate(read);
+        octets = take(number, octets);
     }
     Ok(())
+}
+
+/// Makes durable what a process that died has written to the segments.
+pub(crate) fn sync_segments(directory: &Path) -> Result<(), FileError> {
+    segments(directory)?.iter().try_for_each(|(_, path)| LogFile::open_read_only(path)?.sync_data())
 }
 
 /// The files of one directory that are open.
@@ -52,18 +61,28 @@ pub(super) struct Directory {
     writing: Option<(u64, LogFile)>,
     /// The segment that was read last.
     reading: Option<(u64, LogFile)>,
+    /// That nobody else writes to it; the ledger's has the state directory's instead.
+    lock: Option<DirectoryLock>,
     /// What failed last, as the log has it: an outage is told once, not at every try.
     told: Option<String>,
 }
 
 impl Directory {
     pub(super) fn new(path: &Path) -> Directory {
-        Directory { path: path.to_owned(), writing: None, reading: None, told: None }
+        Directory { path: path.to_owned(), writing: None, reading: None, lock: None, told: None }
     }
 
     /// Closes what is open.
     pub(super) fn forget(&mut self) {
-        (self.writing, self.reading) = (None, None);
+        (self.writing, self.reading, self.lock) = (None, None, None);
+    }
+
+    /// Locks and reads the card that is in this directory now.
+    pub(super) fn open_card(&mut self, card: &CardDirectory) -> Result<Result<CardFound, RecoveryError>, FileError> {
+        self.forget();
+        card.make_if_ours()?;
+        self.lock = Some(DirectoryLock::acquire_bare(&self.path)?);
+        read_card(&self.path)
     }
 
     /// Does something, and tells in the log what is wrong, once. After a failure nothing stays open: the segment that failed
@@ -163,19 +182,18 @@ impl CardDirectory {
         &self.path
     }
 
-    /// Reads the card.
-    pub(crate) fn open(&self) -> Result<Result<CardFound, RecoveryError>, FileError> {
-        if self.is_default && !self.path.exists() {
-            kernel::file::make_directory(&self.path)?;
-        }
-        read_card(&self.path)
+    fn make_if_ours(&self) -> Result<(), FileError> {
+        if self.is_default && !self.path.exists() { kernel::file::make_directory(&self.path) } else { Ok(()) }
     }
 }
 
 /// Reads every segment of a card.
 pub(crate) fn read_card(path: &Path) -> Result<Result<CardFound, RecoveryError>, FileError> {
     let mut reading = CardReading::new();
-    read_segments(path, |number, octets| reading.segment(number, octets))?;
+    read_segments(path, |number, octets| {
+        reading.segment(number, &octets);
+        octets
+    })?;
     Ok(reading.finish())
 }
 
@@ -196,6 +214,45 @@ mod tests {
         files.attempt(|files| files.create(1, 8)).unwrap();
         write_and_sync(b"again").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"again\0\0\0", "{device}");
+    }
+
+    #[test]
+    fn a_card_is_opened_by_one_at_a_time() {
+        let scratch = tempfile::tempdir().unwrap();
+        let card = CardDirectory::new(None, scratch.path());
+        let [mut ours, mut theirs] = [(); 2].map(|()| Directory::new(card.path()));
+        let open = |directory: &mut Directory| directory.attempt(|directory| directory.open_card(&card)).is_ok();
+        assert!(open(&mut ours));
+        assert!(!open(&mut theirs));
+        assert!(open(&mut ours), "again, as after a failure");
+        ours.forget();
+        assert!(open(&mut theirs), "a card that is let go is free");
+    }
+
+    #[test]
+    fn a_segment_that_is_removed_under_its_writer_fails() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut directory = Directory::new(scratch.path());
+        directory.attempt(|directory| directory.create(1, 8)).unwrap();
+        directory.attempt(|directory| directory.write(1, 0, b"first")).unwrap();
+        std::fs::remove_file(segment_path(scratch.path(), 1)).unwrap();
+        assert!(directory.attempt(|directory| directory.sync(1)).is_err());
+    }
+
+    #[test]
+    fn only_files_with_the_names_of_segments_are_segments() {
+        let scratch = tempfile::tempdir().unwrap();
+        for name in ["0000000000000001.seg", "1.seg", "0.seg", "0000000000000000.seg", "+000000000000002.seg"] {
+            std::fs::write(scratch.path().join(name), b"x").unwrap();
+        }
+        let mut numbers = Vec::new();
+        read_segments(scratch.path(), |number, octets| {
+            numbers.push(number);
+            octets
+        })
+        .unwrap();
+        assert_eq!(numbers, [1]);
+        sync_segments(scratch.path()).unwrap();
     }
 
     #[test]

@@ -1,0 +1,158 @@
+//! Cards that are full, damaged, missing or reset while something is done with them.
+
+use model::record::Departure;
+use model::settings::CacheBackupMode;
+
+use super::world::{World, settings};
+use crate::keeper::{Alarm, CardFault};
+use crate::log::DiskFault;
+use crate::segment::SEGMENT_HEAD_LEN;
+use crate::transfer::{Stage, UploadFailure};
+
+/// A card with so many bills on it, and an empty pool.
+fn with_card(bills: u64) -> World {
+    let mut world = World::new(settings(CacheBackupMode::Cfcard));
+    for counted in 1..=bills {
+        world.bill(counted);
+    }
+    world.settle().unwrap();
+    world.keeper.backup_cache(world.now).ok();
+    world.settle().unwrap();
+    assert_eq!((world.pool().len() as u64, world.on_card().len() as u64), (0, bills));
+    world
+}
+
+/// One more bill gets onto the card and from there to the server. Those of before are accounted for.
+fn check_goes_on(world: &mut World, counted: u64) {
+    world.announced.clear();
+    world.bill(counted);
+    world.settle().unwrap();
+    world.keeper.backup_cache(world.now).unwrap();
+    world.pass(61).unwrap();
+    assert_eq!(world.on_card(), [counted]);
+    world.keeper.backup_cfcard(None, world.now).unwrap();
+    world.settle().unwrap();
+    assert!(world.in_files().contains_key(&counted) && world.on_card().is_empty());
+    world.check();
+}
+
+#[test]
+fn bills_that_come_faster_than_the_card_takes_them_wait_while_it_has_room() {
+    for (capacity, drops) in [(5_000, false), (50, true)] {
+        let mut world = World::new(settings(CacheBackupMode::Cfcard));
+        world.configure(|settings| settings.cfcard.capacity = capacity);
+        world.servers.failure = Some(UploadFailure::Refused);
+        world.settle().unwrap();
+        for counted in 1..=3_000 {
+            world.bill(counted);
+        }
+        world.settle().unwrap();
+        let (pool, card) = (world.pool().len(), world.on_card().len());
+        let dropped = usize::try_from(world.keeper.book().pool().dropped().bills).unwrap();
+        assert_eq!(pool + card + dropped, 3_000);
+        assert_eq!(dropped > 0, drops, "{dropped} dropped, {card} of {capacity} on the card");
+        assert!(drops || pool <= 100, "the pool's own capacity: {pool}");
+    }
+}
+
+#[test]
+fn a_reset_while_a_bill_of_the_card_is_read_leaves_uploads_alive() {
+    let mut world = with_card(30);
+    world.card.fault = Some(DiskFault::Io);
+    world.keeper.backup_cfcard(None, world.now).unwrap();
+    assert!(world.turn().unwrap());
+    assert!(matches!(world.keeper.ships[1].stage, Stage::Gathering(_)));
+    world.card.fault = None;
+    assert_eq!(world.keeper.reset_cfcard(world.now), Ok(30));
+    world.pass(5).unwrap();
+    assert!(world.on_card().is_empty() && world.in_files().is_empty());
+    check_goes_on(&mut world, 31);
+}
+
+#[test]
+fn a_reset_abandons_a_file_whose_beginning_is_on_its_way_to_the_disk() {
+    let mut world = with_card(30);
+    world.keeper.backup_cfcard(None, world.now).unwrap();
+    world.keeper.handle_timeout(world.now);
+    while !matches!(world.keeper.ships[1].stage, Stage::Announcing(_)) {
+        assert!(world.operate().unwrap());
+    }
+    assert_eq!(world.keeper.reset_cfcard(world.now), Ok(30));
+    world.pass(5).unwrap();
+    assert_eq!((world.servers.uploads, world.keeper.book().transfers().count()), (0, 0));
+    let departures: Vec<_> = world.keeper.book().departures().runs().map(|run| (run.count, run.departure)).collect();
+    assert_eq!(departures, [(30, Departure::Reset)]);
+    check_goes_on(&mut world, 31);
+}
+
+#[test]
+fn damage_on_the_card_is_told() {
+    let mut world = with_card(30);
+    world.bill(31);
+    world.settle().unwrap();
+    world.keeper.backup_cache(world.now).unwrap();
+    world.settle().unwrap();
+    let number = world.card.segments().next().unwrap().0;
+    world.card.change(number, |octets| octets[SEGMENT_HEAD_LEN + 1024..][..1024].fill(0xAA));
+    world.alarms.clear();
+    world.restart();
+    world.pass(1).unwrap();
+    let [Alarm::CardDamaged { findings, records_lost, .. }] = world.alarms[..] else { panic!("{:?}", world.alarms) };
+    assert!(findings > 0 && records_lost > 0);
+    assert!(world.on_card().len() < 31, "some are gone");
+    // It is read again after every failure, and told once.
+    world.card.fault = Some(DiskFault::Io);
+    world.bill(32);
+    world.settle().unwrap();
+    world.keeper.backup_cache(world.now).unwrap();
+    world.pass(10).unwrap();
+    world.card.fault = None;
+    world.pass(61).unwrap();
+    assert_eq!(world.alarms[1..], [Alarm::CardFailing(CardFault::Disk(DiskFault::Io)), Alarm::CardHealed]);
+}
+
+#[test]
+fn a_mount_point_without_its_card_is_not_written_to() {
+    let mut world = with_card(30);
+    let card = std::mem::take(&mut world.card);
+    world.restart();
+    world.bill(31);
+    world.settle().unwrap();
+    world.keeper.backup_cache(world.now).unwrap();
+    world.pass(600).unwrap();
+    assert_eq!(world.alarms, [Alarm::CardFailing(CardFault::Missing)]);
+    assert_eq!((world.pool(), world.card.segments().count()), (vec![31], 0));
+    world.card = card;
+    world.pass(61).unwrap();
+    assert_eq!(world.alarms[1..], [Alarm::CardHealed]);
+    assert_eq!((world.pool().len(), world.on_card().len()), (0, 31));
+    world.check();
+}
+
+#[test]
+fn a_reset_gives_a_missing_card_up() {
+    let mut world = with_card(30);
+    world.configure(|settings| settings.cfcard.backup_interval_min = 5_000);
+    world.card = Default::default();
+    world.restart();
+    world.pass(1).unwrap();
+    assert_eq!(world.alarms, [Alarm::CardFailing(CardFault::Missing)]);
+    assert!(!world.proof().is_complete());
+    assert_eq!(world.keeper.reset_cfcard(world.now), Ok(30));
+    world.pass(61).unwrap();
+    assert!(world.proof().is_complete(), "a reset explains the gap");
+    assert_eq!(world.keeper.information().cfcard.bills, 0);
+    check_goes_on(&mut world, 31);
+    assert_eq!(world.alarms[1..], [Alarm::CardHealed]);
+}
+
+#[test]
+fn another_card_is_taken_when_nothing_is_missed_on_it() {
+    let mut world = with_card(30);
+    world.keeper.backup_cfcard(None, world.now).unwrap();
+    world.settle().unwrap();
+    world.card = Default::default();
+    world.restart();
+    check_goes_on(&mut world, 31);
+    assert_eq!(world.alarms, []);
+}
