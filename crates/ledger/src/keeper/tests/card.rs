@@ -58,11 +58,9 @@ fn bills_that_come_faster_than_the_card_takes_them_wait_while_it_has_room() {
 #[test]
 fn a_reset_while_a_bill_of_the_card_is_read_leaves_uploads_alive() {
     let mut world = with_card(30);
-    world.card.fault = Some(DiskFault::Io);
     world.keeper.backup_cfcard(None, world.now).unwrap();
-    assert!(world.turn().unwrap());
+    world.keeper.handle_timeout(world.now);
     assert!(matches!(world.keeper.ships[1].stage, Stage::Gathering(_)));
-    world.card.fault = None;
     assert_eq!(world.keeper.reset_cfcard(world.now), Ok(30));
     world.pass(5).unwrap();
     assert!(world.on_card().is_empty() && world.in_files().is_empty());
