@@ -44,9 +44,9 @@ impl Shard {
         self.session_mut(slot).flags.set(Flags::BASELINE);
     }
 
-    /// Whether something has been counted since the last report that was acknowledged, or none was.
-    pub(super) fn has_counted(&self, slot: Slot, counters: &impl CounterSource) -> bool {
+    /// Whether something has been counted, by the last sample, since the last report that was acknowledged; or none was.
+    pub(super) fn has_counted(&self, slot: Slot) -> bool {
         let account = self.account(slot);
-        self.read(slot, counters).unwrap_or(account.sample).sum() != account.reported
+        account.sample.sum() != account.reported
     }
 }

@@ -66,9 +66,12 @@ impl Shard {
                 let next = next_interim(scheduled, session.interim_s, now);
                 self.session_mut(slot).next_interim = next;
                 self.timers.set(slot, next);
+                // The interim may wait, be skipped, or find the last one still unanswered: the walk that left the sample
+                // to it does not come back in time.
+                self.sample_now(slot, now, counters);
                 // Where nothing has been counted since the last report, `traffic` skips this one (rule 5).
-                let skips = self.contracts.get(self.session(slot).contract).scheme.interim_traffic
-                    && !self.has_counted(slot, counters);
+                let skips =
+                    self.contracts.get(self.session(slot).contract).scheme.interim_traffic && !self.has_counted(slot);
                 if idle && !skips {
                     self.enqueue(slot, Lane::Interim, now);
                 }
