@@ -123,7 +123,7 @@ impl Day {
 
     fn second(&mut self, seconds: u64) {
         let now = at(seconds);
-        self.shard.handle_timeout(now);
+        self.shard.handle_timeout(now, &Growing(seconds));
         self.shard.sweep(now, &Growing(seconds));
         self.keeper.handle_timeout(now);
         let mut room = [0; frame::RECORD_LEN_MAX];
@@ -151,7 +151,8 @@ impl Day {
 fn live(sessions: u32) -> u64 {
     let whole = session(0, &[0; 8], &[0x5A; 240]);
     let serial = whole.opened.serial;
-    let sampled = model::record::Sampled { serial, at: Mono::ZERO, counters: Counters::ZERO, interim_failures: 0 };
+    let sampled =
+        model::record::Sampled { serial, at: Mono::ZERO, counters: Counters::ZERO, interim_failures: 0, cut: None };
     let len = frame::encoded_len(&Record::Checkpointed(Checkpointed { sampled: Some(sampled), ..whole }));
     u64::from(sessions) * (8 + len).next_multiple_of(8) as u64
 }

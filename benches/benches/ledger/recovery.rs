@@ -134,7 +134,13 @@ fn accepted(sequence: u64) -> Accepted {
 }
 
 fn sampled(sequence: u64, at: u64) -> Sampled {
-    Sampled { serial: serial(sequence), at: Mono::from_nanos(at), counters: Counters::ZERO, interim_failures: 0 }
+    Sampled {
+        serial: serial(sequence),
+        at: Mono::from_nanos(at),
+        counters: Counters::ZERO,
+        interim_failures: 0,
+        cut: None,
+    }
 }
 
 fn keep(store: &mut Store, request: Request<'_>) {

@@ -208,6 +208,29 @@ pub(crate) fn session_id(run: &[u8]) -> Option<&[u8]> {
     Attributes::of_run(run).find(|attribute| attribute.kind == Type::ACCT_SESSION_ID).map(|attribute| attribute.value)
 }
 
+/// User-Name in a run.
+pub(crate) fn user_name(run: &[u8]) -> Option<&[u8]> {
+    Attributes::of_run(run).find(|attribute| attribute.kind == Type::USER_NAME).map(|attribute| attribute.value)
+}
+
+/// Whether the subscriber has this address, or a prefix that it lies in.
+pub(crate) fn has_address(run: &[u8], address: IpAddr) -> bool {
+    Attributes::of_run(run).any(|attribute| match (attribute.kind, address) {
+        (Type::FRAMED_IP_ADDRESS, IpAddr::V4(address)) => attribute.value == address.octets(),
+        (Type::FRAMED_IPV6_ADDRESS, IpAddr::V6(address)) => attribute.value == address.octets(),
+        (Type::FRAMED_IPV6_PREFIX | Type::DELEGATED_IPV6_PREFIX, IpAddr::V6(address)) => {
+            // RFC 3162 section 2.3: reserved, length in bits, then as many octets of the prefix as are needed.
+            let Some(([_, length], prefix)) = attribute.value.split_first_chunk() else { return false };
+            let mut octets = [0; 16];
+            let Some(room) = octets.get_mut(..prefix.len()) else { return false };
+            room.copy_from_slice(prefix);
+            let differing = u128::from_be_bytes(octets) ^ address.to_bits();
+            differing.leading_zeros() >= u32::from(*length)
+        }
+        _ => false,
+    })
+}
+
 /// Whether two runs name the same addresses.
 pub(crate) fn same_addresses(one: &[u8], other: &[u8]) -> bool {
     const KINDS: [Type; 5] = [
@@ -267,6 +290,8 @@ fn mac_of(text: &[u8]) -> Option<[u8; 6]> {
 
 #[cfg(test)]
 mod tests {
+    use model::event::Prefix;
+
     use super::*;
 
     const ID: SessionId = *b"BNG100000000000000000000001AAAAAA";
@@ -362,6 +387,33 @@ mod tests {
             let once = |kind| Attributes::of_run(new).filter(|attribute| attribute.kind == kind).count() == 1;
             assert!(once(Type::SERVICE_TYPE) && once(Type::NAS_PORT_TYPE) && once(Type::CALLING_STATION_ID));
         }
+    }
+
+    #[test]
+    fn a_subscriber_is_known_by_its_addresses() {
+        let prefix = |address: &str, length| Some(Prefix { address: address.parse().unwrap(), length });
+        let subscriber = Subscriber {
+            framed_ip: Some(Ipv4Addr::new(10, 0, 0, 7)),
+            framed_ipv6_prefix: prefix("2001:db8:0:1::", 64),
+            delegated_prefix: prefix("2001:db8:100::", 41),
+            framed_ipv6_address: Some("2001:db8:9::9".parse().unwrap()),
+            ..Subscriber::default()
+        };
+        let mut run = [0; RUN_MAX];
+        let length = merge(&mut run, &[], &subscriber).unwrap();
+        for (address, expected) in [
+            ("10.0.0.7", true),
+            ("10.0.0.8", false),
+            ("2001:db8:0:1::1", true),
+            ("2001:db8:0:2::1", false),
+            ("2001:db8:17f::1", true),
+            ("2001:db8:180::1", false),
+            ("2001:db8:9::9", true),
+            ("2001:db8:9::a", false),
+        ] {
+            assert_eq!(has_address(&run[..length], address.parse().unwrap()), expected, "{address}");
+        }
+        assert!(!has_address(&[], "10.0.0.7".parse().unwrap()));
     }
 
     #[test]

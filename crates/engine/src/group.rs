@@ -7,9 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::settings::Secret;
+use model::settings::{Algorithm, Secret};
 use model::time::Mono;
 
+use crate::choice::{Choice, Tried, choose};
 use crate::server::Server;
 use crate::session::{Lane, Slot};
 use crate::table::Queue;
@@ -21,6 +22,8 @@ pub(crate) struct Member {
     pub(crate) server: u16,
     pub(crate) secret: Arc<Secret>,
     pub(crate) message_authenticator: bool,
+    /// Its share under loading-share.
+    pub(crate) weight: u8,
 }
 
 /// A RADIUS group (BEHAVIOUR.md 5.1), or the group of all sessions that have none.
@@ -28,8 +31,9 @@ pub(crate) struct Member {
 pub(crate) struct Group {
     pub(crate) name: String,
     pub(crate) members: Vec<Member>,
-    /// Grows when `members` change, so that a running transaction notices.
-    pub(crate) revision: u32,
+    pub(crate) algorithm: Algorithm,
+    /// It is configured no more, and loses its members with its last session.
+    pub(crate) removed: bool,
     /// Transmissions to one server.
     pub(crate) retransmit: u8,
     pub(crate) timeout: Duration,
@@ -48,24 +52,14 @@ const OWN_PLACES: [Lane; 8] =
 /// Order when the lane in turn is empty.
 const ORDER: [Lane; Lane::COUNT] = [Lane::Start, Lane::Stop, Lane::Parked, Lane::Interim];
 
-/// Whom a group would ask now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Choice {
-    /// The member at this position, which has room.
-    Member(usize),
-    /// There is one, but it has no room now.
-    Wait,
-    /// There is none left to ask.
-    Exhausted,
-}
-
 impl Group {
     /// A group without servers: what waits in it fails at once (BEHAVIOUR.md 3.4).
     pub(crate) fn new(name: String) -> Group {
         Group {
             name,
             members: Vec::new(),
-            revision: 0,
+            algorithm: Algorithm::default(),
+            removed: false,
             retransmit: 3,
             timeout: Duration::from_secs(5),
             stop_resend: 0,
@@ -123,22 +117,14 @@ impl Group {
         self.lanes.iter().all(|queue| queue.count == 0)
     }
 
-    /// Master-backup (BEHAVIOUR.md 5.3): the first member that is Up and not yet tried. For a new transaction with
-    /// none Up it is the first member, as a probe with a window of one (owner's decision 5).
-    pub(crate) fn choose(&self, servers: &[Server], tried: u16) -> Choice {
-        let server = |member: &Member| &servers[usize::from(member.server)];
-        let mut fresh = self.members.iter().enumerate().filter(|(position, _)| tried & 1 << position == 0);
-        match fresh.find(|(_, member)| server(member).is_up()) {
-            Some((position, member)) if server(member).has_room(false) => Choice::Member(position),
-            Some(_) => Choice::Wait,
-            None if tried != 0 => Choice::Exhausted,
-            None if self.members.is_empty() => Choice::Exhausted,
-            // One without source ports cannot be asked.
-            None => match self.members.iter().position(|member| server(member).source.is_some()) {
-                Some(position) if server(&self.members[position]).has_room(true) => Choice::Member(position),
-                _ => Choice::Wait,
-            },
-        }
+    /// Whom a transaction asks that these have had; see [`choose`].
+    pub(crate) fn choose(&self, servers: &[Server], tried: &Tried, draw: impl Fn(u64) -> u64) -> Choice {
+        choose(self.algorithm, &self.members, servers, tried, draw)
+    }
+
+    /// Whether this server is one of its members.
+    pub(crate) fn has(&self, server: u16) -> bool {
+        self.members.iter().any(|member| member.server == server)
     }
 
     /// Since when every server has been Down; `None` while one is Up.

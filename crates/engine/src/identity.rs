@@ -53,6 +53,13 @@ impl Key {
         Duration::from_millis(scale(self.hash(b's', u64::from(serial.epoch), serial.sequence), millis))
     }
 
+    /// Where the draw of a shard's transaction falls below `range`, for the server that it asks as number `turn`: uniform, and
+    /// the same however often it is asked.
+    pub(crate) fn draw(&self, epoch: u32, shard: u16, transaction: u64, turn: u8, range: u64) -> u64 {
+        let life = u64::from(epoch) << 16 | u64::from(shard);
+        scale(self.hash(b'c', life, transaction << 8 | u64::from(turn)), range)
+    }
+
     /// A permutation of `0 .. SEQUENCE_COUNT`: ids that neither repeat nor tell how many there were.
     fn permute(&self, sequence: u64) -> u64 {
         // Four Feistel rounds over 36 bits, walked until the number is again below 62⁶ (1.2 walks on average).

@@ -31,7 +31,8 @@
 //! | `policy` | what the end of a transaction leads to: total tables |
 //! | `session`, `table`, `blob` | a session, where sessions are kept, what differs in length |
 //! | `wheel`, `phase` | timers; when interims are due |
-//! | `server`, `group`, `request` | identifiers, life and death; lanes and choice; what is out |
+//! | `server`, `health`, `group`, `choice` | identifiers; life and death; lanes; whom a transaction asks |
+//! | `request` | what is out |
 //! | `contract` | what a session took at log-in |
 //! | `identity`, `attributes`, `packet` | Acct-Session-Id; a session's attributes; a request's octets |
 //! | `memory` | memory made ready before a shard's life begins |
@@ -41,8 +42,11 @@
 
 mod attributes;
 mod blob;
+mod brake;
+mod choice;
 mod contract;
 mod group;
+mod health;
 mod identity;
 mod memory;
 mod octets;
@@ -56,6 +60,7 @@ mod shard;
 mod table;
 pub mod wheel;
 
+pub use health::News;
 pub use memory::Memory;
 pub use octets::record_octets;
 pub use server::PortId;

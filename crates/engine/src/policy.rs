@@ -31,16 +31,28 @@ pub(crate) enum AfterStart {
     StopAtOnce,
     /// The log-in is refused.
     Refuse,
+    /// The log-in would be refused; it is told, and accounting runs although no server has the Start.
+    WouldRefuse,
 }
 
-/// `down`: the subscriber has gone meanwhile; then its Stop tells the server all there is to tell.
-pub(crate) fn after_start(outcome: Outcome, policy: StartFail, down: bool) -> AfterStart {
-    match (outcome, policy, down) {
-        (Outcome::Acknowledged, _, _) => AfterStart::Account,
-        (Outcome::Unanswered, _, true) => AfterStart::KeepAccounting,
-        (Outcome::Unanswered, StartFail::OnlineKeepAccounting, false) => AfterStart::KeepAccounting,
-        (Outcome::Unanswered, StartFail::Online, false) => AfterStart::StopAtOnce,
-        (Outcome::Unanswered, StartFail::Offline, false) => AfterStart::Refuse,
+/// `shadow`: nobody is refused. `down`: the subscriber has gone meanwhile; then its Stop tells the server all there is
+/// to tell.
+pub(crate) fn after_start(outcome: Outcome, policy: StartFail, shadow: bool, down: bool) -> AfterStart {
+    match (outcome, policy, shadow, down) {
+        (Outcome::Acknowledged, _, _, _) => AfterStart::Account,
+        (Outcome::Unanswered, _, _, true) => AfterStart::KeepAccounting,
+        (Outcome::Unanswered, StartFail::OnlineKeepAccounting, _, false) => AfterStart::KeepAccounting,
+        (Outcome::Unanswered, StartFail::Online, _, false) => AfterStart::StopAtOnce,
+        (Outcome::Unanswered, StartFail::Offline, false, false) => AfterStart::Refuse,
+        (Outcome::Unanswered, StartFail::Offline, true, false) => AfterStart::WouldRefuse,
+    }
+}
+
+/// Whether a subscriber goes online only by what becomes of its Start.
+pub(crate) fn waits_for_start(policy: StartFail, shadow: bool) -> bool {
+    match (policy, shadow) {
+        (StartFail::Online | StartFail::OnlineKeepAccounting, _) | (StartFail::Offline, true) => false,
+        (StartFail::Offline, false) => true,
     }
 }
 
@@ -51,20 +63,24 @@ pub(crate) enum AfterInterim {
     GoOn,
     /// The same, and real-time accounting has failed: worth a line in the log, once in a row of failures.
     Report,
+    /// The same, but the subscriber would be logged out: told in the same way.
+    WouldCut,
     /// The subscriber is logged out.
     Cut,
 }
 
 /// The consecutive failures after this transaction, and what they lead to: the policy comes with failure
-/// `max_times` + 1.
-pub(crate) fn after_interim(outcome: Outcome, rule: InterimFail, failures: u16) -> (u16, AfterInterim) {
+/// `max_times` + 1. Whom the brake holds comes here again with the next failure. `shadow`: nobody is cut.
+pub(crate) fn after_interim(outcome: Outcome, rule: InterimFail, shadow: bool, failures: u16) -> (u16, AfterInterim) {
     let limit = u16::from(rule.max_times);
-    match (outcome, rule.policy) {
-        (Outcome::Acknowledged, _) => (0, AfterInterim::GoOn),
-        (Outcome::Unanswered, _) if failures < limit => (failures + 1, AfterInterim::GoOn),
-        (Outcome::Unanswered, InterimFailPolicy::Offline) => (limit + 1, AfterInterim::Cut),
-        (Outcome::Unanswered, InterimFailPolicy::Online) if failures == limit => (limit + 1, AfterInterim::Report),
-        (Outcome::Unanswered, InterimFailPolicy::Online) => (failures, AfterInterim::GoOn),
+    let comes_now = failures == limit;
+    match (outcome, rule.policy, shadow) {
+        (Outcome::Acknowledged, _, _) => (0, AfterInterim::GoOn),
+        (Outcome::Unanswered, _, _) if failures < limit => (failures + 1, AfterInterim::GoOn),
+        (Outcome::Unanswered, InterimFailPolicy::Offline, false) => (limit + 1, AfterInterim::Cut),
+        (Outcome::Unanswered, InterimFailPolicy::Offline, true) if comes_now => (limit + 1, AfterInterim::WouldCut),
+        (Outcome::Unanswered, InterimFailPolicy::Online, _) if comes_now => (limit + 1, AfterInterim::Report),
+        (Outcome::Unanswered, _, _) => (failures, AfterInterim::GoOn),
     }
 }
 
@@ -93,17 +109,18 @@ mod tests {
     use super::*;
 
     /// Plays `.` (answered) and `x` (unanswered) and notes what each leads to.
-    fn interims(max_times: u8, policy: InterimFailPolicy, play: &str) -> String {
+    fn interims(max_times: u8, policy: InterimFailPolicy, shadow: bool, play: &str) -> String {
         let mut failures = 0;
         let rule = InterimFail { max_times, policy };
         play.chars()
             .map(|outcome| {
                 let outcome = if outcome == '.' { Outcome::Acknowledged } else { Outcome::Unanswered };
                 let after;
-                (failures, after) = after_interim(outcome, rule, failures);
+                (failures, after) = after_interim(outcome, rule, shadow, failures);
                 match after {
                     AfterInterim::GoOn => '-',
                     AfterInterim::Report => 'R',
+                    AfterInterim::WouldCut => 'W',
                     AfterInterim::Cut => 'C',
                 }
             })
@@ -113,28 +130,36 @@ mod tests {
     /// BEHAVIOUR.md section 12, vectors 4 and 5.
     #[test]
     fn interim_failures_are_counted_as_the_page_says() {
-        for (max_times, policy, play, expected) in [
-            (3, InterimFailPolicy::Online, "xxxxxx.xxxx", "---R------R"),
-            (1, InterimFailPolicy::Offline, "x.x.xx", "-----C"),
-            (5, InterimFailPolicy::Offline, "xxxxxx", "-----C"),
-            (255, InterimFailPolicy::Online, &"x".repeat(400), &format!("{}R{}", "-".repeat(255), "-".repeat(144))),
+        let (many, told_once) = ("x".repeat(400), format!("{}R{}", "-".repeat(255), "-".repeat(144)));
+        for (max_times, policy, shadow, play, expected) in [
+            (3, InterimFailPolicy::Online, false, "xxxxxx.xxxx", "---R------R"),
+            (3, InterimFailPolicy::Online, true, "xxxxxx.xxxx", "---R------R"),
+            (1, InterimFailPolicy::Offline, false, "x.x.xx", "-----C"),
+            (5, InterimFailPolicy::Offline, false, "xxxxxx", "-----C"),
+            (1, InterimFailPolicy::Offline, false, "xxxx.xx", "-CCC--C"),
+            (1, InterimFailPolicy::Offline, true, "xxxx.xx", "-W----W"),
+            (255, InterimFailPolicy::Online, false, &many, &told_once),
         ] {
-            assert_eq!(interims(max_times, policy, play), expected, "max-times {max_times}, {play}");
+            assert_eq!(interims(max_times, policy, shadow, play), expected, "max-times {max_times}, {play}");
         }
     }
 
     #[test]
     fn a_start_leads_where_the_table_says() {
-        use AfterStart::{Account, KeepAccounting, Refuse, StopAtOnce};
-        for (policy, answered, unanswered, unanswered_and_down) in [
-            (StartFail::Online, Account, StopAtOnce, KeepAccounting),
-            (StartFail::OnlineKeepAccounting, Account, KeepAccounting, KeepAccounting),
-            (StartFail::Offline, Account, Refuse, KeepAccounting),
+        use AfterStart::{Account, KeepAccounting, Refuse, StopAtOnce, WouldRefuse};
+        for (policy, shadow, unanswered) in [
+            (StartFail::Online, false, StopAtOnce),
+            (StartFail::Online, true, StopAtOnce),
+            (StartFail::OnlineKeepAccounting, false, KeepAccounting),
+            (StartFail::OnlineKeepAccounting, true, KeepAccounting),
+            (StartFail::Offline, false, Refuse),
+            (StartFail::Offline, true, WouldRefuse),
         ] {
-            assert_eq!(after_start(Outcome::Acknowledged, policy, false), answered);
-            assert_eq!(after_start(Outcome::Acknowledged, policy, true), answered);
-            assert_eq!(after_start(Outcome::Unanswered, policy, false), unanswered);
-            assert_eq!(after_start(Outcome::Unanswered, policy, true), unanswered_and_down);
+            assert_eq!(after_start(Outcome::Acknowledged, policy, shadow, false), Account);
+            assert_eq!(after_start(Outcome::Acknowledged, policy, shadow, true), Account);
+            assert_eq!(after_start(Outcome::Unanswered, policy, shadow, false), unanswered);
+            assert_eq!(after_start(Outcome::Unanswered, policy, shadow, true), KeepAccounting);
+            assert_eq!(waits_for_start(policy, shadow), unanswered == Refuse);
         }
     }
 }

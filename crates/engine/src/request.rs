@@ -8,6 +8,7 @@ use model::counters::Counters;
 use model::settings::Secret;
 use model::time::{Mono, Now};
 
+use crate::choice::Tried;
 use crate::policy::Kind;
 use crate::server::Identifier;
 use crate::session::{NONE, Slot};
@@ -30,10 +31,10 @@ pub(crate) struct Request {
     pub(crate) transmissions_max: u8,
     /// Wait after each transmission.
     pub(crate) timeout: Duration,
-    /// Members of the group that have had their transmissions, by position.
-    pub(crate) tried: u16,
-    /// The group's revision that `tried` counts in.
-    pub(crate) revision: u32,
+    /// Its number among the shard's transactions.
+    pub(crate) number: u64,
+    /// The servers that have had it.
+    pub(crate) tried: Tried,
     /// When what it tells of happened.
     pub(crate) event: Now,
     /// The last transmission.
@@ -65,6 +66,7 @@ pub(crate) struct Requests {
     slots: Vec<Request>,
     packets: Vec<u8>,
     free: Vec<u32>,
+    next_number: u64,
 }
 
 impl Requests {
@@ -79,8 +81,8 @@ impl Requests {
             transmissions: 0,
             transmissions_max: 0,
             timeout: Duration::ZERO,
-            tried: 0,
-            revision: 0,
+            number: 0,
+            tried: Tried::default(),
             event: Now::default(),
             sent: Mono::ZERO,
             counters: Counters::ZERO,
@@ -94,12 +96,18 @@ impl Requests {
             slots: vec![empty; capacity as usize],
             packets: vec![0; capacity as usize * PACKET_MAX],
             free: (0..capacity).rev().collect(),
+            next_number: 0,
         }
     }
 
     /// Whether one more can be taken.
     pub(crate) fn has_room(&self) -> bool {
         !self.free.is_empty()
+    }
+
+    /// The number of the transaction that is opened next.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.next_number
     }
 
     /// Takes a place for a transaction; it has no server yet.
@@ -112,12 +120,14 @@ impl Requests {
             group,
             event,
             place: Place::Failover,
-            tried: 0,
+            number: self.next_number,
+            tried: Tried::default(),
             counters: Counters::ZERO,
             session_time_s: 0,
             secret: None,
             ..*request
         };
+        self.next_number += 1;
         Some(index)
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use model::report::ServerReport;
 use model::time::Mono;
 
+use crate::health::{Health, News, Rules};
 use crate::session::NONE;
 
 /// A source port of a shard, numbered in the order of their making; the worker binds a socket for each.
@@ -19,10 +20,6 @@ pub struct PortId(pub u32);
 /// As many requests as may wait for one server's replies at once.
 pub(crate) const WINDOW: u32 = 256;
 
-/// Rules of life and death (BEHAVIOUR.md 5.2, defaults).
-const DEAD_COUNT: u32 = 10;
-const DEAD_INTERVAL: Duration = Duration::from_secs(5);
-const DEAD_TIME: Duration = Duration::from_secs(3 * 60);
 const QUARANTINE_MIN: Duration = Duration::from_secs(5);
 
 /// How many identifiers in a row are taken from one port, so that datagrams of one port follow each other.
@@ -97,13 +94,17 @@ pub(crate) struct Server {
     pub(crate) counts: Counts,
 }
 
-/// Whether a server is taken for alive.
-#[derive(Clone, Copy, Debug)]
-struct Health {
-    up: bool,
-    unanswered: u32,
-    first_unanswered: Mono,
-    down_since: Mono,
+/// Whether one more request may go to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It may.
+    Free,
+    /// It is Up, and as many as may wait for its replies do.
+    Full,
+    /// It is assumed to be Up, and one request tries that out.
+    OnTrial,
+    /// It is Down, or cannot be spoken to for want of source ports.
+    Down,
 }
 
 /// What was counted of one server.
@@ -130,7 +131,7 @@ impl Counts {
 
 impl Server {
     /// A server that nothing is known of: taken for alive, without ports.
-    pub(crate) fn new(address: SocketAddr) -> Server {
+    pub(crate) fn new(address: SocketAddr, rules: Rules) -> Server {
         Server {
             address,
             nas_attributes: Vec::new(),
@@ -140,7 +141,7 @@ impl Server {
             run: 0,
             quarantine: VecDeque::new(),
             in_flight: 0,
-            health: Health { up: true, unanswered: 0, first_unanswered: Mono::ZERO, down_since: Mono::ZERO },
+            health: Health::new(rules),
             counts: Counts::default(),
         }
     }
@@ -162,10 +163,24 @@ impl Server {
         self.ports[usize::from(port)].id
     }
 
-    /// Whether one more request may go out: a place in the window, for an Up server; the probe's single place
-    /// when the caller says so.
-    pub(crate) fn has_room(&self, probe: bool) -> bool {
-        self.source.is_some() && self.in_flight < if probe { 1 } else { WINDOW }
+    /// Other rules of life and death from now on.
+    pub(crate) fn set_rules(&mut self, rules: Rules) {
+        self.health.set_rules(rules);
+    }
+
+    /// Another shard found this out.
+    pub(crate) fn heard(&mut self, now: Mono, news: News) {
+        self.health.heard(now, news);
+    }
+
+    /// Whether one more request may go to it.
+    pub(crate) fn standing(&self) -> Standing {
+        match self.in_flight {
+            _ if !self.is_up() => Standing::Down,
+            1.. if self.health.is_on_trial() => Standing::OnTrial,
+            WINDOW.. => Standing::Full,
+            _ => Standing::Free,
+        }
     }
 
     /// Takes an identifier for `request`. `None`: all are in use or in quarantine; counted.
@@ -197,25 +212,17 @@ impl Server {
     }
 
     /// A verified reply came: the identifier is free at once.
-    pub(crate) fn answered(&mut self, identifier: Identifier) {
+    pub(crate) fn answered(&mut self, identifier: Identifier) -> Option<News> {
         self.forget(identifier);
         self.free(identifier);
-        self.health.up = true;
-        self.health.unanswered = 0;
+        self.counts.responses += 1;
+        self.health.answered()
     }
 
     /// The wait for one transmission's reply ran out.
-    pub(crate) fn unanswered(&mut self, now: Mono) {
+    pub(crate) fn unanswered(&mut self, now: Mono) -> Option<News> {
         self.counts.timeouts += 1;
-        let health = &mut self.health;
-        if health.unanswered == 0 {
-            health.first_unanswered = now;
-        }
-        health.unanswered = health.unanswered.saturating_add(1);
-        if health.up && health.unanswered >= DEAD_COUNT && now.since(health.first_unanswered) > DEAD_INTERVAL {
-            health.up = false;
-            health.down_since = now;
-        }
+        self.health.unanswered(now)
     }
 
     /// The request was given up: nothing else may use the identifier until a late reply cannot come any more.
@@ -235,39 +242,34 @@ impl Server {
             self.free(identifier);
             changed = true;
         }
-        if !self.health.up && now.since(self.health.down_since) >= DEAD_TIME {
-            self.health = Health { up: true, unanswered: 0, ..self.health };
-            changed = true;
-        }
-        changed
+        changed | self.health.handle_timeout(now)
     }
 
     /// When [`Server::handle_timeout`] has something to do.
     pub(crate) fn next_timeout(&self) -> Option<Mono> {
         let quarantine = self.quarantine.front().map(|&(until, _)| until);
-        let revival = (!self.health.up).then(|| self.health.down_since.plus(DEAD_TIME));
-        [quarantine, revival].into_iter().flatten().min()
+        [quarantine, self.health.next_timeout()].into_iter().flatten().min()
     }
 
     /// Whether it answers: the last request that has ended was answered.
     pub(crate) fn answers(&self) -> bool {
-        self.health.up && self.health.unanswered == 0 && self.counts.responses > 0
+        self.health.is_unblemished() && self.counts.responses > 0
     }
 
     /// Whether it is taken for alive. One without source ports cannot be spoken to, which comes to the same.
     pub(crate) fn is_up(&self) -> bool {
-        self.health.up && self.source.is_some()
+        self.health.is_up() && self.source.is_some()
     }
 
     /// Since when it is Down; meaningless while it is Up.
     pub(crate) fn down_since(&self) -> Mono {
-        self.health.down_since
+        self.health.down_since()
     }
 
     pub(crate) fn report(&self) -> ServerReport {
         ServerReport {
             address: self.address,
-            up: self.health.up,
+            up: self.health.is_up(),
             pending: self.in_flight.into(),
             window: WINDOW.into(),
             starts: self.counts.starts,
@@ -299,7 +301,8 @@ mod tests {
     use super::*;
 
     fn server(ports: u32) -> Server {
-        let mut server = Server::new(SocketAddr::from(([127, 0, 0, 1], 1813)));
+        let rules = Rules::from(&model::settings::RadiusHealth::default());
+        let mut server = Server::new(SocketAddr::from(([127, 0, 0, 1], 1813)), rules);
         server.source = Some(IpAddr::from([127, 0, 0, 1]));
         for port in 0..ports {
             server.add_port(PortId(port));
@@ -339,23 +342,26 @@ mod tests {
     }
 
     #[test]
-    fn ten_unanswered_over_more_than_five_seconds_are_death_and_a_reply_is_life() {
-        let mut server = server(1);
-        let id = server.take_identifier(1).unwrap();
-        for _ in 0..10 {
-            server.unanswered(at(1));
+    fn a_server_on_trial_has_one_request_at_a_time() {
+        let mut server = server(2);
+        let ids: Vec<_> = (0..2).filter_map(|n| server.take_identifier(n)).collect();
+        for second in 0..10 {
+            server.unanswered(at(second));
         }
-        assert!(server.is_up(), "all within the dead-interval");
-        server.unanswered(at(7));
-        assert!(!server.is_up());
-        assert_eq!(server.next_timeout(), Some(at(187)));
-        server.answered(id);
-        assert!(server.is_up());
-        for second in 0..11 {
-            server.unanswered(at(200 + second));
+        assert!(!server.is_up() && server.standing() == Standing::Down);
+        assert_eq!(server.next_timeout(), Some(at(189)));
+        assert!(server.handle_timeout(at(189)));
+        assert_eq!(server.standing(), Standing::OnTrial);
+        server.given_up(ids[0], at(189), Duration::ZERO);
+        server.given_up(ids[1], at(189), Duration::ZERO);
+        assert_eq!(server.standing(), Standing::Free);
+        let trial = server.take_identifier(3).unwrap();
+        assert_eq!(server.standing(), Standing::OnTrial);
+        assert_eq!(server.answered(trial), Some(News::Up));
+        for request in 0..WINDOW {
+            assert_eq!(server.standing(), Standing::Free);
+            server.take_identifier(request).unwrap();
         }
-        assert!(!server.is_up());
-        assert!(server.handle_timeout(at(600)));
-        assert!(server.is_up(), "assumed so after dead-time");
+        assert_eq!(server.standing(), Standing::Full);
     }
 }

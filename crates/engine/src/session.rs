@@ -4,7 +4,7 @@ use model::counters::{CounterSlot, Counters};
 use model::ids::{PlaneIndex, SessionSerial};
 use model::record::{BillReason, TakenOver};
 use model::time::{Mono, Now, Wall};
-use model::verdict::{Reason, Sentence};
+use model::verdict::{CutBy, Reason, Sentence};
 
 use crate::blob::BlobRef;
 
@@ -67,7 +67,7 @@ impl Flags {
     pub(crate) const ZERO_STOP_DONE: Flags = Flags(1 << 5);
     /// The zero Stop was acknowledged.
     pub(crate) const ZERO_STOP_ACKNOWLEDGED: Flags = Flags(1 << 6);
-    /// A policy has said that the plane shall log it out.
+    /// The plane shall log it out; [`Account::cut`] says why.
     pub(crate) const CUT: Flags = Flags(1 << 7);
     /// Announced in the plane's present round of resync (compared with the round's own bit).
     pub(crate) const ROUND: Flags = Flags(1 << 8);
@@ -88,6 +88,8 @@ impl Flags {
     pub(crate) const REPLAY: Flags = Flags(1 << 15);
     /// An interim is owed at once, out of turn. Only while the session is up.
     pub(crate) const INTERIM_DUE: Flags = Flags(1 << 16);
+    /// That it is cut is durable.
+    pub(crate) const CUT_DURABLE: Flags = Flags(1 << 17);
 
     pub(crate) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0
@@ -186,6 +188,9 @@ impl Session {
 /// No event stands behind a record.
 pub(crate) const NO_EVENT: TakenOver = TakenOver { plane_epoch: 0, ring: 0, position: 0 };
 
+/// No report was acknowledged in this life.
+pub(crate) const NEVER_REPORTED: u64 = u64::MAX;
+
 /// What a session's records, failures and end need.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Account {
@@ -216,6 +221,10 @@ pub(crate) struct Account {
     pub(crate) records: Records,
     /// Records in the ring whose durability it waits for.
     pub(crate) awaited: u8,
+    /// Who has it cut.
+    pub(crate) cut: Option<CutBy>,
+    /// [`Counters::sum`] of the last report that was acknowledged, or [`NEVER_REPORTED`].
+    pub(crate) reported: u64,
     /// The verdict that waits for the plane to take it.
     pub(crate) verdict: Option<(Sentence, Reason)>,
     /// Why a bill stands for it.
@@ -244,6 +253,8 @@ impl Account {
         cause: 0,
         records: Records::NONE,
         awaited: 0,
+        cut: None,
+        reported: NEVER_REPORTED,
         verdict: None,
         bill: None,
         accounting: Mono::ZERO,

@@ -68,6 +68,11 @@ impl Table {
         self.used
     }
 
+    /// Sessions that are found by their names: those that are online.
+    pub(crate) fn named(&self) -> u64 {
+        self.names.len() as u64
+    }
+
     /// Slots in all.
     pub(crate) fn capacity(&self) -> usize {
         self.capacity

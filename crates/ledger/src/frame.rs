@@ -10,12 +10,12 @@
 //!  2 opened       opened
 //!  3 accepted     serial, mono 8, keep accounting 1 (0 or 1)
 //!  4 start-failed serial, zero Stop 1
-//!  5 sampled      serial, mono 8, counters, interim failures 2
+//!  5 sampled      serial, sample
 //!  6 closed       closed
 //!  7 acknowledged serial
 //!  8 billed       bill id, reason 1, delivered 1, zero Stop 1, server, nas address, closed, opened
 //!  9 checkpointed what follows 1 (bits: accepted 1, start-failed 2, sampled 4, closed 8), opened, then what follows:
-//!                 mono 8 and keep accounting 1; zero Stop 1; mono 8, counters and interim failures 2; closed
+//!                 mono 8 and keep accounting 1; zero Stop 1; sample; closed
 //! 10 heard        plane epoch 8, ring 2, through 8, shard 2, shard count 2, length of plane 1, plane
 //! 11 transfer-begun
 //!                 number 8, store 1, format 1, wall 8, size 8, SHA-256 32, lengths of file 1 and nas 1, these two, runs
@@ -31,9 +31,11 @@
 //! now           mono 8 (nanoseconds), wall 8 (milliseconds)
 //! counters      v4 then v6, each: in octets 8, in packets 8, out octets 8, out packets 8
 //! taken over    plane epoch 8, ring 2, position 8
-//! scheme        mode 1, start-fail 1, interim seconds 4, interim hash 1, interim-fail max-times 1, policy 1
+//! scheme        mode 1, start-fail 1, interim seconds 4, interim hash 1, interim-fail max-times 1, policy 1,
+//!               switches 1 (bits: traffic 1, send-update 2, shadow 4)
 //! server        family 1 (0 none, 4, 6), address 16 (an IPv4 address and 12 zeros), port 2, scope id 4
 //! nas address   family 1 (0 none, 4, 6), address 16 (an IPv4 address and 12 zeros)
+//! sample        mono 8, counters, interim failures 2, cut by 1 (0: not cut)
 //! closed        serial, taken over, now, cause 1, session time 4, counters
 //! opened        serial, taken over, scheme, interim seconds 4, session timeout 4, now, slot 4, generation 4,
 //!               baseline counters, lengths of plane 1, session 1, domain 1, group 1, attributes 2, then these five
@@ -81,9 +83,9 @@ const SERIAL_LEN: usize = 4 + 8;
 const NOW_LEN: usize = 8 + 8;
 const COUNTERS_LEN: usize = 2 * (4 * 8);
 /// What a `sampled` record says beside its serial.
-pub(crate) const SAMPLE_LEN: usize = 8 + COUNTERS_LEN + 2;
+pub(crate) const SAMPLE_LEN: usize = 8 + COUNTERS_LEN + 2 + 1;
 const TAKEN_OVER_LEN: usize = 8 + 2 + 8;
-const SCHEME_LEN: usize = 1 + 1 + 4 + 1 + 1 + 1;
+const SCHEME_LEN: usize = 1 + 1 + 4 + 1 + 1 + 1 + 1;
 const SERVER_LEN: usize = 1 + 16 + 2 + 4;
 const BILL_ID_LEN: usize = 4 + 8;
 const CLOSED_LEN: usize = SERIAL_LEN + TAKEN_OVER_LEN + NOW_LEN + 1 + 4 + COUNTERS_LEN;
@@ -103,6 +105,12 @@ const HAS_ACCEPTED: u8 = 1;
 const HAS_START_FAILED: u8 = 2;
 const HAS_SAMPLED: u8 = 4;
 const HAS_CLOSED: u8 = 8;
+
+/// Switches of a scheme.
+const SCHEME_TRAFFIC: u8 = 1;
+const SCHEME_SEND_UPDATE: u8 = 2;
+const SCHEME_SHADOW: u8 = 4;
+const SCHEME_SWITCHES: u8 = SCHEME_TRAFFIC | SCHEME_SEND_UPDATE | SCHEME_SHADOW;
 
 const BILL_ID_AT: usize = KIND_LEN;
 

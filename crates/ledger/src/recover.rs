@@ -20,7 +20,7 @@
 //! C, D, E, F and J are damage ([`RecoveryReport::is_damaged`]); the number of records lost to each is exact where a
 //! later record exists. They are named at every recovery that meets them, and their segments stay as they are: a damaged one
 //! until nobody needs what is left in it, a foreign one until its neighbours go; then the file is renamed, not removed. A record
-//! of a later release is none of these: recovery refuses the store, for what it cannot read it would forget.
+//! of another release is none of these: recovery refuses the store, for what it cannot read it would forget.
 //!
 //! [`Recovered::segments`] names the segments that are the store's own. Only they may say where a store's records begin: a
 //! foreign header's numbers mean nothing here.
@@ -205,8 +205,8 @@ impl RecoveryReport {
 /// Why the store is not opened. Nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecoveryError {
-    /// A later release has written to it: the segment, or a record in it, is of a kind unknown here.
-    NewerRelease {
+    /// Another release has written to it: the segment is of another version, or a record in it of a kind unknown here.
+    OtherRelease {
         /// The first such segment.
         segment: u64,
     },
@@ -217,7 +217,9 @@ pub enum RecoveryError {
 impl std::fmt::Display for RecoveryError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            RecoveryError::NewerRelease { segment } => write!(f, "segment {segment} was written by a later release"),
+            RecoveryError::OtherRelease { segment } => {
+                write!(f, "segment {segment} was written by another release, in a format that this one does not read")
+            }
             RecoveryError::EpochsExhausted => f.write_str("the store has seen as many starts as it can number"),
         }
     }
@@ -490,7 +492,7 @@ impl<S: RecordSink> Recovery<S> {
                 true
             }
             Err(DecodeError::UnknownKind(_)) => {
-                self.refusal.get_or_insert(RecoveryError::NewerRelease { segment: place.segment });
+                self.refusal.get_or_insert(RecoveryError::OtherRelease { segment: place.segment });
                 false
             }
             Err(_) => {

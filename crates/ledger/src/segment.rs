@@ -64,7 +64,7 @@ pub const BATCH_LEN_MAX: usize = 1 << 20;
 pub const SEGMENT_LEN_MAX: u64 = 1 << 30;
 
 const MAGIC: [u8; 8] = *b"tollgate";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const MAGIC_AT: usize = 0;
 const VERSION_AT: usize = MAGIC_AT + 8;
@@ -128,8 +128,8 @@ pub(crate) struct SegmentHead {
 pub(crate) enum HeadFound {
     /// A header; `copies` of the two are good.
     Good { head: SegmentHead, copies: u8 },
-    /// A header of a later release.
-    NewerVersion,
+    /// A header of another release, earlier or later.
+    OtherVersion,
     /// Zeros, or nothing: the segment was never used, or its first write was torn.
     Zeros,
     /// Something else.
@@ -162,7 +162,7 @@ impl SegmentHead {
         match copies {
             [HeadFound::Good { head, .. }, HeadFound::Good { .. }] => HeadFound::Good { head, copies: 2 },
             [good @ HeadFound::Good { .. }, _] | [_, good @ HeadFound::Good { .. }] => good,
-            [HeadFound::NewerVersion, _] | [_, HeadFound::NewerVersion] => HeadFound::NewerVersion,
+            [HeadFound::OtherVersion, _] | [_, HeadFound::OtherVersion] => HeadFound::OtherVersion,
             [HeadFound::Zeros, HeadFound::Zeros] => HeadFound::Zeros,
             _ => HeadFound::Damaged,
         }
@@ -178,7 +178,7 @@ impl SegmentHead {
         }
         // The checksum stands at the same place in every version and covers what this one leaves zero.
         if u32_at(block, VERSION_AT) != VERSION {
-            return HeadFound::NewerVersion;
+            return HeadFound::OtherVersion;
         }
         let mut store = StoreId::default();
         store.copy_from_slice(&block[STORE_AT..NUMBER_AT]);

@@ -463,19 +463,22 @@ fn i_a_segment_that_was_made_ahead_is_used_by_number() {
 }
 
 #[test]
-fn a_later_release_is_refused() {
-    let mut scene = Scene::new(1);
-    let block = &mut scene.segment(1)[..2 * BLOCK];
-    // Version 2, with its checksum: over the version and what follows the checksum.
-    block[8] = 2;
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&block[8..12]);
-    hasher.update(&block[16..BLOCK]);
-    let checksum = hasher.finalize().to_le_bytes();
-    block[12..16].copy_from_slice(&checksum);
-    let copy = block[..BLOCK].to_vec();
-    block[BLOCK..].copy_from_slice(&copy);
-    assert_eq!(recover(scene.segments()).unwrap_err(), RecoveryError::NewerRelease { segment: 1 });
+fn another_release_is_refused() {
+    for version in [1, 3] {
+        let mut scene = Scene::new(1);
+        let block = &mut scene.segment(1)[..2 * BLOCK];
+        // With its checksum: over the version and what follows the checksum.
+        block[8] = version;
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&block[8..12]);
+        hasher.update(&block[16..BLOCK]);
+        let checksum = hasher.finalize().to_le_bytes();
+        block[12..16].copy_from_slice(&checksum);
+        let copy = block[..BLOCK].to_vec();
+        block[BLOCK..].copy_from_slice(&copy);
+        let refusal = recover(scene.segments()).unwrap_err();
+        assert_eq!(refusal, RecoveryError::OtherRelease { segment: 1 }, "version {version}");
+    }
 
     // A record of a kind to come.
     let (_, start) = recover([]).unwrap();
@@ -483,7 +486,7 @@ fn a_later_release_is_refused() {
     log.append(&[200, 1, 2, 3]).unwrap();
     let mut scene = Scene { segments: Vec::new(), appended: Vec::new(), batches: Vec::new(), born: 1 };
     scene.drain(&mut log);
-    assert_eq!(recover(scene.segments()).unwrap_err(), RecoveryError::NewerRelease { segment: 1 });
+    assert_eq!(recover(scene.segments()).unwrap_err(), RecoveryError::OtherRelease { segment: 1 });
 }
 
 #[test]

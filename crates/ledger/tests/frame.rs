@@ -14,6 +14,7 @@ use model::record::{
 };
 use model::settings::{AccountingMode, BillFormat, InterimFail, InterimFailPolicy, PinnedScheme, StartFail};
 use model::time::{Mono, Now, Wall};
+use model::verdict::CutBy;
 use proptest::prelude::*;
 use support::records;
 
@@ -362,10 +363,13 @@ prop_compose! {
         mode in prop::sample::select(vec![AccountingMode::None, AccountingMode::Radius]),
         start_fail in prop::sample::select(
             vec![StartFail::Online, StartFail::OnlineKeepAccounting, StartFail::Offline]),
-        interim_s: u32, interim_hash: bool, max_times: u8,
+        interim_s: u32, interim_hash: bool, interim_traffic: bool, send_update: bool, shadow: bool, max_times: u8,
         policy in prop::sample::select(vec![InterimFailPolicy::Online, InterimFailPolicy::Offline]),
     ) -> PinnedScheme {
-        PinnedScheme { mode, start_fail, interim_s, interim_hash, interim_fail: InterimFail { max_times, policy } }
+        PinnedScheme {
+            mode, start_fail, interim_s, interim_hash, interim_traffic, send_update, shadow,
+            interim_fail: InterimFail { max_times, policy },
+        }
     }
 }
 
@@ -395,6 +399,10 @@ fn servers() -> impl Strategy<Value = Option<SocketAddr>> {
     prop::option::of((any::<IpAddr>(), any::<u16>()).prop_map(SocketAddr::from))
 }
 
+fn cuts() -> impl Strategy<Value = Option<CutBy>> {
+    prop::sample::select(vec![None, Some(CutBy::InterimFail), Some(CutBy::Operator)])
+}
+
 fn zero_stops() -> impl Strategy<Value = ZeroStop> {
     prop::sample::select(vec![ZeroStop::Unknown, ZeroStop::Acknowledged])
 }
@@ -416,7 +424,7 @@ prop_compose! {
     /// A session written again whole, whose texts are empty.
     fn checkpointeds()(
         opened in openeds(), start in prop::option::of(prop::bool::ANY), at: u64, keep_accounting: bool,
-        zero_stop in zero_stops(), sampled in prop::option::of((any::<u64>(), counters(), any::<u16>())),
+        zero_stop in zero_stops(), sampled in prop::option::of((any::<u64>(), counters(), any::<u16>(), cuts())),
         closed in prop::option::of(closeds()),
     ) -> Checkpointed<'static> {
         let serial = opened.serial;
@@ -425,8 +433,8 @@ prop_compose! {
             opened,
             accepted: (start == Some(true)).then_some(accepted),
             start_failed: (start == Some(false)).then_some(StartFailed { serial, zero_stop }),
-            sampled: sampled.map(|(at, counters, interim_failures)| {
-                Sampled { serial, at: Mono::from_nanos(at), counters, interim_failures }
+            sampled: sampled.map(|(at, counters, interim_failures, cut)| {
+                Sampled { serial, at: Mono::from_nanos(at), counters, interim_failures, cut }
             }),
             closed: closed.map(|closed| Closed { serial, ..closed }),
         }
@@ -512,8 +520,8 @@ fn plain() -> impl Strategy<Value = Record<'static>> {
         }),
         1 => (serials(), zero_stops())
             .prop_map(|(serial, zero_stop)| Record::StartFailed(StartFailed { serial, zero_stop })),
-        1 => (serials(), any::<u64>(), counters(), any::<u16>()).prop_map(|(serial, at, counters, interim_failures)| {
-            Record::Sampled(Sampled { serial, at: Mono::from_nanos(at), counters, interim_failures })
+        1 => (serials(), any::<u64>(), counters(), any::<u16>(), cuts()).prop_map(|(serial, at, counters, interim_failures, cut)| {
+            Record::Sampled(Sampled { serial, at: Mono::from_nanos(at), counters, interim_failures, cut })
         }),
         1 => closeds().prop_map(Record::Closed),
         1 => serials().prop_map(|serial| Record::Acknowledged(Acknowledged { serial })),

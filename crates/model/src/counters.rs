@@ -26,6 +26,19 @@ impl Totals {
             out_packets: self.out_packets.wrapping_add(other.out_packets),
         }
     }
+
+    fn fields(self) -> [u64; 4] {
+        [self.in_octets, self.in_packets, self.out_octets, self.out_packets]
+    }
+
+    fn most(self, other: Totals) -> Totals {
+        Totals {
+            in_octets: self.in_octets.max(other.in_octets),
+            in_packets: self.in_packets.max(other.in_packets),
+            out_octets: self.out_octets.max(other.out_octets),
+            out_packets: self.out_packets.max(other.out_packets),
+        }
+    }
 }
 
 /// What one session has moved since it came up.
@@ -48,6 +61,23 @@ impl Counters {
     #[must_use]
     pub const fn plus(self, other: Counters) -> Counters {
         Counters { v4: self.v4.plus(other.v4), v6: self.v6.plus(other.v6) }
+    }
+
+    /// Field by field, whatever is more.
+    #[must_use]
+    pub fn most(self, other: Counters) -> Counters {
+        Counters { v4: self.v4.most(other.v4), v6: self.v6.most(other.v6) }
+    }
+
+    /// Whether any field is less than in `other`.
+    pub fn falls_below(self, other: Counters) -> bool {
+        let less = |one: Totals, other: Totals| one.fields().iter().zip(other.fields()).any(|(&a, b)| a < b);
+        less(self.v4, other.v4) || less(self.v6, other.v6)
+    }
+
+    /// All fields as one number, which differs whenever counters that only grow have moved.
+    pub fn sum(self) -> u64 {
+        self.v4.fields().into_iter().chain(self.v6.fields()).fold(0, u64::wrapping_add)
     }
 }
 

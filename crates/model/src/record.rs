@@ -17,6 +17,7 @@ use crate::counters::{CounterSlot, Counters};
 use crate::ids::{BillId, SessionSerial};
 use crate::settings::{BillFormat, PinnedScheme};
 use crate::time::{Mono, Now, Wall};
+use crate::verdict::CutBy;
 
 /// One fact about one session, or about the engine itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -148,7 +149,7 @@ pub enum ZeroStop {
     Acknowledged = 1,
 }
 
-/// What a session had counted.
+/// What a session had counted, and how its interims fare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sampled {
     /// Whose.
@@ -159,6 +160,8 @@ pub struct Sampled {
     pub counters: Counters,
     /// Consecutive interim failures so far, 0–256.
     pub interim_failures: u16,
+    /// Who has it cut: it is to be logged out, and only its Down is awaited.
+    pub cut: Option<CutBy>,
 }
 
 /// A session went down.

@@ -1,10 +1,23 @@
 //! The rows of every display. The engine and the ledger fill them, `vrp` prints them.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::counters::Counters;
 use crate::ids::SessionSerial;
 use crate::time::Wall;
+
+/// Which subscribers an operator means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserSelector {
+    /// The session of this name for life.
+    UserId(SessionSerial),
+    /// All with this User-Name, octet for octet.
+    UserName(String),
+    /// All that have this address, or a prefix with it inside.
+    Address(IpAddr),
+    /// The one with this Acct-Session-Id.
+    SessionId(String),
+}
 
 /// One row of `display access-user`, and all of `display access-user session-id X`.
 #[derive(Clone, Debug, PartialEq)]
@@ -204,6 +217,18 @@ pub struct ShardReport {
     pub refused: u64,
     /// Sessions logged out by a policy.
     pub cut: u64,
+    /// Users that a policy would have cut, were it not `shadow`.
+    pub would_cut: u64,
+    /// Log-ins that a policy would have refused, were it not `shadow`.
+    pub would_refuse: u64,
+    /// Times that the brake held a cut.
+    pub cuts_held: u64,
+    /// Whether the brake holds cuts now.
+    pub brake_holds: bool,
+    /// Sessions that were cut and had to be ended without the plane's Down.
+    pub cuts_unanswered: u64,
+    /// Times that a session's counters fell without a new generation.
+    pub counter_regressions: u64,
     /// Per server.
     pub servers: Vec<ServerReport>,
     /// Datagrams that changed nothing.

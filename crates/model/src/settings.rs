@@ -19,6 +19,8 @@ pub struct Settings {
     pub session_id_prefix: Option<String>,
     /// Where packet planes link in.
     pub plane_link: PlaneLink,
+    /// When a RADIUS server is taken for dead, and for how long.
+    pub radius_health: RadiusHealth,
     /// Groups of RADIUS servers.
     pub radius_groups: BTreeMap<ObjectName, RadiusGroup>,
     /// Accounting schemes, built-in ones included.
@@ -29,6 +31,8 @@ pub struct Settings {
     pub local_aaa_server: LocalAaaServer,
     /// How often every session is sampled into the ledger, seconds, 1–3,600.
     pub checkpoint_interval_s: u16,
+    /// `accounting policy brake`; `None`: off.
+    pub cut_brake: Option<CutBrake>,
 }
 
 impl Default for Settings {
@@ -37,11 +41,13 @@ impl Default for Settings {
             sysname: "HUAWEI".to_owned(),
             session_id_prefix: None,
             plane_link: PlaneLink::default(),
+            radius_health: RadiusHealth::default(),
             radius_groups: BTreeMap::new(),
             schemes: BTreeMap::new(),
             domains: BTreeMap::new(),
             local_aaa_server: LocalAaaServer::default(),
             checkpoint_interval_s: Settings::CHECKPOINT_INTERVAL_DEFAULT_S,
+            cut_brake: None,
         };
         for name in BUILT_IN_SCHEMES {
             settings.schemes.insert(ObjectName::from(name), AccountingScheme::default());
@@ -169,6 +175,43 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// When a RADIUS server is taken for dead, and for how long (BEHAVIOUR.md 5.2); the same for all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RadiusHealth {
+    /// Unanswered transmissions in a row, 3–65,535.
+    pub dead_count: u16,
+    /// Per cent of the transmissions that ended without a reply, 1–100; 100: the count alone decides.
+    pub fail_rate: u8,
+    /// Seconds that must have passed since the first of them, 0–60.
+    pub dead_interval_s: u8,
+    /// Minutes until it is tried again, 1–65,535.
+    pub dead_time_min: u16,
+    /// A reply does not end the dead-time.
+    pub recover_count_invalid: bool,
+}
+
+impl Default for RadiusHealth {
+    fn default() -> RadiusHealth {
+        RadiusHealth {
+            dead_count: 10,
+            fail_rate: 100,
+            dead_interval_s: 5,
+            dead_time_min: 3,
+            recover_count_invalid: false,
+        }
+    }
+}
+
+/// How a group chooses the server of a transaction (BEHAVIOUR.md 5.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// The first that is Up, in configured order.
+    #[default]
+    MasterBackup,
+    /// By weight among those that are Up.
+    LoadingShare,
+}
+
 /// A group of RADIUS servers (BEHAVIOUR.md 5.1).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RadiusGroup {
@@ -176,6 +219,8 @@ pub struct RadiusGroup {
     pub accounting: Vec<AccountingServer>,
     /// The secret of servers that have none of their own.
     pub shared_key: Option<Secret>,
+    /// Which of them is asked first.
+    pub algorithm: Algorithm,
     /// Transmissions to one server, the first included, 1–5.
     pub retransmit: u8,
     /// Seconds to wait for each reply, 3–25.
@@ -191,6 +236,7 @@ impl Default for RadiusGroup {
         RadiusGroup {
             accounting: Vec::new(),
             shared_key: None,
+            algorithm: Algorithm::default(),
             retransmit: 3,
             timeout_s: 5,
             source_ports: 16,
@@ -235,6 +281,10 @@ pub struct AccountingScheme {
     pub interim: Option<Interim>,
     /// What to do when interims fail.
     pub interim_fail: InterimFail,
+    /// `accounting send-update`: an interim at once when the Start was acknowledged.
+    pub send_update: bool,
+    /// `accounting policy shadow`: who would be refused or cut is told, and stays.
+    pub shadow: bool,
 }
 
 impl AccountingScheme {
@@ -256,6 +306,9 @@ impl AccountingScheme {
             start_fail: self.start_fail,
             interim_s: self.interim.map_or(0, |interim| interim.seconds()),
             interim_hash: self.interim.is_some_and(|interim| interim.hash),
+            interim_traffic: self.interim.is_some_and(|interim| interim.traffic),
+            send_update: self.send_update,
+            shadow: self.shadow,
             interim_fail: self.interim_fail,
         }
     }
@@ -272,6 +325,12 @@ pub struct PinnedScheme {
     pub interim_s: u32,
     /// Whether the first interim is hashed into [T, 2T].
     pub interim_hash: bool,
+    /// Whether an interim waits until something has been counted since the last one that was acknowledged.
+    pub interim_traffic: bool,
+    /// Whether an interim follows an acknowledged Start at once.
+    pub send_update: bool,
+    /// Whether `offline` is only told of, and nobody refused or cut by it.
+    pub shadow: bool,
     /// What to do when interims fail.
     pub interim_fail: InterimFail,
 }
@@ -309,6 +368,8 @@ pub struct Interim {
     pub unit: IntervalUnit,
     /// First interim at a hashed moment in [T, 2T].
     pub hash: bool,
+    /// Only when traffic has flowed since the last interim that was acknowledged.
+    pub traffic: bool,
     /// How it was typed.
     pub spelling: InterimSpelling,
 }
@@ -354,6 +415,15 @@ impl Default for InterimFail {
     fn default() -> InterimFail {
         InterimFail { max_times: 3, policy: InterimFailPolicy::Online }
     }
+}
+
+/// `accounting policy brake`: how many subscribers `interim-fail offline` may cut at most (owner's decision 16).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CutBrake {
+    /// The share of the online users, per cent, 1–100.
+    pub percent: u8,
+    /// In any period of so many seconds, 1–86,400.
+    pub seconds: u32,
 }
 
 /// What happens to the subscriber when interims fail.

@@ -57,6 +57,43 @@ pub enum Reason {
     Replaced = 12,
 }
 
+/// Who had a session cut. Its Stop explains the end by it, whatever the plane's Down says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum CutBy {
+    /// `interim-fail offline`.
+    InterimFail = 1,
+    /// `cut access-user`.
+    Operator = 2,
+}
+
+impl CutBy {
+    /// What the plane is told.
+    pub const fn reason(self) -> Reason {
+        match self {
+            CutBy::InterimFail => Reason::InterimFailed,
+            CutBy::Operator => Reason::CutByOperator,
+        }
+    }
+
+    /// Acct-Terminate-Cause: *NAS Error* (BEHAVIOUR.md 3.4), *Admin Reset* (RFC 2866 section 5.10).
+    pub const fn terminate_cause(self) -> u8 {
+        match self {
+            CutBy::InterimFail => 9,
+            CutBy::Operator => 6,
+        }
+    }
+
+    /// From the number in a record.
+    pub const fn from_u8(value: u8) -> Option<CutBy> {
+        Some(match value {
+            1 => CutBy::InterimFail,
+            2 => CutBy::Operator,
+            _ => return None,
+        })
+    }
+}
+
 impl Sentence {
     /// `admit`, `refuse` or `cut`.
     pub const fn as_str(self) -> &'static str {

@@ -11,8 +11,10 @@ mod boot;
 mod worker;
 mod writer;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use engine::News;
 use ledger::keeper::Area;
 use ledger::recover::Recovered;
 use model::counters::{CounterSlot, CounterSource, Counters};
@@ -85,6 +87,8 @@ pub(crate) struct Around {
     pub(crate) trace: Trace,
     /// Datagrams that have just left.
     pub(crate) sent: Vec<Datagram>,
+    /// What shards have just found out of servers.
+    pub(crate) server_news: Vec<(SocketAddr, News)>,
 }
 
 /// Which plane of the world is behind each of the process's numbers, while it is linked.
@@ -178,6 +182,8 @@ impl Process {
     /// Reads the disk and begins a log. The shards come when the log has settled.
     pub(crate) fn start(start: &Start<'_>, disk: &Disk, around: &mut Around, mut dice: Dice) -> Process {
         let Start { life, boot_id, now, shard_count, port_next, .. } = *start;
+        // What nobody had heard when the last process died, nobody hears.
+        around.server_news.clear();
         let (mut recovered, begin) = boot::recover(disk, around);
         let (keeper, started) = boot::begin(&mut recovered, begin, start, &mut dice);
         around.trace.say(format_args!("life {life}: epoch {}, {shard_count} shards", started.epoch));
@@ -313,11 +319,23 @@ impl Process {
         self.links.linked().any(|(_, linked)| linked == number)
     }
 
+    /// What one shard has found out of a server, the others hear.
+    fn pass_news(&mut self, from: usize, now: Mono, around: &mut Around, wants: &mut Wants) {
+        for (server, news) in around.server_news.drain(..) {
+            for (number, worker) in self.workers.iter_mut().enumerate().filter(|(number, _)| *number != from) {
+                worker.shard.handle_server_news(now, server, news);
+                wants.workers.push((now, number));
+            }
+        }
+    }
+
     /// Once around one worker's loop.
     pub(crate) fn turn(&mut self, number: usize, now: Now, around: &mut Around, wants: &mut Wants) -> Result<(), Died> {
         let durable = self.writer.durable(number);
         let Some(worker) = self.workers.get_mut(number) else { return Ok(()) };
         let progress = worker.turn(now, &self.links, durable, self.ending, around, &mut self.death)?;
+        self.pass_news(number, now.mono, around, wants);
+        let worker = &self.workers[number];
         if worker.has_records() {
             wants.writer = Some(now.mono.plus(Duration::from_micros(20)));
         }

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use model::settings::{
-    AccountingMode, AccountingScheme, AccountingServer, BillFormat, BillReplay, BillServer, BillServerLogin,
+    AccountingMode, AccountingScheme, AccountingServer, Algorithm, BillFormat, BillReplay, BillServer, BillServerLogin,
     CacheBackupMode, Domain, Interim, InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit, LocalAaaServer,
-    ObjectName, PlaneLink, RadiusGroup, Secret, Settings, StartFail,
+    ObjectName, PlaneLink, RadiusGroup, RadiusHealth, Secret, Settings, StartFail,
 };
 
 use crate::seed::Dice;
@@ -96,6 +96,7 @@ impl Scenario {
             settings.domains.insert(ObjectName::from(domain.as_str()), Domain { accounting_scheme, radius_group });
             domains.push(domain);
         }
+        settings.radius_health = health(dice);
         settings.checkpoint_interval_s = dice.pick(&[1, 10, 60]);
         settings.local_aaa_server = local_bills(dice);
         let log = dice.pick(&[(16 << 10, 8 << 10), (32 << 10, 8 << 10), (64 << 10, 16 << 10), (256 << 10, 16 << 10)]);
@@ -182,16 +183,32 @@ fn group(dice: &mut Dice, servers: &[(SocketAddr, Vec<u8>)]) -> RadiusGroup {
     let accounting = (0..count).map(|n| {
         let (address, secret) = &servers[(first + n) % servers.len()];
         let shared_key = Some(Secret::new(secret.clone(), String::new()));
-        AccountingServer { address: *address, shared_key, weight: 0, message_authenticator: dice.chance(50) }
+        AccountingServer {
+            address: *address,
+            shared_key,
+            weight: dice.pick(&[0, 1, 5]),
+            message_authenticator: dice.chance(50),
+        }
     });
     let accounting = accounting.collect();
     RadiusGroup {
         accounting,
         shared_key: None,
+        algorithm: dice.pick(&[Algorithm::MasterBackup, Algorithm::LoadingShare]),
         retransmit: dice.pick(&[1, 2, 3]),
         timeout_s: dice.pick(&[3, 4, 6]),
         source_ports: dice.pick(&[1, 1, 2, 16]),
         stop_resend: dice.pick(&[0, 0, 1, 2, 3]),
+    }
+}
+
+fn health(dice: &mut Dice) -> RadiusHealth {
+    RadiusHealth {
+        dead_count: dice.pick(&[3, 10, 10]),
+        fail_rate: dice.pick(&[100, 100, 30]),
+        dead_interval_s: dice.pick(&[0, 5, 5]),
+        dead_time_min: dice.pick(&[1, 3]),
+        recover_count_invalid: dice.chance(20),
     }
 }
 
@@ -237,6 +254,7 @@ fn scheme(dice: &mut Dice) -> AccountingScheme {
         value: seconds,
         unit: IntervalUnit::Second,
         hash: dice.chance(60),
+        traffic: dice.chance(25),
         spelling: InterimSpelling::Interval,
     };
     AccountingScheme {
@@ -247,5 +265,7 @@ fn scheme(dice: &mut Dice) -> AccountingScheme {
             max_times: dice.pick(&[1, 2, 3]),
             policy: dice.pick(&[InterimFailPolicy::Online, InterimFailPolicy::Offline]),
         },
+        send_update: dice.chance(25),
+        shadow: dice.chance(20),
     }
 }

@@ -132,6 +132,7 @@ impl World {
                 oracle,
                 trace: Trace::new(traced),
                 sent: Vec::new(),
+                server_news: Vec::new(),
             },
             process: None,
             life: 0,

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use model::ids::SessionSerial;
+use model::report::UserSelector;
 use model::settings::{AccountingScheme, Domain, LocalAaaServer, ObjectName, RadiusGroup, Secret, Settings};
 
 use crate::error::Refusal;
@@ -123,6 +125,8 @@ pub enum ActionRequest {
         /// What the files are called instead of the bill server's file name, 1–30 characters without a suffix.
         file_name: Option<String>,
     },
+    /// `cut access-user`: log out all who are meant; when nobody is, that is an error.
+    CutAccessUser(UserSelector),
     /// `local-bill cfcard reset`: delete the CF card's bills for good. The user has agreed.
     CfcardReset,
 }
@@ -179,6 +183,8 @@ pub enum DisplayRequest {
         /// The Acct-Session-Id, 1–44 characters.
         session_id: String,
     },
+    /// [`crate::render::accounting_policy`]
+    AccountingPolicy,
     /// [`crate::render::local_bill_information`]
     LocalBillInformation,
     /// [`crate::render::local_bill_cache`]
@@ -396,6 +402,22 @@ impl Words {
     pub(crate) fn address(&self, name: &str) -> IpAddr {
         match self.argument(name) {
             Some(Value::Address(address)) => *address,
+            _ => undeclared(name),
+        }
+    }
+
+    /// An address that may be left out.
+    pub(crate) fn address_if(&self, name: &str) -> Option<IpAddr> {
+        match self.argument(name)? {
+            Value::Address(address) => Some(*address),
+            _ => undeclared(name),
+        }
+    }
+
+    /// A user's id that the syntax demands.
+    pub(crate) fn user_id(&self, name: &str) -> SessionSerial {
+        match self.argument(name) {
+            Some(Value::UserId(id)) => *id,
             _ => undeclared(name),
         }
     }

@@ -14,6 +14,7 @@ mod sitting;
 mod system;
 #[cfg(test)]
 mod tests;
+mod user;
 pub(crate) mod words;
 
 use crate::command::{Command, View};
@@ -24,7 +25,7 @@ const CONFIGURATION: &[View] =
 
 /// Every command there is, in order of declaration.
 pub fn commands() -> impl Iterator<Item = &'static Command> {
-    let views: [&[Command]; 11] = [
+    let views: [&[Command]; 12] = [
         sitting::COMMANDS,
         system::COMMANDS,
         aaa::COMMANDS,
@@ -36,6 +37,7 @@ pub fn commands() -> impl Iterator<Item = &'static Command> {
         bill_server::COMMANDS,
         bill::STORES,
         bill_action::COMMANDS,
+        user::COMMANDS,
         display::COMMANDS,
     ];
     views.into_iter().flatten()

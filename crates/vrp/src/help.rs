@@ -68,7 +68,11 @@ mod tests {
 
     #[test]
     fn help_names_what_may_follow() {
-        check(View::Scheme, "accounting ", &["interim", "interim-fail", "realtime", "start-fail"]);
+        check(
+            View::Scheme,
+            "accounting ",
+            &["interim", "interim-fail", "policy", "realtime", "send-update", "start-fail"],
+        );
         check(View::Scheme, "accounting interim-f ", &["max-times", "offline", "online"]);
         check(View::Scheme, "accounting interim-fail max-times ", &["INTEGER<1-255>"]);
         check(View::Scheme, "accounting interim-fail offline ", &["<cr>"]);
@@ -76,7 +80,7 @@ mod tests {
         check(View::Scheme, "accounting inter", &["interim", "interim-fail"]);
         check(View::RadiusGroup, "radius-server retransmit 3 ", &["<cr>", "timeout"]);
         check(View::System, "nonsense ", &[]);
-        check(View::User, "", &["display", "quit", "save", "system-view"]);
+        check(View::User, "", &["cut", "display", "quit", "save", "system-view"]);
     }
 
     #[test]

@@ -6,12 +6,14 @@
 mod access_user;
 mod bill;
 mod bill_configuration;
+mod policy;
 mod radius;
 mod scheme;
 mod table;
 
 pub use access_user::{access_user, access_users};
 pub use bill::{local_bill_cache, local_bill_information};
+pub use policy::accounting_policy;
 pub use radius::{radius_server_configuration, radius_server_packet};
 
 use model::settings::Settings;

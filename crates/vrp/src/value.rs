@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use model::ids::SessionSerial;
+
 use crate::secret;
 
 /// The type of an argument. Lengths are in octets.
@@ -21,6 +23,8 @@ pub(crate) enum Kind {
     Path { min: u32, max: u32 },
     /// `SECRET<a-b>`: a plain secret of that length, or the stored form of one.
     Secret { min: u32, max: u32 },
+    /// `USERID`: a session's name for life, engine start and number with `-` between.
+    UserId,
     /// `X.X.X.X`: the address of a host.
     Ipv4,
     /// `X:X::X:X`: the address of a host.
@@ -33,6 +37,7 @@ pub(crate) enum Value {
     Number(u32),
     Text(String),
     Address(IpAddr),
+    UserId(SessionSerial),
 }
 
 /// The longest stored secret: the vendor's 268 characters and room for another cipher (BEHAVIOUR.md 5.1).
@@ -47,6 +52,7 @@ impl Kind {
         match text {
             "X.X.X.X" => return Some(Kind::Ipv4),
             "X:X::X:X" => return Some(Kind::Ipv6),
+            "USERID" => return Some(Kind::UserId),
             "SHA256" => return Some(Kind::Fingerprint),
             _ => {}
         }
@@ -80,6 +86,7 @@ impl Kind {
             Kind::Fingerprint => text(is_fingerprint(word)),
             Kind::Path { min, max } => text(within(word, min, max) && !word.chars().any(char::is_control)),
             Kind::Secret { min, max } => text(may_be_secret(word, min, max)),
+            Kind::UserId => user_id(word).map(Value::UserId),
             Kind::Ipv4 => word.parse().ok().filter(is_host_v4).map(|ip| Value::Address(IpAddr::V4(ip))),
             Kind::Ipv6 => word.parse().ok().filter(is_host_v6).map(|ip| Value::Address(IpAddr::V6(ip))),
         }
@@ -94,6 +101,7 @@ impl Kind {
             }
             Kind::Fingerprint => "SHA256:STRING<43-43>".to_owned(),
             Kind::Secret { min, max } => format!("STRING<{min}-{max}>/<{min}-268>"),
+            Kind::UserId => "INTEGER-INTEGER".to_owned(),
             Kind::Ipv4 => "X.X.X.X".to_owned(),
             Kind::Ipv6 => "X:X::X:X".to_owned(),
         }
@@ -103,6 +111,12 @@ impl Kind {
 fn integer(word: &str) -> Option<u32> {
     // `str::parse` takes a sign; the vendor does not.
     word.bytes().all(|octet| octet.is_ascii_digit()).then(|| word.parse().ok()).flatten()
+}
+
+fn user_id(word: &str) -> Option<SessionSerial> {
+    let digits = |word: &str| word.bytes().all(|octet| octet.is_ascii_digit());
+    let (epoch, sequence) = word.split_once('-').filter(|(epoch, sequence)| digits(epoch) && digits(sequence))?;
+    Some(SessionSerial { epoch: epoch.parse().ok()?, sequence: sequence.parse().ok()? })
 }
 
 fn within(word: &str, min: u32, max: u32) -> bool {

@@ -353,9 +353,11 @@ impl Shard {
             at: account.sampled,
             counters: account.sample,
             interim_failures: account.interim_failures,
+            cut: account.cut,
         };
         // The last sample of one that is down is its end's.
-        let was_sampled = !session.is_down() && (account.sampled != Mono::ZERO || account.interim_failures > 0);
+        let was_sampled = !session.is_down()
+            && (account.sampled != Mono::ZERO || account.interim_failures > 0 || account.cut.is_some());
         Checkpointed {
             opened: self.opened(slot),
             accepted,

@@ -12,6 +12,7 @@ use super::Shard;
 use crate::attributes::write_nas;
 use crate::contract::Contract;
 use crate::group::{Group, Member};
+use crate::health::Rules;
 use crate::server::{PortId, Server};
 
 /// The group of sessions whose domain names none; it has no servers.
@@ -27,11 +28,19 @@ impl Shard {
         };
         self.sampling.set_interval(Duration::from_secs(settings.checkpoint_interval_s.into()));
         self.planes.set_grace(Duration::from_secs(settings.plane_link.grace_s.into()));
+        self.health_rules = Rules::from(&settings.radius_health);
+        for server in &mut self.servers {
+            server.set_rules(self.health_rules);
+        }
+        self.brake.set(settings.cut_brake);
         for (name, group) in &settings.radius_groups {
             self.configure_group(name, group);
         }
         self.configure_domains(settings);
-        self.forget_groups(settings);
+        for group in &mut self.groups[1..] {
+            group.removed = !settings.radius_groups.contains_key(&ObjectName::from(group.name.as_str()));
+        }
+        self.forget_groups();
     }
 
     /// Source ports that have no socket yet, with the server that each is for.
@@ -63,15 +72,13 @@ impl Shard {
                 server: index,
                 secret: Arc::new(secret.clone()),
                 message_authenticator: server.message_authenticator,
+                weight: server.weight,
             });
         }
         let index = self.group_index(name.as_str());
         let group = &mut self.groups[usize::from(index)];
-        let order = |members: &[Member]| members.iter().map(|member| member.server).collect::<Vec<_>>();
-        if order(&group.members) != order(&members) {
-            group.revision += 1;
-        }
         group.members = members;
+        group.algorithm = settings.algorithm;
         group.retransmit = settings.retransmit;
         group.timeout = Duration::from_secs(settings.timeout_s.into());
         group.stop_resend = settings.stop_resend;
@@ -90,7 +97,7 @@ impl Shard {
     fn server_index(&mut self, address: SocketAddr, source_ports: u16) -> u16 {
         let known = self.servers.iter().position(|server| server.address == address);
         let index = known.unwrap_or_else(|| {
-            self.servers.push(Server::new(address));
+            self.servers.push(Server::new(address, self.health_rules));
             self.servers.len() - 1
         });
         let number = u16::try_from(index).expect("a configuration has fewer than 65,536 servers");
@@ -130,14 +137,11 @@ impl Shard {
     }
 
     /// A group that is configured no more keeps its servers while a session reports to it, and loses them then.
-    fn forget_groups(&mut self, settings: &Settings) {
-        for index in 1..self.groups.len() {
+    pub(super) fn forget_groups(&mut self) {
+        for (index, group) in self.groups.iter_mut().enumerate().filter(|(_, group)| group.removed) {
             #[expect(clippy::cast_possible_truncation, reason = "groups are numbered with 16 bits")]
-            let held = self.contracts.names_group(index as u16);
-            let group = &mut self.groups[index];
-            if !held && !settings.radius_groups.contains_key(&ObjectName::from(group.name.as_str())) {
+            if !group.members.is_empty() && !self.contracts.names_group(index as u16) {
                 group.members.clear();
-                group.revision += 1;
             }
         }
     }

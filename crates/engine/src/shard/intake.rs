@@ -8,7 +8,7 @@ use model::ids::{PLANE_SESSION_MAX, PlaneIndex, SessionSerial};
 use model::record::TakenOver;
 use model::settings::{AccountingMode, DEFAULT_DOMAIN};
 use model::time::{Mono, Now, Wall};
-use model::verdict::{Reason, Sentence};
+use model::verdict::{CutBy, Reason, Sentence};
 
 use super::planes::Delivery;
 use super::{Busy, Shard};
@@ -17,7 +17,7 @@ use crate::identity::{Place, SEQUENCE_COUNT, session_id};
 use crate::session::{Flags, Lane, NONE, Owed, Slot, State};
 
 /// Acct-Terminate-Cause *NAS Error*: a session that came up again without having gone down (INTERFACES.md section 3).
-const NAS_ERROR: u8 = 9;
+pub(super) const NAS_ERROR: u8 = 9;
 /// Acct-Terminate-Cause *NAS Request*, where the plane does not say why.
 const NAS_REQUEST: u8 = 10;
 /// Acct-Interim-Interval is believed within these bounds (BEHAVIOUR.md 3.3, rule 2).
@@ -129,13 +129,13 @@ impl Shard {
         }
         if let Some(slot) = self.table.find(origin.plane, up.session) {
             if self.is_announcement(origin, slot, up.counters) {
-                self.announced(origin, slot, up.counters);
+                self.announced(origin, slot, up.counters, now.mono);
                 return;
             }
             if self.session(slot).flags.has(Flags::PROVISIONAL) && self.planes.was_implied(origin) {
                 self.forget_provisional(slot);
             } else {
-                let counters = self.read(slot, counters).unwrap_or(self.account(slot).sample);
+                let counters = self.read_on(slot, counters).unwrap_or(self.account(slot).sample);
                 let taken_over = self.taken_over(origin);
                 let taken_over = TakenOver { ring: taken_over.ring | TakenOver::IMPLIED, ..taken_over };
                 self.close(slot, now, &Ending { cause: NAS_ERROR, counters, at: up.at, taken_over });
@@ -154,7 +154,7 @@ impl Shard {
     }
 
     /// A session that the engine knows is announced in a resync: it goes on.
-    fn announced(&mut self, origin: EventOrigin, slot: Slot, counters: CounterSlot) {
+    fn announced(&mut self, origin: EventOrigin, slot: Slot, counters: CounterSlot, now: Mono) {
         let round = self.planes.round(origin.plane);
         self.session_mut(slot).flags.put(Flags::ROUND, round);
         if self.is_known_of_old(origin, slot) {
@@ -164,23 +164,20 @@ impl Shard {
         self.account_mut(slot).opened_by = self.taken_over(origin);
         self.move_counters(origin, slot, counters);
         let session = self.session(slot);
+        if session.flags.has(Flags::CUT) {
+            if self.is_cut_for_good(slot) {
+                self.pronounce_cut(slot, now);
+            }
+            return;
+        }
         match session.state {
             State::NotAccounted => self.pronounce(slot, Sentence::Admit, Reason::NotAccounted),
             // A verdict is on its way as soon as the `accepted` record allows it.
             State::Accounting if self.waits_for_start(slot) && !session.flags.has(Flags::ACCEPTED_DURABLE) => {}
-            State::Accounting | State::StartFailed if !session.flags.has(Flags::CUT) => {
-                self.pronounce(slot, Sentence::Admit, Reason::Known);
-            }
-            State::Accounting => self.pronounce(slot, Sentence::Cut, Reason::InterimFailed),
+            State::Accounting | State::StartFailed => self.pronounce(slot, Sentence::Admit, Reason::Known),
             // A verdict is on its way as soon as the `opened` record, or the Start, allows it.
             State::Starting if session.flags.has(Flags::OPENED_DURABLE) => self.admit_if_due(slot),
-            State::Starting
-            | State::Free
-            | State::StartFailed
-            | State::Stopping
-            | State::Parked
-            | State::Replaying
-            | State::Ending => {}
+            State::Starting | State::Free | State::Stopping | State::Parked | State::Replaying | State::Ending => {}
         }
     }
 
@@ -294,8 +291,9 @@ impl Shard {
             return;
         };
         let totals = match down.totals {
-            Some(totals) => Some(totals.plus(self.baseline(slot))),
-            None => self.read(slot, counters),
+            // Less than was read before cannot be all.
+            Some(totals) => Some(totals.plus(self.baseline(slot)).most(self.account(slot).sample)),
+            None => self.read_on(slot, counters),
         };
         let ending = Ending {
             cause: if down.cause == 0 { NAS_REQUEST } else { down.cause },
@@ -326,7 +324,7 @@ impl Shard {
         account.session_time_s = u32::try_from(lasted.as_secs()).unwrap_or(u32::MAX);
         account.sample = ending.counters;
         account.sampled = now.mono;
-        account.cause = ending.cause;
+        account.cause = account.cut.map_or(ending.cause, CutBy::terminate_cause);
         account.closed_by = ending.taken_over;
         let session = self.session_mut(slot);
         session.flags.put(Flags::INTERIM_DUE, false);
@@ -351,7 +349,7 @@ impl Shard {
             return;
         };
         // The old generation may still stand in the slot: then nothing is lost at all.
-        if let Some(last) = self.read(slot, counters) {
+        if let Some(last) = self.read_on(slot, counters) {
             self.keep_sample(slot, last, now.mono);
         }
         self.move_counters(origin, slot, reset.counters);
@@ -366,17 +364,10 @@ impl Shard {
         }
         if old.generation != counters.generation {
             let last = self.account(slot).sample;
-            self.baselines.insert(slot, last);
-            self.session_mut(slot).flags.set(Flags::BASELINE);
+            self.begin_generation(slot, last);
         }
         self.session_mut(slot).counters = counters;
         self.changed(origin, slot);
-    }
-
-    /// What the session has counted up to now, over all generations; `None` when its slot cannot be read.
-    pub(super) fn read(&self, slot: Slot, counters: &impl CounterSource) -> Option<Counters> {
-        let session = self.session(slot);
-        counters.read(session.plane, session.counters).map(|read| read.plus(self.baseline(slot)))
     }
 
     fn taken_over(&self, origin: EventOrigin) -> TakenOver {

@@ -2,7 +2,7 @@
 
 use model::record::BillReason;
 use model::time::Mono;
-use model::verdict::{Reason, Sentence};
+use model::verdict::CutBy;
 
 use super::restore::NAS_REBOOT;
 use super::{Notice, Shard};
@@ -55,7 +55,7 @@ impl Shard {
     pub(super) fn transaction_ended(&mut self, slot: Slot, kind: Kind, outcome: Outcome, now: Mono) {
         match kind {
             Kind::Start => self.start_ended(slot, outcome, now),
-            Kind::Interim => self.interim_ended(slot, outcome),
+            Kind::Interim => self.interim_ended(slot, outcome, now),
             Kind::Stop => self.stop_ended(slot, outcome, now),
             Kind::ZeroStop => {
                 let acknowledged = outcome == Outcome::Acknowledged;
@@ -71,14 +71,23 @@ impl Shard {
     }
 
     fn start_ended(&mut self, slot: Slot, outcome: Outcome, now: Mono) {
-        let policy = self.contracts.get(self.session(slot).contract).scheme.start_fail;
+        let scheme = self.contracts.get(self.session(slot).contract).scheme;
         let down = self.session(slot).is_down();
-        match after_start(outcome, policy, down) {
-            after @ (AfterStart::Account | AfterStart::KeepAccounting) => {
+        match after_start(outcome, scheme.start_fail, scheme.shadow, down) {
+            after @ (AfterStart::Account | AfterStart::KeepAccounting | AfterStart::WouldRefuse) => {
+                if after == AfterStart::WouldRefuse {
+                    self.counts.would_refuse += 1;
+                    self.notice(Notice::WouldRefuse(serial(self.session(slot), self.account(slot))));
+                }
                 let session = self.session_mut(slot);
                 session.state = State::Accounting;
-                session.flags.put(Flags::START_KEPT, after == AfterStart::KeepAccounting);
-                self.account_mut(slot).accounting = now;
+                session.flags.put(Flags::START_KEPT, after != AfterStart::Account);
+                let account = self.account_mut(slot);
+                account.accounting = now;
+                if after == AfterStart::Account {
+                    // A Start tells that nothing has been counted.
+                    account.reported = 0;
+                }
                 self.owe(slot, Owed::Accepted);
                 if !down {
                     self.arm_first_interim(slot, now);
@@ -99,7 +108,7 @@ impl Shard {
     /// rule 4).
     pub(super) fn arm_first_interim(&mut self, slot: Slot, base: Mono) {
         let session = self.session(slot);
-        if session.interim_s == 0 {
+        if session.interim_s == 0 || session.flags.has(Flags::CUT) {
             return;
         }
         let hash = self.contracts.get(session.contract).scheme.interim_hash;
@@ -108,10 +117,10 @@ impl Shard {
         self.timers.set(slot, due);
     }
 
-    fn interim_ended(&mut self, slot: Slot, outcome: Outcome) {
-        let rule = self.contracts.get(self.session(slot).contract).scheme.interim_fail;
+    fn interim_ended(&mut self, slot: Slot, outcome: Outcome, now: Mono) {
+        let scheme = self.contracts.get(self.session(slot).contract).scheme;
         let failures = self.account(slot).interim_failures;
-        let (failures, after) = after_interim(outcome, rule, failures);
+        let (failures, after) = after_interim(outcome, scheme.interim_fail, scheme.shadow, failures);
         if self.account(slot).interim_failures != failures {
             self.account_mut(slot).interim_failures = failures;
             self.owe(slot, Owed::Sampled);
@@ -121,17 +130,12 @@ impl Shard {
         }
         match after {
             AfterInterim::GoOn => {}
-            AfterInterim::Report => {
-                let serial = serial(self.session(slot), self.account(slot));
-                self.notice(Notice::InterimFailed(serial));
+            AfterInterim::Report => self.notice(Notice::InterimFailed(serial(self.session(slot), self.account(slot)))),
+            AfterInterim::WouldCut => {
+                self.counts.would_cut += 1;
+                self.notice(Notice::WouldCut(serial(self.session(slot), self.account(slot))));
             }
-            AfterInterim::Cut if self.session(slot).flags.has(Flags::CUT) => {}
-            AfterInterim::Cut => {
-                self.session_mut(slot).flags.set(Flags::CUT);
-                self.timers.cancel(slot);
-                self.counts.cut += 1;
-                self.pronounce(slot, Sentence::Cut, Reason::InterimFailed);
-            }
+            AfterInterim::Cut => self.cut_by_policy(slot, CutBy::InterimFail, now),
         }
     }
 

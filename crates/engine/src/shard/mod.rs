@@ -1,7 +1,10 @@
 //! The shard: every session of one core, from its Up to its last record.
 
+mod attempts;
 mod checkpoint;
 mod configure;
+mod counting;
+mod cut;
 mod history;
 mod intake;
 mod life;
@@ -23,14 +26,17 @@ use hashbrown::HashMap;
 use model::counters::Counters;
 use model::ids::SessionSerial;
 use model::report::Discards;
+use model::settings::RadiusHealth;
 use model::time::{Mono, Now, Wall};
 
 pub use replies::Received;
 pub use restore::{NoSlot, RESTORE_BATCH, Restored};
 pub use transmit::{BATCH_MAX, Transmit, TransmitBatch};
 
+use crate::brake::Brake;
 use crate::contract::Contracts;
 use crate::group::Group;
+use crate::health::{News, Rules};
 use crate::identity::Key;
 use crate::memory::Memory;
 use crate::request::Requests;
@@ -86,12 +92,27 @@ pub struct Busy;
 /// Something that an operator may want to read in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// A server did not answer for too long (BEHAVIOUR.md 5.2).
-    ServerDown(SocketAddr),
-    /// A server answers again.
-    ServerUp(SocketAddr),
+    /// A server did not answer for too long, or answers again (BEHAVIOUR.md 5.2): each told once, in turn. The other shards
+    /// are to be told as well, see [`Shard::handle_server_news`].
+    Server(SocketAddr, News),
     /// Real-time accounting of a session has failed; the policy keeps the subscriber online.
     InterimFailed(SessionSerial),
+    /// `offline` would have cut this session; `shadow` keeps it.
+    WouldCut(SessionSerial),
+    /// `offline` would have refused this session; `shadow` keeps it.
+    WouldRefuse(SessionSerial),
+    /// The brake begins to hold cuts.
+    BrakeHolds {
+        /// Subscribers of the shard that are online.
+        online: u64,
+    },
+    /// The brake has held nobody for its time.
+    BrakeReleased {
+        /// Times that it held a cut since the start of the engine.
+        held: u64,
+    },
+    /// A session's counters fell without a new generation; they were taken to have begun again.
+    CountersFell(SessionSerial),
 }
 
 /// One core's sessions, without I/O: it is told what happened and asked what to do.
@@ -120,7 +141,7 @@ pub struct Shard {
     table: Table,
     /// Counters of earlier generations, for the few sessions whose plane lost them.
     baselines: HashMap<Slot, Counters>,
-    /// Each session's timer: the next interim, or the next try of a parked Stop.
+    /// Each session's timer: the next interim, the end of the wait for a Down, or the next try of a parked Stop.
     timers: Wheel,
     requests: Requests,
     /// Each request's timer: the end of the wait for a reply.
@@ -130,11 +151,14 @@ pub struct Shard {
     /// Requests that wait for a place on the next server.
     failover: VecDeque<u32>,
     servers: Vec<Server>,
+    /// Of every server.
+    health_rules: Rules,
     /// The server, and its port, behind each port of the shard.
     ports: Vec<(u16, u16)>,
     groups: Vec<Group>,
     group_turn: usize,
     contracts: Contracts,
+    brake: Brake,
     /// The contract of each domain, by its name in lower case.
     domains: HashMap<Box<[u8]>, u16>,
     planes: Planes,
@@ -166,6 +190,15 @@ struct Counts {
     bills_made: u64,
     refused: u64,
     cut: u64,
+    /// Sessions that were cut and had to be ended without a Down.
+    cuts_unanswered: u64,
+    /// Cuts and refusals that `shadow` turned into words.
+    would_cut: u64,
+    would_refuse: u64,
+    /// Times that the brake held a cut.
+    cuts_held: u64,
+    /// Times that counters fell without a new generation.
+    counter_regressions: u64,
     /// Events about sessions that are not known: delivered twice, or of a refused subscriber.
     unknown_session: u64,
     /// Events of the planes that made no sense.
@@ -203,10 +236,12 @@ impl Shard {
             again: VecDeque::with_capacity(requests),
             failover: VecDeque::with_capacity(requests),
             servers: Vec::new(),
+            health_rules: Rules::from(&RadiusHealth::default()),
             ports: Vec::new(),
             groups: vec![Group::new(String::new())],
             group_turn: 0,
             contracts: Contracts::default(),
+            brake: Brake::default(),
             domains: HashMap::new(),
             planes: Planes::new(Share { shard: birth.shard, shard_count: birth.shard_count }, birth.session_hash),
             owing: VecDeque::with_capacity(limits.sessions),

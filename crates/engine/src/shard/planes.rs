@@ -145,6 +145,11 @@ impl Planes {
         plane.and_then(|plane| plane.newest_taken_over(origin.ring)).is_some_and(|newest| origin.position < newest)
     }
 
+    /// Whether the plane is there to hear a verdict.
+    pub(super) fn is_linked(&self, plane: PlaneIndex) -> bool {
+        self.items.get(usize::from(plane.0)).is_some_and(|plane| plane.linked)
+    }
+
     /// When the grace of the next lost plane ends.
     pub(super) fn next_timeout(&self) -> Option<Mono> {
         if self.grace.is_zero() {
@@ -231,7 +236,7 @@ impl Shard {
             if session.plane != plane || !counts || session.is_down() {
                 continue;
             }
-            if let Some(read) = self.read(slot, counters).filter(|read| *read != self.account(slot).sample) {
+            if let Some(read) = self.read_on(slot, counters).filter(|read| *read != self.account(slot).sample) {
                 let account = self.account_mut(slot);
                 (account.sample, account.sampled) = (read, now);
                 if !self.session(slot).flags.has(Flags::PROVISIONAL) {
@@ -421,7 +426,7 @@ impl Shard {
             let session = self.session(slot);
             let live = !matches!(session.state, State::Free | State::Ending) && !session.is_down();
             if live && session.plane == plane && gone(self, slot) {
-                let read = counters.and_then(|counters| self.read(slot, counters));
+                let read = counters.and_then(|counters| self.read_on(slot, counters));
                 let last = read.unwrap_or(self.account(slot).sample);
                 let taken_over = self.last_word(slot);
                 self.close(slot, now, &Ending { cause: LOST_SERVICE, counters: last, at: None, taken_over });
@@ -431,7 +436,7 @@ impl Shard {
 
     /// What the present memory of its plane said last about the session. When that is read again after a crash, the session
     /// is known to be over.
-    fn last_word(&self, slot: Slot) -> TakenOver {
+    pub(super) fn last_word(&self, slot: Slot) -> TakenOver {
         let (by, plane) = (self.account(slot).opened_by, self.session(slot).plane);
         if by.plane_epoch != self.planes.epoch(plane) {
             return NO_EVENT;

@@ -8,13 +8,13 @@ use model::ids::{BillId, PlaneIndex};
 use model::record::{
     Accepted, Acknowledged, Bill, BillReason, Closed, Delivered, Opened, Record, Sampled, StartFailed, ZeroStop,
 };
-use model::settings::StartFail;
-use model::time::Now;
+use model::time::{Mono, Now};
 use model::verdict::{Reason, Sentence};
 
 use super::Shard;
 use super::history::HeardBefore;
 use crate::octets::record_octets;
+use crate::policy;
 use crate::session::{Flags, Owed, Slot, State, serial};
 
 /// Records that may be on the way to the disk at once while somebody waits for them; then the ring counts as full.
@@ -103,8 +103,9 @@ impl Shard {
             Owed::Opened => Some(Flags::OPENED_DURABLE),
             Owed::Closed => Some(Flags::CLOSED_DURABLE),
             Owed::StartFailed => Some(Flags::START_FAILED_DURABLE),
-            Owed::Accepted if self.waits_for_start(slot) => Some(Flags::ACCEPTED_DURABLE),
+            Owed::Accepted if self.waits_for_start(slot) || self.sends_update(slot) => Some(Flags::ACCEPTED_DURABLE),
             Owed::Acknowledged if !self.session(slot).is_down() => Some(Flags::REFUSED_DURABLE),
+            Owed::Sampled if self.session(slot).flags.has(Flags::CUT) => Some(Flags::CUT_DURABLE),
             Owed::Accepted | Owed::Sampled | Owed::Acknowledged | Owed::Billed => None,
         };
         if let Some(what) = what {
@@ -142,7 +143,7 @@ impl Shard {
             let first = !self.session(slot).flags.has(what);
             self.session_mut(slot).flags.set(what);
             if first {
-                self.give_verdict(slot, what);
+                self.give_verdict(slot, what, now.mono);
             }
             self.settle(slot, now.mono);
         }
@@ -150,13 +151,22 @@ impl Shard {
 
     /// What became durable allows a verdict. None is given sooner: a crash would bring the session back as it was
     /// before, and refuse whom it has admitted, or admit whom it has refused.
-    fn give_verdict(&mut self, slot: Slot, durable: Flags) {
+    fn give_verdict(&mut self, slot: Slot, durable: Flags, now: Mono) {
         if self.session(slot).is_down() {
             return;
         }
         match durable {
+            Flags::CUT_DURABLE => self.pronounce_cut(slot, now),
             Flags::OPENED_DURABLE => self.admit_if_due(slot),
-            Flags::ACCEPTED_DURABLE => self.pronounce(slot, Sentence::Admit, Reason::StartAccepted),
+            Flags::ACCEPTED_DURABLE => {
+                // The first report follows the Start at once.
+                if self.sends_update(slot) {
+                    self.session_mut(slot).flags.set(Flags::INTERIM_DUE);
+                }
+                if self.waits_for_start(slot) && !self.session(slot).flags.has(Flags::CUT) {
+                    self.pronounce(slot, Sentence::Admit, Reason::StartAccepted);
+                }
+            }
             Flags::REFUSED_DURABLE => self.pronounce(slot, Sentence::Refuse, Reason::StartFailed),
             _ => {}
         }
@@ -164,14 +174,23 @@ impl Shard {
 
     /// Under every policy but `start-fail offline` the subscriber goes online as soon as its session is durable.
     pub(super) fn admit_if_due(&mut self, slot: Slot) {
-        if self.session(slot).state == State::Starting && !self.session(slot).is_down() && !self.waits_for_start(slot) {
+        let session = self.session(slot);
+        let is_cut = session.is_down() || session.flags.has(Flags::CUT);
+        if session.state == State::Starting && !is_cut && !self.waits_for_start(slot) {
             self.pronounce(slot, Sentence::Admit, Reason::Opened);
         }
     }
 
     /// Whether the subscriber waits for what becomes of its Start.
     pub(super) fn waits_for_start(&self, slot: Slot) -> bool {
-        self.contracts.get(self.session(slot).contract).scheme.start_fail == StartFail::Offline
+        let scheme = self.contracts.get(self.session(slot).contract).scheme;
+        policy::waits_for_start(scheme.start_fail, scheme.shadow)
+    }
+
+    /// Whether the scheme asks for an interim behind the Start, and the Start was acknowledged.
+    fn sends_update(&self, slot: Slot) -> bool {
+        let session = self.session(slot);
+        self.contracts.get(session.contract).scheme.send_update && !session.flags.has(Flags::START_KEPT)
     }
 
     /// Frees the session whose last record or verdict the caller has copied by now.
@@ -209,6 +228,7 @@ impl Shard {
                 at: account.sampled,
                 counters: account.sample,
                 interim_failures: account.interim_failures,
+                cut: account.cut,
             }),
             Owed::Closed => Record::Closed(self.closed(slot)),
             Owed::Acknowledged => Record::Acknowledged(Acknowledged { serial }),

@@ -9,7 +9,7 @@ use wire::radius::authenticator::{Unverified, VerifyError, verify_responses};
 use wire::radius::packet::ParseError;
 use wire::radius::{Code, Packet};
 
-use super::{Notice, Shard, transmit::BATCH_MAX};
+use super::{Shard, transmit::BATCH_MAX};
 use crate::policy::Outcome;
 use crate::request::Place;
 use crate::server::{Identifier, Lookup, PortId};
@@ -130,17 +130,12 @@ impl Shard {
             self.again.retain(|&other| other != index);
         }
         let server = &mut self.servers[usize::from(candidate.server)];
-        let was_up = server.is_up();
-        server.answered(candidate.identifier);
-        server.counts.responses += 1;
+        let news = server.answered(candidate.identifier);
         if first {
             // A reply to one of several transmissions tells no round trip (Karn's rule, RFC 6298 section 3).
             server.counts.round_trip(took);
         }
-        if !was_up {
-            let address = server.address;
-            self.notice(Notice::ServerUp(address));
-        }
+        self.tell_news(candidate.server, news);
         self.close_request(index, Outcome::Acknowledged, now.mono);
     }
 }

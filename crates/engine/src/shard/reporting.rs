@@ -6,6 +6,7 @@ use model::time::Now;
 
 use super::Shard;
 use crate::attributes;
+use crate::server::Server;
 use crate::session::{Flags, Slot, State, serial};
 
 impl Shard {
@@ -18,9 +19,25 @@ impl Shard {
             bills_made: self.counts.bills_made,
             refused: self.counts.refused,
             cut: self.counts.cut,
-            servers: self.servers.iter().map(|server| server.report()).collect(),
+            would_cut: self.counts.would_cut,
+            would_refuse: self.counts.would_refuse,
+            cuts_held: self.counts.cuts_held,
+            brake_holds: self.brake.holds(),
+            cuts_unanswered: self.counts.cuts_unanswered,
+            counter_regressions: self.counts.counter_regressions,
+            servers: self.reported_servers().map(Server::report).collect(),
             discards: self.discards,
         }
+    }
+
+    /// Those that some group has, and those that a request still waits for.
+    fn reported_servers(&self) -> impl Iterator<Item = &Server> {
+        let is_member = |number: usize| {
+            let mut members = self.groups.iter().flat_map(|group| &group.members);
+            members.any(|member| usize::from(member.server) == number)
+        };
+        let shown = move |(number, server): &(usize, &Server)| server.in_flight > 0 || is_member(*number);
+        self.servers.iter().enumerate().filter(shown).map(|(_, server)| server)
     }
 
     /// The first `count` sessions in the order of their slots, sessions that wait for their Stop's end included.
@@ -67,10 +84,16 @@ impl Shard {
             opened: account.opened,
             session_time_s: if down { account.session_time_s.into() } else { now.mono.since(session.opened).as_secs() },
             interim_s: session.interim_s,
-            next_interim_s: self.timers.is_set(slot).then(|| session.next_interim.since(now.mono).as_secs()),
+            next_interim_s: self.has_next_interim(slot).then(|| session.next_interim.since(now.mono).as_secs()),
             interim_failures: account.interim_failures,
             counters: if down { account.sample } else { self.read(slot, counters).unwrap_or(account.sample) },
         }
+    }
+
+    fn has_next_interim(&self, slot: Slot) -> bool {
+        let session = self.session(slot);
+        let interims_run = session.state == State::Accounting && !session.flags.has(Flags::CUT);
+        interims_run && self.timers.is_set(slot)
     }
 
     fn accounting_state(&self, slot: Slot) -> AccountingState {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use arrayvec::ArrayVec;
-use model::counters::{Counters, Totals};
+use model::counters::Counters;
 use model::ids::PlaneIndex;
 use model::record::{Checkpointed, Closed, Opened, ZeroStop};
 use model::settings::{ObjectName, PinnedScheme};
@@ -104,11 +104,13 @@ impl Shard {
         if opened.baseline != Counters::ZERO {
             // What began a generation may be newer than the last sample.
             let account = self.account_mut(slot);
-            account.sample = most(&account.sample, &opened.baseline);
-            self.baselines.insert(slot, opened.baseline);
-            self.session_mut(slot).flags.set(Flags::BASELINE);
+            account.sample = account.sample.most(opened.baseline);
+            self.begin_generation(slot, opened.baseline);
         }
         self.restore_state(slot, restored);
+        if let Some(by) = restored.sampled.and_then(|sampled| sampled.cut) {
+            self.restore_cut(slot, by);
+        }
         match (restored.closed, rebooted) {
             (Some(closed), rebooted) => self.restore_closed(slot, &closed, rebooted.is_some(), now.mono),
             (None, Some(last)) => self.close_rebooted(slot, last, now.mono),
@@ -217,6 +219,10 @@ impl Shard {
     /// The phase is the same in every life; what was missed is skipped, not fired at once.
     pub(super) fn resume_phase(&mut self, slot: Slot, now: Mono) {
         let session = self.session(slot);
+        if session.flags.has(Flags::CUT) {
+            self.resume_cut(slot, now);
+            return;
+        }
         if session.state != State::Accounting || session.interim_s == 0 {
             return;
         }
@@ -229,15 +235,4 @@ impl Shard {
         self.session_mut(slot).next_interim = next;
         self.timers.set(slot, next);
     }
-}
-
-/// Field by field, whatever is more.
-fn most(a: &Counters, b: &Counters) -> Counters {
-    let totals = |a: Totals, b: Totals| Totals {
-        in_octets: a.in_octets.max(b.in_octets),
-        in_packets: a.in_packets.max(b.in_packets),
-        out_octets: a.out_octets.max(b.out_octets),
-        out_packets: a.out_packets.max(b.out_packets),
-    };
-    Counters { v4: totals(a.v4, b.v4), v6: totals(a.v6, b.v6) }
 }

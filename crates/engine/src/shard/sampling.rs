@@ -2,7 +2,8 @@
 //! most what was counted in one.
 //!
 //! A cursor walks over the table, one round per interval, as time allows: no session has a timer for it. Nobody waits
-//! for a sample. A session whose next interim comes before its last sample is an interval old is left to that.
+//! for a sample. A session whose next interim comes due before its last sample is an interval old is left to that: it is
+//! sampled when the interim is due, sent or not.
 
 use std::time::Duration;
 
@@ -98,12 +99,18 @@ impl Shard {
         if !counts || session.is_down() || session.flags.has(Flags::PROVISIONAL) {
             return;
         }
-        let interim_comes = session.state == State::Accounting && session.lane == Lane::Out && self.timers.is_set(slot);
+        let interims_run = session.state == State::Accounting && !session.flags.has(Flags::CUT);
+        let interim_comes = interims_run && session.lane == Lane::Out && self.timers.is_set(slot);
         let latest = self.account(slot).sampled.plus(self.sampling.interval);
         if interim_comes && session.next_interim >= now && session.next_interim <= latest {
             return;
         }
-        if let Some(read) = self.read(slot, counters) {
+        self.sample_now(slot, now, counters);
+    }
+
+    /// Takes a sample, if the counters can be read.
+    pub(super) fn sample_now(&mut self, slot: Slot, now: Mono, counters: &impl CounterSource) {
+        if let Some(read) = self.read_on(slot, counters) {
             self.keep_sample(slot, read, now);
         }
     }

@@ -2,26 +2,26 @@
 
 use std::time::Duration;
 
+use model::counters::CounterSource;
 use model::time::{Mono, Now};
 
 use super::Shard;
-use crate::group::{Choice, Group};
+use crate::group::Group;
 use crate::phase::next_interim;
 use crate::policy::{Kind, Outcome};
-use crate::request::Place;
-use crate::session::{Lane, NONE, Slot, State};
+use crate::session::{Flags, Lane, NONE, Slot, State};
 
 impl Shard {
     /// Does all that is due at `now`: waits for replies that ran out, interims, parked Stops, quarantines, graces.
-    /// Safe to call too often.
-    pub fn handle_timeout(&mut self, now: Now) {
+    /// Safe to call too often. What an interim would say, and what a session ends with, is read from `counters`.
+    pub fn handle_timeout(&mut self, now: Now, counters: &impl CounterSource) {
         self.let_leave();
         self.latest = now;
         while let Some(request) = self.deadlines.expire(now.mono) {
             self.reply_is_overdue(request, now.mono);
         }
         while let Some(slot) = self.timers.expire(now.mono) {
-            self.session_is_due(slot, now.mono);
+            self.session_is_due(slot, now, counters);
         }
         for server in &mut self.servers {
             server.handle_timeout(now.mono);
@@ -30,6 +30,8 @@ impl Shard {
             group.handle_timeout(now.mono);
         }
         self.fail_unsent(now.mono);
+        self.forget_groups();
+        self.let_brake_go(now.mono);
         self.expire_planes(now);
     }
 
@@ -39,13 +41,20 @@ impl Shard {
         let groups = (0..self.groups.len()).filter_map(|group| self.next_unsent_failure(group)).min();
         let holds = self.groups.iter().filter_map(Group::next_timeout).min();
         let wheels = [self.deadlines.next_expiry(), self.timers.next_expiry()];
-        let timers = [servers, groups, holds, self.planes.next_timeout(), self.next_sweep()].into_iter().chain(wheels);
+        let timers = [servers, groups, holds, self.brake.next_timeout(), self.planes.next_timeout(), self.next_sweep()]
+            .into_iter()
+            .chain(wheels);
         timers.flatten().min()
     }
 
-    /// A session's own timer: its interim, or the next try of its Stop.
-    fn session_is_due(&mut self, slot: Slot, now: Mono) {
+    /// A session's own timer: its interim, the end of the wait for its Down, or the next try of its Stop.
+    fn session_is_due(&mut self, slot: Slot, at: Now, counters: &impl CounterSource) {
+        let now = at.mono;
         let session = self.session(slot);
+        if session.flags.has(Flags::CUT) && !session.is_down() {
+            self.cut_is_overdue(slot, at, counters);
+            return;
+        }
         let idle = session.lane == Lane::Out && session.request == NONE;
         match session.state {
             State::Accounting if !session.is_down() => {
@@ -57,7 +66,13 @@ impl Shard {
                 let next = next_interim(scheduled, session.interim_s, now);
                 self.session_mut(slot).next_interim = next;
                 self.timers.set(slot, next);
-                if idle {
+                // The interim may wait, be skipped, or find the last one still unanswered: the walk that left the sample
+                // to it does not come back in time.
+                self.sample_now(slot, now, counters);
+                // Where nothing has been counted since the last report, `traffic` skips this one (rule 5).
+                let skips =
+                    self.contracts.get(self.session(slot).contract).scheme.interim_traffic && !self.has_counted(slot);
+                if idle && !skips {
                     self.enqueue(slot, Lane::Interim, now);
                 }
             }
@@ -66,57 +81,13 @@ impl Shard {
         }
     }
 
-    /// The wait for one transmission's reply ran out: transmit again, ask the next server, or give up.
-    fn reply_is_overdue(&mut self, index: u32, now: Mono) {
-        let request = self.requests.get(index);
-        let Place::Reply(identifier) = request.place else { return };
-        let (server, timeout) = (request.server, request.timeout);
-        let overtaken = self.is_overtaken(index);
-        let spent = request.transmissions >= request.transmissions_max;
-        let was_up = self.servers[usize::from(server)].is_up();
-        self.servers[usize::from(server)].unanswered(now);
-        if was_up && !self.servers[usize::from(server)].is_up() {
-            self.notice(super::Notice::ServerDown(self.servers[usize::from(server)].address));
-        }
-        if !spent && !overtaken {
-            self.requests.get_mut(index).place = Place::Again(identifier);
-            self.again.push_back(index);
-            return;
-        }
-        self.servers[usize::from(server)].given_up(identifier, now, timeout);
-        self.requests.get_mut(index).place = Place::Failover;
-        if overtaken || self.choose(index) == Choice::Exhausted {
-            self.close_request(index, Outcome::Unanswered, now);
-        } else {
-            self.failover.push_back(index);
-        }
-    }
-
-    /// A Down ends further transmissions of what its Stop, or its bill, will tell anyway (owner's decision 6).
-    pub(super) fn is_overtaken(&self, index: u32) -> bool {
-        let request = self.requests.get(index);
-        self.session(request.session).is_down() && matches!(request.kind, Kind::Start | Kind::Interim | Kind::ZeroStop)
-    }
-
-    /// Whom a request that has no server would ask now.
-    pub(super) fn choose(&self, index: u32) -> Choice {
-        let request = self.requests.get(index);
-        let group = &self.groups[usize::from(request.group)];
-        if request.revision != group.revision {
-            // Its group's members were changed under it: what it tried says nothing any more, and it has had a turn.
-            return if group.members.is_empty() || request.tried != 0 {
-                Choice::Exhausted
-            } else {
-                group.choose(&self.servers, 0)
-            };
-        }
-        group.choose(&self.servers, request.tried)
-    }
-
     /// Ends a transaction: its request's place is free and its session goes on.
     pub(super) fn close_request(&mut self, index: u32, outcome: Outcome, now: Mono) {
         let request = self.requests.get(index);
         let (session, kind) = (request.session, request.kind);
+        if kind == Kind::Interim && outcome == Outcome::Acknowledged {
+            self.table.accounts[session as usize].reported = request.counters.sum();
+        }
         self.deadlines.cancel(index);
         self.requests.close(index);
         self.session_mut(session).request = NONE;

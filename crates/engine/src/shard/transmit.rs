@@ -8,7 +8,7 @@ use model::time::Now;
 use wire::radius::authenticator::{Unsigned, sign_requests};
 
 use super::Shard;
-use crate::group::Choice;
+use crate::choice::Choice;
 use crate::packet;
 use crate::policy::{Kind, Outcome};
 use crate::request::{PACKET_MAX, Place};
@@ -143,7 +143,7 @@ impl Shard {
         for step in 0..group_count {
             let group = (self.group_turn + step) % group_count;
             while batch.len() < room && self.requests.has_room() && !self.groups[group].is_idle() {
-                let Choice::Member(member) = self.groups[group].choose(&self.servers, 0) else { break };
+                let Choice::Member(member) = self.choose_first(group) else { break };
                 let Some(lane) = self.groups[group].next_lane(now.mono) else { break };
                 let Some(slot) = self.groups[group].first(lane) else { break };
                 if !self.begin(slot, group, member, now, counters, batch) {
@@ -173,11 +173,10 @@ impl Shard {
         };
         #[expect(clippy::cast_possible_truncation, reason = "groups are numbered with 16 bits")]
         let Some(index) = self.requests.open(slot, kind, group as u16, event) else { return false };
-        self.requests.get_mut(index).revision = self.groups[group].revision;
         match kind {
             Kind::Start | Kind::ZeroStop => {}
             Kind::Interim => {
-                let read = self.read(slot, counters);
+                let read = self.read_on(slot, counters);
                 let opened = self.session(slot).opened;
                 let account = self.account_mut(slot);
                 account.sample = read.unwrap_or(account.sample);
@@ -226,7 +225,7 @@ impl Shard {
         request.transmissions = 0;
         request.transmissions_max = retransmit;
         request.timeout = timeout;
-        request.tried |= 1 << member;
+        request.tried.add(member_of.server);
         let slot = request.session;
         self.table.accounts[slot as usize].server = member_of.server;
         let start = batch.next_start();

@@ -54,7 +54,7 @@ fn play(steps: &[Step], setup: Setup) -> Reached {
             Step::Count(name, octets) => stage.table.set(name.into(), moved(octets.into())),
             Step::Pass(millis) => {
                 stage.pass(Duration::from_millis(millis.into()));
-                stage.shard.handle_timeout(stage.now);
+                stage.shard.handle_timeout(stage.now, &stage.table);
             }
             Step::Transmit => stage.transmit(),
             Step::Answer => drop(stage.answer()),

@@ -4,11 +4,17 @@
 #![expect(clippy::cast_possible_truncation, reason = "numbers that the test itself chose")]
 #![expect(clippy::large_enum_variant, reason = "a handful of records")]
 
+mod counters;
 mod forget;
+mod groups;
+mod interim_fail;
 mod reboot;
 mod replay;
 mod reread;
 mod sample;
 mod scene;
+mod scheme;
 mod stage;
+mod start_phase;
 mod vectors;
+mod verdicts;

@@ -6,7 +6,7 @@ use model::counters::Counters;
 use model::record::{Record, Sampled};
 use model::settings::StartFail;
 
-use crate::stage::{Kept, Setup, Stage, at, moved};
+use crate::stage::{Kept, Setup, Stage, at, moved, settings};
 
 fn samples(stage: &Stage) -> Vec<Sampled> {
     let sampled = stage.records.iter().filter_map(|record| match record {
@@ -19,7 +19,11 @@ fn samples(stage: &Stage) -> Vec<Sampled> {
 /// One session that counts every second, for ten minutes: the greatest age that its last sample had, in seconds, and how
 /// many samples there were.
 fn oldest(setup: Setup, answers: bool) -> (u64, usize) {
-    let mut stage = Stage::new(1, at(1000), setup).linked(1, 0);
+    oldest_of(Stage::new(1, at(1000), setup), answers)
+}
+
+fn oldest_of(stage: Stage, answers: bool) -> (u64, usize) {
+    let mut stage = stage.linked(1, 0);
     stage.up("a", 1);
     let (mut oldest, mut last) = (0, stage.now.mono);
     for second in 1..=600 {
@@ -45,6 +49,23 @@ fn no_sample_grows_older_than_the_interval() {
         let (oldest, samples) = oldest(setup, answers);
         assert!(oldest <= most, "{what}: {oldest} s");
         assert!(count.contains(&samples), "{what}: {samples} samples");
+    }
+}
+
+/// The walk leaves a session to its next interim, and then that is skipped: nobody has answered the last one.
+#[test]
+fn no_sample_grows_older_than_the_interval_where_nobody_answers() {
+    for interim_s in [5, 7, 9, 11, 13, 15] {
+        let start_fail = StartFail::OnlineKeepAccounting;
+        let setup = Setup { interim_s, start_fail, checkpoint_interval_s: 10, ..Setup::default() };
+        let mut settings = settings(setup);
+        for group in settings.radius_groups.values_mut() {
+            (group.retransmit, group.timeout_s) = (5, 5);
+        }
+        let (oldest, samples) = oldest_of(Stage::with(1, at(1000), &settings, 1), false);
+        assert!(oldest <= 10, "every {interim_s} s: {oldest} s");
+        let most = 60 + 2 * 600 / usize::from(interim_s);
+        assert!((58..=most).contains(&samples), "every {interim_s} s: {samples} samples");
     }
 }
 

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use engine::Notice;
+use engine::{News, Notice};
+use model::event::Subscriber;
+use model::report::UserSelector;
 use model::settings::{AccountingScheme, AccountingServer, ObjectName, RadiusGroup, Secret, Settings};
 use model::time::Mono;
-use wire::radius::attribute::acct_status_type;
+use wire::radius::attribute::{Type, acct_status_type};
 
 use crate::stage::{Asked, Kept, SECRET, Setup, Stage, at, moved, settings};
 
@@ -47,6 +49,7 @@ pub(crate) struct Scene {
     pub(crate) stage: Stage,
     began: Mono,
     silent: BTreeSet<SocketAddr>,
+    answers_starts_only: bool,
     names: BTreeMap<Vec<u8>, String>,
     told: usize,
     /// Every datagram that has left.
@@ -62,6 +65,7 @@ impl Scene {
             began: stage.now.mono,
             stage,
             silent: BTreeSet::new(),
+            answers_starts_only: false,
             names: BTreeMap::new(),
             told: 0,
             sent: Vec::new(),
@@ -72,6 +76,12 @@ impl Scene {
     /// From now on the server of this number does not answer.
     pub(crate) fn silence(mut self, number: u8) -> Scene {
         self.silent.insert(server(number));
+        self
+    }
+
+    /// The servers answer Starts and nothing else.
+    pub(crate) fn answer_starts_only(mut self) -> Scene {
+        self.answers_starts_only = true;
         self
     }
 
@@ -86,9 +96,62 @@ impl Scene {
         self
     }
 
+    /// The authentication server gave it this interval.
+    pub(crate) fn up_with_interval(mut self, name: &str, slot: u32, interval_s: u32) -> Scene {
+        let subscriber = Subscriber { acct_interim_interval: Some(interval_s), ..Subscriber::default() };
+        self.stage.up_with(name, slot, subscriber);
+        self
+    }
+
+    /// The subscriber has this address from now on.
+    pub(crate) fn moves(mut self, name: &str, address: [u8; 4]) -> Scene {
+        self.stage.update(name, Subscriber { framed_ip: Some(address.into()), ..Subscriber::default() });
+        self
+    }
+
     pub(crate) fn down(mut self, name: &str) -> Scene {
         self.stage.down(name);
         self
+    }
+
+    /// The plane says this cause, and these octets in all.
+    pub(crate) fn down_with(mut self, name: &str, cause: u8, octets: Option<u64>) -> Scene {
+        self.stage.down_with(name, cause, octets.map(moved));
+        self
+    }
+
+    /// An operator cuts them; so many were there.
+    #[track_caller]
+    pub(crate) fn cut(mut self, selector: &UserSelector, expected: u64) -> Scene {
+        assert_eq!(self.stage.shard.cut_access_users(self.stage.now, selector), expected, "{selector:?}");
+        self
+    }
+
+    /// A commit.
+    pub(crate) fn commit(mut self, settings: &Settings) -> Scene {
+        self.stage.configure(settings);
+        self
+    }
+
+    /// The engine dies and starts again; the plane links once more and announces these.
+    pub(crate) fn restart(mut self, epoch: u32, settings: &Settings, sessions: &[(&str, u32)]) -> Scene {
+        let live = self.stage.live();
+        let table = std::mem::take(&mut self.stage.table);
+        let mut stage = Stage::with(epoch, self.stage.now, settings, 64);
+        for live in live.values() {
+            stage.restore(live, None).unwrap();
+        }
+        self.stage = stage.linked(1, 1000 * u64::from(epoch));
+        self.stage.table = table;
+        self.told = 0;
+        self.stage.resync(sessions);
+        self
+    }
+
+    /// A number in the last request that left.
+    #[track_caller]
+    pub(crate) fn last(&self, kind: Type) -> Option<u32> {
+        self.sent.last().unwrap().u32(kind)
     }
 
     /// The subscriber behind this counter has moved so much by now.
@@ -136,7 +199,8 @@ impl Scene {
             }
             for asked in asked {
                 self.tell_of(&asked);
-                if !self.silent.contains(&asked.to) {
+                let is_heard = !self.answers_starts_only || asked.status() == acct_status_type::START;
+                if is_heard && !self.silent.contains(&asked.to) {
                     self.stage.reply(&asked);
                 }
                 self.sent.push(asked);
@@ -168,9 +232,14 @@ impl Scene {
         }
         while let Some(notice) = self.stage.shard.poll_notice() {
             let text = match notice {
-                Notice::ServerDown(_) => "server down".to_owned(),
-                Notice::ServerUp(_) => "server up".to_owned(),
+                Notice::Server(_, News::Down) => "server down".to_owned(),
+                Notice::Server(_, News::Up) => "server up".to_owned(),
                 Notice::InterimFailed(_) => "interims failed".to_owned(),
+                Notice::WouldCut(_) => "would cut".to_owned(),
+                Notice::WouldRefuse(_) => "would refuse".to_owned(),
+                Notice::BrakeHolds { .. } => "brake holds".to_owned(),
+                Notice::BrakeReleased { .. } => "brake released".to_owned(),
+                Notice::CountersFell(_) => "counters fell".to_owned(),
             };
             self.line(&text);
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use engine::{Birth, Limits, NoSlot, Received, Restored, Shard, Transmit, TransmitBatch};
 use model::counters::{CounterSlot, CounterSource, Counters, Totals};
-use model::event::{Down, EventOrigin, PlaneEvent, Subscriber, Up};
+use model::event::{Down, EventOrigin, PlaneEvent, Subscriber, Up, Update};
 use model::ids::{BillId, PlaneIndex, SessionSerial};
 use model::record::{
     Accepted, Bill, BillReason, Checkpointed, Closed, Delivered, Departure, Heard, Opened, Record, Returned, Sampled,
@@ -296,6 +296,7 @@ pub(crate) fn settings(setup: Setup) -> Settings {
         value: setup.interim_s,
         unit: IntervalUnit::Second,
         hash: false,
+        traffic: false,
         spelling: InterimSpelling::Interval,
     };
     let scheme = AccountingScheme {
@@ -379,14 +380,36 @@ impl Stage {
     }
 
     pub(crate) fn up(&mut self, name: &str, slot: u32) {
+        self.up_with(name, slot, Subscriber::default());
+    }
+
+    /// Its name and domain are put in.
+    pub(crate) fn up_with(&mut self, name: &str, slot: u32, subscriber: Subscriber<'_>) {
         let user = format!("{name}@isp");
-        let subscriber = Subscriber { user: Some(user.as_bytes()), domain: Some(b"isp"), ..Subscriber::default() };
+        let subscriber = Subscriber { user: Some(user.as_bytes()), domain: Some(b"isp"), ..subscriber };
         let counters = CounterSlot { slot, generation: 1 };
         self.event(PlaneEvent::Up(Up { session: name.as_bytes(), subscriber, counters, at: None }));
     }
 
+    pub(crate) fn update(&mut self, name: &str, changed: Subscriber<'_>) {
+        self.event(PlaneEvent::Update(Update { session: name.as_bytes(), changed, at: None }));
+    }
+
     pub(crate) fn down(&mut self, name: &str) {
-        self.event(PlaneEvent::Down(Down { session: name.as_bytes(), cause: 1, totals: None, at: None }));
+        self.down_with(name, 1, None);
+    }
+
+    pub(crate) fn down_with(&mut self, name: &str, cause: u8, totals: Option<Counters>) {
+        self.event(PlaneEvent::Down(Down { session: name.as_bytes(), cause, totals, at: None }));
+    }
+
+    /// The plane says all over again who is there.
+    pub(crate) fn resync(&mut self, sessions: &[(&str, u32)]) {
+        self.event(PlaneEvent::ResyncBegin);
+        for &(name, slot) in sessions {
+            self.up(name, slot);
+        }
+        self.event(PlaneEvent::ResyncEnd);
     }
 
     /// Hands out up to so many records.
@@ -436,7 +459,7 @@ impl Stage {
 
     /// Once around the worker's loop, with a disk that does not fail.
     pub(crate) fn turn(&mut self) {
-        self.shard.handle_timeout(self.now);
+        self.shard.handle_timeout(self.now, &self.table);
         self.shard.sweep(self.now, &self.table);
         self.transmit();
         self.hand_out(usize::MAX);

@@ -8,12 +8,12 @@ use wire::radius::attribute::Type;
 use crate::scene::{Scene, group, plain, scheme};
 use crate::stage::Asked;
 
-fn interval(value: u16, unit: IntervalUnit, hash: bool) -> Option<Interim> {
-    Some(Interim { value, unit, hash, spelling: InterimSpelling::Interval })
+pub(crate) fn interval(value: u16, unit: IntervalUnit, hash: bool) -> Option<Interim> {
+    Some(Interim { value, unit, hash, traffic: false, spelling: InterimSpelling::Interval })
 }
 
 /// One server; an interim every minute; this policy.
-fn each_minute(max_times: u8, policy: InterimFailPolicy) -> Settings {
+pub(crate) fn each_minute(max_times: u8, policy: InterimFailPolicy) -> Settings {
     let mut settings = plain(1);
     *scheme(&mut settings) = model::settings::AccountingScheme {
         interim: interval(60, IntervalUnit::Second, false),
@@ -23,7 +23,7 @@ fn each_minute(max_times: u8, policy: InterimFailPolicy) -> Settings {
     settings
 }
 
-fn start_fails(policy: StartFail) -> Settings {
+pub(crate) fn start_fails(policy: StartFail) -> Settings {
     let mut settings = each_minute(3, InterimFailPolicy::Online);
     scheme(&mut settings).start_fail = policy;
     settings
@@ -96,7 +96,7 @@ fn vector_5_with_one_time_offline_the_second_failure_in_a_row_cuts() {
          190 interim a to 1
          240 interim a to 1",
     );
-    scene.silence(1).pass(200).sees(
+    scene.silence(1).pass(120).sees(
         "300 interim a to 1
          305 interim a to 1
          310 interim a to 1

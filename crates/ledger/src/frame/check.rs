@@ -11,7 +11,7 @@ use model::time::Mono;
 use super::{
     BILL_ID_LEN, CLOSED_LEN, DecodeError, HAS_ACCEPTED, HAS_SAMPLED, KIND_ACCEPTED, KIND_ACKNOWLEDGED, KIND_BILLED,
     KIND_CHECKPOINTED, KIND_CLOSED, KIND_LEN, KIND_OPENED, KIND_SAMPLED, KIND_START_FAILED, NAS_ADDRESS_LEN,
-    OPENED_LEN_FIXED, OPENED_LENGTHS_LEN, SAMPLE_LEN, SERIAL_LEN, SERVER_LEN, TAKEN_OVER_LEN, decode,
+    OPENED_LEN_FIXED, OPENED_LENGTHS_LEN, SAMPLE_LEN, SCHEME_SWITCHES, SERIAL_LEN, SERVER_LEN, TAKEN_OVER_LEN, decode,
 };
 
 /// A session's serial as a record holds it.
@@ -112,7 +112,8 @@ fn is_plainly_good(octets: &[u8]) -> bool {
         Some(&KIND_OPENED) => opened_end(octets, KIND_LEN) == Some(octets.len()),
         Some(&KIND_ACCEPTED) => octets.len() == KIND_LEN + SERIAL_LEN + 8 + FLAG && is_flag(octets.last()),
         Some(&KIND_START_FAILED) => octets.len() == KIND_LEN + SERIAL_LEN + FLAG && is_flag(octets.last()),
-        Some(&KIND_SAMPLED) => octets.len() == KIND_LEN + SERIAL_LEN + SAMPLE_LEN,
+        // Sessions that are cut are few: they are decoded.
+        Some(&KIND_SAMPLED) => octets.len() == KIND_LEN + SERIAL_LEN + SAMPLE_LEN && octets.last() == Some(&0),
         Some(&KIND_CLOSED) => octets.len() == KIND_LEN + CLOSED_LEN,
         Some(&KIND_ACKNOWLEDGED) => octets.len() == KIND_LEN + SERIAL_LEN,
         Some(&KIND_CHECKPOINTED) => {
@@ -126,6 +127,9 @@ fn is_plainly_good(octets: &[u8]) -> bool {
             }
             if what & HAS_SAMPLED != 0 {
                 at += SAMPLE_LEN;
+                if octets.get(at - 1) != Some(&0) {
+                    return false;
+                }
             }
             // Sessions whose Start failed, or that have ended, are few: they are decoded.
             what & !(HAS_ACCEPTED | HAS_SAMPLED) == 0 && at == octets.len()
@@ -137,7 +141,8 @@ fn is_plainly_good(octets: &[u8]) -> bool {
 /// Where what an `opened` record says, from `at` on, ends; `None` when it is not plainly good.
 fn opened_end(octets: &[u8], at: usize) -> Option<usize> {
     let fixed: &[u8; OPENED_LEN_FIXED] = octets.get(at..)?.first_chunk()?;
-    let [mode, start_fail, _, _, _, _, interim_hash, _, policy] = fixed[SCHEME_AT..].first_chunk().copied()?;
+    let [mode, start_fail, _, _, _, _, interim_hash, _, policy, switches] =
+        fixed[SCHEME_AT..].first_chunk().copied()?;
     let [plane, session, domain, group, attributes, attributes_high] = fixed[LENGTHS_AT..].first_chunk().copied()?;
     let texts_at = at + OPENED_LEN_FIXED;
     let session_at = texts_at + usize::from(plane);
@@ -148,6 +153,7 @@ fn opened_end(octets: &[u8], at: usize) -> Option<usize> {
         && start_fail <= 2
         && interim_hash <= 1
         && policy <= 1
+        && switches & !SCHEME_SWITCHES == 0
         && octets.get(texts_at..session_at)?.is_ascii()
         && octets.get(domain_at..attributes_at)?.is_ascii();
     is_good.then_some(attributes_at + usize::from(u16::from_le_bytes([attributes, attributes_high])))
@@ -185,6 +191,7 @@ mod tests {
     };
     use model::settings::PinnedScheme;
     use model::time::Now;
+    use model::verdict::CutBy;
     use proptest::prelude::*;
 
     const SERIAL: SessionSerial = SessionSerial { epoch: 7, sequence: 0x0102_0304_0506_0708 };
@@ -213,7 +220,9 @@ mod tests {
         let opened = opened(domain, attributes);
         let accepted = Accepted { serial: SERIAL, at: Mono::from_nanos(5), keep_accounting: true };
         let failed = StartFailed { serial: SERIAL, zero_stop: ZeroStop::Acknowledged };
-        let sampled = Sampled { serial: SERIAL, at: Mono::ZERO, counters: Counters::ZERO, interim_failures: 1 };
+        let sampled =
+            Sampled { serial: SERIAL, at: Mono::ZERO, counters: Counters::ZERO, interim_failures: 1, cut: None };
+        let cut = Sampled { cut: Some(CutBy::Operator), ..sampled };
         let closed = Closed {
             serial: SERIAL,
             taken_over: EVENT,
@@ -246,6 +255,8 @@ mod tests {
             Record::Checkpointed(Checkpointed { sampled: Some(sampled), ..whole }),
             Record::Checkpointed(Checkpointed { accepted: Some(accepted), sampled: Some(sampled), ..whole }),
             Record::Checkpointed(Checkpointed { start_failed: Some(failed), closed: Some(closed), ..whole }),
+            Record::Sampled(cut),
+            Record::Checkpointed(Checkpointed { sampled: Some(cut), ..whole }),
         ]
     }
 
@@ -278,7 +289,7 @@ mod tests {
     #[test]
     fn the_many_are_not_decoded() {
         for (number, record) in sessions("isp", b"").iter().enumerate() {
-            let is_rare = matches!(number, 6 | 11);
+            let is_rare = matches!(number, 6 | 11..);
             assert_eq!(is_plainly_good(&octets(record)), !is_rare, "{record:?}");
         }
     }
@@ -302,7 +313,7 @@ mod tests {
     proptest! {
         #[test]
         fn its_verdict_is_that_of_decode(
-            number in 0usize..12, domain in "\\PC{0,12}", attributes in prop::collection::vec(any::<u8>(), 0..40),
+            number in 0usize..14, domain in "\\PC{0,12}", attributes in prop::collection::vec(any::<u8>(), 0..40),
             changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
             cut in prop::option::weighted(0.2, any::<prop::sample::Index>()), more in prop::collection::vec(any::<u8>(), 0..2),
         ) {

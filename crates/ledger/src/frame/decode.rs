@@ -12,11 +12,13 @@ use model::record::{
 };
 use model::settings::{AccountingMode, BillFormat, InterimFail, InterimFailPolicy, PinnedScheme, StartFail};
 use model::time::{Mono, Now, Wall};
+use model::verdict::CutBy;
 
 use super::{
     HAS_ACCEPTED, HAS_CLOSED, HAS_SAMPLED, HAS_START_FAILED, KIND_ACCEPTED, KIND_ACKNOWLEDGED, KIND_BILLED,
     KIND_CHECKPOINTED, KIND_CLAIMED, KIND_CLOSED, KIND_DEPARTED, KIND_HEARD, KIND_OPENED, KIND_RETURNED, KIND_SAMPLED,
-    KIND_START_FAILED, KIND_STARTED, KIND_TRANSFER_ABANDONED, KIND_TRANSFER_BEGUN, SAMPLE_LEN,
+    KIND_START_FAILED, KIND_STARTED, KIND_TRANSFER_ABANDONED, KIND_TRANSFER_BEGUN, SAMPLE_LEN, SCHEME_SEND_UPDATE,
+    SCHEME_SHADOW, SCHEME_SWITCHES, SCHEME_TRAFFIC,
 };
 
 /// Why octets are no record.
@@ -206,7 +208,20 @@ impl<'a> Reader<'a> {
             1 => InterimFailPolicy::Offline,
             _ => return Err(DecodeError::BadValue),
         };
-        Ok(PinnedScheme { mode, start_fail, interim_s, interim_hash, interim_fail: InterimFail { max_times, policy } })
+        let switches = self.u8()?;
+        if switches & !SCHEME_SWITCHES != 0 {
+            return Err(DecodeError::BadValue);
+        }
+        Ok(PinnedScheme {
+            mode,
+            start_fail,
+            interim_s,
+            interim_hash,
+            interim_traffic: switches & SCHEME_TRAFFIC != 0,
+            send_update: switches & SCHEME_SEND_UPDATE != 0,
+            shadow: switches & SCHEME_SHADOW != 0,
+            interim_fail: InterimFail { max_times, policy },
+        })
     }
 
     fn server(&mut self) -> Result<Option<SocketAddr>, DecodeError> {
@@ -297,7 +312,12 @@ impl<'a> Reader<'a> {
     }
 
     fn sampled(&mut self, serial: SessionSerial) -> Result<Sampled, DecodeError> {
-        Ok(Sampled { serial, at: self.mono()?, counters: self.counters()?, interim_failures: self.u16()? })
+        let (at, counters, interim_failures) = (self.mono()?, self.counters()?, self.u16()?);
+        let cut = match self.u8()? {
+            0 => None,
+            by => Some(CutBy::from_u8(by).ok_or(DecodeError::BadValue)?),
+        };
+        Ok(Sampled { serial, at, counters, interim_failures, cut })
     }
 
     fn checkpointed(&mut self) -> Result<Checkpointed<'a>, DecodeError> {

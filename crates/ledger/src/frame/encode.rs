@@ -11,11 +11,11 @@ use model::settings::PinnedScheme;
 use model::time::Now;
 
 use super::{
-    BILL_ID_LEN, BILL_LEN_FIXED, CLOSED_LEN, COUNTERS_LEN, DEPARTED_LEN_FIXED, HAS_ACCEPTED, HAS_CLOSED, HAS_SAMPLED,
+    BILL_ID_LEN, BILL_LEN_FIXED, CLOSED_LEN, DEPARTED_LEN_FIXED, HAS_ACCEPTED, HAS_CLOSED, HAS_SAMPLED,
     HAS_START_FAILED, HEARD_LEN_FIXED, KIND_ACCEPTED, KIND_ACKNOWLEDGED, KIND_BILLED, KIND_CHECKPOINTED, KIND_CLAIMED,
     KIND_CLOSED, KIND_DEPARTED, KIND_HEARD, KIND_LEN, KIND_OPENED, KIND_RETURNED, KIND_SAMPLED, KIND_START_FAILED,
-    KIND_STARTED, KIND_TRANSFER_ABANDONED, KIND_TRANSFER_BEGUN, NOW_LEN, OPENED_LEN_FIXED, RECORD_LEN_MAX, SERIAL_LEN,
-    TRANSFER_BEGUN_LEN_FIXED,
+    KIND_STARTED, KIND_TRANSFER_ABANDONED, KIND_TRANSFER_BEGUN, NOW_LEN, OPENED_LEN_FIXED, RECORD_LEN_MAX, SAMPLE_LEN,
+    SCHEME_SEND_UPDATE, SCHEME_SHADOW, SCHEME_TRAFFIC, SERIAL_LEN, TRANSFER_BEGUN_LEN_FIXED,
 };
 
 /// The record does not fit: into the octets handed in, into [`RECORD_LEN_MAX`], or one of its texts into its length.
@@ -38,7 +38,7 @@ pub fn encoded_len(record: &Record<'_>) -> usize {
             Record::Opened(opened) => opened_len(opened),
             Record::Accepted(_) => SERIAL_LEN + 8 + 1,
             Record::StartFailed(_) => SERIAL_LEN + 1,
-            Record::Sampled(_) => SERIAL_LEN + 8 + COUNTERS_LEN + 2,
+            Record::Sampled(_) => SERIAL_LEN + SAMPLE_LEN,
             Record::Closed(_) => CLOSED_LEN,
             Record::Acknowledged(_) => SERIAL_LEN,
             Record::Billed(bill) => BILL_LEN_FIXED - OPENED_LEN_FIXED + opened_len(&bill.opened),
@@ -58,7 +58,7 @@ fn checkpointed_len(checkpointed: &Checkpointed<'_>) -> usize {
     let parts = [
         (checkpointed.accepted.is_some(), 8 + 1),
         (checkpointed.start_failed.is_some(), 1),
-        (checkpointed.sampled.is_some(), 8 + COUNTERS_LEN + 2),
+        (checkpointed.sampled.is_some(), SAMPLE_LEN),
         (checkpointed.closed.is_some(), CLOSED_LEN),
     ];
     let following: usize = parts.iter().map(|&(is_there, len)| if is_there { len } else { 0 }).sum();
@@ -169,6 +169,7 @@ impl Writer<'_> {
         self.put(sampled.at.as_nanos().to_le_bytes());
         self.counters(&sampled.counters);
         self.put(sampled.interim_failures.to_le_bytes());
+        self.put([sampled.cut.map_or(0, |by| by as u8)]);
     }
 
     fn bill_id(&mut self, id: BillId) {
@@ -282,6 +283,10 @@ impl Writer<'_> {
         self.put([scheme.mode as u8, scheme.start_fail as u8]);
         self.put(scheme.interim_s.to_le_bytes());
         self.put([u8::from(scheme.interim_hash), scheme.interim_fail.max_times, scheme.interim_fail.policy as u8]);
+        let switch = |is_on: bool, bit: u8| if is_on { bit } else { 0 };
+        self.put([switch(scheme.interim_traffic, SCHEME_TRAFFIC)
+            | switch(scheme.send_update, SCHEME_SEND_UPDATE)
+            | switch(scheme.shadow, SCHEME_SHADOW)]);
     }
 
     /// The flow label of an IPv6 address is not kept: a server is not named by it.

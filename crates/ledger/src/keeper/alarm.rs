@@ -16,8 +16,8 @@ use crate::transfer::UploadFailure;
 pub enum CardFault {
     /// Its directory cannot be read or written.
     Disk(DiskFault),
-    /// A later release has written to it.
-    NewerRelease,
+    /// Another release has written to it.
+    OtherRelease,
     /// It belongs to another box.
     Foreign,
     /// Bills were moved to it, and what is found in its place is blank: it is not mounted, or this is another one. A reset
@@ -142,7 +142,7 @@ impl fmt::Display for Alarm {
                 let why = match fault {
                     CardFault::Disk(DiskFault::NoSpace) => "no space is left on it",
                     CardFault::Disk(DiskFault::Io) => "it cannot be read or written",
-                    CardFault::NewerRelease => "a later release has written to it",
+                    CardFault::OtherRelease => "another release of this program has written to it",
                     CardFault::Foreign => "it belongs to another box",
                     CardFault::Missing => {
                         "the bills that were moved to it are not there (is it mounted? `local-bill cfcard reset` gives them up)"

@@ -309,7 +309,7 @@ impl Keeper {
         let Some(bounds) = self.card.bounds else { return };
         let found = match outcome {
             Err(fault) => return self.close_card(CardFault::Disk(fault), now),
-            Ok(Err(_)) => return self.close_card(CardFault::NewerRelease, now),
+            Ok(Err(_)) => return self.close_card(CardFault::OtherRelease, now),
             Ok(Ok(found)) if found.owner.is_some_and(|owner| owner != self.card.owner) => {
                 return self.close_card(CardFault::Foreign, now);
             }

@@ -52,8 +52,8 @@ impl<S: RecordSink> Recovery<S> {
                 }
                 Some(head)
             }
-            HeadFound::NewerVersion => {
-                self.refusal = Some(RecoveryError::NewerRelease { segment: number });
+            HeadFound::OtherVersion => {
+                self.refusal = Some(RecoveryError::OtherRelease { segment: number });
                 None
             }
             HeadFound::Zeros if is_zero(octets) => {

@@ -67,7 +67,7 @@ fn accepted(sequence: u64) -> Accepted {
 }
 
 fn sampled(sequence: u64, interim_failures: u16) -> Sampled {
-    Sampled { serial: serial(sequence), at: Mono::from_nanos(6), counters: Counters::ZERO, interim_failures }
+    Sampled { serial: serial(sequence), at: Mono::from_nanos(6), counters: Counters::ZERO, interim_failures, cut: None }
 }
 
 #[test]

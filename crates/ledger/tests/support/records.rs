@@ -54,7 +54,13 @@ pub(crate) fn closed(sequence: u64, octets: u64) -> Closed {
 }
 
 pub(crate) fn sampled(sequence: u64, octets: u64) -> Sampled {
-    Sampled { serial: serial(sequence), at: at(sequence).mono, counters: counters(octets), interim_failures: 0 }
+    Sampled {
+        serial: serial(sequence),
+        at: at(sequence).mono,
+        counters: counters(octets),
+        interim_failures: 0,
+        cut: None,
+    }
 }
 
 pub(crate) fn bill(sequence: u64, octets: u64) -> Bill<'static> {

@@ -162,8 +162,9 @@ impl Worker {
             progress |= self.take_events(now, links, around, death)?;
             progress |= self.take_datagrams(now, around, death)?;
             progress |= self.take_replays(now, around, death)?;
-            self.shard.handle_timeout(now);
-            self.shard.sweep(now, &Tables { planes: &around.planes, links });
+            let tables = Tables { planes: &around.planes, links };
+            self.shard.handle_timeout(now, &tables);
+            self.shard.sweep(now, &tables);
             death.step()?;
             progress |= self.transmit(now, links, around, death)?;
         }
@@ -361,8 +362,9 @@ impl Worker {
     fn hear_notices(&mut self, now: Now, around: &mut Around) {
         while let Some(notice) = self.shard.poll_notice() {
             around.trace.say(format_args!("shard {}: {notice:?}", self.number));
-            if let Notice::ServerDown(_) | Notice::ServerUp(_) = notice {
+            if let Notice::Server(server, news) = notice {
                 around.oracle.server_health_changed(now.mono);
+                around.server_news.push((server, news));
             }
         }
     }

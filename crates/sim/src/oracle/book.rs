@@ -10,6 +10,7 @@ use model::record::{
 };
 use model::settings::PinnedScheme;
 use model::time::{Mono, Now};
+use model::verdict::CutBy;
 
 use super::boots::{NAS_REBOOT, Samples, learn};
 use super::wire::Sent;
@@ -49,6 +50,9 @@ pub(super) struct Book {
     opened_read: bool,
     pub(super) accepted: Option<Kept<Accepted>>,
     pub(super) start_failed: Option<Kept<StartFailed>>,
+    /// Who has it cut, and whether that is durable.
+    pub(super) cut: Option<CutBy>,
+    pub(super) cut_durable: bool,
     pub(super) closed: Option<Kept<Closed>>,
     /// When `closed` was polled in this life.
     pub(super) closed_polled: Option<Mono>,
@@ -66,7 +70,7 @@ pub(super) enum Fact {
     Accepted(SessionSerial),
     StartFailed(SessionSerial),
     Closed(SessionSerial),
-    Sampled(SessionSerial, Mono),
+    Sampled(SessionSerial, Mono, Option<CutBy>),
     Over(SessionSerial),
 }
 
@@ -97,6 +101,7 @@ impl Oracle {
                     book.start_failed = Some(Kept { fact: *failed, durable: false });
                 }
             }
+            Record::Sampled(sampled) => self.with(sampled.serial, |book| book.cut = sampled.cut),
             Record::Closed(closed) => self.owed_closed(closed, now),
             Record::Acknowledged(acknowledged) => self.owed_acknowledged(acknowledged.serial),
             Record::Billed(bill) => self.owed_billed(bill),
@@ -163,6 +168,7 @@ impl Oracle {
             book.accepted.iter_mut().for_each(|kept| kept.durable = true);
             book.start_failed.iter_mut().for_each(|kept| kept.durable = true);
             book.closed.iter_mut().for_each(|kept| kept.durable = true);
+            book.cut_durable = book.cut.is_some();
             book.over.iter_mut().for_each(|kept| kept.durable = true);
         }
     }
@@ -173,6 +179,7 @@ impl Oracle {
             book.accepted = book.accepted.filter(|kept| kept.durable);
             book.start_failed = book.start_failed.filter(|kept| kept.durable);
             book.closed = book.closed.filter(|kept| kept.durable);
+            book.cut = book.cut.filter(|_| book.cut_durable);
             book.over = book.over.filter(|kept| kept.durable);
             (book.closed_polled, book.opened_read) = (None, false);
             book.samples.forget();
@@ -219,13 +226,17 @@ impl Oracle {
                     learn(&mut book.samples, record);
                 });
             }
-            Record::Sampled(sampled) => self.with(sampled.serial, |book| learn(&mut book.samples, record)),
+            Record::Sampled(sampled) => self.with(sampled.serial, |book| {
+                learn(&mut book.samples, record);
+                book.cut = sampled.cut.or(book.cut);
+            }),
             Record::Checkpointed(checkpointed) => {
-                let Checkpointed { opened, accepted, start_failed, closed, .. } = checkpointed;
+                let Checkpointed { opened, accepted, start_failed, sampled, closed } = checkpointed;
                 self.owed_opened(opened);
                 self.with(opened.serial, |book| {
                     book.opened_read = true;
                     learn(&mut book.samples, record);
+                    book.cut = sampled.and_then(|sampled| sampled.cut).or(book.cut);
                     accepted.iter().for_each(|fact| read(&mut book.accepted, *fact));
                     start_failed.iter().for_each(|fact| read(&mut book.start_failed, *fact));
                     closed.iter().for_each(|fact| read(&mut book.closed, *fact));
@@ -302,7 +313,10 @@ impl Oracle {
             Fact::StartFailed(_) => book.start_failed.iter_mut().for_each(|kept| kept.durable = true),
             Fact::Closed(_) => book.closed.iter_mut().for_each(|kept| kept.durable = true),
             Fact::Over(_) => book.over.iter_mut().for_each(|kept| kept.durable = true),
-            Fact::Sampled(_, at) => book.samples.make_durable(at),
+            Fact::Sampled(_, at, cut) => {
+                book.samples.make_durable(at);
+                book.cut_durable |= cut.is_some();
+            }
             Fact::Nothing => {}
         };
         match fact {
@@ -311,7 +325,7 @@ impl Oracle {
             | Fact::Accepted(serial)
             | Fact::StartFailed(serial)
             | Fact::Closed(serial)
-            | Fact::Sampled(serial, _)
+            | Fact::Sampled(serial, ..)
             | Fact::Over(serial) => self.with(serial, keep),
         }
     }
@@ -358,6 +372,8 @@ impl Oracle {
             opened_read: false,
             accepted: None,
             start_failed: None,
+            cut: None,
+            cut_durable: false,
             closed: None,
             closed_polled: None,
             over: None,
@@ -384,6 +400,7 @@ impl Oracle {
         let (incarnation, id) = (book.incarnation, text(&book.session_id).into_owned());
         self.require(same, "a session closes once", || id.clone());
         let book = &self.books[&closed.serial];
+        let cut = book.cut;
         if book.boot != boot || closed.cause == NAS_REBOOT {
             let right = book.boot != boot
                 && self.ends_with_box(book, closed)
@@ -402,10 +419,14 @@ impl Oracle {
         }
         let truth = &self.incarnations[incarnation];
         let (counted, vanished) = (truth.counted, truth.vanished);
-        let exact = !vanished && !truth.counters_lost;
+        // A plane that says nothing of whom it was to cut is not waited for.
+        let exact = !vanished && !truth.counters_lost && truth.gone.is_some();
         // Who was refused may be announced again by a ring that is read anew; it leaves as it came, with nothing counted.
-        let gone = truth.gone.is_some() || vanished || truth.turned_away;
-        let cause = vanished || truth.turned_away || truth.gone.is_none_or(|cause| cause == closed.cause);
+        let gone = truth.gone.is_some() || vanished || truth.turned_away || cut.is_some();
+        let cause = match cut {
+            Some(by) => closed.cause == by.terminate_cause(),
+            None => vanished || truth.turned_away || truth.gone.is_none_or(|cause| cause == closed.cause),
+        };
         self.require(gone, "who is online stays online", || format!("{id}, #{incarnation}, cause {}", closed.cause));
         self.require(cause, "a Stop says why", || format!("{id}: {}", closed.cause));
         let right = if exact { closed.counters == counted } else { is_within(&closed.counters, &counted) };
@@ -450,7 +471,7 @@ fn fact_of(record: &Record<'_>) -> Fact {
         Record::Accepted(accepted) => Fact::Accepted(accepted.serial),
         Record::StartFailed(failed) => Fact::StartFailed(failed.serial),
         Record::Closed(closed) => Fact::Closed(closed.serial),
-        Record::Sampled(sampled) => Fact::Sampled(sampled.serial, sampled.at),
+        Record::Sampled(sampled) => Fact::Sampled(sampled.serial, sampled.at, sampled.cut),
         Record::Acknowledged(acknowledged) => Fact::Over(acknowledged.serial),
         Record::Billed(bill) => Fact::Over(bill.opened.serial),
         _ => Fact::Nothing,

@@ -18,7 +18,7 @@ impl Oracle {
         match verdict.sentence {
             Sentence::Admit => self.admitted(incarnation, verdict.reason, &who),
             Sentence::Refuse => self.refused(incarnation, verdict.reason, &who),
-            Sentence::Cut => self.cut(incarnation, &who),
+            Sentence::Cut => self.cut(incarnation, verdict.reason, &who),
         }
         Some(incarnation)
     }
@@ -33,7 +33,7 @@ impl Oracle {
             return;
         };
         let opened = book.is_opened_durable();
-        let waits = book.scheme.start_fail == StartFail::Offline;
+        let waits = book.scheme.start_fail == StartFail::Offline && !book.scheme.shadow;
         // A Start that was overtaken by the Down is kept without an answer, and nobody is let in by it.
         let answered = book.sent.start_answered || book.accepted.is_some_and(|accepted| accepted.durable);
         self.require(opened, "no `admit` before `opened` is durable", || who.to_owned());
@@ -42,14 +42,14 @@ impl Oracle {
 
     fn refused(&mut self, incarnation: usize, reason: Reason, who: &str) {
         let book = self.books_of(incarnation).last();
-        let offline = book.is_some_and(|book| book.scheme.start_fail == StartFail::Offline);
+        let offline = book.is_some_and(|book| book.scheme.start_fail == StartFail::Offline && !book.scheme.shadow);
         let rightly = reason == Reason::StartFailed && offline;
         self.require(rightly, "who has a domain is refused by `start-fail offline` only", || {
             format!("{who}: {}", reason.as_str())
         });
     }
 
-    fn cut(&mut self, incarnation: usize, who: &str) {
+    fn cut(&mut self, incarnation: usize, reason: Reason, who: &str) {
         let Some(book) = self.books_of(incarnation).last() else {
             self.violate("who is cut has a session", who.to_owned());
             return;
@@ -62,8 +62,10 @@ impl Oracle {
         let seen = !book.group.is_empty()
             && !book.sent.unsure
             && health.is_none_or(|at| sure_since.is_some_and(|since| at < since));
-        let offline = rule.policy == InterimFailPolicy::Offline;
-        self.require(offline, "only `interim-fail offline` cuts", || who.to_owned());
+        let offline = rule.policy == InterimFailPolicy::Offline && !book.scheme.shadow;
+        let durable = book.cut_durable;
+        self.require(offline && reason == Reason::InterimFailed, "only `interim-fail offline` cuts", || who.to_owned());
+        self.require(durable, "no `cut` before it is durable", || who.to_owned());
         self.require(!seen || failures == limit, "the cut comes with failure T + 1", || {
             format!("{who}: {failures} failures, T + 1 is {limit}")
         });

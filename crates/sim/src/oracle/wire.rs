@@ -69,6 +69,10 @@ pub(super) struct Sent {
     /// Event time and session time of the last interim, which are one transaction's own.
     interim: Option<(u32, u32)>,
     interim_counters: Counters,
+    /// What the last interim said that was answered in this life.
+    reported: Option<Counters>,
+    /// The one that follows an acknowledged Start at once has left.
+    updated: bool,
     /// The address that the last Start or interim told, and whether it has ever changed.
     framed_ip: Option<u32>,
     has_moved: bool,
@@ -92,6 +96,7 @@ impl Sent {
         (self.starts_now, self.interims_now) = (0, 0);
         // A sample is not waited for: before the plane is back, an older one may be all that is known.
         self.interim_counters = Counters::ZERO;
+        self.reported = None;
         self.unsure = true;
     }
 
@@ -185,6 +190,7 @@ impl Oracle {
             INTERIM_UPDATE if late => book.sent.unsure = true,
             INTERIM_UPDATE => {
                 (book.sent.interim_answered, book.sent.streak) = (true, 0);
+                book.sent.reported = Some(book.sent.interim_counters);
                 (book.sent.unsure, book.sent.sure_since) = (false, Some(now.mono));
             }
             _ => {}
@@ -300,6 +306,11 @@ impl Oracle {
         let interval = u64::from(book.interim_s) * 1_000_000_000;
         let after = now.mono.since(accepted.fact.at);
         let early = u128::from(interval) > after.as_nanos();
+        let sends_update = book.scheme.send_update && !accepted.fact.keep_accounting;
+        if sends_update && (interval == 0 || early) && !std::mem::replace(&mut sent.updated, true) {
+            return self.require(accepted.durable, "no interim before `accepted` is durable", || id.to_owned());
+        }
+        let told = book.scheme.interim_traffic && sent.reported == Some(said.counters);
         let offset = u64::try_from(after.as_nanos()).unwrap_or_default() % interval.max(1);
         let phase = *sent.phase.get_or_insert(if book.scheme.interim_hash { offset } else { 0 });
         let late = (offset + interval - phase) % interval.max(1);
@@ -307,6 +318,7 @@ impl Oracle {
         let punctual = u128::from(late) < slack || u128::from(interval - late) < slack;
         self.require(!early, "the first interim lies in [T, 2T]", || format!("{id} after {after:?}"));
         let punctual = punctual || !self.is_punctual;
+        self.require(!told, "`traffic` tells nothing twice", || format!("{id}: {:?}", said.counters));
         self.require(punctual, "interims keep their phase", || format!("{id}: {late} ns of {interval} ns late"));
     }
 

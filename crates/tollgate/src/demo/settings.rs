@@ -63,6 +63,7 @@ fn scheme(schedule: &Schedule) -> AccountingScheme {
         value: schedule.interim_s(),
         unit: IntervalUnit::Second,
         hash: true,
+        traffic: false,
         spelling: InterimSpelling::Interval,
     };
     AccountingScheme {

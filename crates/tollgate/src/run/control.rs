@@ -18,11 +18,12 @@ use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
 use vrp::render::{self, Shown};
-use vrp::{Answer, CommandError, DisplayRequest, Sealer, Shell};
+use vrp::{ActionRequest, Answer, CommandError, DisplayRequest, Sealer, Shell};
 
 use super::daemon::Daemon;
 use super::local_bills;
 use super::messages::{WorkerMessage, WriterMessage};
+use super::users;
 use crate::bills::Shape;
 use hearing::{Heard, IDLE_MAX, LINE_MAX};
 
@@ -217,12 +218,12 @@ async fn carry_out(shell: &mut Shell, line: &str, answer: Answer, json: bool, da
             Ok(shown) => show(&shown, json),
             Err(refusal) => failed(&CommandError::from(refusal).to_script()),
         },
-        Answer::Action(request) => match local_bills::act(&request, daemon).await {
-            Ok(()) => {
+        Answer::Action(request) => match act(&request, daemon).await {
+            Ok(reply) => {
                 tracing::info!(target: "audit", command = line, action = ?request, "an action was carried out");
-                Reply::default()
+                reply
             }
-            Err(why) => failed(&format!("Error: {why}.")),
+            Err(why) => failed(&why),
         },
         Answer::Commit(commit) => {
             let mut warnings: String = commit.warnings.iter().map(|warning| format!("{warning}\n")).collect();
@@ -249,6 +250,18 @@ async fn carry_out(shell: &mut Shell, line: &str, answer: Answer, json: bool, da
     }
 }
 
+/// Does at once what was asked for; what it says is for the user, and so is why it could not be done.
+async fn act(request: &ActionRequest, daemon: &Daemon) -> Result<Reply, String> {
+    if let ActionRequest::CutAccessUser(selector) = request {
+        let count = users::cut(selector, daemon).await;
+        let count = count.map_err(|refusal| CommandError::from(refusal).to_script())?;
+        let users = if count == 1 { "user is" } else { "users are" };
+        return Ok(said(&format!("Info: {count} {users} being logged out.")));
+    }
+    local_bills::act(request, daemon).await.map_err(|why| format!("Error: {why}."))?;
+    Ok(Reply::default())
+}
+
 fn said(text: &str) -> Reply {
     Reply { text: format!("{text}\n"), ..Reply::default() }
 }
@@ -271,6 +284,9 @@ async fn display(request: DisplayRequest, daemon: &Daemon) -> Result<Shown, vrp:
         DisplayRequest::AccessUser { session_id } => {
             let row = access_user(daemon, &session_id).await;
             render::access_user(row.as_ref())
+        }
+        DisplayRequest::AccountingPolicy => {
+            Ok(render::accounting_policy(daemon.running().cut_brake, &reports(daemon).await))
         }
         DisplayRequest::LocalBillInformation => {
             let information = daemon.bill_information().await.unwrap_or_default();

@@ -1,14 +1,16 @@
 //! What the control thread asks of the others. Questions are few and answers go back through a channel of their own,
 //! so a slow asker holds nobody up.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, Sender};
+use engine::News;
 use kernel::waker::Waker;
 use ledger::keeper::{BackupRefused, ResetRefused};
 use ledger::transfer::Outcome;
 use model::ids::BillId;
-use model::report::{AccessUser, LocalBillInformation, ShardReport};
+use model::report::{AccessUser, LocalBillInformation, ShardReport, UserSelector};
 use model::settings::{LocalAaaServer, Settings};
 use tokio::sync::oneshot;
 
@@ -23,10 +25,14 @@ pub(crate) enum WorkerMessage {
     Report(oneshot::Sender<ShardReport>),
     /// Tell the first so many sessions.
     AccessUsers(usize, oneshot::Sender<Vec<AccessUser>>),
+    /// Cut these subscribers, and tell how many there were.
+    Cut(UserSelector, oneshot::Sender<u64>),
     /// Tell the session of this Acct-Session-Id.
     AccessUser(String, oneshot::Sender<Option<AccessUser>>),
     /// A packet plane came or went.
     Link(LinkEvent),
+    /// Another worker found out that a server is Down, or answers again.
+    ServerNews(SocketAddr, News),
     /// Send this bill's Stop once more.
     Replay(BillId, Box<[u8]>),
     /// Hand everything to the writer and end.

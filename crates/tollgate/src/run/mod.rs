@@ -22,7 +22,9 @@ pub(crate) mod messages;
 pub(crate) mod planes;
 pub(crate) mod restore;
 pub(crate) mod ring;
+mod server_news;
 pub(crate) mod store;
+pub(crate) mod users;
 pub(crate) mod worker;
 pub(crate) mod writer;
 
@@ -55,6 +57,7 @@ use messages::{WorkerHandle, WorkerMessage, WriterMessage};
 use planes::LinkedPlanes;
 use restore::Heirs;
 use ring::{Durable, Needed, ShardEnd, WriterSleep};
+use server_news::ServerNews;
 use store::Store;
 use worker::{Seat, Worker};
 use writer::{Wiring, Writer};
@@ -132,6 +135,8 @@ pub(crate) struct Engine {
     pub(crate) planes: Rc<RefCell<Planes>>,
     /// Files for the bill server, for whoever delivers them.
     uploads: RefCell<Option<UnboundedReceiver<Upload>>>,
+    /// What the workers find out of servers, for whoever passes it on.
+    server_news: RefCell<Option<UnboundedReceiver<ServerNews>>>,
     card_dir: PathBuf,
     epoch: u32,
 }
@@ -199,6 +204,7 @@ impl Engine {
 
         let now = clock::now();
         let mut planes = Planes::default();
+        let (news, heard) = tokio::sync::mpsc::unbounded_channel();
         let mut built = Vec::new();
         for (seat, memory) in seats.into_iter().zip(memories) {
             let (number, waker) = (seat.number, seat.waker.clone());
@@ -218,6 +224,7 @@ impl Engine {
                 (bell.clone(), writer.clone()),
                 inbox,
                 LinkedPlanes::new(number, args.shards),
+                news.clone(),
             );
             worker
                 .datapath
@@ -250,6 +257,7 @@ impl Engine {
             writer_thread,
             planes: Rc::new(RefCell::new(planes)),
             uploads: RefCell::new(Some(uploaded)),
+            server_news: RefCell::new(Some(heard)),
             card_dir,
             epoch: started.epoch,
         })
@@ -384,6 +392,9 @@ async fn serve(
     tokio::task::spawn_local(control::serve(control, daemon.clone()));
     if let Some(uploads) = engine.uploads.take() {
         tokio::task::spawn_local(deliver::serve(uploads, daemon.clone()));
+    }
+    if let Some(news) = engine.server_news.take() {
+        tokio::task::spawn_local(server_news::serve(news, engine.workers.clone()));
     }
     tracing::info!("tollgate ready");
     if let Err(error) = kernel::notify::sd_notify("READY=1") {

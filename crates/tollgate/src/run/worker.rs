@@ -15,11 +15,13 @@ use model::ids::BillId;
 use model::record::Record;
 use model::settings::Settings;
 use model::time::{Mono, Now};
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::clock;
 use super::messages::{WorkerInbox, WorkerMessage, WriterMessage};
 use super::planes::LinkedPlanes;
 use super::ring::{Durable, Needed, WriterBell};
+use super::server_news::ServerNews;
 
 /// Events taken from one ring before the rest of the loop has its turn.
 const EVENTS_MAX: usize = 256;
@@ -60,6 +62,8 @@ pub(crate) struct Worker {
     gated: bool,
     /// When servers without source ports are tried again.
     bind_again: Option<Mono>,
+    /// To the control thread.
+    news: UnboundedSender<ServerNews>,
 }
 
 /// One shard's end of its way to the writer.
@@ -127,6 +131,7 @@ impl Worker {
         writer: (WriterBell, Sender<WriterMessage>),
         inbox: WorkerInbox,
         planes: LinkedPlanes,
+        news: UnboundedSender<ServerNews>,
     ) -> Worker {
         let Seat { number, ring, durable, needed, waker } = seat;
         Worker {
@@ -148,6 +153,7 @@ impl Worker {
             answers: false,
             gated: false,
             bind_again: None,
+            news,
         }
     }
 
@@ -161,7 +167,7 @@ impl Worker {
             }
             self.take_events(now);
             self.take_datagrams(now);
-            self.shard.handle_timeout(now);
+            self.shard.handle_timeout(now, self.planes.counters());
             self.bind_late(now);
             self.shard.sweep(now, self.planes.counters());
             // What has become durable may leave in this round: nothing else would end the sleep behind it.
@@ -194,6 +200,10 @@ impl Worker {
                 }
                 WorkerMessage::AccessUser(id, reply) => {
                     let _ = reply.send(self.shard.access_user_by_id(now, self.planes.counters(), id.as_bytes()));
+                }
+                WorkerMessage::ServerNews(server, news) => self.shard.handle_server_news(now.mono, server, news),
+                WorkerMessage::Cut(selector, reply) => {
+                    let _ = reply.send(self.shard.cut_access_users(now, &selector));
                 }
                 WorkerMessage::Replay(id, record) => self.replay(now, id, &record),
                 WorkerMessage::Link(event) => {
@@ -362,8 +372,37 @@ impl Worker {
     fn log_notices(&mut self) {
         while let Some(notice) = self.shard.poll_notice() {
             match notice {
-                Notice::ServerDown(server) => tracing::error!(target: "alarm", %server, "hwRadiusAcctServerDown"),
-                Notice::ServerUp(server) => tracing::warn!(target: "alarm", %server, "hwRadiusAcctServerUp"),
+                Notice::Server(server, news) => {
+                    // Who has ended needs no news.
+                    let _ = self.news.send(ServerNews { shard: self.number, server, news });
+                }
+                Notice::WouldCut(serial) => {
+                    tracing::warn!(
+                        epoch = serial.epoch,
+                        sequence = serial.sequence,
+                        "the user would be logged out; accounting policy shadow keeps it online"
+                    );
+                }
+                Notice::WouldRefuse(serial) => {
+                    tracing::warn!(
+                        epoch = serial.epoch,
+                        sequence = serial.sequence,
+                        "the log-in would be refused; accounting policy shadow lets it in"
+                    );
+                }
+                Notice::BrakeHolds { online } => {
+                    tracing::error!(target: "alarm", online, "hwAcctCutBrakeHolds");
+                }
+                Notice::BrakeReleased { held } => {
+                    tracing::warn!(target: "alarm", held, "hwAcctCutBrakeReleased");
+                }
+                Notice::CountersFell(serial) => {
+                    tracing::warn!(
+                        epoch = serial.epoch,
+                        sequence = serial.sequence,
+                        "counters fell without a new generation; they are taken to have begun again"
+                    );
+                }
                 Notice::InterimFailed(serial) => {
                     tracing::warn!(
                         epoch = serial.epoch,

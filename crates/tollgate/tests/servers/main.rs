@@ -9,6 +9,7 @@ mod accounts;
 mod bills;
 mod commands;
 mod crashes;
+mod cuts;
 mod disks;
 mod hostile_replies;
 mod local_bills;

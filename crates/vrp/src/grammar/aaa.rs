@@ -1,13 +1,28 @@
 //! Commands of the AAA view.
 
 use model::settings::{
-    AccountingScheme, BUILT_IN_DOMAINS, BUILT_IN_SCHEMES, Domain, ObjectName, SCHEME_COUNT_MAX, Settings,
+    AccountingScheme, BUILT_IN_DOMAINS, BUILT_IN_SCHEMES, CutBrake, Domain, ObjectName, SCHEME_COUNT_MAX, Settings,
 };
 
 use crate::command::{Action, Command, Done, Edit, Place, Stored, Undo, View, Words};
 use crate::error::Refusal;
 
 pub(super) const COMMANDS: &[Command] = &[
+    Command {
+        views: &[View::Aaa],
+        level: 3,
+        section: "INTERFACES 2",
+        formats: &["accounting policy brake percent:INTEGER<1-100> seconds:INTEGER<1-86400>"],
+        undo: Some(Undo { formats: &["accounting policy brake"], run: undo_brake }),
+        help: &[
+            ("policy", "Failure policies of all accounting schemes"),
+            ("brake", "Limit on users that real-time accounting failures log out"),
+            ("percent", "Share of the online users, per cent"),
+            ("seconds", "Period, seconds"),
+        ],
+        action: Action::Configure(brake),
+        stored: Stored::Lines(stored_brake),
+    },
     Command {
         views: &[View::Aaa],
         level: 3,
@@ -29,6 +44,21 @@ pub(super) const COMMANDS: &[Command] = &[
         stored: Stored::Sections(stored_domains),
     },
 ];
+
+fn brake(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    edit.settings.cut_brake = Some(CutBrake { percent: words.number("percent"), seconds: words.number("seconds") });
+    Ok(Done::Applied)
+}
+
+fn undo_brake(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
+    edit.settings.cut_brake = None;
+    Ok(Done::Applied)
+}
+
+fn stored_brake(settings: &Settings, _: &Place) -> Vec<String> {
+    let line = |brake: CutBrake| format!("accounting policy brake {} {}", brake.percent, brake.seconds);
+    settings.cut_brake.map(line).into_iter().collect()
+}
 
 fn accounting_scheme(edit: &mut Edit<'_>, words: &Words) -> Result<Place, Refusal> {
     let schemes = &mut edit.settings.schemes;

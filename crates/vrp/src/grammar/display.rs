@@ -55,6 +55,16 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         views: &View::ALL,
         level: 1,
+        section: "INTERFACES 2",
+        formats: &["display accounting policy"],
+        undo: None,
+        help: &[("policy", "Users that were refused or logged out, or would have been")],
+        action: Action::Display(|_, _| Display::Live(DisplayRequest::AccountingPolicy)),
+        stored: Stored::Never,
+    },
+    Command {
+        views: &View::ALL,
+        level: 1,
         section: "5.7",
         formats: &["display radius-server configuration [ group group:NAME<1-32> ]"],
         undo: None,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use model::settings::{AccountingServer, RadiusGroup, Settings};
+use model::settings::{AccountingServer, Algorithm, RadiusGroup, Settings};
 
 use crate::command::{Action, Command, Done, Edit, Place, Stored, Undo, View, Words};
 use crate::error::Refusal;
@@ -41,6 +41,22 @@ pub(super) const COMMANDS: &[Command] = &[
         help: &[("accounting", "Accounting server")],
         action: Action::Configure(accounting_server),
         stored: Stored::Lines(stored_accounting_servers),
+    },
+    Command {
+        views: &[View::RadiusGroup],
+        level: 2,
+        section: "5.1, 5.3",
+        formats: &["radius-server algorithm { loading-share | master-backup [ strict | sequence ]* }"],
+        undo: Some(Undo { formats: &["radius-server algorithm"], run: undo_algorithm }),
+        help: &[
+            ("algorithm", "Which server is asked first"),
+            ("loading-share", "One by weight"),
+            ("master-backup", "The first that is up"),
+            ("strict", "Whichever server authenticated the user"),
+            ("sequence", "In configured order"),
+        ],
+        action: Action::Configure(algorithm),
+        stored: Stored::Lines(stored_algorithm),
     },
     Command {
         views: &[View::RadiusGroup],
@@ -149,6 +165,28 @@ fn stored_server(server: &AccountingServer) -> String {
         line.push_str(" message-authenticator");
     }
     line
+}
+
+fn algorithm(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    // Who authenticated the user is not known here, so there is no preference that they could end.
+    if words.has("strict") || words.has("sequence") {
+        return Err(Refusal::AuthenticatorPreferenceUnavailable);
+    }
+    let loading_share = words.has("loading-share");
+    edit.group()?.algorithm = if loading_share { Algorithm::LoadingShare } else { Algorithm::MasterBackup };
+    Ok(Done::Applied)
+}
+
+fn undo_algorithm(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
+    edit.group()?.algorithm = Algorithm::default();
+    Ok(Done::Applied)
+}
+
+fn stored_algorithm(settings: &Settings, place: &Place) -> Vec<String> {
+    match group_of(settings, place).map(|group| group.algorithm) {
+        None | Some(Algorithm::MasterBackup) => Vec::new(),
+        Some(Algorithm::LoadingShare) => vec!["radius-server algorithm loading-share".to_owned()],
+    }
 }
 
 fn retransmit(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {

@@ -77,6 +77,30 @@ pub(super) const COMMANDS: &[Command] = &[
         action: Action::Configure(interim_fail),
         stored: Stored::Lines(stored_interim_fail),
     },
+    Command {
+        views: &[View::Scheme],
+        level: 3,
+        section: "3.2, 3.5",
+        formats: &["accounting send-update"],
+        undo: Some(Undo { formats: &["accounting send-update"], run: undo_send_update }),
+        help: &[("send-update", "Send a real-time accounting packet as soon as the start is acknowledged")],
+        action: Action::Configure(send_update),
+        stored: Stored::Lines(stored_send_update),
+    },
+    Command {
+        views: &[View::Scheme],
+        level: 3,
+        section: "INTERFACES 2",
+        formats: &["accounting policy { enforce | shadow }"],
+        undo: Some(Undo { formats: &["accounting policy"], run: undo_policy }),
+        help: &[
+            ("policy", "Whether users are refused and logged out as the failure policies say"),
+            ("enforce", "As they say"),
+            ("shadow", "Only report who would be refused or logged out"),
+        ],
+        action: Action::Configure(policy),
+        stored: Stored::Lines(stored_policy),
+    },
 ];
 
 fn mode(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
@@ -129,13 +153,16 @@ fn stored_start_fail(settings: &Settings, place: &Place) -> Vec<String> {
 }
 
 fn interim_interval(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
-    if words.has("traffic") {
-        return Err(Refusal::TrafficUnavailable);
-    }
     let unit = if words.has("second") { IntervalUnit::Second } else { IntervalUnit::Minute };
     set_interim(
         edit,
-        Interim { value: words.number("interval"), unit, hash: words.has("hash"), spelling: InterimSpelling::Interval },
+        Interim {
+            value: words.number("interval"),
+            unit,
+            hash: words.has("hash"),
+            traffic: words.has("traffic"),
+            spelling: InterimSpelling::Interval,
+        },
     )
 }
 
@@ -146,15 +173,16 @@ fn realtime(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
             value: words.number("interval"),
             unit: IntervalUnit::Minute,
             hash: false,
+            traffic: false,
             spelling: InterimSpelling::Realtime,
         },
     )
 }
 
-/// 0 is the default and leaves nothing; with `hash` it stays, for that applies to an interval that the
+/// 0 is the default and leaves nothing; with `traffic` or `hash` it stays, for these apply to an interval that the
 /// authentication server gives as well (BEHAVIOUR.md 3.3, rule 2).
 fn set_interim(edit: &mut Edit<'_>, interim: Interim) -> Result<Done, Refusal> {
-    let is_default = interim.value == 0 && !interim.hash;
+    let is_default = interim.value == 0 && !interim.hash && !interim.traffic;
     edit.scheme()?.1.interim = if is_default { None } else { Some(interim) };
     Ok(Done::Applied)
 }
@@ -169,9 +197,10 @@ fn stored_interim(settings: &Settings, place: &Place, spelling: InterimSpelling)
     let interim = scheme_of(settings, place).and_then(|scheme| scheme.interim);
     let Some(interim) = interim.filter(|interim| interim.spelling == spelling) else { return Vec::new() };
     let second = if interim.unit == IntervalUnit::Second { " second" } else { "" };
+    let traffic = if interim.traffic { " traffic" } else { "" };
     let hash = if interim.hash { " hash" } else { "" };
     vec![match spelling {
-        InterimSpelling::Interval => format!("accounting interim interval {}{second}{hash}", interim.value),
+        InterimSpelling::Interval => format!("accounting interim interval {}{second}{traffic}{hash}", interim.value),
         InterimSpelling::Realtime => format!("accounting realtime {}", interim.value),
     }]
 }
@@ -202,6 +231,36 @@ fn stored_interim_fail(settings: &Settings, place: &Place) -> Vec<String> {
         InterimFailPolicy::Offline => "offline",
     };
     vec![format!("accounting interim-fail {max_times}{policy}")]
+}
+
+fn send_update(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
+    edit.scheme()?.1.send_update = true;
+    Ok(Done::Applied)
+}
+
+fn undo_send_update(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
+    edit.scheme()?.1.send_update = false;
+    Ok(Done::Applied)
+}
+
+fn stored_send_update(settings: &Settings, place: &Place) -> Vec<String> {
+    let is_on = scheme_of(settings, place).is_some_and(|scheme| scheme.send_update);
+    if is_on { vec!["accounting send-update".to_owned()] } else { Vec::new() }
+}
+
+fn policy(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    edit.scheme()?.1.shadow = words.has("shadow");
+    Ok(Done::Applied)
+}
+
+fn undo_policy(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
+    edit.scheme()?.1.shadow = false;
+    Ok(Done::Applied)
+}
+
+fn stored_policy(settings: &Settings, place: &Place) -> Vec<String> {
+    let is_shadow = scheme_of(settings, place).is_some_and(|scheme| scheme.shadow);
+    if is_shadow { vec!["accounting policy shadow".to_owned()] } else { Vec::new() }
 }
 
 fn scheme_of<'a>(settings: &'a Settings, place: &Place) -> Option<&'a AccountingScheme> {

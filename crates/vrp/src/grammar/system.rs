@@ -1,6 +1,8 @@
 //! Commands of the system view.
 
-use model::settings::{LocalAaaServer, PlaneLink, RadiusGroup, Settings};
+use std::fmt::Write as _;
+
+use model::settings::{LocalAaaServer, PlaneLink, RadiusGroup, RadiusHealth, Settings};
 
 use crate::command::{Action, Command, Done, Edit, Place, Stored, Undo, View, Words};
 use crate::error::Refusal;
@@ -58,6 +60,31 @@ pub(super) const COMMANDS: &[Command] = &[
         ],
         action: Action::Configure(checkpoint_interval),
         stored: Stored::Lines(stored_checkpoint_interval),
+    },
+    Command {
+        views: &[View::System],
+        level: 2,
+        section: "5.2",
+        formats: &["radius-server { dead-count count:INTEGER<3-65535> [ fail-rate percent:INTEGER<1-100> ] \
+             | dead-time minutes:INTEGER<1-65535> [ recover-count invalid ] | dead-interval seconds:INTEGER<0-60> }*"],
+        undo: Some(Undo {
+            formats: &["radius-server { dead-count | dead-time | dead-interval }*"],
+            run: undo_radius_health,
+        }),
+        help: &[
+            ("dead-count", "Unanswered packets in a row that end a server"),
+            ("count", "Their number"),
+            ("fail-rate", "Share of unanswered packets that ends it as well"),
+            ("percent", "Per cent; 100: the number alone decides"),
+            ("dead-time", "How long it is left alone"),
+            ("minutes", "Minutes"),
+            ("recover-count", "Replies meanwhile"),
+            ("invalid", "They do not bring it back"),
+            ("dead-interval", "How long it has not answered by then"),
+            ("seconds", "Seconds"),
+        ],
+        action: Action::Configure(radius_health),
+        stored: Stored::Lines(stored_radius_health),
     },
     Command {
         views: &[View::System],
@@ -164,6 +191,61 @@ fn stored_checkpoint_interval(settings: &Settings, _: &Place) -> Vec<String> {
         Settings::CHECKPOINT_INTERVAL_DEFAULT_S => Vec::new(),
         seconds => vec![format!("accounting checkpoint-interval {seconds}")],
     }
+}
+
+/// Each part that is typed replaces that part as a whole.
+fn radius_health(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    let default = RadiusHealth::default();
+    let health = &mut edit.settings.radius_health;
+    if let Some(count) = words.number_if("count") {
+        health.dead_count = count;
+        health.fail_rate = words.number_if("percent").unwrap_or(default.fail_rate);
+    }
+    if let Some(minutes) = words.number_if("minutes") {
+        health.dead_time_min = minutes;
+        health.recover_count_invalid = words.has("recover-count");
+    }
+    if let Some(seconds) = words.number_if("seconds") {
+        health.dead_interval_s = seconds;
+    }
+    Ok(Done::Applied)
+}
+
+fn undo_radius_health(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    let default = RadiusHealth::default();
+    let health = &mut edit.settings.radius_health;
+    if words.has("dead-count") {
+        (health.dead_count, health.fail_rate) = (default.dead_count, default.fail_rate);
+    }
+    if words.has("dead-time") {
+        health.dead_time_min = default.dead_time_min;
+        health.recover_count_invalid = default.recover_count_invalid;
+    }
+    if words.has("dead-interval") {
+        health.dead_interval_s = default.dead_interval_s;
+    }
+    Ok(Done::Applied)
+}
+
+fn stored_radius_health(settings: &Settings, _: &Place) -> Vec<String> {
+    let (health, default) = (&settings.radius_health, RadiusHealth::default());
+    let mut line = String::from("radius-server");
+    if (health.dead_count, health.fail_rate) != (default.dead_count, default.fail_rate) {
+        let _ = write!(line, " dead-count {}", health.dead_count);
+    }
+    if health.fail_rate != default.fail_rate {
+        let _ = write!(line, " fail-rate {}", health.fail_rate);
+    }
+    if (health.dead_time_min, health.recover_count_invalid) != (default.dead_time_min, default.recover_count_invalid) {
+        let _ = write!(line, " dead-time {}", health.dead_time_min);
+    }
+    if health.recover_count_invalid {
+        line.push_str(" recover-count invalid");
+    }
+    if health.dead_interval_s != default.dead_interval_s {
+        let _ = write!(line, " dead-interval {}", health.dead_interval_s);
+    }
+    if line == "radius-server" { Vec::new() } else { vec![line] }
 }
 
 fn radius_group(edit: &mut Edit<'_>, words: &Words) -> Result<Place, Refusal> {

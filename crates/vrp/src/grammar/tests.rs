@@ -96,6 +96,7 @@ fn fillings(kind: Kind) -> Vec<String> {
         Kind::Stem { max, .. } => vec!["x1".to_owned(), "a".repeat(max as usize)],
         Kind::Fingerprint => vec![format!("SHA256:{}", "A".repeat(43))],
         Kind::Secret { max, .. } => vec!["k".to_owned(), "k".repeat(max as usize), "%^%#yek%^%#".to_owned()],
+        Kind::UserId => vec!["0-0".to_owned(), format!("{}-{}", u32::MAX, u64::MAX)],
         Kind::Ipv4 => vec!["192.0.2.1".to_owned()],
         Kind::Ipv6 => vec!["2001:db8::1".to_owned()],
     }
@@ -147,7 +148,7 @@ fn every_line_that_a_declaration_admits_is_obeyed_and_survives_the_file() {
             let mut shell = sitting(view);
             match shell.execute(&line, &World) {
                 Answer::Error(error) => {
-                    let known = [Refusal::HwtacacsUnavailable, Refusal::TrafficUnavailable];
+                    let known = [Refusal::HwtacacsUnavailable, Refusal::AuthenticatorPreferenceUnavailable];
                     let refused = |refusal: &Refusal| known.contains(refusal);
                     assert!(matches!(&error.fault, Fault::Refusal(r) if refused(r)), "{line}: {error:?}");
                 }
@@ -180,6 +181,7 @@ fn one_beyond_each_end_of_each_range_is_a_wrong_parameter() {
                 }
                 Kind::Fingerprint => [42, 44].map(|length| format!("SHA256:{}", "A".repeat(length))).to_vec(),
                 Kind::Secret { max, .. } => vec!["a".repeat(max as usize + 1)],
+                Kind::UserId => ["1", "-1", "1-", "1--1", "+1-1", "4294967296-0"].map(str::to_owned).to_vec(),
                 Kind::Ipv4 | Kind::Ipv6 => vec!["1.2.3".to_owned(), "0.0.0.0".to_owned(), "::".to_owned()],
             };
             for word in beyond {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use model::report::{Discards, ServerReport};
-use model::settings::{ObjectName, RadiusGroup, Settings};
+use model::settings::{Algorithm, ObjectName, RadiusGroup, Settings};
 use serde_json::{Value, json};
 
 use super::Shown;
@@ -79,9 +79,16 @@ fn text_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> 
         ("Acct-Stop-Packet Resend-Times", group.stop_resend.to_string()),
         ("Traffic-unit", "B".to_owned()),
         ("ClassAsCar", "NO".to_owned()),
-        ("Packet send algorithm", "Master-Backup".to_owned()),
+        ("Packet send algorithm", label_of(group.algorithm).to_owned()),
     ]);
     labelled(&rows)
+}
+
+fn label_of(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::MasterBackup => "Master-Backup",
+        Algorithm::LoadingShare => "Loading-Share",
+    }
 }
 
 fn json_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> Value {
@@ -98,6 +105,7 @@ fn json_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> 
         "name": name.as_str(),
         "accounting": group.accounting.iter().map(server).collect::<Vec<_>>(),
         "shared_key": group.shared_key.is_some(),
+        "algorithm": label_of(group.algorithm).to_ascii_lowercase(),
         "retransmit": group.retransmit,
         "timeout_s": group.timeout_s,
         "source_ports": group.source_ports,
@@ -279,6 +287,12 @@ mod tests {
         }
         let all = format!("{}{}", shown.text, shown.json);
         assert!(!all.contains("topsecret") && !all.contains("sealed"));
+        assert!(shown.text.contains("  Packet send algorithm                 : Master-Backup\n"), "{}", shown.text);
+        let mut shared = settings();
+        shared.radius_groups.get_mut(&"g1".into()).unwrap().algorithm = Algorithm::LoadingShare;
+        let shown = radius_server_configuration(&shared, None, &reports).unwrap();
+        assert!(shown.text.contains("  Packet send algorithm                 : Loading-Share\n"), "{}", shown.text);
+        assert_eq!(shown.json[0]["algorithm"], "loading-share");
         let missing = radius_server_configuration(&settings(), Some(&"g2".into()), &reports);
         assert_eq!(missing, Err(Refusal::GroupMissing));
     }

@@ -17,10 +17,12 @@ pub(super) fn detail(name: &ObjectName, scheme: &AccountingScheme) -> Shown {
         ("Realtime-accounting-interval(sec)", interval),
         ("Start-accounting-fail-policy", start_fail(pinned.start_fail).to_owned()),
         ("Realtime-accounting-fail-policy", interim_fail(pinned.interim_fail.policy).to_owned()),
-        ("Realtime-accounting-send-update", "No".to_owned()),
-        ("Realtime-accounting-traffic-update", "No".to_owned()),
+        ("Realtime-accounting-send-update", yes(pinned.send_update)),
+        ("Realtime-accounting-traffic-update", yes(pinned.interim_traffic)),
         ("Realtime-accounting-failure-retries", pinned.interim_fail.max_times.to_string()),
-        ("Realtime-accounting-hash", if pinned.interim_hash { "Yes" } else { "No" }.to_owned()),
+        ("Realtime-accounting-hash", yes(pinned.interim_hash)),
+        // Ours: the vendor has no such row.
+        ("Accounting-policy", if pinned.shadow { "Shadow" } else { "Enforce" }.to_owned()),
     ]);
     let json = json!({
         "name": name.as_str(),
@@ -37,9 +39,10 @@ pub(super) fn detail(name: &ObjectName, scheme: &AccountingScheme) -> Shown {
             InterimFailPolicy::Offline => "offline",
         },
         "interim_fail_max_times": pinned.interim_fail.max_times,
-        "send_update": false,
-        "traffic": false,
+        "send_update": pinned.send_update,
+        "traffic": pinned.interim_traffic,
         "hash": pinned.interim_hash,
+        "policy": if pinned.shadow { "shadow" } else { "enforce" },
     });
     Shown { text, json }
 }
@@ -51,6 +54,10 @@ pub(super) fn list(settings: &Settings) -> Shown {
     let text = columns(["Accounting-scheme-name", "Accounting-method"], &rows, &total(rows.len(), rows.len()));
     let json = modes().map(|(name, mode)| json!({ "name": name, "method": method_word(mode) })).collect();
     Shown { text, json }
+}
+
+fn yes(is_so: bool) -> String {
+    if is_so { "Yes" } else { "No" }.to_owned()
 }
 
 fn method(mode: AccountingMode) -> &'static str {
@@ -94,6 +101,7 @@ mod tests {
                 value: 100,
                 unit: IntervalUnit::Minute,
                 hash: true,
+                traffic: true,
                 spelling: InterimSpelling::Interval,
             }),
             interim_fail: InterimFail { max_times: 5, policy: InterimFailPolicy::Offline },
@@ -109,9 +117,10 @@ mod tests {
   Start-accounting-fail-policy          : Online
   Realtime-accounting-fail-policy       : Cut user
   Realtime-accounting-send-update       : No
-  Realtime-accounting-traffic-update    : No
+  Realtime-accounting-traffic-update    : Yes
   Realtime-accounting-failure-retries   : 5
   Realtime-accounting-hash              : Yes
+  Accounting-policy                     : Enforce
 ---------------------------------------------------------------------------
 ";
         assert_eq!(shown.text, expected);

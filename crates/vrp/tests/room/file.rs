@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::support::World;
 use model::settings::{
-    AccountingMode, AccountingScheme, AccountingServer, BUILT_IN_DOMAINS, BUILT_IN_SCHEMES, BillFormat, BillReplay,
-    BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode, CfcardBackupMode, Domain, HostKeyPolicy, Interim,
-    InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit, LocalAaaServer, ObjectName, PlaneLink, RadiusGroup,
-    Secret, Settings, StartFail,
+    AccountingMode, AccountingScheme, AccountingServer, Algorithm, BUILT_IN_DOMAINS, BUILT_IN_SCHEMES, BillFormat,
+    BillReplay, BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode, CfcardBackupMode, CutBrake, Domain,
+    HostKeyPolicy, Interim, InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit, LocalAaaServer, ObjectName,
+    PlaneLink, RadiusGroup, RadiusHealth, Secret, Settings, StartFail,
 };
 use proptest::prelude::*;
 use vrp::{Sealer, config};
@@ -207,7 +207,7 @@ radius-server group g1
 aaa
  #
  accounting-scheme s1
-  accounting interim interval 5 traffic
+  accounting-mode hwtacacs
   accounting realtime 3
  #
  domain d1
@@ -225,7 +225,7 @@ sysname AFTER
         (4, "Error: Wrong parameter found at '^' position."),
         (5, "Error: The cipher text cannot be decrypted."),
         (6, "Error: Wrong parameter found at '^' position."),
-        (11, "Error: The traffic condition is not available in this version."),
+        (11, "Error: HWTACACS accounting is not available in this version."),
         (15, "Error: The accounting scheme does not exist."),
         (17, "Error: Unrecognized command found at '^' position."),
         (18, "Error: Unrecognized command found at '^' position."),
@@ -312,8 +312,8 @@ fn server() -> impl Strategy<Value = AccountingServer> {
 
 fn group() -> impl Strategy<Value = RadiusGroup> {
     let servers = prop::collection::vec(server(), 0..=16);
-    (servers, secret(), 1..=5_u8, 3..=25_u8, 1..=256_u16, any::<u16>()).prop_map(
-        |(mut accounting, key, retransmit, timeout_s, source_ports, stop_resend)| {
+    (servers, secret(), any::<bool>(), 1..=5_u8, 3..=25_u8, 1..=256_u16, any::<u16>()).prop_map(
+        |(mut accounting, key, shares, retransmit, timeout_s, source_ports, stop_resend)| {
             let mut seen = Vec::new();
             accounting.retain(|server| {
                 !seen.contains(&server.address) && {
@@ -321,21 +321,42 @@ fn group() -> impl Strategy<Value = RadiusGroup> {
                     true
                 }
             });
-            RadiusGroup { accounting, shared_key: Some(key), retransmit, timeout_s, source_ports, stop_resend }
+            let algorithm = if shares { Algorithm::LoadingShare } else { Algorithm::MasterBackup };
+            RadiusGroup {
+                accounting,
+                shared_key: Some(key),
+                algorithm,
+                retransmit,
+                timeout_s,
+                source_ports,
+                stop_resend,
+            }
+        },
+    )
+}
+
+fn radius_health() -> impl Strategy<Value = RadiusHealth> {
+    (3..=u16::MAX, 1..=100_u8, 0..=60_u8, 1..=u16::MAX, any::<bool>()).prop_map(
+        |(dead_count, fail_rate, dead_interval_s, dead_time_min, recover_count_invalid)| RadiusHealth {
+            dead_count,
+            fail_rate,
+            dead_interval_s,
+            dead_time_min,
+            recover_count_invalid,
         },
     )
 }
 
 fn interim() -> impl Strategy<Value = Interim> {
-    (any::<u16>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_filter_map(
-        "0 without hash is the default",
-        |(value, second, hash, realtime)| {
-            let (unit, hash, spelling) = match (realtime, second) {
-                (true, _) => (IntervalUnit::Minute, false, InterimSpelling::Realtime),
-                (false, true) => (IntervalUnit::Second, hash, InterimSpelling::Interval),
-                (false, false) => (IntervalUnit::Minute, hash, InterimSpelling::Interval),
+    (any::<u16>(), any::<bool>(), any::<[bool; 2]>(), any::<bool>()).prop_filter_map(
+        "0 without flags is the default",
+        |(value, second, flags, realtime)| {
+            let (unit, [hash, traffic], spelling) = match (realtime, second) {
+                (true, _) => (IntervalUnit::Minute, [false; 2], InterimSpelling::Realtime),
+                (false, true) => (IntervalUnit::Second, flags, InterimSpelling::Interval),
+                (false, false) => (IntervalUnit::Minute, flags, InterimSpelling::Interval),
             };
-            (value != 0 || hash).then_some(Interim { value, unit, hash, spelling })
+            (value != 0 || hash || traffic).then_some(Interim { value, unit, hash, traffic, spelling })
         },
     )
 }
@@ -345,12 +366,14 @@ fn scheme() -> impl Strategy<Value = AccountingScheme> {
         prop_oneof![Just(StartFail::Online), Just(StartFail::OnlineKeepAccounting), Just(StartFail::Offline)];
     let policy = prop_oneof![Just(InterimFailPolicy::Online), Just(InterimFailPolicy::Offline)];
     let mode = prop_oneof![Just(None), Just(Some(AccountingMode::None)), Just(Some(AccountingMode::Radius))];
-    (mode, start_fail, prop::option::of(interim()), 1..=u8::MAX, policy).prop_map(
-        |(mode, start_fail, interim, max_times, policy)| AccountingScheme {
+    (mode, start_fail, prop::option::of(interim()), 1..=u8::MAX, policy, any::<[bool; 2]>()).prop_map(
+        |(mode, start_fail, interim, max_times, policy, [send_update, shadow])| AccountingScheme {
             mode,
             start_fail,
             interim,
             interim_fail: InterimFail { max_times, policy },
+            send_update,
+            shadow,
         },
     )
 }
@@ -440,6 +463,8 @@ fn settings() -> impl Strategy<Value = Settings> {
         0..=86_400_u32,
         local_aaa_server(),
         1..=3_600_u16,
+        radius_health(),
+        prop::option::of((1..=100_u8, 1..=86_400_u32).prop_map(|(percent, seconds)| CutBrake { percent, seconds })),
     );
     let groups = prop::collection::btree_map(name(), group(), 0..4);
     let schemes = prop::collection::btree_map(name(), scheme(), 0..6);
@@ -449,7 +474,16 @@ fn settings() -> impl Strategy<Value = Settings> {
     let built_in_domains = prop::collection::vec(binding, BUILT_IN_DOMAINS.len());
     (box_wide, groups, schemes, built_in, domains, built_in_domains).prop_map(
         |(box_wide, radius_groups, mut schemes, built_in, mut bindings, built_in_bindings)| {
-            let (sysname, session_id_prefix, path, grace_s, local_aaa_server, checkpoint_interval_s) = box_wide;
+            let (
+                sysname,
+                session_id_prefix,
+                path,
+                grace_s,
+                local_aaa_server,
+                checkpoint_interval_s,
+                radius_health,
+                cut_brake,
+            ) = box_wide;
             schemes.extend(BUILT_IN_SCHEMES.map(ObjectName::from).into_iter().zip(built_in));
             for (name, scheme) in &mut schemes {
                 let default = AccountingScheme::default().mode_or_default(name.as_str());
@@ -470,11 +504,13 @@ fn settings() -> impl Strategy<Value = Settings> {
                 sysname,
                 session_id_prefix,
                 plane_link: PlaneLink { path, grace_s },
+                radius_health,
                 radius_groups,
                 schemes,
                 domains,
                 local_aaa_server,
                 checkpoint_interval_s,
+                cut_brake,
             }
         },
     )

@@ -6,3 +6,4 @@ mod hostile;
 mod seeds;
 mod sitting;
 mod support;
+mod users;

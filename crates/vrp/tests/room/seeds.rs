@@ -43,7 +43,13 @@ fn interim_interval() {
          [~HUAWEI-aaa] accounting-scheme huawei
          [*HUAWEI-aaa-accounting-huawei] accounting interim interval 100",
     );
-    let interim = Interim { value: 100, unit: IntervalUnit::Minute, hash: false, spelling: InterimSpelling::Interval };
+    let interim = Interim {
+        value: 100,
+        unit: IntervalUnit::Minute,
+        hash: false,
+        traffic: false,
+        spelling: InterimSpelling::Interval,
+    };
     assert_eq!(shell.candidate().schemes[&"huawei".into()].interim, Some(interim));
     assert_eq!(interim.seconds(), 6_000);
 }

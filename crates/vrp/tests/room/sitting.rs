@@ -108,6 +108,16 @@ fn the_caret_stands_under_the_offending_word() {
          "                 ^", WRONG),
         ("radius-server group a/b",
          "                    ^", WRONG),
+        ("radius-server dead-count 2",
+         "                         ^", WRONG),
+        ("radius-server dead-count 10 fail-rate 101",
+         "                                      ^", WRONG),
+        ("radius-server dead-interval 61",
+         "                            ^", WRONG),
+        ("radius-server dead-time 0",
+         "                        ^", WRONG),
+        ("radius-server dead",
+         "              ^", AMBIGUOUS),
         ("bill-server 192.0.2.9 filename f",
          "^", UNRECOGNIZED),
         ("save",
@@ -251,15 +261,39 @@ fn there_are_at_most_256_schemes_and_16_servers() {
 #[test]
 fn what_must_wait_says_so() {
     let mut shell = sitting_after(SCHEME);
-    let said =
-        run(&mut shell, &World::default(), &["accounting-mode hwtacacs", "accounting interim interval 5 traffic hash"]);
-    assert_eq!(
-        said,
-        "Error: HWTACACS accounting is not available in this version.\n\
-         Error: The traffic condition is not available in this version.\n"
-    );
+    let said = run(&mut shell, &World::default(), &["accounting-mode hwtacacs"]);
+    assert_eq!(said, "Error: HWTACACS accounting is not available in this version.\n");
     let scheme = &shell.candidate().schemes[&"s1".into()];
-    assert_eq!((scheme.mode, scheme.interim), (None, None));
+    assert_eq!(scheme.mode, None);
+    let mut shell = sitting_after(GROUP);
+    for words in ["strict", "sequence", "sequence strict"] {
+        let said = obey(&mut shell, &World::default(), &format!("radius-server algorithm master-backup {words}"));
+        let because = "is not preferred in this version; the configured order holds.";
+        assert_eq!(said, format!("Error: The server that authenticated the user {because}\n"));
+    }
+}
+
+#[test]
+fn each_part_of_the_rules_of_health_replaces_itself_only() {
+    let mut shell = sitting_after(&[]);
+    let steps = [
+        ("radius-server dead-count 5 fail-rate 50", Some("radius-server dead-count 5 fail-rate 50")),
+        (
+            "radius-server dead-interval 0 dead-time 9 recover-count invalid",
+            Some("radius-server dead-count 5 fail-rate 50 dead-time 9 recover-count invalid dead-interval 0"),
+        ),
+        ("radius-server dead-count 10", Some("radius-server dead-time 9 recover-count invalid dead-interval 0")),
+        ("radius-server dead-time 3", Some("radius-server dead-interval 0")),
+        ("radius-server dead-count 10 fail-rate 99", Some("radius-server dead-count 10 fail-rate 99 dead-interval 0")),
+        ("undo radius-server dead-interval", Some("radius-server dead-count 10 fail-rate 99")),
+        ("undo radius-server dead-time dead-count", None),
+    ];
+    for (line, stored) in steps {
+        assert_eq!(obey(&mut shell, &World::default(), line), "", "{line}");
+        let written = vrp::config::write(shell.candidate());
+        let found = written.lines().map(str::trim).find(|line| line.starts_with("radius-server dead"));
+        assert_eq!(found, stored, "after {line}");
+    }
 }
 
 #[test]

@@ -42,6 +42,10 @@ impl Keeper {
         let mut last = None;
         for bill in open.card.shelf.iter_behind(behind).take(SETTLE_MAX) {
             last = Some(bill.id);
+            if bill.is_leaving {
+                // The card was told to let it go, so the pool's copy is the only one.
+                continue;
+            }
             match self.book.pool.get(bill.id) {
                 // Settled when that is durable.
                 Some(pooled) if pooled.is_leaving => {}

@@ -1,7 +1,7 @@
 //! Cards that are full, damaged, missing or reset while something is done with them.
 
 use model::record::Departure;
-use model::settings::CacheBackupMode;
+use model::settings::{BillReplay, CacheBackupMode};
 
 use super::world::{World, settings};
 use crate::keeper::{Alarm, CardFault};
@@ -81,6 +81,38 @@ fn a_reset_abandons_a_file_whose_beginning_is_on_its_way_to_the_disk() {
     let departures: Vec<_> = world.keeper.book().departures().runs().map(|run| (run.count, run.departure)).collect();
     assert_eq!(departures, [(30, Departure::Reset)]);
     check_goes_on(&mut world, 31);
+}
+
+/// A move was cut off, and its copy stands on the card in the page cache only. Before it is synced, the bill is claimed for a
+/// replay: the card is told to let its copy go. Nothing is sent, and the bill is free again when the card is settled: then
+/// the pool's copy is the only one, and the move was none.
+#[test]
+fn a_copy_that_the_card_lets_go_is_not_taken_for_a_move() {
+    let mut claimed_early = 0;
+    for fuse in 0..1000 {
+        let mut world = World::new(settings(CacheBackupMode::Cfcard));
+        world.bill(1);
+        world.settle().unwrap();
+        world.keeper.backup_cache(world.now).unwrap();
+        world.fuse = Some(fuse);
+        if world.settle().is_ok() {
+            assert!(claimed_early > 0, "no move was cut off where it matters");
+            return;
+        }
+        world.settings.replay = BillReplay::Enabled;
+        world.is_card_held = true;
+        world.servers.replays_are_refused = true;
+        world.restart();
+        world.keeper.handle_servers_answer(true, world.now);
+        world.settle().unwrap();
+        claimed_early += u64::from(!world.on_card().is_empty() && world.pool() == [1]);
+        world.release_card();
+        world.settle().unwrap();
+        world.check();
+        assert_eq!(world.pool().len() + world.on_card().len(), 1, "step {fuse}");
+        assert!(world.proof().is_complete(), "step {fuse}: {:?}", world.proof());
+    }
+    panic!("the move has no end");
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn fill(world: &mut World, segments: u64) {
     while active(world) < end {
         for sequence in 1..=80 {
             let serial = SessionSerial { epoch: 1, sequence };
-            let sampled = Sampled { serial, at: Mono::ZERO, counters: Counters::ZERO, interim_failures: 0 };
+            let sampled = Sampled { serial, at: Mono::ZERO, counters: Counters::ZERO, interim_failures: 0, cut: None };
             world.append(&Record::Sampled(sampled));
         }
         world.settle().unwrap();

@@ -36,7 +36,7 @@ impl Shard {
     fn count(&mut self, world: &mut World, session: u64, counted: u64) {
         let counters = Counters { v4: Totals { in_octets: counted, ..Totals::default() }, v6: Totals::default() };
         let serial = SessionSerial { epoch: 1, sequence: session };
-        let sampled = Sampled { serial, at: Mono::ZERO, counters, interim_failures: 0 };
+        let sampled = Sampled { serial, at: Mono::ZERO, counters, interim_failures: 0, cut: None };
         let len = self.append(world, &Record::Sampled(sampled));
         self.owed += 1.5 * f64::from(u32::try_from(len).unwrap());
         while self.owed > 0.0 {
@@ -46,7 +46,7 @@ impl Shard {
 
     fn checkpoint(&mut self, world: &mut World, counters: Counters) {
         let opened = bill(self.cursor + 1).opened;
-        let sampled = Some(Sampled { serial: opened.serial, at: Mono::ZERO, counters, interim_failures: 0 });
+        let sampled = Some(Sampled { serial: opened.serial, at: Mono::ZERO, counters, interim_failures: 0, cut: None });
         let record = Checkpointed { opened, accepted: None, start_failed: None, sampled, closed: None };
         let len = self.append(world, &Record::Checkpointed(record));
         self.owed -= f64::from(u32::try_from(len).unwrap());
@@ -62,7 +62,8 @@ impl Shard {
     /// Octets of one turn, as they stand in the log.
     fn live(&self) -> u64 {
         let opened = bill(1).opened;
-        let sampled = Sampled { serial: opened.serial, at: Mono::ZERO, counters: Counters::ZERO, interim_failures: 0 };
+        let sampled =
+            Sampled { serial: opened.serial, at: Mono::ZERO, counters: Counters::ZERO, interim_failures: 0, cut: None };
         let record = Record::Checkpointed(Checkpointed {
             opened,
             accepted: None,

@@ -15,7 +15,7 @@ use model::settings::{
 use model::time::{Mono, Now, Wall};
 
 use crate::card::CardReading;
-use crate::keeper::{Alarm, Area, Keeper, KeeperStart, Operation, Request};
+use crate::keeper::{Alarm, Area, Keeper, KeeperStart, Operation, OperationId, Request};
 use crate::log::{DiskFault, LogBounds};
 use crate::pool::BillBook;
 use crate::recover::{Life, Recovered, Recovery, RecoveryReport};
@@ -160,6 +160,8 @@ pub(super) struct Servers {
     /// Bills whose Stop was acknowledged, by what they counted.
     pub(super) acknowledged: BTreeSet<u64>,
     pub(super) accounting_fails: bool,
+    /// No bill is taken for a replay: nothing is sent.
+    pub(super) replays_are_refused: bool,
 }
 
 /// The process died.
@@ -185,6 +187,9 @@ pub(super) struct World {
     pub(super) bounds: LogBounds,
     pub(super) sources: u16,
     boots: u64,
+    /// What the card does is not answered before [`World::release_card`].
+    pub(super) is_card_held: bool,
+    held: Vec<(OperationId, Result<(), DiskFault>)>,
 }
 
 pub(super) const SMALL: (u64, usize) = (1024 + 12 * 5120, 5120);
@@ -214,6 +219,8 @@ impl World {
             bounds,
             sources: 1,
             boots: 0,
+            is_card_held: false,
+            held: Vec::new(),
         }
     }
 
@@ -229,6 +236,7 @@ impl World {
         self.boots += 1;
         self.written.clear();
         self.announced_through = 0;
+        self.held.clear();
         self.keeper = boot(&self.ledger, &self.settings, self.bounds, self.sources, self.now, self.boots);
     }
 
@@ -299,10 +307,22 @@ impl World {
                 // The process may die before or after the disk has done it.
                 let outcome = if dies && self.steps.is_multiple_of(2) { Ok(()) } else { directory.execute(request) };
                 self.step()?;
-                self.keeper.handle_completed(id, outcome, self.now);
+                if area == Area::Card && self.is_card_held {
+                    self.held.push((id, outcome));
+                } else {
+                    self.keeper.handle_completed(id, outcome, self.now);
+                }
             }
         }
         Ok(true)
+    }
+
+    /// The card answers, also what it was asked for before.
+    pub(super) fn release_card(&mut self) {
+        self.is_card_held = false;
+        for (id, outcome) in std::mem::take(&mut self.held) {
+            self.keeper.handle_completed(id, outcome, self.now);
+        }
     }
 
     fn announce(&mut self) {
@@ -336,7 +356,9 @@ impl World {
         let Ok(Record::Billed(bill)) = crate::frame::decode(record) else { panic!("a bill") };
         assert_eq!(bill.id, id);
         let counted = bill.closed.counters.v4.in_octets;
-        if self.servers.accounting_fails {
+        if self.servers.replays_are_refused {
+            self.keeper.handle_replay_refused(id, self.now);
+        } else if self.servers.accounting_fails {
             self.append(&Record::Returned(Returned { id, was_sent: true }));
         } else {
             let is_first = self.servers.acknowledged.insert(counted);

@@ -1,0 +1,383 @@
+//! Groups of servers, a configuration that changes while requests are out, life and death, and choice: the rows of
+//! BEHAVIOUR.md 5.1 to 5.4, played. Each test bears the number of its section.
+
+use std::time::Duration;
+
+use engine::News;
+use model::settings::{Algorithm, Interim, InterimSpelling, IntervalUnit, ObjectName, Secret, Settings, StartFail};
+use wire::radius::authenticator::verify_request;
+
+use crate::scene::{Scene, group, plain, scheme, server};
+use crate::stage::SECRET;
+
+/// So many servers; an interim every minute.
+fn each_minute(servers: u8) -> Settings {
+    let mut settings = plain(servers);
+    let scheme = scheme(&mut settings);
+    scheme.interim = Some(Interim {
+        value: 60,
+        unit: IntervalUnit::Second,
+        traffic: false,
+        hash: false,
+        spelling: InterimSpelling::Interval,
+    });
+    settings
+}
+
+/// The same, and a log-in whose Start fails is refused.
+fn refusing(servers: u8) -> Settings {
+    let mut settings = each_minute(servers);
+    scheme(&mut settings).start_fail = StartFail::Offline;
+    settings
+}
+
+/// The same without the server of this number.
+fn without(settings: &Settings, number: u8) -> Settings {
+    let mut settings = settings.clone();
+    group(&mut settings).accounting.retain(|member| member.address != server(number));
+    settings
+}
+
+/// The same, and nothing is bound to the group any more, which is gone.
+fn without_group(settings: &Settings) -> Settings {
+    let mut settings = settings.clone();
+    settings.radius_groups.clear();
+    for domain in settings.domains.values_mut() {
+        domain.radius_group = None;
+    }
+    settings
+}
+
+fn with_weights(settings: &mut Settings, weights: &[u8]) {
+    group(settings).algorithm = Algorithm::LoadingShare;
+    for (member, weight) in group(settings).accounting.iter_mut().zip(weights) {
+        member.weight = *weight;
+    }
+}
+
+fn shown(scene: &Scene) -> Vec<std::net::SocketAddr> {
+    scene.stage.shard.report().servers.iter().map(|server| server.address).collect()
+}
+
+#[test]
+fn row_5_4_a_changed_secret_leaves_alone_what_is_out() {
+    let settings = refusing(1);
+    let mut changed = settings.clone();
+    group(&mut changed).accounting[0].shared_key = Some(Secret::new(b"another".to_vec(), String::new()));
+    let scene = Scene::new(&settings).silence(1).up("a", 1).pass(7).commit(&changed).pass(5).wake(1);
+    // The server, too, has the new secret for what is new, and takes the old one for what is old.
+    let scene = scene.sees(
+        "0 start a to 1
+         5 start a to 1
+         10 start a to 1",
+    );
+    let starts = &scene.sent;
+    assert!(starts.iter().all(|start| verify_request(&start.packet(), SECRET).is_ok()), "as they were signed");
+    let last = starts.last().unwrap().clone();
+    let mut scene = scene;
+    scene.stage.reply(&last);
+    let scene = scene.pass(1).sees("12 admit a start-accepted").pass(60);
+    let interim = scene.sent.last().unwrap();
+    assert!(verify_request(&interim.packet(), b"another").is_ok(), "what is new is signed with the new one");
+}
+
+#[test]
+fn row_5_4_a_removed_server_still_answers_what_it_was_asked() {
+    let settings = refusing(2);
+    let scene = Scene::new(&settings).silence(1).up("a", 1).pass(2).sees("0 start a to 1");
+    let mut scene = scene.commit(&without(&settings, 1));
+    let start = scene.sent[0].clone();
+    scene.stage.reply(&start);
+    scene.pass(61).sees(
+        "2 admit a start-accepted
+         62 interim a to 2",
+    );
+}
+
+#[test]
+fn row_5_4_a_removed_server_that_is_silent_has_had_its_turn() {
+    let settings = refusing(2);
+    let scene = Scene::new(&settings).silence(1).up("a", 1).pass(2).sees("0 start a to 1");
+    scene.commit(&without(&settings, 1)).pass(10).sees(
+        "5 start a to 2
+         5 admit a start-accepted",
+    );
+}
+
+#[test]
+fn row_5_4_with_every_server_removed_the_wait_goes_on_and_then_it_has_failed() {
+    let settings = refusing(2);
+    let mut none = settings.clone();
+    group(&mut none).accounting.clear();
+    let scene = Scene::new(&settings).silence(1).up("a", 1).pass(2).commit(&none).pass(10);
+    scene.sees("0 start a to 1\n5 refuse a start-failed");
+}
+
+#[test]
+fn row_5_4_an_added_server_is_one_more_to_ask() {
+    let scene = Scene::new(&refusing(1)).silence(1).up("a", 1).pass(12);
+    scene.commit(&refusing(2)).pass(20).sees(
+        "0 start a to 1
+         5 start a to 1
+         10 start a to 1
+         15 start a to 2
+         15 admit a start-accepted",
+    );
+}
+
+#[test]
+fn row_5_4_an_unrelated_order_of_the_servers_takes_nothing_from_what_is_out() {
+    let settings = refusing(3);
+    let mut turned = settings.clone();
+    group(&mut turned).accounting.reverse();
+    let scene = Scene::new(&settings).silence(1).silence(3).up("a", 1).pass(2).commit(&turned);
+    // The first has its three, then the order is the new one; nobody is asked twice.
+    scene.pass(40).sees(
+        "0 start a to 1
+         5 start a to 1
+         10 start a to 1
+         15 start a to 3
+         20 start a to 3
+         25 start a to 3
+         30 start a to 2
+         30 admit a start-accepted",
+    );
+}
+
+#[test]
+fn row_5_1_a_removed_group_keeps_its_servers_until_its_last_session_has_ended() {
+    let settings = each_minute(2);
+    let scene = Scene::new(&settings).up("a", 1).pass(1).up("b", 2).pass(58).sees(
+        "0 admit a opened
+         0 start a to 1
+         1 admit b opened
+         1 start b to 1",
+    );
+    let scene = scene.silence(1).commit(&without_group(&settings)).pass(21).sees(
+        "60 interim a to 1
+         61 interim b to 1
+         65 interim a to 1
+         66 interim b to 1
+         70 interim a to 1
+         71 interim b to 1
+         75 interim a to 2
+         76 interim b to 2",
+    );
+    let scene = scene.wake(1).down("a").pass(1).sees("80 stop a to 1");
+    assert_eq!(shown(&scene), [server(1), server(2)], "one session is left");
+    let scene = scene.down("b").pass(1).sees("81 stop b to 1");
+    assert_eq!(shown(&scene), [], "without another commit");
+}
+
+#[test]
+fn row_5_3_deleting_the_master_promotes_the_second() {
+    let settings = each_minute(2);
+    let scene = Scene::new(&settings).up("a", 1).pass(1).sees("0 admit a opened\n0 start a to 1").silence(1);
+    let scene = scene.commit(&without(&settings, 1)).pass(60).sees("60 interim a to 2");
+    assert_eq!(shown(&scene), [server(2)]);
+    // And when it is there again, it is the first again.
+    scene.wake(1).commit(&settings).pass(60).sees("120 interim a to 1");
+}
+
+#[test]
+fn row_5_3_master_backup_and_back() {
+    let scene = Scene::new(&each_minute(2)).up("a", 1).pass(1).silence(1).pass(195).sees(
+        "0 admit a opened
+         0 start a to 1
+         60 interim a to 1
+         65 interim a to 1
+         70 interim a to 1
+         75 interim a to 2
+         120 interim a to 1
+         125 interim a to 1
+         130 interim a to 1
+         135 interim a to 2
+         180 interim a to 1
+         185 interim a to 1
+         190 interim a to 1
+         195 interim a to 2",
+    );
+    // Ten in a row: from now on nobody waits for it, and three minutes later it is tried.
+    let scene = scene.pass(60).sees(
+        "240 interim a to 1
+         245 server down
+         245 interim a to 1
+         250 interim a to 1
+         255 interim a to 2",
+    );
+    scene.wake(1).pass(240).sees(
+        "300 interim a to 2
+         360 interim a to 2
+         420 interim a to 2
+         480 interim a to 1
+         480 server up",
+    );
+}
+
+#[test]
+fn row_5_2_after_dead_time_it_is_tried_and_down_again_if_it_fails() {
+    let mut settings = each_minute(2);
+    settings.radius_health.dead_count = 3;
+    settings.radius_health.dead_time_min = 1;
+    let scene = Scene::new(&settings).up("a", 1).pass(1).up("b", 2).pass(1);
+    let scene = scene.sees(
+        "0 admit a opened
+         0 start a to 1
+         1 admit b opened
+         1 start b to 1",
+    );
+    let scene = scene.silence(1).pass(88).sees(
+        "60 interim a to 1
+         61 interim b to 1
+         65 interim a to 1
+         66 interim b to 1
+         70 server down
+         70 interim a to 1
+         71 interim b to 1
+         75 interim a to 2
+         76 interim b to 2",
+    );
+    // From 130 on it is assumed to be Up: one tries it, the other does not wait. Nothing is told that was told.
+    let scene = scene.pass(120).sees(
+        "120 interim a to 2
+         121 interim b to 2
+         180 interim a to 1
+         181 interim b to 2
+         185 interim a to 1
+         190 interim a to 1
+         195 interim a to 2",
+    );
+    // Down again at 185, so it is tried again from 245 on, and then it answers.
+    scene.wake(1).pass(160).sees(
+        "240 interim a to 2
+         241 interim b to 2
+         300 interim a to 1
+         300 server up
+         301 interim b to 1
+         360 interim a to 1
+         361 interim b to 1",
+    );
+}
+
+#[test]
+fn row_5_2_a_reply_revives_unless_recover_count_invalid() {
+    for invalid in [false, true] {
+        let mut settings = each_minute(1);
+        settings.radius_health.dead_count = 3;
+        settings.radius_health.recover_count_invalid = invalid;
+        // Dead at 75; probed at 120, because nobody else is there, and that is answered.
+        let scene = Scene::new(&settings).up("a", 1).pass(1).silence(1).pass(89).wake(1);
+        let mut scene = scene.sees(
+            "0 admit a opened
+             0 start a to 1
+             60 interim a to 1
+             65 interim a to 1
+             70 interim a to 1
+             75 server down",
+        );
+        scene = scene.pass(220);
+        let told: Vec<String> =
+            scene.seen().lines().filter(|line| line.ends_with("server up")).map(str::to_owned).collect();
+        let at = if invalid { "300 server up" } else { "120 server up" };
+        assert_eq!(told, [at], "the dead-time ends at 255");
+    }
+}
+
+#[test]
+fn row_5_2_fail_rate_ends_what_answers_too_seldom() {
+    for (rate, dies) in [(100, false), (60, false), (40, true)] {
+        let mut settings = each_minute(2);
+        settings.radius_health.dead_count = 3;
+        settings.radius_health.fail_rate = rate;
+        group(&mut settings).retransmit = 1;
+        let mut scene = Scene::new(&settings).up("a", 1).pass(59);
+        // Every second interim is not answered.
+        for _ in 0..8 {
+            scene = scene.silence(1).pass(60).wake(1).pass(60);
+        }
+        assert_eq!(scene.seen().contains("server down"), dies, "{rate} %");
+    }
+}
+
+#[test]
+fn row_5_2_other_rules_hold_at_once() {
+    let mut settings = each_minute(2);
+    settings.radius_health.dead_count = 100;
+    let scene = Scene::new(&settings).up("a", 1).pass(1).silence(1).pass(200);
+    settings.radius_health.dead_count = 10;
+    let mut scene = scene.commit(&settings).pass(60);
+    assert!(scene.seen().contains("245 server down"));
+}
+
+#[test]
+fn row_5_1_down_for_one_group_is_down_for_all() {
+    let mut settings = each_minute(2);
+    settings.radius_health.dead_count = 3;
+    let mut scene = Scene::new(&settings).up("a", 1).pass(1).silence(1).pass(80);
+    assert!(scene.seen().contains("server down"));
+    // Another group takes the place of the first; the server is the same object.
+    let members = settings.radius_groups.remove(&ObjectName::from("radius")).unwrap();
+    settings.radius_groups.insert(ObjectName::from("other"), members);
+    for domain in settings.domains.values_mut() {
+        domain.radius_group = domain.radius_group.as_ref().map(|_| ObjectName::from("other"));
+    }
+    scene.commit(&settings).up("b", 2).pass(1).sees("81 admit b opened\n81 start b to 2");
+}
+
+#[test]
+fn row_5_1_down_for_one_shard_is_down_on_every_shard() {
+    let mut scene = Scene::new(&each_minute(2));
+    let now = scene.stage.now.mono;
+    scene.stage.shard.handle_server_news(now, server(1), News::Down);
+    let mut scene = scene.up("a", 1).pass(1).sees("0 admit a opened\n0 start a to 2");
+    let now = scene.stage.now.mono;
+    scene.stage.shard.handle_server_news(now, server(1), News::Up);
+    scene.up("b", 2).pass(1).sees("1 admit b opened\n1 start b to 1");
+}
+
+/// Ups so many sessions, a few at a time, and counts the Starts for each of the three servers.
+fn starts_by_server(settings: &Settings, sessions: u32) -> [u32; 3] {
+    let mut scene = Scene::new(settings);
+    for number in 0..sessions {
+        scene = scene.up(&format!("u{number}"), number % 32);
+        scene = scene.pass(0).down(&format!("u{number}")).pass(1);
+    }
+    let mut counts = [0; 3];
+    for start in scene.sent.iter().filter(|sent| sent.status() == 1) {
+        counts[(1..=3).position(|number| start.to == server(number)).unwrap()] += 1;
+    }
+    counts
+}
+
+#[test]
+fn row_5_3_loading_share_by_weight() {
+    let mut settings = plain(3);
+    // (weights, what is to be expected of 1,200)
+    for (weights, expected) in
+        [([1, 2, 3], [200.0, 400.0, 600.0]), ([0, 0, 0], [400.0; 3]), ([0, 1, 1], [0.0, 600.0, 600.0])]
+    {
+        with_weights(&mut settings, &weights);
+        let counts = starts_by_server(&settings, 1_200);
+        let terms = counts.iter().zip(expected).filter(|(_, expected)| *expected > 0.0);
+        let chi_square: f64 = terms.map(|(&count, expected)| (f64::from(count) - expected).powi(2) / expected).sum();
+        println!("weights {weights:?}: {counts:?}, chi-square {chi_square:.2}");
+        assert!(chi_square < 15.2, "{weights:?}: {counts:?}; exceeded by chance once in two thousand");
+        assert!(counts[0] > 0 || weights[0] == 0, "a weight of 0 beside others gets none");
+    }
+}
+
+#[test]
+fn row_5_3_a_chosen_server_keeps_the_packet_and_then_another_has_it() {
+    let mut settings = each_minute(3);
+    with_weights(&mut settings, &[1, 1, 1]);
+    let scene = Scene::new(&settings).silence(1).silence(2).silence(3).up("a", 1).pass(50);
+    let starts: Vec<_> = scene.sent.iter().filter(|sent| sent.status() == 1).collect();
+    let asked: Vec<_> = starts.iter().map(|sent| sent.to).collect();
+    assert_eq!(asked.len(), 9);
+    let mut turns: Vec<_> = asked.chunks(3).map(|turn| turn[0]).collect();
+    assert!(asked.chunks(3).all(|turn| turn.iter().all(|to| *to == turn[0])), "three each: {asked:?}");
+    turns.sort();
+    assert_eq!(turns, [server(1), server(2), server(3)], "each once");
+    let gone = starts[8].at.since(starts[0].at);
+    assert!(gone < Duration::from_secs(41), "{gone:?}");
+}

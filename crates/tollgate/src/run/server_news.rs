@@ -1,0 +1,69 @@
+//! What one worker finds out of a server holds for all of them: down for one is down for all (BEHAVIOUR.md 5.1).
+//!
+//! Workers send their news in, alarms and messages to the other workers go out. Two workers may find out the same at once:
+//! the alarm is raised once and cleared once. The queue holds two items for each outage of each server and worker, and no
+//! worker waits for it; an address stays here while its server is Down.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use engine::News;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::messages::{WorkerHandle, WorkerMessage};
+
+/// What a worker found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ServerNews {
+    /// The worker's shard.
+    pub(crate) shard: u16,
+    pub(crate) server: SocketAddr,
+    pub(crate) news: News,
+}
+
+/// Passes news on until the workers have ended.
+pub(crate) async fn serve(mut inbox: UnboundedReceiver<ServerNews>, workers: Vec<WorkerHandle>) {
+    let mut down = BTreeSet::new();
+    while let Some(told) = inbox.recv().await {
+        if is_new(&mut down, told) {
+            let server = told.server;
+            match told.news {
+                News::Down => tracing::error!(target: "alarm", %server, "hwRadiusAcctServerDown"),
+                News::Up => tracing::warn!(target: "alarm", %server, "hwRadiusAcctServerUp"),
+            }
+        }
+        let others = workers.iter().enumerate().filter(|&(number, _)| number != usize::from(told.shard));
+        others.for_each(|(_, worker)| worker.tell(WorkerMessage::ServerNews(told.server, told.news)));
+    }
+}
+
+/// Whether the operator does not know it yet.
+fn is_new(down: &mut BTreeSet<SocketAddr>, told: ServerNews) -> bool {
+    match told.news {
+        News::Down => down.insert(told.server),
+        News::Up => down.remove(&told.server),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_find_out_at_once_is_one_alarm() {
+        let mut down = BTreeSet::new();
+        let server = |number: u8| SocketAddr::from(([192, 0, 2, number], 1813));
+        let steps = [
+            (0, server(1), News::Down, true),
+            (1, server(1), News::Down, false),
+            (1, server(2), News::Down, true),
+            (1, server(1), News::Up, true),
+            (0, server(1), News::Up, false),
+            (0, server(1), News::Down, true),
+        ];
+        for (number, (shard, server, news, expected)) in steps.into_iter().enumerate() {
+            assert_eq!(is_new(&mut down, ServerNews { shard, server, news }), expected, "step {number}");
+        }
+        assert_eq!(down.len(), 2);
+    }
+}
