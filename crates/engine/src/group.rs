@@ -118,8 +118,8 @@ impl Group {
     }
 
     /// Whom a transaction asks that these have had; see [`choose`].
-    pub(crate) fn choose(&self, servers: &[Server], tried: &Tried, draw: impl Fn(u64) -> u64) -> Choice {
-        choose(self.algorithm, &self.members, servers, tried, draw)
+    pub(crate) fn choose(&self, servers: &[Server], tried: &Tried, now: Mono, draw: impl Fn(u64) -> u64) -> Choice {
+        choose(self.algorithm, &self.members, servers, tried, now, draw)
     }
 
     /// Whether this server is one of its members.

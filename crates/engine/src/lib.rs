@@ -31,7 +31,8 @@
 //! | `policy` | what the end of a transaction leads to: total tables |
 //! | `session`, `table`, `blob` | a session, where sessions are kept, what differs in length |
 //! | `wheel`, `phase` | timers; when interims are due |
-//! | `server`, `health`, `group`, `choice` | identifiers; life and death; lanes; whom a transaction asks |
+//! | `server`, `health`, `window` | identifiers; life and death; how much a server is asked at once |
+//! | `group`, `choice` | lanes; whom a transaction asks |
 //! | `request` | what is out |
 //! | `contract` | what a session took at log-in |
 //! | `identity`, `attributes`, `packet` | Acct-Session-Id; a session's attributes; a request's octets |
@@ -57,6 +58,7 @@ mod session;
 mod shard;
 mod table;
 pub mod wheel;
+mod window;
 
 pub use health::News;
 pub use octets::record_octets;

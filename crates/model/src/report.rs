@@ -179,6 +179,10 @@ pub struct ServerReport {
     pub timeouts: u64,
     /// Times that no identifier was free.
     pub identifiers_exhausted: u64,
+    /// Times that `pending-limit` held work back.
+    pub pending_limit_blocks: u64,
+    /// Times that `speed-limit` held work back.
+    pub speed_limit_blocks: u64,
     /// Mean of the last round trips, nanoseconds.
     pub round_trip_ns: u64,
 }

@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use zeroize::Zeroizing;
 
@@ -21,6 +21,8 @@ pub struct Settings {
     pub plane_link: PlaneLink,
     /// When a RADIUS server is taken for dead, and for how long.
     pub radius_health: RadiusHealth,
+    /// How much RADIUS servers are asked at most.
+    pub radius_limits: BTreeMap<LimitedServers, RadiusLimits>,
     /// Groups of RADIUS servers.
     pub radius_groups: BTreeMap<ObjectName, RadiusGroup>,
     /// Accounting schemes, built-in ones included.
@@ -42,6 +44,7 @@ impl Default for Settings {
             session_id_prefix: None,
             plane_link: PlaneLink::default(),
             radius_health: RadiusHealth::default(),
+            radius_limits: BTreeMap::new(),
             radius_groups: BTreeMap::new(),
             schemes: BTreeMap::new(),
             domains: BTreeMap::new(),
@@ -198,6 +201,50 @@ impl Default for RadiusHealth {
             dead_interval_s: 5,
             dead_time_min: 3,
             recover_count_invalid: false,
+        }
+    }
+}
+
+/// Whom `radius-server accounting [IP] [PORT] { pending-limit | speed-limit }` speaks of (BEHAVIOUR.md 5.1): all accounting
+/// servers, or those with this address, or this port, or both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LimitedServers {
+    /// Of this address only.
+    pub ip: Option<IpAddr>,
+    /// On this port only.
+    pub port: Option<u16>,
+}
+
+/// How much an accounting server is asked at most, by this box (BEHAVIOUR.md 5.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RadiusLimits {
+    /// Requests that wait for its replies at once, 1–65,535.
+    pub pending: Option<u16>,
+    /// Requests in a time.
+    pub speed: Option<SpeedLimit>,
+}
+
+/// `speed-limit N SEC`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpeedLimit {
+    /// Requests, 1–65,535; what is transmitted again is not counted.
+    pub count: u16,
+    /// Seconds, 1–3,600.
+    pub seconds: u16,
+}
+
+impl Settings {
+    /// What holds for this server. Of two that speak of it, the one that names the address goes first, then the one that
+    /// names the port.
+    pub fn limits_of(&self, server: SocketAddr) -> RadiusLimits {
+        let named = [(true, true), (true, false), (false, true), (false, false)];
+        let limits = named.map(|(ip, port)| {
+            let servers = LimitedServers { ip: ip.then_some(server.ip()), port: port.then_some(server.port()) };
+            self.radius_limits.get(&servers).copied().unwrap_or_default()
+        });
+        RadiusLimits {
+            pending: limits.iter().find_map(|limits| limits.pending),
+            speed: limits.iter().find_map(|limits| limits.speed),
         }
     }
 }

@@ -37,7 +37,7 @@ impl Shard {
 
     /// When [`Shard::handle_timeout`] or [`Shard::sweep`] has something to do; `None`: not before something else happens.
     pub fn poll_timeout(&self) -> Option<Mono> {
-        let servers = self.servers.iter().filter_map(|server| server.next_timeout()).min();
+        let servers = self.servers.iter().filter_map(|server| server.next_timeout(self.latest.mono)).min();
         let groups = (0..self.groups.len()).filter_map(|group| self.next_unsent_failure(group)).min();
         let holds = self.groups.iter().filter_map(Group::next_timeout).min();
         let wheels = [self.deadlines.next_expiry(), self.timers.next_expiry()];

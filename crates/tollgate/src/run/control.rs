@@ -351,6 +351,8 @@ fn servers(reports: &[ShardReport]) -> Vec<ServerReport> {
                 row.responses += report.responses;
                 row.timeouts += report.timeouts;
                 row.identifiers_exhausted += report.identifiers_exhausted;
+                row.pending_limit_blocks += report.pending_limit_blocks;
+                row.speed_limit_blocks += report.speed_limit_blocks;
                 row.round_trip_ns = row.round_trip_ns.max(report.round_trip_ns);
             }
         }

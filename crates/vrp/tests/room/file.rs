@@ -7,8 +7,9 @@ use crate::support::World;
 use model::settings::{
     AccountingMode, AccountingScheme, AccountingServer, Algorithm, BUILT_IN_DOMAINS, BUILT_IN_SCHEMES, BillFormat,
     BillReplay, BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode, CfcardBackupMode, CutBrake, Domain,
-    HostKeyPolicy, Interim, InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit, LocalAaaServer, ObjectName,
-    PlaneLink, RadiusGroup, RadiusHealth, Secret, Settings, StartFail,
+    HostKeyPolicy, Interim, InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit, LimitedServers,
+    LocalAaaServer, ObjectName, PlaneLink, RadiusGroup, RadiusHealth, RadiusLimits, Secret, Settings, SpeedLimit,
+    StartFail,
 };
 use proptest::prelude::*;
 use vrp::{Sealer, config};
@@ -347,6 +348,17 @@ fn radius_health() -> impl Strategy<Value = RadiusHealth> {
     )
 }
 
+fn radius_limits() -> impl Strategy<Value = BTreeMap<LimitedServers, RadiusLimits>> {
+    let servers = (prop::option::of(ip()), prop::option::of(1..=u16::MAX));
+    let servers = servers.prop_map(|(ip, port)| LimitedServers { ip, port });
+    let speed = (1..=u16::MAX, 1..=3_600_u16).prop_map(|(count, seconds)| SpeedLimit { count, seconds });
+    let limits = (prop::option::of(1..=u16::MAX), prop::option::of(speed))
+        .prop_filter_map("none is not stored", |(pending, speed)| {
+            (pending.is_some() || speed.is_some()).then_some(RadiusLimits { pending, speed })
+        });
+    prop::collection::btree_map(servers, limits, 0..4)
+}
+
 fn interim() -> impl Strategy<Value = Interim> {
     (any::<u16>(), any::<bool>(), any::<[bool; 2]>(), any::<bool>()).prop_filter_map(
         "0 without flags is the default",
@@ -463,7 +475,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         0..=86_400_u32,
         local_aaa_server(),
         1..=3_600_u16,
-        radius_health(),
+        (radius_health(), radius_limits()),
         prop::option::of((1..=100_u8, 1..=86_400_u32).prop_map(|(percent, seconds)| CutBrake { percent, seconds })),
     );
     let groups = prop::collection::btree_map(name(), group(), 0..4);
@@ -481,7 +493,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 grace_s,
                 local_aaa_server,
                 checkpoint_interval_s,
-                radius_health,
+                (radius_health, radius_limits),
                 cut_brake,
             ) = box_wide;
             schemes.extend(BUILT_IN_SCHEMES.map(ObjectName::from).into_iter().zip(built_in));
@@ -505,6 +517,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 session_id_prefix,
                 plane_link: PlaneLink { path, grace_s },
                 radius_health,
+                radius_limits,
                 radius_groups,
                 schemes,
                 domains,
