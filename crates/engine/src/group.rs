@@ -13,6 +13,7 @@ use model::time::Mono;
 use crate::choice::{Choice, Tried, choose};
 use crate::server::Server;
 use crate::session::{Lane, Slot};
+use crate::shard::REST_COUNT;
 use crate::table::Queue;
 
 /// One server as a group names it.
@@ -39,6 +40,10 @@ pub(crate) struct Group {
     pub(crate) timeout: Duration,
     pub(crate) stop_resend: u16,
     pub(crate) lanes: [Queue; Lane::COUNT],
+    /// Stops that are not tried again yet, by the length of their rest.
+    pub(crate) rests: [Queue; REST_COUNT],
+    /// What has rested since then or longer need not any more.
+    pub(crate) woken: Option<Mono>,
     turn: u8,
     /// Stops that tell of an earlier boot of the box and have not had their transaction; Starts wait for them, until then.
     old_stops: u32,
@@ -64,6 +69,8 @@ impl Group {
             timeout: Duration::from_secs(5),
             stop_resend: 0,
             lanes: [Queue::EMPTY; Lane::COUNT],
+            rests: [Queue::EMPTY; REST_COUNT],
+            woken: None,
             turn: 0,
             old_stops: 0,
             held_until: Mono::ZERO,

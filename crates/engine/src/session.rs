@@ -90,6 +90,8 @@ impl Flags {
     pub(crate) const INTERIM_DUE: Flags = Flags(1 << 16);
     /// That it is cut is durable.
     pub(crate) const CUT_DURABLE: Flags = Flags(1 << 17);
+    /// Its Stop has failed once and holds a place of the queue.
+    pub(crate) const QUEUED: Flags = Flags(1 << 18);
 
     pub(crate) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0
@@ -119,15 +121,20 @@ pub(crate) enum Lane {
     Parked,
     /// An interim.
     Interim,
+    /// A Stop that has failed and is not tried again yet.
+    Rest,
 }
 
 impl Lane {
     /// How many queues a group has.
     pub(crate) const COUNT: usize = 4;
 
-    /// The queue's place in its group.
+    /// The queue's place in its group, if it waits for a place on a server.
     pub(crate) fn index(self) -> Option<usize> {
-        (self as usize).checked_sub(1)
+        match self {
+            Lane::Out | Lane::Rest => None,
+            Lane::Start | Lane::Stop | Lane::Parked | Lane::Interim => Some(self as usize - 1),
+        }
     }
 }
 
@@ -211,6 +218,10 @@ pub(crate) struct Account {
     pub(crate) session_timeout_s: u32,
     /// New transactions that its Stop may still have.
     pub(crate) resends_left: u16,
+    /// Transactions of its Stop that failed.
+    pub(crate) tries: u16,
+    /// Which list of rests it stands in.
+    pub(crate) rest: u8,
     /// Consecutive interim failures, 0–256.
     pub(crate) interim_failures: u16,
     /// The server that was last asked, or `u16::MAX`.
@@ -248,6 +259,8 @@ impl Account {
         session_time_s: 0,
         session_timeout_s: 0,
         resends_left: 0,
+        tries: 0,
+        rest: 0,
         interim_failures: 0,
         server: u16::MAX,
         cause: 0,

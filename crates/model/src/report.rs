@@ -187,6 +187,21 @@ pub struct ServerReport {
     pub round_trip_ns: u64,
 }
 
+/// A Stop that waits to be tried again (BEHAVIOUR.md 5.5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueuedStop {
+    /// When the session ended.
+    pub closed: Wall,
+    /// Transactions after the first that it has had.
+    pub resend_times: u16,
+    /// Acct-Session-Time, seconds.
+    pub session_time_s: u32,
+    /// User-Name.
+    pub user: String,
+    /// The server that was asked last.
+    pub server: Option<SocketAddr>,
+}
+
 /// Datagrams that changed nothing, by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Discards {
@@ -215,6 +230,10 @@ pub struct ShardReport {
     pub session_capacity: u64,
     /// Stops not acknowledged, parked ones included.
     pub stops_unacknowledged: u64,
+    /// Stops in the queue, which are among them.
+    pub stops_queued: u64,
+    /// Stops that were thrown out of the queue to make room.
+    pub stops_dropped: u64,
     /// Bills made since the start.
     pub bills_made: u64,
     /// Up events refused.

@@ -23,6 +23,8 @@ pub struct Settings {
     pub radius_health: RadiusHealth,
     /// How much RADIUS servers are asked at most.
     pub radius_limits: BTreeMap<LimitedServers, RadiusLimits>,
+    /// The queue of Stops that are tried again.
+    pub radius_cache: RadiusCache,
     /// Groups of RADIUS servers.
     pub radius_groups: BTreeMap<ObjectName, RadiusGroup>,
     /// Accounting schemes, built-in ones included.
@@ -45,6 +47,7 @@ impl Default for Settings {
             plane_link: PlaneLink::default(),
             radius_health: RadiusHealth::default(),
             radius_limits: BTreeMap::new(),
+            radius_cache: RadiusCache::default(),
             radius_groups: BTreeMap::new(),
             schemes: BTreeMap::new(),
             domains: BTreeMap::new(),
@@ -230,6 +233,66 @@ pub struct SpeedLimit {
     /// Requests, 1–65,535; what is transmitted again is not counted.
     pub count: u16,
     /// Seconds, 1–3,600.
+    pub seconds: u16,
+}
+
+/// The queue of accounting packets that no server acknowledged (BEHAVIOUR.md 5.5), of the whole box.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RadiusCache {
+    /// Packets at most, 8,192–256,000; see [`RadiusCache::users_most`].
+    pub packets: u32,
+    /// How much of the memory that log-ins leave free it may take, 50–85 per cent.
+    pub memory_threshold: u8,
+    /// When its fill is told of; `None`: never.
+    pub warning: Option<CacheWarning>,
+    /// So many users every so often, instead of each in its own time.
+    pub rounds: Option<CacheRounds>,
+    /// `cache keep packet`: nothing is given up because its tries are used up.
+    pub keep_packets: bool,
+    /// `pending-limit optimize`: a try that found no place on any server is not counted.
+    pub pending_limit_optimize: bool,
+}
+
+impl Default for RadiusCache {
+    fn default() -> RadiusCache {
+        RadiusCache {
+            packets: RadiusCache::PACKETS_DEFAULT,
+            memory_threshold: RadiusCache::MEMORY_THRESHOLD_DEFAULT,
+            warning: None,
+            rounds: None,
+            keep_packets: false,
+            pending_limit_optimize: false,
+        }
+    }
+}
+
+impl RadiusCache {
+    /// Packets, and then no more than 4,096 users.
+    pub const PACKETS_DEFAULT: u32 = 8192;
+    /// Per cent.
+    pub const MEMORY_THRESHOLD_DEFAULT: u8 = 75;
+
+    /// Users at most, for each has one packet: 4,096 by default, as many as packets when those were configured.
+    pub fn users_most(&self) -> u32 {
+        if self.packets == RadiusCache::PACKETS_DEFAULT { 4096 } else { self.packets }
+    }
+}
+
+/// `cache-warning-threshold upper-limit U lower-limit L`, per cent of the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheWarning {
+    /// Raised at this fill, 1–100.
+    pub upper: u8,
+    /// Cleared at this one, 0–99 and below the other; 0: when it is empty.
+    pub lower: u8,
+}
+
+/// `cache retransmit K timeout S`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheRounds {
+    /// Users in a round, 1–65,535.
+    pub users: u16,
+    /// Seconds between rounds, 1–3,600.
     pub seconds: u16,
 }
 

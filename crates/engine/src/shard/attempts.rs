@@ -62,6 +62,9 @@ impl Shard {
 
     /// Tells the operator that a server went Down, or came Up again.
     pub(super) fn tell_news(&mut self, server: u16, news: Option<News>) {
+        if news == Some(News::Up) {
+            self.wake_groups_of(server, self.latest.mono);
+        }
         if let Some(news) = news {
             self.notice(Notice::Server(self.servers[usize::from(server)].address, news));
         }
@@ -69,8 +72,14 @@ impl Shard {
 
     /// Another shard gave this [`Notice::Server`]: what one finds out holds for all, and is not told again.
     pub fn handle_server_news(&mut self, now: Mono, server: SocketAddr, news: News) {
-        for known in self.servers.iter_mut().filter(|known| known.address == server) {
-            known.heard(now, news);
+        for number in 0..self.servers.len() {
+            if self.servers[number].address == server {
+                self.servers[number].heard(now, news);
+                if news == News::Up {
+                    #[expect(clippy::cast_possible_truncation, reason = "servers are numbered with 16 bits")]
+                    self.wake_groups_of(number as u16, now);
+                }
+            }
         }
     }
 }

@@ -33,6 +33,7 @@ impl Shard {
         for server in &mut self.servers {
             server.set_rules(self.health_rules);
         }
+        self.queue.set(&settings.radius_cache, self.birth.shard_count);
         self.brake.set(settings.cut_brake);
         for (name, group) in &settings.radius_groups {
             self.configure_group(name, group);

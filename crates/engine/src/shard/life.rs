@@ -10,9 +10,6 @@ use crate::phase::first_interim;
 use crate::policy::{AfterInterim, AfterStart, AfterStop, Kind, Outcome, after_interim, after_start, after_stop};
 use crate::session::{Flags, Lane, NONE, Owed, Slot, State, serial};
 
-/// How long a failed Stop waits for its next transaction (BEHAVIOUR.md 5.5).
-const PARKED: std::time::Duration = std::time::Duration::from_secs(30);
-
 impl Shard {
     /// Does what the session's state and flags now allow. Asking too often does no harm: a session that waits in
     /// a lane, or has a request out, is left alone.
@@ -145,25 +142,29 @@ impl Shard {
             return;
         }
         self.let_starts_go(slot);
-        match after_stop(outcome, self.account(slot).resends_left) {
+        let kept = self.queue.keeps() && self.session(slot).flags.has(Flags::QUEUED);
+        match after_stop(outcome, self.account(slot).resends_left, kept) {
             AfterStop::End => {
                 self.counts.stops_unacknowledged -= 1;
+                self.leave_queue(slot);
                 self.end(slot, Owed::Acknowledged);
             }
             AfterStop::Park => {
-                self.account_mut(slot).resends_left -= 1;
-                self.session_mut(slot).state = State::Parked;
-                // Spread over half the pause, so that an outage's Stops do not come back as one.
-                let stagger = self.key.stagger(serial(self.session(slot), self.account(slot)), PARKED / 2);
-                self.timers.set(slot, now.plus(PARKED + stagger));
+                let account = self.account_mut(slot);
+                account.resends_left = account.resends_left.saturating_sub(1);
+                self.rest(slot, now);
             }
-            AfterStop::Bill => {
-                self.counts.stops_unacknowledged -= 1;
-                let account = self.account(slot);
-                let rebooted = account.cause == NAS_REBOOT && account.closed.mono == Mono::ZERO;
-                self.bill(slot, if rebooted { BillReason::Rebooted } else { BillReason::StopUnanswered });
-            }
+            AfterStop::Bill => self.give_up_stop(slot, BillReason::StopUnanswered),
         }
+    }
+
+    /// A Stop is not tried again: a bill stands for it.
+    pub(super) fn give_up_stop(&mut self, slot: Slot, reason: BillReason) {
+        self.counts.stops_unacknowledged -= 1;
+        self.leave_queue(slot);
+        let account = self.account(slot);
+        let rebooted = account.cause == NAS_REBOOT && account.closed.mono == Mono::ZERO;
+        self.bill(slot, if rebooted { BillReason::Rebooted } else { reason });
     }
 
     fn bill(&mut self, slot: Slot, reason: BillReason) {

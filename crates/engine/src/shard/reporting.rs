@@ -17,6 +17,8 @@ impl Shard {
             session_capacity: self.table.capacity() as u64,
             stops_unacknowledged: self.counts.stops_unacknowledged,
             bills_made: self.counts.bills_made,
+            stops_queued: self.queue.users().into(),
+            stops_dropped: self.queue.dropped(),
             refused: self.counts.refused,
             cut: self.counts.cut,
             would_cut: self.counts.would_cut,

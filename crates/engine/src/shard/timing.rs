@@ -30,6 +30,7 @@ impl Shard {
             group.handle_timeout(now.mono);
         }
         self.fail_unsent(now.mono);
+        self.end_rests(now.mono);
         self.forget_groups();
         self.let_brake_go(now.mono);
         self.expire_planes(now);
@@ -41,13 +42,21 @@ impl Shard {
         let groups = (0..self.groups.len()).filter_map(|group| self.next_unsent_failure(group)).min();
         let holds = self.groups.iter().filter_map(Group::next_timeout).min();
         let wheels = [self.deadlines.next_expiry(), self.timers.next_expiry()];
-        let timers = [servers, groups, holds, self.brake.next_timeout(), self.planes.next_timeout(), self.next_sweep()]
-            .into_iter()
-            .chain(wheels);
+        let timers = [
+            servers,
+            groups,
+            holds,
+            self.brake.next_timeout(),
+            self.planes.next_timeout(),
+            self.next_sweep(),
+            self.next_rest_end(),
+        ]
+        .into_iter()
+        .chain(wheels);
         timers.flatten().min()
     }
 
-    /// A session's own timer: its interim, the end of the wait for its Down, or the next try of its Stop.
+    /// A session's own timer: its interim, or the end of the wait for its Down.
     fn session_is_due(&mut self, slot: Slot, at: Now, counters: &impl CounterSource) {
         let now = at.mono;
         let session = self.session(slot);
@@ -73,7 +82,6 @@ impl Shard {
                     self.enqueue(slot, Lane::Interim, now);
                 }
             }
-            State::Parked if idle => self.enqueue(slot, Lane::Parked, now),
             _ => {}
         }
     }
@@ -109,6 +117,10 @@ impl Shard {
                         break;
                     }
                     let kind = self.kind_of(slot);
+                    if lane == Lane::Parked && self.queue.forgives_unsent() {
+                        let account = self.account_mut(slot);
+                        account.resends_left = account.resends_left.saturating_add(1);
+                    }
                     self.dequeue(slot);
                     self.transaction_ended(slot, kind, Outcome::Unanswered, now);
                 }
