@@ -6,10 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::support::World;
 use model::settings::{
     AccountingMode, AccountingScheme, AccountingServer, Algorithm, BUILT_IN_DOMAINS, BUILT_IN_SCHEMES, BillFormat,
-    BillReplay, BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode, CfcardBackupMode, CutBrake, Domain,
-    HostKeyPolicy, Interim, InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit, LimitedServers,
-    LocalAaaServer, ObjectName, PlaneLink, RadiusGroup, RadiusHealth, RadiusLimits, Secret, Settings, SpeedLimit,
-    StartFail,
+    BillReplay, BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode, CacheRounds, CacheWarning,
+    CfcardBackupMode, CutBrake, Domain, HostKeyPolicy, Interim, InterimFail, InterimFailPolicy, InterimSpelling,
+    IntervalUnit, LimitedServers, LocalAaaServer, ObjectName, PlaneLink, RadiusCache, RadiusGroup, RadiusHealth,
+    RadiusLimits, Secret, Settings, SpeedLimit, StartFail,
 };
 use proptest::prelude::*;
 use vrp::{Sealer, config};
@@ -359,6 +359,24 @@ fn radius_limits() -> impl Strategy<Value = BTreeMap<LimitedServers, RadiusLimit
     prop::collection::btree_map(servers, limits, 0..4)
 }
 
+fn radius_cache() -> impl Strategy<Value = RadiusCache> {
+    let warning = (1..=100_u8)
+        .prop_flat_map(|upper| (Just(upper), 0..upper))
+        .prop_map(|(upper, lower)| CacheWarning { upper, lower });
+    let rounds = (1..=u16::MAX, 1..=3_600_u16).prop_map(|(users, seconds)| CacheRounds { users, seconds });
+    let flags = any::<[bool; 2]>();
+    (8_192..=256_000_u32, 50..=85_u8, prop::option::of(warning), prop::option::of(rounds), flags).prop_map(
+        |(packets, memory_threshold, warning, rounds, [keep_packets, pending_limit_optimize])| RadiusCache {
+            packets,
+            memory_threshold,
+            warning,
+            rounds,
+            keep_packets,
+            pending_limit_optimize,
+        },
+    )
+}
+
 fn interim() -> impl Strategy<Value = Interim> {
     (any::<u16>(), any::<bool>(), any::<[bool; 2]>(), any::<bool>()).prop_filter_map(
         "0 without flags is the default",
@@ -475,7 +493,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         0..=86_400_u32,
         local_aaa_server(),
         1..=3_600_u16,
-        (radius_health(), radius_limits()),
+        (radius_health(), radius_limits(), radius_cache()),
         prop::option::of((1..=100_u8, 1..=86_400_u32).prop_map(|(percent, seconds)| CutBrake { percent, seconds })),
     );
     let groups = prop::collection::btree_map(name(), group(), 0..4);
@@ -493,7 +511,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 grace_s,
                 local_aaa_server,
                 checkpoint_interval_s,
-                (radius_health, radius_limits),
+                (radius_health, radius_limits, radius_cache),
                 cut_brake,
             ) = box_wide;
             schemes.extend(BUILT_IN_SCHEMES.map(ObjectName::from).into_iter().zip(built_in));
@@ -518,6 +536,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 plane_link: PlaneLink { path, grace_s },
                 radius_health,
                 radius_limits,
+                radius_cache,
                 radius_groups,
                 schemes,
                 domains,
