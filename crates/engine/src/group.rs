@@ -7,10 +7,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::report::GroupReport;
 use model::settings::{Algorithm, Secret};
 use model::time::Mono;
 
 use crate::choice::{Choice, Tried, choose};
+use crate::flow::Flow;
 use crate::server::Server;
 use crate::session::{Lane, Slot};
 use crate::shard::REST_COUNT;
@@ -44,6 +46,7 @@ pub(crate) struct Group {
     pub(crate) rests: [Queue; REST_COUNT],
     /// What has rested since then or longer need not any more.
     pub(crate) woken: Option<Mono>,
+    pub(crate) flow: Flow,
     turn: u8,
     /// Stops that tell of an earlier boot of the box and have not had their transaction; Starts wait for them, until then.
     old_stops: u32,
@@ -71,6 +74,7 @@ impl Group {
             lanes: [Queue::EMPTY; Lane::COUNT],
             rests: [Queue::EMPTY; REST_COUNT],
             woken: None,
+            flow: Flow::default(),
             turn: 0,
             old_stops: 0,
             held_until: Mono::ZERO,
@@ -117,6 +121,16 @@ impl Group {
     pub(crate) fn first(&self, lane: Lane) -> Option<Slot> {
         let queue = &self.lanes[lane.index()?];
         (queue.count > 0).then_some(queue.head)
+    }
+
+    /// What waits in it, and how fast that comes and goes.
+    pub(crate) fn report(&self, now: Mono) -> GroupReport {
+        let waiting = self.lanes.map(|queue| queue.count.into());
+        let [starts, stops, parked, interims] = waiting;
+        let resting = self.rests.iter().map(|list| u64::from(list.count)).sum();
+        let (came, went) = self.flow.recent(now);
+        let (came, went) = (came.into(), went.into());
+        GroupReport { name: self.name.clone(), starts, stops, parked, interims, resting, came, went }
     }
 
     /// Whether nothing waits.

@@ -32,7 +32,7 @@
 //! | `session`, `table`, `blob` | a session, where sessions are kept, what differs in length |
 //! | `wheel`, `phase` | timers; when interims are due |
 //! | `server`, `health`, `window` | identifiers; life and death; how much a server is asked at once |
-//! | `group`, `choice` | lanes; whom a transaction asks |
+//! | `group`, `choice`, `flow` | lanes; whom a transaction asks; how fast work comes and goes |
 //! | `request` | what is out |
 //! | `contract` | what a session took at log-in |
 //! | `identity`, `attributes`, `packet` | Acct-Session-Id; a session's attributes; a request's octets |
@@ -45,6 +45,7 @@ mod blob;
 mod brake;
 mod choice;
 mod contract;
+mod flow;
 mod group;
 mod health;
 mod identity;

@@ -206,6 +206,11 @@ pub enum DisplayRequest {
         /// Those that this server was asked last; `None`: all.
         server: Option<IpAddr>,
     },
+    /// [`crate::render::radius_server_backlog`]
+    RadiusServerBacklog {
+        /// The group; `None`: all.
+        group: Option<ObjectName>,
+    },
     /// [`crate::render::radius_server_packet`]
     RadiusServerPacket {
         /// The server.

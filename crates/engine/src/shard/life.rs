@@ -50,6 +50,10 @@ impl Shard {
 
     /// A transaction has ended; its request is closed already.
     pub(super) fn transaction_ended(&mut self, slot: Slot, kind: Kind, outcome: Outcome, now: Mono) {
+        if outcome == Outcome::Acknowledged {
+            let group = usize::from(self.group_of(slot));
+            self.groups[group].flow.handle_went(now);
+        }
         match kind {
             Kind::Start => self.start_ended(slot, outcome, now),
             Kind::Interim => self.interim_ended(slot, outcome, now),

@@ -307,6 +307,9 @@ impl Shard {
     fn enqueue(&mut self, slot: Slot, lane: Lane, now: Mono) {
         let group = usize::from(self.group_of(slot));
         self.account_mut(slot).queued = now;
+        if lane != Lane::Parked {
+            self.groups[group].flow.handle_came(now);
+        }
         if let Some(index) = lane.index() {
             self.table.push_back(&mut self.groups[group].lanes[index], lane, slot);
         }

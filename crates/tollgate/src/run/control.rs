@@ -337,6 +337,9 @@ async fn display(request: DisplayRequest, daemon: &Daemon) -> Result<Shown, vrp:
             stops.truncate(QUEUED_STOP_ROWS);
             Ok(render::queued_stops(&stops, total))
         }
+        DisplayRequest::RadiusServerBacklog { group } => {
+            render::radius_server_backlog(&daemon.running(), group.as_ref(), &reports(daemon).await)
+        }
         DisplayRequest::RadiusServerPacket { address, port } => {
             let reports = reports(daemon).await;
             render::radius_server_packet(address, port, &servers(&reports), &discards(&reports))

@@ -1,6 +1,6 @@
 //! The queue of accounting packets that no server acknowledged: its size, its rules, and what is done with it by hand.
 
-use model::settings::{CacheRounds, CacheWarning, RadiusCache};
+use model::settings::{CacheRounds, CacheWarning, ObjectName, RadiusCache};
 
 use crate::command::{
     Action, ActionRequest, Command, Display, DisplayRequest, Done, Edit, Operate, Operation, Stored, Undo, View, Words,
@@ -186,6 +186,18 @@ pub(super) const COMMANDS: &[Command] = &[
             ("ipv6", "Those of one server"),
         ],
         action: Action::Operate(reset),
+        stored: Stored::Never,
+    },
+    Command {
+        views: &View::ALL,
+        level: 1,
+        section: "owner's decision 7",
+        formats: &["display radius-server backlog [ group group:NAME<1-32> ]"],
+        undo: None,
+        help: &[("backlog", "Packets that wait for a place on a server, and for how long")],
+        action: Action::Display(|_, words| {
+            Display::Live(DisplayRequest::RadiusServerBacklog { group: words.text_if("group").map(ObjectName::from) })
+        }),
         stored: Stored::Never,
     },
     Command {
