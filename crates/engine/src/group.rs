@@ -41,6 +41,8 @@ pub(crate) struct Group {
     pub(crate) retransmit: u8,
     pub(crate) timeout: Duration,
     pub(crate) stop_resend: u16,
+    pub(crate) start_resend: u16,
+    pub(crate) interim_resend: u16,
     pub(crate) lanes: [Queue; Lane::COUNT],
     /// Stops that are not tried again yet, by the length of their rest.
     pub(crate) rests: [Queue; REST_COUNT],
@@ -71,6 +73,8 @@ impl Group {
             retransmit: 3,
             timeout: Duration::from_secs(5),
             stop_resend: 0,
+            start_resend: 0,
+            interim_resend: 0,
             lanes: [Queue::EMPTY; Lane::COUNT],
             rests: [Queue::EMPTY; REST_COUNT],
             woken: None,

@@ -90,8 +90,12 @@ impl Flags {
     pub(crate) const INTERIM_DUE: Flags = Flags(1 << 16);
     /// That it is cut is durable.
     pub(crate) const CUT_DURABLE: Flags = Flags(1 << 17);
-    /// Its Stop has failed once and holds a place of the queue.
+    /// What it sent has failed and holds a place of the queue.
     pub(crate) const QUEUED: Flags = Flags(1 << 18);
+    /// Its Start is in the queue. Only while accounting runs.
+    pub(crate) const START_QUEUED: Flags = Flags(1 << 19);
+    /// An interim is in the queue. Only while accounting runs.
+    pub(crate) const INTERIM_QUEUED: Flags = Flags(1 << 20);
 
     pub(crate) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0
@@ -117,11 +121,11 @@ pub(crate) enum Lane {
     Start,
     /// A Stop that has not been tried, or the zero Stop.
     Stop,
-    /// A Stop that has failed before.
+    /// What has failed before: most often a Stop.
     Parked,
     /// An interim.
     Interim,
-    /// A Stop that has failed and is not tried again yet.
+    /// What has failed and is not tried again yet.
     Rest,
 }
 
@@ -216,9 +220,9 @@ pub(crate) struct Account {
     /// Acct-Session-Time at the end, seconds.
     pub(crate) session_time_s: u32,
     pub(crate) session_timeout_s: u32,
-    /// New transactions that its Stop may still have.
+    /// New transactions that what is in the queue may still have.
     pub(crate) resends_left: u16,
-    /// Transactions of its Stop that failed.
+    /// Transactions of it that failed.
     pub(crate) tries: u16,
     /// Which list of rests it stands in.
     pub(crate) rest: u8,

@@ -236,7 +236,8 @@ pub struct SpeedLimit {
     pub seconds: u16,
 }
 
-/// The queue of accounting packets that no server acknowledged (BEHAVIOUR.md 5.5), of the whole box.
+/// The queue of accounting packets that no server acknowledged (BEHAVIOUR.md 5.5), of the whole box. A user has one packet in
+/// it at most: what is newer replaces what is older.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RadiusCache {
     /// Packets at most, 8,192–256,000; see [`RadiusCache::users_most`].
@@ -339,6 +340,10 @@ pub struct RadiusGroup {
     pub source_ports: u16,
     /// How often a failed Stop is tried again as a new transaction, 0 (off) – 65,535 (BEHAVIOUR.md 5.5).
     pub stop_resend: u16,
+    /// How often a failed Start is tried again where accounting goes on without it, 0 (off) – 65,535.
+    pub start_resend: u16,
+    /// How often a failed interim is tried again before the next one is due, 0 (off) – 65,535.
+    pub interim_resend: u16,
 }
 
 impl Default for RadiusGroup {
@@ -351,6 +356,8 @@ impl Default for RadiusGroup {
             timeout_s: 5,
             source_ports: 16,
             stop_resend: RadiusGroup::STOP_RESEND_DEFAULT,
+            start_resend: 0,
+            interim_resend: 0,
         }
     }
 }

@@ -85,6 +85,8 @@ impl Shard {
         group.retransmit = settings.retransmit;
         group.timeout = Duration::from_secs(settings.timeout_s.into());
         group.stop_resend = settings.stop_resend;
+        group.start_resend = settings.start_resend;
+        group.interim_resend = settings.interim_resend;
     }
 
     /// Each shard has its share of what the box may ask a server.

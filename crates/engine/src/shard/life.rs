@@ -14,6 +14,7 @@ impl Shard {
     /// Does what the session's state and flags now allow. Asking too often does no harm: a session that waits in
     /// a lane, or has a request out, is left alone.
     pub(super) fn settle(&mut self, slot: Slot, now: Mono) {
+        self.make_way(slot, now);
         let session = self.session(slot);
         if session.request != NONE || session.lane != Lane::Out {
             return;
@@ -55,7 +56,11 @@ impl Shard {
             self.groups[group].flow.handle_went(now);
         }
         match kind {
+            Kind::Start if self.session(slot).state == State::Accounting => self.queued_start_ended(slot, outcome, now),
             Kind::Start => self.start_ended(slot, outcome, now),
+            Kind::Interim if self.session(slot).flags.has(Flags::INTERIM_QUEUED) => {
+                self.queued_interim_ended(slot, outcome, now);
+            }
             Kind::Interim => self.interim_ended(slot, outcome, now),
             Kind::Stop => self.stop_ended(slot, outcome, now),
             Kind::ZeroStop => {
@@ -92,6 +97,9 @@ impl Shard {
                 self.owe(slot, Owed::Accepted);
                 if !down {
                     self.arm_first_interim(slot, now);
+                }
+                if !down && outcome == Outcome::Unanswered {
+                    self.queue_start(slot, now);
                 }
             }
             AfterStart::StopAtOnce => {
@@ -138,6 +146,9 @@ impl Shard {
             }
             AfterInterim::Cut => self.cut_by_policy(slot, CutBy::InterimFail, now),
         }
+        if outcome == Outcome::Unanswered {
+            self.queue_interim(slot, now);
+        }
     }
 
     fn stop_ended(&mut self, slot: Slot, outcome: Outcome, now: Mono) {
@@ -156,6 +167,7 @@ impl Shard {
             AfterStop::Park => {
                 let account = self.account_mut(slot);
                 account.resends_left = account.resends_left.saturating_sub(1);
+                self.session_mut(slot).state = State::Parked;
                 self.rest(slot, now);
             }
             AfterStop::Bill => self.give_up_stop(slot, BillReason::StopUnanswered),

@@ -1,4 +1,5 @@
-//! Stops that no server acknowledged and that are tried again (BEHAVIOUR.md 5.5).
+//! What no server acknowledged and is tried again (BEHAVIOUR.md 5.5): Stops, and as far as the group says so Starts of sessions
+//! whose accounting goes on without them, and interims.
 //!
 //! A Stop whose transaction has failed rests, half a minute the first time and twice as long after each further one, up to ten
 //! minutes; then it waits in its group's lane of parked Stops like other work. A server that comes back ends all rests of its
@@ -11,10 +12,12 @@
 //!                           └── N used up, thrown out, reset ──▶ bill
 //! ```
 //!
-//! A Stop is a session, and holds one place of the queue from its first failure to its end. Resting needs no memory of its own:
+//! A user holds one place of the queue, for what is newest: a due interim replaces one that is queued, and lets a queued Start
+//! go first; a Down takes both out, for the Stop tells all. What an interim of the queue leads to never counts as success or
+//! failure of real-time accounting (owner's decision 5). Resting needs no memory of its own:
 //! the links of the lanes hold a list for each length of rest, so the first of each list is the first whose rest is over.
 //!
-//! **Full:** who has rested longest is thrown out, and a bill stands for it. The queue is full at the operator's number of
+//! **Full:** who has rested longest is thrown out, and a bill stands for its Stop. The queue is full at the operator's number of
 //! users, and when it holds more than the memory threshold of the session slots that nobody else has, so that log-ins find room.
 
 use std::time::Duration;
@@ -27,7 +30,8 @@ use model::time::Mono;
 use super::{Notice, Shard};
 use crate::attributes;
 use crate::group::Group;
-use crate::session::{Flags, Lane, Slot, State};
+use crate::policy::Outcome;
+use crate::session::{Flags, Lane, Owed, Slot, State};
 use crate::table::Table;
 
 /// Lengths of rest.
@@ -148,10 +152,9 @@ impl Group {
 }
 
 impl Shard {
-    /// A Stop that failed rests before it is tried again.
+    /// What failed rests before it is tried again.
     pub(super) fn rest(&mut self, slot: Slot, now: Mono) {
         let group = usize::from(self.group_of(slot));
-        self.session_mut(slot).state = State::Parked;
         self.join_queue(slot);
         let account = self.account_mut(slot);
         let index = usize::from(account.tries).min(REST_COUNT - 1);
@@ -163,6 +166,93 @@ impl Shard {
         self.tell_fill();
     }
 
+    /// A Start failed, and accounting goes on without it.
+    pub(super) fn queue_start(&mut self, slot: Slot, now: Mono) {
+        let tries = self.groups[usize::from(self.group_of(slot))].start_resend;
+        if tries > 0 {
+            self.account_mut(slot).resends_left = tries - 1;
+            self.session_mut(slot).flags.set(Flags::START_QUEUED);
+            self.rest(slot, now);
+        }
+    }
+
+    /// An interim failed. A queued Start stays what it is.
+    pub(super) fn queue_interim(&mut self, slot: Slot, now: Mono) {
+        let tries = self.groups[usize::from(self.group_of(slot))].interim_resend;
+        let session = self.session(slot);
+        if tries > 0 && session.lane == Lane::Out && !session.flags.has(Flags::CUT) {
+            self.account_mut(slot).resends_left = tries - 1;
+            self.session_mut(slot).flags.set(Flags::INTERIM_QUEUED);
+            self.rest(slot, now);
+        }
+    }
+
+    /// Whether it is the Start that waits in a session's place of the queue.
+    pub(super) fn is_queued_start(&self, slot: Slot) -> bool {
+        let session = self.session(slot);
+        session.lane == Lane::Parked && session.flags.has(Flags::START_QUEUED)
+    }
+
+    /// An interim is due while something rests: an older interim is replaced, and a Start goes first.
+    pub(super) fn make_way(&mut self, slot: Slot, now: Mono) {
+        let session = self.session(slot);
+        let is_due = session.lane == Lane::Rest && session.flags.has(Flags::INTERIM_DUE);
+        if is_due && session.flags.has(Flags::START_QUEUED) {
+            self.go_into_lane(slot, now);
+        } else if is_due {
+            self.leave_queue(slot);
+        }
+    }
+
+    /// The subscriber has gone, or is to go: the Stop tells what a queued Start or interim would.
+    pub(super) fn withdraw_queued(&mut self, slot: Slot) {
+        let session = self.session(slot);
+        if session.flags.has(Flags::START_QUEUED) || session.flags.has(Flags::INTERIM_QUEUED) {
+            if session.lane == Lane::Parked {
+                self.dequeue(slot);
+            }
+            self.leave_queue(slot);
+        }
+    }
+
+    /// A Start of the queue has had its transaction.
+    pub(super) fn queued_start_ended(&mut self, slot: Slot, outcome: Outcome, now: Mono) {
+        match outcome {
+            Outcome::Acknowledged => {
+                self.leave_queue(slot);
+                self.session_mut(slot).flags.put(Flags::START_KEPT, false);
+                self.owe(slot, Owed::Accepted);
+            }
+            // An interim that waited behind it has had its tick.
+            Outcome::Unanswered => {
+                self.session_mut(slot).flags.put(Flags::INTERIM_DUE, false);
+                self.rest_again(slot, now);
+            }
+        }
+    }
+
+    /// An interim of the queue has had its transaction.
+    pub(super) fn queued_interim_ended(&mut self, slot: Slot, outcome: Outcome, now: Mono) {
+        match outcome {
+            Outcome::Acknowledged => self.leave_queue(slot),
+            Outcome::Unanswered => self.rest_again(slot, now),
+        }
+    }
+
+    fn rest_again(&mut self, slot: Slot, now: Mono) {
+        if !self.session(slot).flags.has(Flags::QUEUED) {
+            // The subscriber has gone meanwhile.
+            return;
+        }
+        let left = self.account(slot).resends_left;
+        if left == 0 && !self.queue.keeps() {
+            self.leave_queue(slot);
+        } else {
+            self.account_mut(slot).resends_left = left.saturating_sub(1);
+            self.rest(slot, now);
+        }
+    }
+
     fn join_queue(&mut self, slot: Slot) {
         let flags = &mut self.session_mut(slot).flags;
         if !flags.has(Flags::QUEUED) {
@@ -171,12 +261,15 @@ impl Shard {
         }
     }
 
-    /// A Stop that was in the queue is over.
+    /// What was in the queue is over.
     pub(super) fn leave_queue(&mut self, slot: Slot) {
         self.end_rest(slot);
         let flags = &mut self.session_mut(slot).flags;
         if flags.has(Flags::QUEUED) {
             flags.put(Flags::QUEUED, false);
+            flags.put(Flags::START_QUEUED, false);
+            flags.put(Flags::INTERIM_QUEUED, false);
+            self.account_mut(slot).tries = 0;
             self.queue.users -= 1;
             self.tell_fill();
         }
@@ -202,7 +295,11 @@ impl Shard {
             let longest = self.groups.iter().filter_map(|group| group.longest_rested(&self.table));
             let Some((slot, _)) = longest.min_by_key(|&(_, since)| since) else { return };
             self.queue.dropped += 1;
-            self.give_up_stop(slot, BillReason::QueueDropped);
+            if self.session(slot).is_down() {
+                self.give_up_stop(slot, BillReason::QueueDropped);
+            } else {
+                self.leave_queue(slot);
+            }
             if is_crowded {
                 // Its slot is free only when its bill is on the way: one goes for one that comes.
                 return;
@@ -281,7 +378,7 @@ impl Shard {
 
     /// The queue, at most `count` rows, those that have rested longest in each list first.
     pub fn queued_stops(&self, count: usize) -> Vec<QueuedStop> {
-        let is_queued = |slot: &Slot| self.session(*slot).flags.has(Flags::QUEUED);
+        let is_queued = |slot: &Slot| self.session(*slot).is_down() && self.session(*slot).flags.has(Flags::QUEUED);
         self.table.slots().filter(is_queued).take(count).map(|slot| self.queued_stop(slot)).collect()
     }
 
@@ -304,7 +401,7 @@ impl Shard {
         let mut count = 0;
         for slot in self.table.slots() {
             let session = self.session(slot);
-            let rests = matches!(session.lane, Lane::Rest | Lane::Parked) && session.flags.has(Flags::QUEUED);
+            let rests = matches!(session.lane, Lane::Rest | Lane::Parked) && session.state == State::Parked;
             let asked = self.servers.get(usize::from(self.account(slot).server)).map(|server| server.address.ip());
             if rests && (server.is_none() || server == asked) {
                 self.dequeue(slot);

@@ -78,8 +78,10 @@ impl Shard {
                 // Where nothing has been counted since the last report, `traffic` skips this one (rule 5).
                 let skips = self.contracts.get(self.session(slot).contract).scheme.interim_traffic
                     && !self.has_counted(slot, counters);
+                let idle = idle || self.session(slot).lane == Lane::Rest;
                 if idle && !skips {
-                    self.enqueue(slot, Lane::Interim, now);
+                    self.session_mut(slot).flags.set(Flags::INTERIM_DUE);
+                    self.settle(slot, now);
                 }
             }
             _ => {}
@@ -143,6 +145,7 @@ impl Shard {
     pub(super) fn kind_of(&self, slot: Slot) -> Kind {
         match self.session(slot).state {
             State::Starting => Kind::Start,
+            State::Accounting if self.is_queued_start(slot) => Kind::Start,
             State::Accounting => Kind::Interim,
             State::StartFailed => Kind::ZeroStop,
             State::Stopping | State::Parked | State::Replaying => Kind::Stop,

@@ -1,8 +1,9 @@
 //! The queue of Stops that no server acknowledged (BEHAVIOUR.md 5.5).
 
-use model::settings::{CacheRounds, CacheWarning, Settings};
+use model::settings::{CacheRounds, CacheWarning, InterimFailPolicy, Settings, StartFail};
 
-use crate::scene::{Scene, group, plain};
+use crate::groups::each_minute;
+use crate::scene::{Scene, group, plain, scheme};
 
 /// One server, and so many tries more for each Stop.
 fn resending(times: u16) -> Settings {
@@ -155,4 +156,90 @@ fn row_5_5_a_reset_makes_bills_of_what_waits() {
     let seen = scene.seen();
     assert_eq!(seen.matches("bill queue-dropped").count(), 2, "{seen}");
     assert_eq!(scene.stage.shard.report().stops_unacknowledged, 0);
+}
+
+#[test]
+fn row_5_5_start_resend_goes_on_where_accounting_does_and_before_the_next_interim() {
+    let mut settings = each_minute(1);
+    group(&mut settings).start_resend = 5;
+    scheme(&mut settings).start_fail = StartFail::OnlineKeepAccounting;
+    let scene = Scene::new(&settings).silence(1).up("a", 1).pass(52).sees(
+        "0 admit a opened
+         0 start a to 1
+         5 start a to 1
+         10 start a to 1
+         45 start a to 1
+         50 start a to 1",
+    );
+    // The second try ends at 60 and rests until 120; the interim of 75 lets it go first.
+    let scene = scene.pass(18).sees("55 start a to 1").wake(1).pass(70).sees(
+        "75 start a to 1
+         75 interim a to 1
+         135 interim a to 1",
+    );
+    scene.down("a").pass(1).sees("140 stop a to 1");
+}
+
+#[test]
+fn row_5_5_a_queued_start_is_dropped_by_a_down() {
+    let mut settings = each_minute(1);
+    group(&mut settings).start_resend = 5;
+    scheme(&mut settings).start_fail = StartFail::OnlineKeepAccounting;
+    let mut scene = Scene::new(&settings).silence(1).up("a", 1).pass(30);
+    scene.seen();
+    let scene = scene.wake(1).down("a").pass(600).sees("30 stop a to 1");
+    assert_eq!(scene.stage.shard.report().stops_queued, 0);
+}
+
+#[test]
+fn row_5_5_no_start_is_queued_that_has_ended_accounting() {
+    for start_fail in [StartFail::Online, StartFail::Offline] {
+        let mut settings = each_minute(1);
+        group(&mut settings).start_resend = 5;
+        scheme(&mut settings).start_fail = start_fail;
+        let mut scene = Scene::new(&settings).silence(1).up("a", 1).pass(600);
+        assert_eq!(scene.seen().matches("start a").count(), 3, "{start_fail:?}");
+    }
+}
+
+#[test]
+fn row_5_5_interim_resend_is_superseded_by_the_next_tick_and_never_counts() {
+    let mut settings = each_minute(1);
+    group(&mut settings).interim_resend = 1;
+    scheme(&mut settings).interim_fail.max_times = 1;
+    scheme(&mut settings).interim_fail.policy = InterimFailPolicy::Offline;
+    let mut scene = Scene::new(&settings).up("a", 1).pass(50);
+    scene.seen();
+    // The tick of 60 fails at 75, rests, and is tried once more at 105: one failure, not two. The tick of 120 comes while that
+    // is in flight, and is skipped.
+    let scene = scene.silence(1).pass(72).sees(
+        "60 interim a to 1
+         65 interim a to 1
+         70 interim a to 1
+         105 interim a to 1
+         110 interim a to 1
+         115 interim a to 1",
+    );
+    // The second failure is that of 180.
+    scene.pass(80).sees(
+        "180 interim a to 1
+         185 interim a to 1
+         190 interim a to 1
+         195 cut a interim-failed",
+    );
+}
+
+#[test]
+fn row_5_5_an_interim_that_is_due_replaces_one_that_rests() {
+    let mut settings = each_minute(1);
+    group(&mut settings).interim_resend = 9;
+    let mut scene = Scene::new(&settings).up("a", 1).pass(50);
+    scene.seen();
+    let scene = scene.silence(1).pass(62);
+    assert_eq!(scene.stage.shard.report().stops_queued, 1);
+    let mut scene = scene.pass(30);
+    scene.seen();
+    // Resting from 120 on after its second try, it would be tried again at 180 anyway.
+    let scene = scene.wake(1).pass(60).sees("180 interim a to 1");
+    assert_eq!(scene.stage.shard.report().stops_queued, 0);
 }

@@ -313,8 +313,16 @@ fn server() -> impl Strategy<Value = AccountingServer> {
 
 fn group() -> impl Strategy<Value = RadiusGroup> {
     let servers = prop::collection::vec(server(), 0..=16);
-    (servers, secret(), any::<bool>(), 1..=5_u8, 3..=25_u8, 1..=256_u16, any::<u16>()).prop_map(
-        |(mut accounting, key, shares, retransmit, timeout_s, source_ports, stop_resend)| {
+    (servers, secret(), any::<bool>(), 1..=5_u8, 3..=25_u8, 1..=256_u16, any::<[u16; 3]>()).prop_map(
+        |(
+            mut accounting,
+            key,
+            shares,
+            retransmit,
+            timeout_s,
+            source_ports,
+            [stop_resend, start_resend, interim_resend],
+        )| {
             let mut seen = Vec::new();
             accounting.retain(|server| {
                 !seen.contains(&server.address) && {
@@ -331,6 +339,8 @@ fn group() -> impl Strategy<Value = RadiusGroup> {
                 timeout_s,
                 source_ports,
                 stop_resend,
+                start_resend,
+                interim_resend,
             }
         },
     )
