@@ -96,6 +96,8 @@ impl Flags {
     pub(crate) const START_QUEUED: Flags = Flags(1 << 19);
     /// An interim is in the queue. Only while accounting runs.
     pub(crate) const INTERIM_QUEUED: Flags = Flags(1 << 20);
+    /// An interim's time has come while the Start is in the queue: it follows when that is acknowledged.
+    pub(crate) const TICK_WAITS: Flags = Flags(1 << 21);
 
     pub(crate) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0

@@ -193,7 +193,19 @@ impl Shard {
         session.lane == Lane::Parked && session.flags.has(Flags::START_QUEUED)
     }
 
-    /// An interim is due while something rests: an older interim is replaced, and a Start goes first.
+    /// An interim's time has come.
+    pub(super) fn tick(&mut self, slot: Slot, now: Mono) {
+        let session = self.session_mut(slot);
+        if session.lane == Lane::Rest && session.flags.has(Flags::START_QUEUED) {
+            session.flags.set(Flags::TICK_WAITS);
+            self.go_into_lane(slot, now);
+        } else {
+            session.flags.set(Flags::INTERIM_DUE);
+            self.settle(slot, now);
+        }
+    }
+
+    /// Something is to be told while something rests: an older interim is replaced, and a Start tells it.
     pub(super) fn make_way(&mut self, slot: Slot, now: Mono) {
         let session = self.session(slot);
         let is_due = session.lane == Lane::Rest && session.flags.has(Flags::INTERIM_DUE);
@@ -219,13 +231,16 @@ impl Shard {
     pub(super) fn queued_start_ended(&mut self, slot: Slot, outcome: Outcome, now: Mono) {
         match outcome {
             Outcome::Acknowledged => {
+                let session = self.session_mut(slot);
+                let tick_waits = session.flags.has(Flags::TICK_WAITS);
+                session.flags.put(Flags::START_KEPT, false);
+                session.flags.put(Flags::INTERIM_DUE, tick_waits);
                 self.leave_queue(slot);
-                self.session_mut(slot).flags.put(Flags::START_KEPT, false);
                 self.owe(slot, Owed::Accepted);
             }
-            // An interim that waited behind it has had its tick.
             Outcome::Unanswered => {
-                self.session_mut(slot).flags.put(Flags::INTERIM_DUE, false);
+                // An interim that waited behind it is skipped.
+                self.session_mut(slot).flags.put(Flags::TICK_WAITS, false);
                 self.rest_again(slot, now);
             }
         }
@@ -269,6 +284,7 @@ impl Shard {
             flags.put(Flags::QUEUED, false);
             flags.put(Flags::START_QUEUED, false);
             flags.put(Flags::INTERIM_QUEUED, false);
+            flags.put(Flags::TICK_WAITS, false);
             self.account_mut(slot).tries = 0;
             self.queue.users -= 1;
             self.tell_fill();

@@ -80,8 +80,7 @@ impl Shard {
                     && !self.has_counted(slot, counters);
                 let idle = idle || self.session(slot).lane == Lane::Rest;
                 if idle && !skips {
-                    self.session_mut(slot).flags.set(Flags::INTERIM_DUE);
-                    self.settle(slot, now);
+                    self.tick(slot, now);
                 }
             }
             _ => {}
