@@ -5,6 +5,7 @@
 //! server that it goes on to; a draw is a keyed hash, so that nothing is kept between two of them.
 
 use model::settings::Algorithm;
+use model::time::Mono;
 
 use crate::group::Member;
 use crate::server::{Server, Standing};
@@ -60,12 +61,13 @@ pub(crate) fn choose(
     members: &[Member],
     servers: &[Server],
     tried: &Tried,
+    now: Mono,
     draw: impl Fn(u64) -> u64,
 ) -> Choice {
     if tried.is_full() {
         return Choice::Exhausted;
     }
-    let standing = |member: &Member| servers[usize::from(member.server)].standing();
+    let standing = |member: &Member| servers[usize::from(member.server)].standing(now);
     let untried = |member: &Member| !tried.has(member.server);
     let up = |member: &Member| untried(member) && matches!(standing(member), Standing::Free | Standing::Full);
     let free = |member: &Member| standing(member) == Standing::Free;
@@ -165,7 +167,7 @@ mod tests {
     use super::*;
     use crate::health::Rules;
     use crate::identity::Key;
-    use crate::server::{PortId, WINDOW};
+    use crate::server::PortId;
 
     /// How a server of the test stands.
     #[derive(Clone, Copy, PartialEq)]
@@ -180,6 +182,8 @@ mod tests {
     }
     use Is::{Down, Full, Probed, Trial, Tried as Done, Unbound, Up};
 
+    const LATER: Mono = Mono::from_nanos(1_000_000_000_000);
+
     type Line = (&'static [(u8, Is)], &'static [usize]);
 
     fn server(is: Is) -> Server {
@@ -188,16 +192,17 @@ mod tests {
         server.add_port(PortId(0));
         if matches!(is, Down | Probed | Trial) {
             for second in 0..10 {
-                server.unanswered(Mono::from_nanos(second * 1_000_000_000));
+                let now = Mono::from_nanos(second * 1_000_000_000);
+                server.unanswered(now, now);
             }
         }
         server.in_flight = match is {
-            Full => WINDOW,
+            Full => u32::MAX,
             Probed | Trial => 1,
             Up | Done | Down | Unbound => 0,
         };
         if is == Trial {
-            server.handle_timeout(Mono::from_nanos(1_000_000_000_000));
+            server.handle_timeout(LATER);
         }
         server
     }
@@ -217,7 +222,7 @@ mod tests {
 
     fn choice(algorithm: Algorithm, members: &[(u8, Is)]) -> Choice {
         let (group, servers, tried) = group(members);
-        choose(algorithm, &group, &servers, &tried, |_| 0)
+        choose(algorithm, &group, &servers, &tried, LATER, |_| 0)
     }
 
     #[test]
@@ -275,7 +280,7 @@ mod tests {
             let mut asked = [false; 3];
             for point in 0..20 {
                 let draw = |range| point * range / 20;
-                match choose(Algorithm::LoadingShare, &group, &servers, &tried, draw) {
+                match choose(Algorithm::LoadingShare, &group, &servers, &tried, LATER, draw) {
                     Choice::Member(position) => asked[position] = true,
                     other => assert!(other == Choice::Wait && expected.is_empty(), "line {number}: {other:?}"),
                 }
@@ -296,7 +301,8 @@ mod tests {
         let mut counts = [0_u32; 5];
         for number in 0..160_000 {
             let draw = |range| key.draw(1, 0, number, 0, range);
-            let Choice::Member(position) = choose(Algorithm::LoadingShare, &group, &servers, &tried, draw) else {
+            let Choice::Member(position) = choose(Algorithm::LoadingShare, &group, &servers, &tried, LATER, draw)
+            else {
                 panic!("one is free");
             };
             counts[position] += 1;
@@ -315,9 +321,9 @@ mod tests {
         let (group, servers, _) = group(&[(0, Up)]);
         let mut tried = Tried::default();
         for number in 100..116 {
-            assert_eq!(choose(Algorithm::MasterBackup, &group, &servers, &tried, |_| 0), Choice::Member(0));
+            assert_eq!(choose(Algorithm::MasterBackup, &group, &servers, &tried, LATER, |_| 0), Choice::Member(0));
             tried.add(number);
         }
-        assert_eq!(choose(Algorithm::MasterBackup, &group, &servers, &tried, |_| 0), Choice::Exhausted);
+        assert_eq!(choose(Algorithm::MasterBackup, &group, &servers, &tried, LATER, |_| 0), Choice::Exhausted);
     }
 }

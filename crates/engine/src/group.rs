@@ -7,12 +7,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::report::GroupReport;
 use model::settings::{Algorithm, Secret};
 use model::time::Mono;
 
 use crate::choice::{Choice, Tried, choose};
+use crate::flow::Flow;
 use crate::server::Server;
 use crate::session::{Lane, Slot};
+use crate::shard::REST_COUNT;
 use crate::table::Queue;
 
 /// One server as a group names it.
@@ -38,7 +41,14 @@ pub(crate) struct Group {
     pub(crate) retransmit: u8,
     pub(crate) timeout: Duration,
     pub(crate) stop_resend: u16,
+    pub(crate) start_resend: u16,
+    pub(crate) interim_resend: u16,
     pub(crate) lanes: [Queue; Lane::COUNT],
+    /// Stops that are not tried again yet, by the length of their rest.
+    pub(crate) rests: [Queue; REST_COUNT],
+    /// What has rested since then or longer need not any more.
+    pub(crate) woken: Option<Mono>,
+    pub(crate) flow: Flow,
     turn: u8,
     /// Stops that tell of an earlier boot of the box and have not had their transaction; Starts wait for them, until then.
     old_stops: u32,
@@ -63,7 +73,12 @@ impl Group {
             retransmit: 3,
             timeout: Duration::from_secs(5),
             stop_resend: 0,
+            start_resend: 0,
+            interim_resend: 0,
             lanes: [Queue::EMPTY; Lane::COUNT],
+            rests: [Queue::EMPTY; REST_COUNT],
+            woken: None,
+            flow: Flow::default(),
             turn: 0,
             old_stops: 0,
             held_until: Mono::ZERO,
@@ -112,14 +127,24 @@ impl Group {
         (queue.count > 0).then_some(queue.head)
     }
 
+    /// What waits in it, and how fast that comes and goes.
+    pub(crate) fn report(&self, now: Mono) -> GroupReport {
+        let waiting = self.lanes.map(|queue| queue.count.into());
+        let [starts, stops, parked, interims] = waiting;
+        let resting = self.rests.iter().map(|list| u64::from(list.count)).sum();
+        let (came, went) = self.flow.recent(now);
+        let (came, went) = (came.into(), went.into());
+        GroupReport { name: self.name.clone(), starts, stops, parked, interims, resting, came, went }
+    }
+
     /// Whether nothing waits.
     pub(crate) fn is_idle(&self) -> bool {
         self.lanes.iter().all(|queue| queue.count == 0)
     }
 
     /// Whom a transaction asks that these have had; see [`choose`].
-    pub(crate) fn choose(&self, servers: &[Server], tried: &Tried, draw: impl Fn(u64) -> u64) -> Choice {
-        choose(self.algorithm, &self.members, servers, tried, draw)
+    pub(crate) fn choose(&self, servers: &[Server], tried: &Tried, now: Mono, draw: impl Fn(u64) -> u64) -> Choice {
+        choose(self.algorithm, &self.members, servers, tried, now, draw)
     }
 
     /// Whether this server is one of its members.

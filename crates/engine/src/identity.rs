@@ -47,12 +47,6 @@ impl Key {
         Duration::from_millis(millis + scale(hash, millis + 1))
     }
 
-    /// Where in a period a session's own work lies when nothing else fixes it: uniform in [0, `period`).
-    pub(crate) fn stagger(&self, serial: SessionSerial, period: Duration) -> Duration {
-        let millis = u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
-        Duration::from_millis(scale(self.hash(b's', u64::from(serial.epoch), serial.sequence), millis))
-    }
-
     /// Where the draw of a shard's transaction falls below `range`, for the server that it asks as number `turn`: uniform, and
     /// the same however often it is asked.
     pub(crate) fn draw(&self, epoch: u32, shard: u16, transaction: u64, turn: u8, range: u64) -> u64 {

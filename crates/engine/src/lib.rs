@@ -31,7 +31,8 @@
 //! | `policy` | what the end of a transaction leads to: total tables |
 //! | `session`, `table`, `blob` | a session, where sessions are kept, what differs in length |
 //! | `wheel`, `phase` | timers; when interims are due |
-//! | `server`, `health`, `group`, `choice` | identifiers; life and death; lanes; whom a transaction asks |
+//! | `server`, `health`, `window` | identifiers; life and death; how much a server is asked at once |
+//! | `group`, `choice`, `flow` | lanes; whom a transaction asks; how fast work comes and goes |
 //! | `request` | what is out |
 //! | `contract` | what a session took at log-in |
 //! | `identity`, `attributes`, `packet` | Acct-Session-Id; a session's attributes; a request's octets |
@@ -45,6 +46,7 @@ mod blob;
 mod brake;
 mod choice;
 mod contract;
+mod flow;
 mod group;
 mod health;
 mod identity;
@@ -59,6 +61,7 @@ mod session;
 mod shard;
 mod table;
 pub mod wheel;
+mod window;
 
 pub use health::News;
 pub use memory::Memory;

@@ -95,12 +95,12 @@ pub(crate) enum AfterStop {
     Bill,
 }
 
-/// `resends_left` new transactions are allowed to a failed Stop (BEHAVIOUR.md 5.5).
-pub(crate) fn after_stop(outcome: Outcome, resends_left: u16) -> AfterStop {
-    match (outcome, resends_left) {
-        (Outcome::Acknowledged, _) => AfterStop::End,
-        (Outcome::Unanswered, 0) => AfterStop::Bill,
-        (Outcome::Unanswered, _) => AfterStop::Park,
+/// `resends_left` new transactions are allowed to a failed Stop (BEHAVIOUR.md 5.5); `kept`: and as many more as it takes.
+pub(crate) fn after_stop(outcome: Outcome, resends_left: u16, kept: bool) -> AfterStop {
+    match (outcome, resends_left, kept) {
+        (Outcome::Acknowledged, _, _) => AfterStop::End,
+        (Outcome::Unanswered, 0, false) => AfterStop::Bill,
+        (Outcome::Unanswered, _, _) => AfterStop::Park,
     }
 }
 

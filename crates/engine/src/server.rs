@@ -12,13 +12,11 @@ use model::time::Mono;
 
 use crate::health::{Health, News, Rules};
 use crate::session::NONE;
+use crate::window::{Pace, Window};
 
 /// A source port of a shard, numbered in the order of their making; the worker binds a socket for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortId(pub u32);
-
-/// As many requests as may wait for one server's replies at once.
-pub(crate) const WINDOW: u32 = 256;
 
 const QUARANTINE_MIN: Duration = Duration::from_secs(5);
 
@@ -90,6 +88,9 @@ pub(crate) struct Server {
     /// Requests that wait for a reply.
     pub(crate) in_flight: u32,
     health: Health,
+    window: Window,
+    /// What the operator allows in some time.
+    pace: Option<Pace>,
     /// What was counted.
     pub(crate) counts: Counts,
 }
@@ -99,7 +100,7 @@ pub(crate) struct Server {
 pub(crate) enum Standing {
     /// It may.
     Free,
-    /// It is Up, and as many as may wait for its replies do.
+    /// It is Up, and has as many requests as it may have now.
     Full,
     /// It is assumed to be Up, and one request tries that out.
     OnTrial,
@@ -117,12 +118,14 @@ pub(crate) struct Counts {
     pub(crate) responses: u64,
     pub(crate) timeouts: u64,
     pub(crate) identifiers_exhausted: u64,
+    pending_limit_blocks: u64,
+    speed_limit_blocks: u64,
     round_trip_ns: u64,
 }
 
 impl Counts {
     /// Mean of the recent round trips: an eighth of each new one (RFC 6298 section 2).
-    pub(crate) fn round_trip(&mut self, took: Duration) {
+    fn round_trip(&mut self, took: Duration) {
         let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX / 8);
         self.round_trip_ns =
             if self.round_trip_ns == 0 { took } else { self.round_trip_ns - self.round_trip_ns / 8 + took / 8 };
@@ -142,6 +145,8 @@ impl Server {
             quarantine: VecDeque::new(),
             in_flight: 0,
             health: Health::new(rules),
+            window: Window::new(),
+            pace: None,
             counts: Counts::default(),
         }
     }
@@ -171,15 +176,39 @@ impl Server {
     /// Another shard found this out.
     pub(crate) fn heard(&mut self, now: Mono, news: News) {
         self.health.heard(now, news);
+        self.reopen(Some(news), now);
     }
 
-    /// Whether one more request may go to it.
-    pub(crate) fn standing(&self) -> Standing {
+    /// What the operator allows: so many requests at once, and so fast.
+    pub(crate) fn set_limits(&mut self, pending: Option<u32>, pace: Option<Pace>) {
+        self.window.limit(pending);
+        match (&mut self.pace, pace) {
+            (Some(current), Some(pace)) => current.change(pace),
+            (current, pace) => *current = pace,
+        }
+    }
+
+    /// Whether one more request may go to it now.
+    pub(crate) fn standing(&self, now: Mono) -> Standing {
         match self.in_flight {
             _ if !self.is_up() => Standing::Down,
             1.. if self.health.is_on_trial() => Standing::OnTrial,
-            WINDOW.. => Standing::Full,
+            waiting if waiting >= self.window.width() || self.pace.is_some_and(|pace| now < pace.due()) => {
+                Standing::Full
+            }
             _ => Standing::Free,
+        }
+    }
+
+    /// A request left for it the first time.
+    pub(crate) fn handle_sent(&mut self, now: Mono) {
+        self.window.handle_sent(self.in_flight);
+        if self.window.is_limited() && self.in_flight == self.window.width() {
+            self.counts.pending_limit_blocks += 1;
+        }
+        if let Some(pace) = &mut self.pace {
+            pace.handle_sent(now);
+            self.counts.speed_limit_blocks += u64::from(now < pace.due());
         }
     }
 
@@ -211,18 +240,32 @@ impl Server {
         }
     }
 
-    /// A verified reply came: the identifier is free at once.
-    pub(crate) fn answered(&mut self, identifier: Identifier) -> Option<News> {
+    /// A verified reply came: the identifier is free at once. `sent`: when the request was transmitted, if that was once; a
+    /// reply to one of several transmissions tells no round trip (Karn's rule, RFC 6298 section 3).
+    pub(crate) fn answered(&mut self, identifier: Identifier, sent: Option<Mono>, now: Mono) -> Option<News> {
         self.forget(identifier);
         self.free(identifier);
         self.counts.responses += 1;
-        self.health.answered()
+        if let Some(sent) = sent {
+            self.counts.round_trip(now.since(sent));
+            self.window.handle_reply(sent, now);
+        }
+        let news = self.health.answered();
+        self.reopen(news, now);
+        news
     }
 
-    /// The wait for one transmission's reply ran out.
-    pub(crate) fn unanswered(&mut self, now: Mono) -> Option<News> {
+    /// The wait for the reply to what was transmitted at `sent` ran out.
+    pub(crate) fn unanswered(&mut self, sent: Mono, now: Mono) -> Option<News> {
         self.counts.timeouts += 1;
+        self.window.handle_loss(sent, now);
         self.health.unanswered(now)
+    }
+
+    fn reopen(&mut self, news: Option<News>, now: Mono) {
+        if news == Some(News::Up) {
+            self.window.open_anew(now);
+        }
     }
 
     /// The request was given up: nothing else may use the identifier until a late reply cannot come any more.
@@ -245,10 +288,11 @@ impl Server {
         changed | self.health.handle_timeout(now)
     }
 
-    /// When [`Server::handle_timeout`] has something to do.
-    pub(crate) fn next_timeout(&self) -> Option<Mono> {
+    /// When [`Server::handle_timeout`] has something to do, or the next request may leave; not before `latest`.
+    pub(crate) fn next_timeout(&self, latest: Mono) -> Option<Mono> {
         let quarantine = self.quarantine.front().map(|&(until, _)| until);
-        [quarantine, self.health.next_timeout()].into_iter().flatten().min()
+        let pace = self.pace.map(|pace| pace.due()).filter(|due| *due > latest);
+        [quarantine, self.health.next_timeout(), pace].into_iter().flatten().min()
     }
 
     /// Whether it answers: the last request that has ended was answered.
@@ -271,7 +315,7 @@ impl Server {
             address: self.address,
             up: self.health.is_up(),
             pending: self.in_flight.into(),
-            window: WINDOW.into(),
+            window: self.window.width().into(),
             starts: self.counts.starts,
             interims: self.counts.interims,
             stops: self.counts.stops,
@@ -279,6 +323,8 @@ impl Server {
             responses: self.counts.responses,
             timeouts: self.counts.timeouts,
             identifiers_exhausted: self.counts.identifiers_exhausted,
+            pending_limit_blocks: self.counts.pending_limit_blocks,
+            speed_limit_blocks: self.counts.speed_limit_blocks,
             round_trip_ns: self.counts.round_trip_ns,
         }
     }
@@ -346,22 +392,22 @@ mod tests {
         let mut server = server(2);
         let ids: Vec<_> = (0..2).filter_map(|n| server.take_identifier(n)).collect();
         for second in 0..10 {
-            server.unanswered(at(second));
+            server.unanswered(at(second), at(second));
         }
-        assert!(!server.is_up() && server.standing() == Standing::Down);
-        assert_eq!(server.next_timeout(), Some(at(189)));
+        assert!(!server.is_up() && server.standing(at(9)) == Standing::Down);
+        assert_eq!(server.next_timeout(at(9)), Some(at(189)));
         assert!(server.handle_timeout(at(189)));
-        assert_eq!(server.standing(), Standing::OnTrial);
+        assert_eq!(server.standing(at(189)), Standing::OnTrial);
         server.given_up(ids[0], at(189), Duration::ZERO);
         server.given_up(ids[1], at(189), Duration::ZERO);
-        assert_eq!(server.standing(), Standing::Free);
+        assert_eq!(server.standing(at(189)), Standing::Free);
         let trial = server.take_identifier(3).unwrap();
-        assert_eq!(server.standing(), Standing::OnTrial);
-        assert_eq!(server.answered(trial), Some(News::Up));
-        for request in 0..WINDOW {
-            assert_eq!(server.standing(), Standing::Free);
+        assert_eq!(server.standing(at(189)), Standing::OnTrial);
+        assert_eq!(server.answered(trial, None, at(190)), Some(News::Up));
+        for request in 0..server.window.width() {
+            assert_eq!(server.standing(at(190)), Standing::Free);
             server.take_identifier(request).unwrap();
         }
-        assert_eq!(server.standing(), Standing::Full);
+        assert_eq!(server.standing(at(190)), Standing::Full);
     }
 }

@@ -90,6 +90,14 @@ impl Flags {
     pub(crate) const INTERIM_DUE: Flags = Flags(1 << 16);
     /// That it is cut is durable.
     pub(crate) const CUT_DURABLE: Flags = Flags(1 << 17);
+    /// What it sent has failed and holds a place of the queue.
+    pub(crate) const QUEUED: Flags = Flags(1 << 18);
+    /// Its Start is in the queue. Only while accounting runs.
+    pub(crate) const START_QUEUED: Flags = Flags(1 << 19);
+    /// An interim is in the queue. Only while accounting runs.
+    pub(crate) const INTERIM_QUEUED: Flags = Flags(1 << 20);
+    /// An interim's time has come while the Start is in the queue: it follows when that is acknowledged.
+    pub(crate) const TICK_WAITS: Flags = Flags(1 << 21);
 
     pub(crate) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0
@@ -115,19 +123,24 @@ pub(crate) enum Lane {
     Start,
     /// A Stop that has not been tried, or the zero Stop.
     Stop,
-    /// A Stop that has failed before.
+    /// What has failed before: most often a Stop.
     Parked,
     /// An interim.
     Interim,
+    /// What has failed and is not tried again yet.
+    Rest,
 }
 
 impl Lane {
     /// How many queues a group has.
     pub(crate) const COUNT: usize = 4;
 
-    /// The queue's place in its group.
+    /// The queue's place in its group, if it waits for a place on a server.
     pub(crate) fn index(self) -> Option<usize> {
-        (self as usize).checked_sub(1)
+        match self {
+            Lane::Out | Lane::Rest => None,
+            Lane::Start | Lane::Stop | Lane::Parked | Lane::Interim => Some(self as usize - 1),
+        }
     }
 }
 
@@ -209,8 +222,12 @@ pub(crate) struct Account {
     /// Acct-Session-Time at the end, seconds.
     pub(crate) session_time_s: u32,
     pub(crate) session_timeout_s: u32,
-    /// New transactions that its Stop may still have.
+    /// New transactions that what is in the queue may still have.
     pub(crate) resends_left: u16,
+    /// Transactions of it that failed.
+    pub(crate) tries: u16,
+    /// Which list of rests it stands in.
+    pub(crate) rest: u8,
     /// Consecutive interim failures, 0–256.
     pub(crate) interim_failures: u16,
     /// The server that was last asked, or `u16::MAX`.
@@ -248,6 +265,8 @@ impl Account {
         session_time_s: 0,
         session_timeout_s: 0,
         resends_left: 0,
+        tries: 0,
+        rest: 0,
         interim_failures: 0,
         server: u16::MAX,
         cause: 0,

@@ -154,6 +154,54 @@ pub struct LocalBill {
     pub counters: Counters,
 }
 
+/// What waits in a group of RADIUS servers, and how fast that changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupReport {
+    /// The group.
+    pub name: String,
+    /// Starts that wait for a place on a server.
+    pub starts: u64,
+    /// Stops that have not been tried.
+    pub stops: u64,
+    /// Stops that have failed before, and bills that are sent once more.
+    pub parked: u64,
+    /// Interims.
+    pub interims: u64,
+    /// Stops in the queue that are not tried again yet.
+    pub resting: u64,
+    /// Packets that became due in the last five seconds.
+    pub came: u64,
+    /// Packets that were acknowledged in the last five seconds.
+    pub went: u64,
+}
+
+impl GroupReport {
+    /// Packets that wait.
+    pub fn backlog(&self) -> u64 {
+        self.starts + self.stops + self.parked + self.interims + self.resting
+    }
+
+    /// In how many seconds nothing will wait any more, if it goes on like this; `None`: the backlog does not shrink.
+    pub fn empty_in_s(&self) -> Option<u64> {
+        match self.went.checked_sub(self.came) {
+            _ if self.backlog() == 0 => Some(0),
+            None | Some(0) => None,
+            Some(shrinks) => Some((self.backlog() * 5).div_ceil(shrinks)),
+        }
+    }
+
+    /// Adds what another shard says of the same group.
+    pub fn add(&mut self, other: &GroupReport) {
+        self.starts += other.starts;
+        self.stops += other.stops;
+        self.parked += other.parked;
+        self.interims += other.interims;
+        self.resting += other.resting;
+        self.came += other.came;
+        self.went += other.went;
+    }
+}
+
 /// What one shard has counted of one accounting server (after RFC 4670). Counters only grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerReport {
@@ -179,8 +227,27 @@ pub struct ServerReport {
     pub timeouts: u64,
     /// Times that no identifier was free.
     pub identifiers_exhausted: u64,
+    /// Times that `pending-limit` held work back.
+    pub pending_limit_blocks: u64,
+    /// Times that `speed-limit` held work back.
+    pub speed_limit_blocks: u64,
     /// Mean of the last round trips, nanoseconds.
     pub round_trip_ns: u64,
+}
+
+/// A Stop that waits to be tried again (BEHAVIOUR.md 5.5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueuedStop {
+    /// When the session ended.
+    pub closed: Wall,
+    /// Transactions after the first that it has had.
+    pub resend_times: u16,
+    /// Acct-Session-Time, seconds.
+    pub session_time_s: u32,
+    /// User-Name.
+    pub user: String,
+    /// The server that was asked last.
+    pub server: Option<SocketAddr>,
 }
 
 /// Datagrams that changed nothing, by name.
@@ -211,6 +278,10 @@ pub struct ShardReport {
     pub session_capacity: u64,
     /// Stops not acknowledged, parked ones included.
     pub stops_unacknowledged: u64,
+    /// Stops in the queue, which are among them.
+    pub stops_queued: u64,
+    /// Stops that were thrown out of the queue to make room.
+    pub stops_dropped: u64,
     /// Bills made since the start.
     pub bills_made: u64,
     /// Up events refused.
@@ -231,6 +302,8 @@ pub struct ShardReport {
     pub counter_regressions: u64,
     /// Per server.
     pub servers: Vec<ServerReport>,
+    /// What waits in each group.
+    pub groups: Vec<GroupReport>,
     /// Datagrams that changed nothing.
     pub discards: Discards,
 }

@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use zeroize::Zeroizing;
 
@@ -21,6 +21,10 @@ pub struct Settings {
     pub plane_link: PlaneLink,
     /// When a RADIUS server is taken for dead, and for how long.
     pub radius_health: RadiusHealth,
+    /// How much RADIUS servers are asked at most.
+    pub radius_limits: BTreeMap<LimitedServers, RadiusLimits>,
+    /// The queue of Stops that are tried again.
+    pub radius_cache: RadiusCache,
     /// Groups of RADIUS servers.
     pub radius_groups: BTreeMap<ObjectName, RadiusGroup>,
     /// Accounting schemes, built-in ones included.
@@ -42,6 +46,8 @@ impl Default for Settings {
             session_id_prefix: None,
             plane_link: PlaneLink::default(),
             radius_health: RadiusHealth::default(),
+            radius_limits: BTreeMap::new(),
+            radius_cache: RadiusCache::default(),
             radius_groups: BTreeMap::new(),
             schemes: BTreeMap::new(),
             domains: BTreeMap::new(),
@@ -202,6 +208,111 @@ impl Default for RadiusHealth {
     }
 }
 
+/// Whom `radius-server accounting [IP] [PORT] { pending-limit | speed-limit }` speaks of (BEHAVIOUR.md 5.1): all accounting
+/// servers, or those with this address, or this port, or both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LimitedServers {
+    /// Of this address only.
+    pub ip: Option<IpAddr>,
+    /// On this port only.
+    pub port: Option<u16>,
+}
+
+/// How much an accounting server is asked at most, by this box (BEHAVIOUR.md 5.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RadiusLimits {
+    /// Requests that wait for its replies at once, 1–65,535.
+    pub pending: Option<u16>,
+    /// Requests in a time.
+    pub speed: Option<SpeedLimit>,
+}
+
+/// `speed-limit N SEC`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpeedLimit {
+    /// Requests, 1–65,535; what is transmitted again is not counted.
+    pub count: u16,
+    /// Seconds, 1–3,600.
+    pub seconds: u16,
+}
+
+/// The queue of accounting packets that no server acknowledged (BEHAVIOUR.md 5.5), of the whole box. A user has one packet in
+/// it at most: what is newer replaces what is older.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RadiusCache {
+    /// Packets at most, 8,192–256,000; see [`RadiusCache::users_most`].
+    pub packets: u32,
+    /// How much of the memory that log-ins leave free it may take, 50–85 per cent.
+    pub memory_threshold: u8,
+    /// When its fill is told of; `None`: never.
+    pub warning: Option<CacheWarning>,
+    /// So many users every so often, instead of each in its own time.
+    pub rounds: Option<CacheRounds>,
+    /// `cache keep packet`: nothing is given up because its tries are used up.
+    pub keep_packets: bool,
+    /// `pending-limit optimize`: a try that found no place on any server is not counted.
+    pub pending_limit_optimize: bool,
+}
+
+impl Default for RadiusCache {
+    fn default() -> RadiusCache {
+        RadiusCache {
+            packets: RadiusCache::PACKETS_DEFAULT,
+            memory_threshold: RadiusCache::MEMORY_THRESHOLD_DEFAULT,
+            warning: None,
+            rounds: None,
+            keep_packets: false,
+            pending_limit_optimize: false,
+        }
+    }
+}
+
+impl RadiusCache {
+    /// Packets, and then no more than 4,096 users.
+    pub const PACKETS_DEFAULT: u32 = 8192;
+    /// Per cent.
+    pub const MEMORY_THRESHOLD_DEFAULT: u8 = 75;
+
+    /// Users at most, for each has one packet: 4,096 by default, as many as packets when those were configured.
+    pub fn users_most(&self) -> u32 {
+        if self.packets == RadiusCache::PACKETS_DEFAULT { 4096 } else { self.packets }
+    }
+}
+
+/// `cache-warning-threshold upper-limit U lower-limit L`, per cent of the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheWarning {
+    /// Raised at this fill, 1–100.
+    pub upper: u8,
+    /// Cleared at this one, 0–99 and below the other; 0: when it is empty.
+    pub lower: u8,
+}
+
+/// `cache retransmit K timeout S`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheRounds {
+    /// Users in a round, 1–65,535.
+    pub users: u16,
+    /// Seconds between rounds, 1–3,600.
+    pub seconds: u16,
+}
+
+impl Settings {
+    /// What holds for this server. Of two that speak of it, the one that names the address goes first, then the one that
+    /// names the port.
+    pub fn limits_of(&self, server: SocketAddr) -> RadiusLimits {
+        let named = [(true, true), (true, false), (false, true), (false, false)];
+        let limits = named.map(|(ip, port)| {
+            let servers = LimitedServers { ip: ip.then_some(server.ip()), port: port.then_some(server.port()) };
+            self.radius_limits.get(&servers).copied().unwrap_or_default()
+        });
+        RadiusLimits {
+            pending: limits.iter().find_map(|limits| limits.pending),
+            speed: limits.iter().find_map(|limits| limits.speed),
+        }
+    }
+}
+
 /// How a group chooses the server of a transaction (BEHAVIOUR.md 5.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Algorithm {
@@ -229,6 +340,10 @@ pub struct RadiusGroup {
     pub source_ports: u16,
     /// How often a failed Stop is tried again as a new transaction, 0 (off) – 65,535 (BEHAVIOUR.md 5.5).
     pub stop_resend: u16,
+    /// How often a failed Start is tried again where accounting goes on without it, 0 (off) – 65,535.
+    pub start_resend: u16,
+    /// How often a failed interim is tried again before the next one is due, 0 (off) – 65,535.
+    pub interim_resend: u16,
 }
 
 impl Default for RadiusGroup {
@@ -241,6 +356,8 @@ impl Default for RadiusGroup {
             timeout_s: 5,
             source_ports: 16,
             stop_resend: RadiusGroup::STOP_RESEND_DEFAULT,
+            start_resend: 0,
+            interim_resend: 0,
         }
     }
 }

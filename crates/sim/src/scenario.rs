@@ -1,12 +1,14 @@
 //! What one seed sets up: who is configured how, and which faults this world has.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use model::settings::{
     AccountingMode, AccountingScheme, AccountingServer, Algorithm, BillFormat, BillReplay, BillServer, BillServerLogin,
-    CacheBackupMode, Domain, Interim, InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit, LocalAaaServer,
-    ObjectName, PlaneLink, RadiusGroup, RadiusHealth, Secret, Settings, StartFail,
+    CacheBackupMode, CacheRounds, CacheWarning, Domain, Interim, InterimFail, InterimFailPolicy, InterimSpelling,
+    IntervalUnit, LimitedServers, LocalAaaServer, ObjectName, PlaneLink, RadiusCache, RadiusGroup, RadiusHealth,
+    RadiusLimits, Secret, Settings, SpeedLimit, StartFail,
 };
 
 use crate::seed::Dice;
@@ -97,6 +99,8 @@ impl Scenario {
             domains.push(domain);
         }
         settings.radius_health = health(dice);
+        settings.radius_cache = cache(dice);
+        settings.radius_limits = limits(dice);
         settings.checkpoint_interval_s = dice.pick(&[1, 10, 60]);
         settings.local_aaa_server = local_bills(dice);
         let log = dice.pick(&[(16 << 10, 8 << 10), (32 << 10, 8 << 10), (64 << 10, 16 << 10), (256 << 10, 16 << 10)]);
@@ -199,6 +203,8 @@ fn group(dice: &mut Dice, servers: &[(SocketAddr, Vec<u8>)]) -> RadiusGroup {
         timeout_s: dice.pick(&[3, 4, 6]),
         source_ports: dice.pick(&[1, 1, 2, 16]),
         stop_resend: dice.pick(&[0, 0, 1, 2, 3]),
+        start_resend: dice.pick(&[0, 0, 1, 4]),
+        interim_resend: dice.pick(&[0, 0, 1, 4]),
     }
 }
 
@@ -210,6 +216,27 @@ fn health(dice: &mut Dice) -> RadiusHealth {
         dead_time_min: dice.pick(&[1, 3]),
         recover_count_invalid: dice.chance(20),
     }
+}
+
+/// The queue is often so small that somebody has to leave it.
+fn cache(dice: &mut Dice) -> RadiusCache {
+    RadiusCache {
+        packets: dice.pick(&[RadiusCache::PACKETS_DEFAULT, 20, 3]),
+        memory_threshold: dice.pick(&[50, 75, 85]),
+        warning: dice.pick(&[None, Some(CacheWarning { upper: 80, lower: 20 })]),
+        rounds: dice.pick(&[None, None, Some(CacheRounds { users: 2, seconds: 10 })]),
+        keep_packets: dice.chance(20),
+        pending_limit_optimize: dice.chance(30),
+    }
+}
+
+fn limits(dice: &mut Dice) -> BTreeMap<LimitedServers, RadiusLimits> {
+    let limits = RadiusLimits {
+        pending: dice.pick(&[None, None, Some(1), Some(20)]),
+        speed: dice.pick(&[None, None, Some(SpeedLimit { count: 50, seconds: 1 })]),
+    };
+    let is_set = limits != RadiusLimits::default();
+    is_set.then_some((LimitedServers { ip: None, port: None }, limits)).into_iter().collect()
 }
 
 /// Stores are so small that bills have to leave them.

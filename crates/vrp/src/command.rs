@@ -127,6 +127,13 @@ pub enum ActionRequest {
     },
     /// `cut access-user`: log out all who are meant; when nobody is, that is an error.
     CutAccessUser(UserSelector),
+    /// `radius-server cache resend packet`: whatever waits in the queue is sent now.
+    ResendQueue,
+    /// `reset radius-server accounting-stop-packet`: give up what waits in the queue, a bill for each.
+    ResetQueue {
+        /// Those that this server was asked last; `None`: all.
+        server: Option<IpAddr>,
+    },
     /// `local-bill cfcard reset`: delete the CF card's bills for good. The user has agreed.
     CfcardReset,
 }
@@ -193,6 +200,16 @@ pub enum DisplayRequest {
         start: u32,
         /// How many, 1–100; fewer when the pool ends before.
         count: u32,
+    },
+    /// [`crate::render::queued_stops`]
+    QueuedStops {
+        /// Those that this server was asked last; `None`: all.
+        server: Option<IpAddr>,
+    },
+    /// [`crate::render::radius_server_backlog`]
+    RadiusServerBacklog {
+        /// The group; `None`: all.
+        group: Option<ObjectName>,
     },
     /// [`crate::render::radius_server_packet`]
     RadiusServerPacket {
@@ -321,6 +338,8 @@ pub(crate) struct Edit<'a> {
     pub(crate) sealer: &'a dyn Sealer,
     /// How many bills the pool holds now.
     pub(crate) bill_count: &'a dyn Fn() -> u64,
+    /// How many users the queue of Stops holds now.
+    pub(crate) queued_count: &'a dyn Fn() -> u64,
     /// Whether the user agreed to the question of this line.
     pub(crate) confirmed: bool,
 }

@@ -109,6 +109,7 @@ impl Reader<'_> {
             place: &self.place,
             sealer: self.sealer,
             bill_count: &|| 0,
+            queued_count: &|| 0,
             confirmed: true,
         };
         match &matched.command.action {

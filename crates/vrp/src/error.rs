@@ -80,6 +80,10 @@ pub enum Refusal {
     },
     /// Whoever keeps the bills does not answer.
     BillStoreUnavailable,
+    /// The queue of Stops holds so many users, which is more than it would take.
+    CacheFilled(u64),
+    /// The all-clear would come with the alarm, or before it.
+    LowerLimitTooHigh,
 }
 
 impl fmt::Display for Refusal {
@@ -117,6 +121,13 @@ impl fmt::Display for Refusal {
                     store.as_str()
                 );
             }
+            Refusal::CacheFilled(users) => {
+                return write!(
+                    f,
+                    "Error: The cache holds packets of {users} users; the number cannot be lowered so far."
+                );
+            }
+            Refusal::LowerLimitTooHigh => "The lower limit must be less than the upper limit.",
             Refusal::BillStoreUnavailable => "The store of local bills does not answer.",
         };
         write!(f, "Error: {sentence}")

@@ -8,6 +8,7 @@ mod bill_action;
 mod bill_server;
 mod display;
 mod domain;
+mod queue;
 mod radius;
 mod scheme;
 mod sitting;
@@ -25,9 +26,10 @@ const CONFIGURATION: &[View] =
 
 /// Every command there is, in order of declaration.
 pub fn commands() -> impl Iterator<Item = &'static Command> {
-    let views: [&[Command]; 12] = [
+    let views: [&[Command]; 13] = [
         sitting::COMMANDS,
         system::COMMANDS,
+        queue::COMMANDS,
         aaa::COMMANDS,
         scheme::COMMANDS,
         domain::COMMANDS,

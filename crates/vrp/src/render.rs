@@ -7,6 +7,7 @@ mod access_user;
 mod bill;
 mod bill_configuration;
 mod policy;
+mod queue;
 mod radius;
 mod scheme;
 mod table;
@@ -14,6 +15,7 @@ mod table;
 pub use access_user::{access_user, access_users};
 pub use bill::{local_bill_cache, local_bill_information};
 pub use policy::accounting_policy;
+pub use queue::{queued_stops, radius_server_backlog};
 pub use radius::{radius_server_configuration, radius_server_packet};
 
 use model::settings::Settings;

@@ -22,6 +22,9 @@ pub trait Context {
 
     /// How many bills the pool holds now; `undo local-bill-pool enable` asks first when there are any.
     fn bill_count(&self) -> u64;
+
+    /// How many users the queue of Stops holds now; room for fewer is refused.
+    fn queued_count(&self) -> u64;
 }
 
 /// What the daemon does next.
@@ -188,6 +191,7 @@ impl Shell {
             place: &self.place,
             sealer: context.sealer(),
             bill_count: &|| context.bill_count(),
+            queued_count: &|| context.queued_count(),
             confirmed,
         };
         let words = &matched.words;

@@ -14,6 +14,7 @@ use crate::contract::Contract;
 use crate::group::{Group, Member};
 use crate::health::Rules;
 use crate::server::{PortId, Server};
+use crate::window::Pace;
 
 /// The group of sessions whose domain names none; it has no servers.
 pub(super) const NO_GROUP: u16 = 0;
@@ -32,10 +33,12 @@ impl Shard {
         for server in &mut self.servers {
             server.set_rules(self.health_rules);
         }
+        self.queue.set(&settings.radius_cache, self.birth.shard_count);
         self.brake.set(settings.cut_brake);
         for (name, group) in &settings.radius_groups {
             self.configure_group(name, group);
         }
+        self.configure_limits(settings);
         self.configure_domains(settings);
         for group in &mut self.groups[1..] {
             group.removed = !settings.radius_groups.contains_key(&ObjectName::from(group.name.as_str()));
@@ -82,6 +85,19 @@ impl Shard {
         group.retransmit = settings.retransmit;
         group.timeout = Duration::from_secs(settings.timeout_s.into());
         group.stop_resend = settings.stop_resend;
+        group.start_resend = settings.start_resend;
+        group.interim_resend = settings.interim_resend;
+    }
+
+    /// Each shard has its share of what the box may ask a server.
+    fn configure_limits(&mut self, settings: &Settings) {
+        let shards = self.birth.shard_count;
+        for server in &mut self.servers {
+            let limits = settings.limits_of(server.address);
+            let share = |count: u16| u32::from((count / shards).max(1));
+            let pace = limits.speed.map(|limit| Pace::new(share(limit.count), limit.seconds.into()));
+            server.set_limits(limits.pending.map(share), pace);
+        }
     }
 
     /// The group of this name, made without servers if there is none.

@@ -91,6 +91,7 @@ impl Shard {
         // A sample that was never taken is what the session began with.
         account.sampled = account.sampled.max(opened);
         self.timers.cancel(slot);
+        self.withdraw_queued(slot);
         if lane == Lane::Interim {
             self.dequeue(slot);
         }

@@ -335,6 +335,7 @@ impl Shard {
             self.release(slot);
             return;
         }
+        self.withdraw_queued(slot);
         // Its Stop replaces an interim that has not left yet, and its bill the zero Stop.
         if lane == Lane::Interim || (lane == Lane::Stop && state == State::StartFailed) {
             self.dequeue(slot);

@@ -10,13 +10,11 @@ use crate::phase::first_interim;
 use crate::policy::{AfterInterim, AfterStart, AfterStop, Kind, Outcome, after_interim, after_start, after_stop};
 use crate::session::{Flags, Lane, NONE, Owed, Slot, State, serial};
 
-/// How long a failed Stop waits for its next transaction (BEHAVIOUR.md 5.5).
-const PARKED: std::time::Duration = std::time::Duration::from_secs(30);
-
 impl Shard {
     /// Does what the session's state and flags now allow. Asking too often does no harm: a session that waits in
     /// a lane, or has a request out, is left alone.
     pub(super) fn settle(&mut self, slot: Slot, now: Mono) {
+        self.make_way(slot, now);
         let session = self.session(slot);
         if session.request != NONE || session.lane != Lane::Out {
             return;
@@ -53,8 +51,16 @@ impl Shard {
 
     /// A transaction has ended; its request is closed already.
     pub(super) fn transaction_ended(&mut self, slot: Slot, kind: Kind, outcome: Outcome, now: Mono) {
+        if outcome == Outcome::Acknowledged {
+            let group = usize::from(self.group_of(slot));
+            self.groups[group].flow.handle_went(now);
+        }
         match kind {
+            Kind::Start if self.session(slot).state == State::Accounting => self.queued_start_ended(slot, outcome, now),
             Kind::Start => self.start_ended(slot, outcome, now),
+            Kind::Interim if self.session(slot).flags.has(Flags::INTERIM_QUEUED) => {
+                self.queued_interim_ended(slot, outcome, now);
+            }
             Kind::Interim => self.interim_ended(slot, outcome, now),
             Kind::Stop => self.stop_ended(slot, outcome, now),
             Kind::ZeroStop => {
@@ -91,6 +97,9 @@ impl Shard {
                 self.owe(slot, Owed::Accepted);
                 if !down {
                     self.arm_first_interim(slot, now);
+                }
+                if !down && outcome == Outcome::Unanswered {
+                    self.queue_start(slot, now);
                 }
             }
             AfterStart::StopAtOnce => {
@@ -137,6 +146,9 @@ impl Shard {
             }
             AfterInterim::Cut => self.cut_by_policy(slot, CutBy::InterimFail, now),
         }
+        if outcome == Outcome::Unanswered {
+            self.queue_interim(slot, now);
+        }
     }
 
     fn stop_ended(&mut self, slot: Slot, outcome: Outcome, now: Mono) {
@@ -145,25 +157,30 @@ impl Shard {
             return;
         }
         self.let_starts_go(slot);
-        match after_stop(outcome, self.account(slot).resends_left) {
+        let kept = self.queue.keeps() && self.session(slot).flags.has(Flags::QUEUED);
+        match after_stop(outcome, self.account(slot).resends_left, kept) {
             AfterStop::End => {
                 self.counts.stops_unacknowledged -= 1;
+                self.leave_queue(slot);
                 self.end(slot, Owed::Acknowledged);
             }
             AfterStop::Park => {
-                self.account_mut(slot).resends_left -= 1;
+                let account = self.account_mut(slot);
+                account.resends_left = account.resends_left.saturating_sub(1);
                 self.session_mut(slot).state = State::Parked;
-                // Spread over half the pause, so that an outage's Stops do not come back as one.
-                let stagger = self.key.stagger(serial(self.session(slot), self.account(slot)), PARKED / 2);
-                self.timers.set(slot, now.plus(PARKED + stagger));
+                self.rest(slot, now);
             }
-            AfterStop::Bill => {
-                self.counts.stops_unacknowledged -= 1;
-                let account = self.account(slot);
-                let rebooted = account.cause == NAS_REBOOT && account.closed.mono == Mono::ZERO;
-                self.bill(slot, if rebooted { BillReason::Rebooted } else { BillReason::StopUnanswered });
-            }
+            AfterStop::Bill => self.give_up_stop(slot, BillReason::StopUnanswered),
         }
+    }
+
+    /// A Stop is not tried again: a bill stands for it.
+    pub(super) fn give_up_stop(&mut self, slot: Slot, reason: BillReason) {
+        self.counts.stops_unacknowledged -= 1;
+        self.leave_queue(slot);
+        let account = self.account(slot);
+        let rebooted = account.cause == NAS_REBOOT && account.closed.mono == Mono::ZERO;
+        self.bill(slot, if rebooted { BillReason::Rebooted } else { reason });
     }
 
     fn bill(&mut self, slot: Slot, reason: BillReason) {

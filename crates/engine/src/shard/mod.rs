@@ -9,6 +9,7 @@ mod history;
 mod intake;
 mod life;
 mod planes;
+mod queue;
 mod records;
 mod replay;
 mod replies;
@@ -47,6 +48,8 @@ use crate::wheel::Wheel;
 use checkpoint::Checkpoints;
 use history::Share;
 use planes::Planes;
+pub(crate) use queue::REST_COUNT;
+use queue::StopQueue;
 use records::Awaited;
 use replay::ReplayedRun;
 use sampling::Sampling;
@@ -111,6 +114,20 @@ pub enum Notice {
         /// Times that it held a cut since the start of the engine.
         held: u64,
     },
+    /// The queue of Stops is filled as far as the operator wants to hear of.
+    QueueFills {
+        /// Users in the shard's share of it.
+        users: u32,
+        /// As many as it takes.
+        most: u32,
+    },
+    /// It is as empty again.
+    QueueDrains {
+        /// Users in the shard's share of it.
+        users: u32,
+        /// As many as it takes.
+        most: u32,
+    },
     /// A session's counters fell without a new generation; they were taken to have begun again.
     CountersFell(SessionSerial),
 }
@@ -141,7 +158,7 @@ pub struct Shard {
     table: Table,
     /// Counters of earlier generations, for the few sessions whose plane lost them.
     baselines: HashMap<Slot, Counters>,
-    /// Each session's timer: the next interim, the end of the wait for a Down, or the next try of a parked Stop.
+    /// Each session's timer: the next interim, or the end of the wait for a Down.
     timers: Wheel,
     requests: Requests,
     /// Each request's timer: the end of the wait for a reply.
@@ -159,6 +176,7 @@ pub struct Shard {
     group_turn: usize,
     contracts: Contracts,
     brake: Brake,
+    queue: StopQueue,
     /// The contract of each domain, by its name in lower case.
     domains: HashMap<Box<[u8]>, u16>,
     planes: Planes,
@@ -242,6 +260,7 @@ impl Shard {
             group_turn: 0,
             contracts: Contracts::default(),
             brake: Brake::default(),
+            queue: StopQueue::new(),
             domains: HashMap::new(),
             planes: Planes::new(Share { shard: birth.shard, shard_count: birth.shard_count }, birth.session_hash),
             owing: VecDeque::with_capacity(limits.sessions),
@@ -295,6 +314,9 @@ impl Shard {
     fn enqueue(&mut self, slot: Slot, lane: Lane, now: Mono) {
         let group = usize::from(self.group_of(slot));
         self.account_mut(slot).queued = now;
+        if lane != Lane::Parked {
+            self.groups[group].flow.handle_came(now);
+        }
         if let Some(index) = lane.index() {
             self.table.push_back(&mut self.groups[group].lanes[index], lane, slot);
         }

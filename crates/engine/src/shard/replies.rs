@@ -123,18 +123,13 @@ impl Shard {
     fn answered(&mut self, candidate: &Candidate<'_>, now: Now) {
         let index = candidate.request;
         let request = self.requests.get(index);
-        let took = now.mono.since(request.sent);
-        let first = request.transmissions == 1;
+        let sent = (request.transmissions == 1).then_some(request.sent);
         // One that waited to be transmitted again need not be any more.
         if matches!(request.place, Place::Again(_)) {
             self.again.retain(|&other| other != index);
         }
         let server = &mut self.servers[usize::from(candidate.server)];
-        let news = server.answered(candidate.identifier);
-        if first {
-            // A reply to one of several transmissions tells no round trip (Karn's rule, RFC 6298 section 3).
-            server.counts.round_trip(took);
-        }
+        let news = server.answered(candidate.identifier, sent, now.mono);
         self.tell_news(candidate.server, news);
         self.close_request(index, Outcome::Acknowledged, now.mono);
     }

@@ -1,7 +1,7 @@
 //! Rows for the displays.
 
 use model::counters::CounterSource;
-use model::report::{AccessUser, AccountingState, ShardReport};
+use model::report::{AccessUser, AccountingState, GroupReport, ShardReport};
 use model::time::Now;
 
 use super::Shard;
@@ -17,6 +17,8 @@ impl Shard {
             session_capacity: self.table.capacity() as u64,
             stops_unacknowledged: self.counts.stops_unacknowledged,
             bills_made: self.counts.bills_made,
+            stops_queued: self.queue.users().into(),
+            stops_dropped: self.queue.dropped(),
             refused: self.counts.refused,
             cut: self.counts.cut,
             would_cut: self.counts.would_cut,
@@ -25,9 +27,17 @@ impl Shard {
             brake_holds: self.brake.holds(),
             cuts_unanswered: self.counts.cuts_unanswered,
             counter_regressions: self.counts.counter_regressions,
+            groups: self.reported_groups(),
             servers: self.reported_servers().map(Server::report).collect(),
             discards: self.discards,
         }
+    }
+
+    /// Those that have servers, or something that waits.
+    fn reported_groups(&self) -> Vec<GroupReport> {
+        let reports = self.groups[1..].iter().map(|group| (group, group.report(self.latest.mono)));
+        let shown = reports.filter(|(group, report)| !group.members.is_empty() || report.backlog() > 0);
+        shown.map(|(_, report)| report).collect()
     }
 
     /// Those that some group has, and those that a request still waits for.

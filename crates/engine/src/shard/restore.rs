@@ -116,6 +116,9 @@ impl Shard {
             (None, Some(last)) => self.close_rebooted(slot, last, now.mono),
             (None, None) => {
                 self.resume_phase(slot, now.mono);
+                if self.session(slot).flags.has(Flags::START_KEPT) {
+                    self.queue_start(slot, now.mono);
+                }
                 self.settle(slot, now.mono);
                 return Ok(Some(slot));
             }

@@ -30,6 +30,7 @@ impl Shard {
             group.handle_timeout(now.mono);
         }
         self.fail_unsent(now.mono);
+        self.end_rests(now.mono);
         self.forget_groups();
         self.let_brake_go(now.mono);
         self.expire_planes(now);
@@ -37,17 +38,25 @@ impl Shard {
 
     /// When [`Shard::handle_timeout`] or [`Shard::sweep`] has something to do; `None`: not before something else happens.
     pub fn poll_timeout(&self) -> Option<Mono> {
-        let servers = self.servers.iter().filter_map(|server| server.next_timeout()).min();
+        let servers = self.servers.iter().filter_map(|server| server.next_timeout(self.latest.mono)).min();
         let groups = (0..self.groups.len()).filter_map(|group| self.next_unsent_failure(group)).min();
         let holds = self.groups.iter().filter_map(Group::next_timeout).min();
         let wheels = [self.deadlines.next_expiry(), self.timers.next_expiry()];
-        let timers = [servers, groups, holds, self.brake.next_timeout(), self.planes.next_timeout(), self.next_sweep()]
-            .into_iter()
-            .chain(wheels);
+        let timers = [
+            servers,
+            groups,
+            holds,
+            self.brake.next_timeout(),
+            self.planes.next_timeout(),
+            self.next_sweep(),
+            self.next_rest_end(),
+        ]
+        .into_iter()
+        .chain(wheels);
         timers.flatten().min()
     }
 
-    /// A session's own timer: its interim, the end of the wait for its Down, or the next try of its Stop.
+    /// A session's own timer: its interim, or the end of the wait for its Down.
     fn session_is_due(&mut self, slot: Slot, at: Now, counters: &impl CounterSource) {
         let now = at.mono;
         let session = self.session(slot);
@@ -72,11 +81,11 @@ impl Shard {
                 // Where nothing has been counted since the last report, `traffic` skips this one (rule 5).
                 let skips =
                     self.contracts.get(self.session(slot).contract).scheme.interim_traffic && !self.has_counted(slot);
+                let idle = idle || self.session(slot).lane == Lane::Rest;
                 if idle && !skips {
-                    self.enqueue(slot, Lane::Interim, now);
+                    self.tick(slot, now);
                 }
             }
-            State::Parked if idle => self.enqueue(slot, Lane::Parked, now),
             _ => {}
         }
     }
@@ -112,6 +121,10 @@ impl Shard {
                         break;
                     }
                     let kind = self.kind_of(slot);
+                    if lane == Lane::Parked && self.queue.forgives_unsent() {
+                        let account = self.account_mut(slot);
+                        account.resends_left = account.resends_left.saturating_add(1);
+                    }
                     self.dequeue(slot);
                     self.transaction_ended(slot, kind, Outcome::Unanswered, now);
                 }
@@ -134,6 +147,7 @@ impl Shard {
     pub(super) fn kind_of(&self, slot: Slot) -> Kind {
         match self.session(slot).state {
             State::Starting => Kind::Start,
+            State::Accounting if self.is_queued_start(slot) => Kind::Start,
             State::Accounting => Kind::Interim,
             State::StartFailed => Kind::ZeroStop,
             State::Stopping | State::Parked | State::Replaying => Kind::Stop,

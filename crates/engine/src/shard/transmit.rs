@@ -129,7 +129,7 @@ impl Shard {
                 self.close_request(index, Outcome::Unanswered, now.mono);
                 continue;
             }
-            match self.choose(index) {
+            match self.choose(index, now.mono) {
                 Choice::Member(member) if self.place(index, member, now, batch) => {}
                 Choice::Member(_) | Choice::Wait => self.failover.push_back(index),
                 Choice::Exhausted => self.close_request(index, Outcome::Unanswered, now.mono),
@@ -143,7 +143,7 @@ impl Shard {
         for step in 0..group_count {
             let group = (self.group_turn + step) % group_count;
             while batch.len() < room && self.requests.has_room() && !self.groups[group].is_idle() {
-                let Choice::Member(member) = self.choose_first(group) else { break };
+                let Choice::Member(member) = self.choose_first(group, now.mono) else { break };
                 let Some(lane) = self.groups[group].next_lane(now.mono) else { break };
                 let Some(slot) = self.groups[group].first(lane) else { break };
                 if !self.begin(slot, group, member, now, counters, batch) {
@@ -213,6 +213,7 @@ impl Shard {
         let (retransmit, timeout) = (group.retransmit, group.timeout);
         let server = &mut self.servers[usize::from(member_of.server)];
         let Some(identifier) = server.take_identifier(index) else { return false };
+        server.handle_sent(now.mono);
         let request = self.requests.get_mut(index);
         match request.kind {
             Kind::Start => server.counts.starts += 1,

@@ -11,7 +11,7 @@ use crate::scene::{Scene, group, plain, scheme, server};
 use crate::stage::SECRET;
 
 /// So many servers; an interim every minute.
-fn each_minute(servers: u8) -> Settings {
+pub(crate) fn each_minute(servers: u8) -> Settings {
     let mut settings = plain(servers);
     let scheme = scheme(&mut settings);
     scheme.interim = Some(Interim {

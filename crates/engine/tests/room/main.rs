@@ -8,6 +8,7 @@ mod counters;
 mod forget;
 mod groups;
 mod interim_fail;
+mod queue;
 mod reboot;
 mod replay;
 mod reread;

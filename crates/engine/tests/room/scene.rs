@@ -127,6 +127,21 @@ impl Scene {
         self
     }
 
+    /// `radius-server cache resend packet`.
+    #[track_caller]
+    pub(crate) fn resend_queued(mut self, expected: u64) -> Scene {
+        assert_eq!(self.stage.shard.resend_queued(self.stage.now.mono), expected);
+        self
+    }
+
+    /// `reset radius-server accounting-stop-packet all`, or for one server.
+    #[track_caller]
+    pub(crate) fn reset_queued(mut self, number: Option<u8>, expected: u64) -> Scene {
+        let server = number.map(|number| server(number).ip());
+        assert_eq!(self.stage.shard.reset_queued(server), expected);
+        self
+    }
+
     /// A commit.
     pub(crate) fn commit(mut self, settings: &Settings) -> Scene {
         self.stage.configure(settings);
@@ -239,6 +254,8 @@ impl Scene {
                 Notice::WouldRefuse(_) => "would refuse".to_owned(),
                 Notice::BrakeHolds { .. } => "brake holds".to_owned(),
                 Notice::BrakeReleased { .. } => "brake released".to_owned(),
+                Notice::QueueFills { users, most } => format!("queue fills: {users} of {most}"),
+                Notice::QueueDrains { users, most } => format!("queue drains: {users} of {most}"),
                 Notice::CountersFell(_) => "counters fell".to_owned(),
             };
             self.line(&text);

@@ -447,15 +447,16 @@ impl Oracle {
         let Some(book) = self.book(bill.opened.serial, "billed") else { return };
         book.over = Some(Kept { fact: over_of(bill), durable: false });
         let same = session_id(bill.opened.attributes) == book.session_id;
-        let reason = match (book.start_failed, bill.closed.cause) {
-            (Some(_), _) => BillReason::StartFailed,
-            (None, NAS_REBOOT) => BillReason::Rebooted,
-            (None, _) => BillReason::StopUnanswered,
+        let says_why = match (book.start_failed, bill.closed.cause) {
+            (Some(_), _) => bill.reason == BillReason::StartFailed,
+            (None, NAS_REBOOT) => bill.reason == BillReason::Rebooted,
+            // The queue is too small for everybody.
+            (None, _) => matches!(bill.reason, BillReason::StopUnanswered | BillReason::QueueDropped),
         };
         let (serial, id) = (book.serial, text(&book.session_id).into_owned());
         let same = same && self.books.get(&serial).is_some_and(|book| self.is_same_end(book, &bill.closed));
         self.require(same, "a bill says what the Stop would have said", || id.clone());
-        self.require(bill.reason == reason, "a bill says why it was made", || format!("{id}: {:?}", bill.reason));
+        self.require(says_why, "a bill says why it was made", || format!("{id}: {:?}", bill.reason));
     }
 }
 

@@ -255,8 +255,10 @@ impl Oracle {
         book.sent.starts_now += 1;
         book.sent.framed_ip = said.framed_ip;
         let opened = book.is_opened_durable();
-        let open = book.accepted.is_none() && book.start_failed.is_none() && book.sent.stops == 0;
-        let ordered = book.sent.interims_now == 0;
+        // Where accounting goes on without its Start, that may be tried again, after interims as well.
+        let kept = book.accepted.is_some_and(|accepted| accepted.fact.keep_accounting);
+        let open = (book.accepted.is_none() || kept) && book.start_failed.is_none() && book.sent.stops == 0;
+        let ordered = kept || book.sent.interims_now == 0;
         let time = said.event_timestamp == book.opened_at.wall.event_timestamp();
         let delay = u64::from(said.delay_s) == seconds_since(now, book.opened_at);
         self.require(opened, "no Start leaves before `opened` is durable", || id.to_owned());
@@ -292,14 +294,19 @@ impl Oracle {
     /// The first datagram of an interim, which is not the same interim on its way to the next server.
     fn interim_begins(&mut self, now: Now, serial: SessionSerial, said: &Said, id: &str) {
         let Some(book) = self.books.get_mut(&serial) else { return };
+        let group = self.settings.radius_groups.get(&ObjectName::from(book.group.as_str()));
+        let resends = group.is_some_and(|group| group.interim_resend > 0);
         let sent = &mut book.sent;
+        // One that nobody answered may be tried again out of turn, and then it is no other one that fails.
+        let may_be_resent = resends && sent.interim.is_some() && !sent.interim_answered;
+        sent.unsure |= may_be_resent;
         sent.streak = sent.failures();
         sent.interim = Some((said.event_timestamp, said.session_time_s));
         sent.interim_answered = false;
         let has_moved = std::mem::replace(&mut sent.framed_ip, said.framed_ip) != said.framed_ip;
         sent.has_moved |= has_moved;
         // A new address is told at once; and once more when a crash came before the ledger had it.
-        if has_moved || sent.has_moved && sent.interims_now == 1 {
+        if may_be_resent || has_moved || sent.has_moved && sent.interims_now == 1 {
             return;
         }
         let Some(accepted) = book.accepted else { return };

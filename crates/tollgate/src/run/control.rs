@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use kernel::seqpacket::BindError;
-use model::report::{AccessUser, Discards, ServerReport, ShardReport};
+use model::report::{AccessUser, Discards, QueuedStop, ServerReport, ShardReport};
 use model::settings::Settings;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncWriteExt, BufReader};
@@ -31,6 +31,8 @@ use hearing::{Heard, IDLE_MAX, LINE_MAX};
 const CONNECTIONS_MAX: usize = 64;
 /// Rows of `display access-user` without a session id.
 const ACCESS_USER_ROWS: usize = 1000;
+/// Rows of `display radius-server accounting-stop-packet`.
+const QUEUED_STOP_ROWS: usize = 1000;
 
 /// What a client says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -178,6 +180,7 @@ pub(crate) async fn say(writer: &mut tokio::net::unix::OwnedWriteHalf, reply: &R
 struct Around<'a> {
     daemon: &'a Daemon,
     bill_count: u64,
+    queued_count: u64,
 }
 
 impl vrp::Context for Around<'_> {
@@ -188,15 +191,20 @@ impl vrp::Context for Around<'_> {
     fn bill_count(&self) -> u64 {
         self.bill_count
     }
+
+    fn queued_count(&self) -> u64 {
+        self.queued_count
+    }
 }
 
 async fn answer(shell: &mut Shell, line: &str, json: bool, daemon: &Daemon) -> Reply {
     let bill_count = daemon.bill_information().await.map_or(0, |information| information.cache.bills);
+    let queued_count = queued_count(daemon).await;
     let running = daemon.running();
     if *shell.running() != *running {
         shell.running_changed(running);
     }
-    let answer = shell.execute(line, &Around { daemon, bill_count });
+    let answer = shell.execute(line, &Around { daemon, bill_count, queued_count });
     let mut reply = carry_out(shell, line, answer, json, daemon).await;
     reply.uncommitted = shell.uncommitted();
     reply
@@ -258,8 +266,29 @@ async fn act(request: &ActionRequest, daemon: &Daemon) -> Result<Reply, String> 
         let users = if count == 1 { "user is" } else { "users are" };
         return Ok(said(&format!("Info: {count} {users} being logged out.")));
     }
+    if let Some(count) = queue(request, daemon).await {
+        let packets = if count == 1 { "packet" } else { "packets" };
+        let what = if matches!(request, ActionRequest::ResendQueue) { "sent again" } else { "given up" };
+        return Ok(said(&format!("Info: {count} {packets} in the cache: {what}.")));
+    }
     local_bills::act(request, daemon).await.map_err(|why| format!("Error: {why}."))?;
     Ok(Reply::default())
+}
+
+/// What is done with the queue of Stops, and to how many; `None`: it is something else.
+async fn queue(request: &ActionRequest, daemon: &Daemon) -> Option<u64> {
+    let counts = match *request {
+        ActionRequest::ResendQueue => ask_workers(daemon, WorkerMessage::ResendQueue).await,
+        ActionRequest::ResetQueue { server } => {
+            ask_workers(daemon, |reply| WorkerMessage::ResetQueue(server, reply)).await
+        }
+        _ => return None,
+    };
+    Some(counts.into_iter().sum())
+}
+
+async fn queued_count(daemon: &Daemon) -> u64 {
+    reports(daemon).await.iter().map(|report| report.stops_queued).sum()
 }
 
 fn said(text: &str) -> Reply {
@@ -298,6 +327,18 @@ async fn display(request: DisplayRequest, daemon: &Daemon) -> Result<Shown, vrp:
         DisplayRequest::RadiusServerConfiguration { group } => {
             let servers = servers(&reports(daemon).await);
             render::radius_server_configuration(&daemon.running(), group.as_ref(), &servers)
+        }
+        DisplayRequest::QueuedStops { server } => {
+            let found = ask_workers(daemon, |reply| WorkerMessage::QueuedStops(usize::MAX, reply)).await;
+            let mut stops: Vec<QueuedStop> = found.into_iter().flatten().collect();
+            stops.retain(|stop| server.is_none() || stop.server.map(|asked| asked.ip()) == server);
+            stops.sort_by_key(|stop| stop.closed);
+            let total = stops.len() as u64;
+            stops.truncate(QUEUED_STOP_ROWS);
+            Ok(render::queued_stops(&stops, total))
+        }
+        DisplayRequest::RadiusServerBacklog { group } => {
+            render::radius_server_backlog(&daemon.running(), group.as_ref(), &reports(daemon).await)
         }
         DisplayRequest::RadiusServerPacket { address, port } => {
             let reports = reports(daemon).await;
@@ -351,6 +392,8 @@ fn servers(reports: &[ShardReport]) -> Vec<ServerReport> {
                 row.responses += report.responses;
                 row.timeouts += report.timeouts;
                 row.identifiers_exhausted += report.identifiers_exhausted;
+                row.pending_limit_blocks += report.pending_limit_blocks;
+                row.speed_limit_blocks += report.speed_limit_blocks;
                 row.round_trip_ns = row.round_trip_ns.max(report.round_trip_ns);
             }
         }

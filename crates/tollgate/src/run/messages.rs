@@ -1,7 +1,7 @@
 //! What the control thread asks of the others. Questions are few and answers go back through a channel of their own,
 //! so a slow asker holds nobody up.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, Sender};
@@ -10,7 +10,7 @@ use kernel::waker::Waker;
 use ledger::keeper::{BackupRefused, ResetRefused};
 use ledger::transfer::Outcome;
 use model::ids::BillId;
-use model::report::{AccessUser, LocalBillInformation, ShardReport, UserSelector};
+use model::report::{AccessUser, LocalBillInformation, QueuedStop, ShardReport, UserSelector};
 use model::settings::{LocalAaaServer, Settings};
 use tokio::sync::oneshot;
 
@@ -25,6 +25,12 @@ pub(crate) enum WorkerMessage {
     Report(oneshot::Sender<ShardReport>),
     /// Tell the first so many sessions.
     AccessUsers(usize, oneshot::Sender<Vec<AccessUser>>),
+    /// Tell the first so many Stops in the queue.
+    QueuedStops(usize, oneshot::Sender<Vec<QueuedStop>>),
+    /// Send what waits in the queue now, and tell how much that is.
+    ResendQueue(oneshot::Sender<u64>),
+    /// Give up what waits in the queue, for this server or any, and tell how much that was.
+    ResetQueue(Option<IpAddr>, oneshot::Sender<u64>),
     /// Cut these subscribers, and tell how many there were.
     Cut(UserSelector, oneshot::Sender<u64>),
     /// Tell the session of this Acct-Session-Id.

@@ -202,6 +202,15 @@ impl Worker {
                     let _ = reply.send(self.shard.access_user_by_id(now, self.planes.counters(), id.as_bytes()));
                 }
                 WorkerMessage::ServerNews(server, news) => self.shard.handle_server_news(now.mono, server, news),
+                WorkerMessage::QueuedStops(count, reply) => {
+                    let _ = reply.send(self.shard.queued_stops(count));
+                }
+                WorkerMessage::ResendQueue(reply) => {
+                    let _ = reply.send(self.shard.resend_queued(now.mono));
+                }
+                WorkerMessage::ResetQueue(server, reply) => {
+                    let _ = reply.send(self.shard.reset_queued(server));
+                }
                 WorkerMessage::Cut(selector, reply) => {
                     let _ = reply.send(self.shard.cut_access_users(now, &selector));
                 }
@@ -395,6 +404,14 @@ impl Worker {
                 }
                 Notice::BrakeReleased { held } => {
                     tracing::warn!(target: "alarm", held, "hwAcctCutBrakeReleased");
+                }
+                Notice::QueueFills { users, most } => {
+                    let shard = self.number;
+                    tracing::warn!(target: "alarm", shard, users, most, "hwRadiusAcctCacheHigh");
+                }
+                Notice::QueueDrains { users, most } => {
+                    let shard = self.number;
+                    tracing::warn!(target: "alarm", shard, users, most, "hwRadiusAcctCacheHighClear");
                 }
                 Notice::CountersFell(serial) => {
                     tracing::warn!(

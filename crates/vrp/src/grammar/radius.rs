@@ -8,8 +8,8 @@ use model::settings::{AccountingServer, Algorithm, RadiusGroup, Settings};
 use crate::command::{Action, Command, Done, Edit, Place, Stored, Undo, View, Words};
 use crate::error::Refusal;
 
-/// How often a Stop is tried again when the command names no number (BEHAVIOUR.md 5.5).
-const STOP_RESEND_UNNUMBERED: u16 = 50;
+/// How often a packet is tried again when the command names no number (BEHAVIOUR.md 5.5).
+const RESEND_UNNUMBERED: u16 = 50;
 
 pub(super) const COMMANDS: &[Command] = &[
     Command {
@@ -96,6 +96,28 @@ pub(super) const COMMANDS: &[Command] = &[
         ],
         action: Action::Configure(stop_resend),
         stored: Stored::Lines(stored_stop_resend),
+    },
+    Command {
+        views: &[View::RadiusGroup],
+        level: 2,
+        section: "5.5",
+        formats: &[
+            "radius-server { accounting-start-packet | accounting-interim-packet } resend [ count:INTEGER<1-65535> ]",
+        ],
+        undo: Some(Undo {
+            formats: &["radius-server { accounting-start-packet | accounting-interim-packet } resend"],
+            run: |edit, words| set_resend(edit, words, 0),
+        }),
+        help: &[
+            ("accounting-start-packet", "Starts that no server answered, where accounting goes on without them"),
+            ("accounting-interim-packet", "Interims that no server answered"),
+            ("resend", "Try them again"),
+            ("count", "How often; 50 when left out"),
+        ],
+        action: Action::Configure(|edit, words| {
+            set_resend(edit, words, words.number_if("count").unwrap_or(RESEND_UNNUMBERED))
+        }),
+        stored: Stored::Lines(stored_resends),
     },
 ];
 
@@ -238,11 +260,28 @@ fn stored_source_ports(settings: &Settings, place: &Place) -> Vec<String> {
 }
 
 fn stop_resend(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
-    edit.group()?.stop_resend = words.number_if("count").unwrap_or(STOP_RESEND_UNNUMBERED);
+    edit.group()?.stop_resend = words.number_if("count").unwrap_or(RESEND_UNNUMBERED);
     Ok(Done::Applied)
 }
 
 /// Not back to the default of 3, but off (owner's decision 2).
+fn set_resend(edit: &mut Edit<'_>, words: &Words, times: u16) -> Result<Done, Refusal> {
+    let group = edit.group()?;
+    if words.has("accounting-start-packet") {
+        group.start_resend = times;
+    } else {
+        group.interim_resend = times;
+    }
+    Ok(Done::Applied)
+}
+
+fn stored_resends(settings: &Settings, place: &Place) -> Vec<String> {
+    let Some(group) = group_of(settings, place) else { return Vec::new() };
+    let resends = [("start", group.start_resend), ("interim", group.interim_resend)];
+    let line = |(kind, times)| format!("radius-server accounting-{kind}-packet resend {times}");
+    resends.into_iter().filter(|(_, times)| *times > 0).map(line).collect()
+}
+
 fn undo_stop_resend(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
     edit.group()?.stop_resend = 0;
     Ok(Done::Applied)

@@ -132,6 +132,8 @@ fn add(sum: &mut ServerReport, report: &ServerReport) {
     sum.responses = responses;
     sum.timeouts += report.timeouts;
     sum.identifiers_exhausted += report.identifiers_exhausted;
+    sum.pending_limit_blocks += report.pending_limit_blocks;
+    sum.speed_limit_blocks += report.speed_limit_blocks;
 }
 
 /// Each shard's mean weighs as much as its replies.
@@ -149,6 +151,7 @@ fn packet_text(server: &ServerReport) -> String {
         [("Account Responses", server.responses), ("Pending Requests", server.pending)],
         [("Start Requests", server.starts), ("Realtime Requests", server.interims)],
         [("Stop Requests", server.stops), ("Timeouts", server.timeouts)],
+        [("Speed Limit Block", server.speed_limit_blocks), ("Pending Limit Block", server.pending_limit_blocks)],
         [("Window", server.window), ("Identifiers Exhausted", server.identifiers_exhausted)],
     ];
     let rows = two_per_row(&pairs);
@@ -206,6 +209,8 @@ fn packet_json(server: &ServerReport, discards: &Discards) -> Value {
         "responses": server.responses,
         "timeouts": server.timeouts,
         "identifiers_exhausted": server.identifiers_exhausted,
+        "pending_limit_blocks": server.pending_limit_blocks,
+        "speed_limit_blocks": server.speed_limit_blocks,
         "round_trip_ns": server.round_trip_ns,
         "discards": {
             "truncated": discards.truncated,
@@ -237,6 +242,8 @@ mod tests {
             responses,
             timeouts: 5,
             identifiers_exhausted: 6,
+            pending_limit_blocks: 7,
+            speed_limit_blocks: 8,
             round_trip_ns,
         }
     }

@@ -6,9 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::support::World;
 use model::settings::{
     AccountingMode, AccountingScheme, AccountingServer, Algorithm, BUILT_IN_DOMAINS, BUILT_IN_SCHEMES, BillFormat,
-    BillReplay, BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode, CfcardBackupMode, CutBrake, Domain,
-    HostKeyPolicy, Interim, InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit, LocalAaaServer, ObjectName,
-    PlaneLink, RadiusGroup, RadiusHealth, Secret, Settings, StartFail,
+    BillReplay, BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode, CacheRounds, CacheWarning,
+    CfcardBackupMode, CutBrake, Domain, HostKeyPolicy, Interim, InterimFail, InterimFailPolicy, InterimSpelling,
+    IntervalUnit, LimitedServers, LocalAaaServer, ObjectName, PlaneLink, RadiusCache, RadiusGroup, RadiusHealth,
+    RadiusLimits, Secret, Settings, SpeedLimit, StartFail,
 };
 use proptest::prelude::*;
 use vrp::{Sealer, config};
@@ -312,8 +313,16 @@ fn server() -> impl Strategy<Value = AccountingServer> {
 
 fn group() -> impl Strategy<Value = RadiusGroup> {
     let servers = prop::collection::vec(server(), 0..=16);
-    (servers, secret(), any::<bool>(), 1..=5_u8, 3..=25_u8, 1..=256_u16, any::<u16>()).prop_map(
-        |(mut accounting, key, shares, retransmit, timeout_s, source_ports, stop_resend)| {
+    (servers, secret(), any::<bool>(), 1..=5_u8, 3..=25_u8, 1..=256_u16, any::<[u16; 3]>()).prop_map(
+        |(
+            mut accounting,
+            key,
+            shares,
+            retransmit,
+            timeout_s,
+            source_ports,
+            [stop_resend, start_resend, interim_resend],
+        )| {
             let mut seen = Vec::new();
             accounting.retain(|server| {
                 !seen.contains(&server.address) && {
@@ -330,6 +339,8 @@ fn group() -> impl Strategy<Value = RadiusGroup> {
                 timeout_s,
                 source_ports,
                 stop_resend,
+                start_resend,
+                interim_resend,
             }
         },
     )
@@ -343,6 +354,35 @@ fn radius_health() -> impl Strategy<Value = RadiusHealth> {
             dead_interval_s,
             dead_time_min,
             recover_count_invalid,
+        },
+    )
+}
+
+fn radius_limits() -> impl Strategy<Value = BTreeMap<LimitedServers, RadiusLimits>> {
+    let servers = (prop::option::of(ip()), prop::option::of(1..=u16::MAX));
+    let servers = servers.prop_map(|(ip, port)| LimitedServers { ip, port });
+    let speed = (1..=u16::MAX, 1..=3_600_u16).prop_map(|(count, seconds)| SpeedLimit { count, seconds });
+    let limits = (prop::option::of(1..=u16::MAX), prop::option::of(speed))
+        .prop_filter_map("none is not stored", |(pending, speed)| {
+            (pending.is_some() || speed.is_some()).then_some(RadiusLimits { pending, speed })
+        });
+    prop::collection::btree_map(servers, limits, 0..4)
+}
+
+fn radius_cache() -> impl Strategy<Value = RadiusCache> {
+    let warning = (1..=100_u8)
+        .prop_flat_map(|upper| (Just(upper), 0..upper))
+        .prop_map(|(upper, lower)| CacheWarning { upper, lower });
+    let rounds = (1..=u16::MAX, 1..=3_600_u16).prop_map(|(users, seconds)| CacheRounds { users, seconds });
+    let flags = any::<[bool; 2]>();
+    (8_192..=256_000_u32, 50..=85_u8, prop::option::of(warning), prop::option::of(rounds), flags).prop_map(
+        |(packets, memory_threshold, warning, rounds, [keep_packets, pending_limit_optimize])| RadiusCache {
+            packets,
+            memory_threshold,
+            warning,
+            rounds,
+            keep_packets,
+            pending_limit_optimize,
         },
     )
 }
@@ -463,7 +503,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         0..=86_400_u32,
         local_aaa_server(),
         1..=3_600_u16,
-        radius_health(),
+        (radius_health(), radius_limits(), radius_cache()),
         prop::option::of((1..=100_u8, 1..=86_400_u32).prop_map(|(percent, seconds)| CutBrake { percent, seconds })),
     );
     let groups = prop::collection::btree_map(name(), group(), 0..4);
@@ -481,7 +521,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 grace_s,
                 local_aaa_server,
                 checkpoint_interval_s,
-                radius_health,
+                (radius_health, radius_limits, radius_cache),
                 cut_brake,
             ) = box_wide;
             schemes.extend(BUILT_IN_SCHEMES.map(ObjectName::from).into_iter().zip(built_in));
@@ -505,6 +545,8 @@ fn settings() -> impl Strategy<Value = Settings> {
                 session_id_prefix,
                 plane_link: PlaneLink { path, grace_s },
                 radius_health,
+                radius_limits,
+                radius_cache,
                 radius_groups,
                 schemes,
                 domains,

@@ -68,7 +68,7 @@ fn line() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn nothing_typed_panics_or_is_half_obeyed(lines in prop::collection::vec(line(), 0..40), bill_count in 0..2_u64) {
-        let world = World { bill_count };
+        let world = World { bill_count, ..World::default() };
         let mut shell = sitting();
         for line in lines {
             let (before, place) = (shell.candidate().clone(), shell.place().clone());

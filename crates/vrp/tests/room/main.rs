@@ -3,6 +3,7 @@
 mod bills;
 mod file;
 mod hostile;
+mod queue;
 mod seeds;
 mod sitting;
 mod support;

@@ -499,7 +499,7 @@ fn save_asks_first() {
 
 #[test]
 fn disabling_a_pool_with_bills_inside_asks_first() {
-    let world = World { bill_count: 12 };
+    let world = World { bill_count: 12, ..World::default() };
     let set_up = &["local-aaa-server", "local-bill-pool enable", "commit"];
     let question = "Warning: The local bill pool holds 12 bills.\nAre you sure to continue? [Y/N]:\n";
     for (answer, enabled) in [("n", true), ("y", false)] {

@@ -9,6 +9,7 @@ use vrp::{Answer, Context, SealError, Sealer, Shell};
 #[derive(Default)]
 pub(crate) struct World {
     pub(crate) bill_count: u64,
+    pub(crate) queued_count: u64,
 }
 
 impl Sealer for World {
@@ -32,6 +33,10 @@ impl Context for World {
 
     fn bill_count(&self) -> u64 {
         self.bill_count
+    }
+
+    fn queued_count(&self) -> u64 {
+        self.queued_count
     }
 }
 

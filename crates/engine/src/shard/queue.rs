@@ -1,0 +1,430 @@
+//! What no server acknowledged and is tried again (BEHAVIOUR.md 5.5): Stops, and as far as the group says so Starts of sessions
+//! whose accounting goes on without them, and interims.
+//!
+//! A Stop whose transaction has failed rests, half a minute the first time and twice as long after each further one, up to ten
+//! minutes; then it waits in its group's lane of parked Stops like other work. A server that comes back ends all rests of its
+//! groups: what they hold goes into the lane in the order of its coming, as fast as the lane's share and the server's window
+//! take it. `cache retransmit K timeout S` goes by rounds instead: every S seconds the K that have rested longest.
+//!
+//! ```text
+//!                failed                 rest over, server back, round, operator
+//!   in flight ──────────▶ rests ──────────────────────────────────────▶ lane ──▶ in flight
+//!                           └── N used up, thrown out, reset ──▶ bill
+//! ```
+//!
+//! A user holds one place of the queue, for what is newest: a due interim replaces one that is queued, and lets a queued Start
+//! go first; a Down takes both out, for the Stop tells all. What an interim of the queue leads to never counts as success or
+//! failure of real-time accounting (owner's decision 5). Resting needs no memory of its own:
+//! the links of the lanes hold a list for each length of rest, so the first of each list is the first whose rest is over.
+//!
+//! **Full:** who has rested longest is thrown out, and a bill stands for its Stop. The queue is full at the operator's number of
+//! users, and when it holds more than the memory threshold of the session slots that nobody else has, so that log-ins find room.
+
+use std::time::Duration;
+
+use model::record::BillReason;
+use model::report::QueuedStop;
+use model::settings::RadiusCache;
+use model::time::Mono;
+
+use super::{Notice, Shard};
+use crate::attributes;
+use crate::group::Group;
+use crate::policy::Outcome;
+use crate::session::{Flags, Lane, Owed, Slot, State};
+use crate::table::Table;
+
+/// Lengths of rest.
+pub(crate) const REST_COUNT: usize = 6;
+/// How many go into the lane in one turn of the caller's loop.
+const TURN_MAX: u32 = 2048;
+
+/// How long the rest of this index lasts.
+fn rest(index: usize) -> Duration {
+    Duration::from_secs([30, 60, 120, 240, 480, 600][index])
+}
+
+/// What the operator says of the queue, this shard's share of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StopQueue {
+    /// Users at most.
+    most: u32,
+    /// Per cent of the session slots that it shares with log-ins to come.
+    memory: u32,
+    /// Per cent of `most`: the alarm is raised at the first and cleared at the second.
+    warning: Option<(u32, u32)>,
+    /// So many every so often.
+    rounds: Option<(u32, Duration)>,
+    round_next: Mono,
+    /// No Stop is given up because its tries are used up.
+    keep: bool,
+    /// A try that found no place is none.
+    optimize: bool,
+    users: u32,
+    is_told: bool,
+    /// Thrown out.
+    dropped: u64,
+}
+
+impl StopQueue {
+    pub(super) fn new() -> StopQueue {
+        let mut queue = StopQueue {
+            most: 0,
+            memory: 0,
+            warning: None,
+            rounds: None,
+            round_next: Mono::ZERO,
+            keep: false,
+            optimize: false,
+            users: 0,
+            is_told: false,
+            dropped: 0,
+        };
+        queue.set(&RadiusCache::default(), 1);
+        queue
+    }
+
+    /// Takes the settings; each shard has its share.
+    pub(super) fn set(&mut self, settings: &RadiusCache, shards: u16) {
+        let share = |count: u32| (count / u32::from(shards)).max(1);
+        self.most = share(settings.users_most());
+        self.memory = settings.memory_threshold.into();
+        self.warning = settings.warning.map(|warning| (warning.upper.into(), warning.lower.into()));
+        self.rounds =
+            settings.rounds.map(|rounds| (share(rounds.users.into()), Duration::from_secs(rounds.seconds.into())));
+        self.keep = settings.keep_packets;
+        self.optimize = settings.pending_limit_optimize;
+    }
+
+    pub(super) fn users(&self) -> u32 {
+        self.users
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Whether a Stop that has no tries left stays.
+    pub(super) fn keeps(&self) -> bool {
+        self.keep
+    }
+
+    /// Whether a try that found no place is none.
+    pub(super) fn forgives_unsent(&self) -> bool {
+        self.optimize
+    }
+
+    /// What to tell the operator of the fill, each once: `true` when it is high.
+    fn judge(&mut self) -> Option<bool> {
+        let percent = u64::from(self.users) * 100;
+        let (fill, most) = (percent, u64::from(self.most));
+        let is_high = match self.warning {
+            Some((upper, _)) if !self.is_told => fill >= u64::from(upper) * most,
+            Some((_, lower)) => fill > u64::from(lower) * most,
+            None => false,
+        };
+        (std::mem::replace(&mut self.is_told, is_high) != is_high).then_some(is_high)
+    }
+}
+
+impl Group {
+    /// When the first rest ends, or the turn goes on that ends all of them.
+    fn rest_ends(&self, table: &Table) -> Option<Mono> {
+        self.first_rested(table).map(|(_, at)| at)
+    }
+
+    /// Whose rest ends first.
+    fn first_rested(&self, table: &Table) -> Option<(Slot, Mono)> {
+        let heads = self.rests.iter().enumerate().filter(|(_, list)| list.count > 0);
+        let ends = heads.map(|(index, list)| {
+            let since = table.accounts[list.head as usize].queued;
+            let is_woken = self.woken.is_some_and(|woken| since <= woken);
+            (list.head, if is_woken { since } else { since.plus(rest(index)) })
+        });
+        ends.min_by_key(|&(_, at)| at)
+    }
+
+    /// Who has rested longest.
+    fn longest_rested(&self, table: &Table) -> Option<(Slot, Mono)> {
+        let heads = self.rests.iter().filter(|list| list.count > 0);
+        heads.map(|list| (list.head, table.accounts[list.head as usize].queued)).min_by_key(|&(_, since)| since)
+    }
+}
+
+impl Shard {
+    /// What failed rests before it is tried again.
+    pub(super) fn rest(&mut self, slot: Slot, now: Mono) {
+        let group = usize::from(self.group_of(slot));
+        self.join_queue(slot);
+        let account = self.account_mut(slot);
+        let index = usize::from(account.tries).min(REST_COUNT - 1);
+        account.tries = account.tries.saturating_add(1);
+        account.queued = now;
+        account.rest = u8::try_from(index).expect("an index of a rest");
+        self.table.push_back(&mut self.groups[group].rests[index], Lane::Rest, slot);
+        self.make_room();
+        self.tell_fill();
+    }
+
+    /// A Start failed, and accounting goes on without it.
+    pub(super) fn queue_start(&mut self, slot: Slot, now: Mono) {
+        let tries = self.groups[usize::from(self.group_of(slot))].start_resend;
+        if tries > 0 {
+            self.account_mut(slot).resends_left = tries - 1;
+            self.session_mut(slot).flags.set(Flags::START_QUEUED);
+            self.rest(slot, now);
+        }
+    }
+
+    /// An interim failed. A queued Start stays what it is.
+    pub(super) fn queue_interim(&mut self, slot: Slot, now: Mono) {
+        let tries = self.groups[usize::from(self.group_of(slot))].interim_resend;
+        let session = self.session(slot);
+        if tries > 0 && session.lane == Lane::Out && !session.flags.has(Flags::CUT) {
+            self.account_mut(slot).resends_left = tries - 1;
+            self.session_mut(slot).flags.set(Flags::INTERIM_QUEUED);
+            self.rest(slot, now);
+        }
+    }
+
+    /// Whether it is the Start that waits in a session's place of the queue.
+    pub(super) fn is_queued_start(&self, slot: Slot) -> bool {
+        let session = self.session(slot);
+        session.lane == Lane::Parked && session.flags.has(Flags::START_QUEUED)
+    }
+
+    /// An interim's time has come.
+    pub(super) fn tick(&mut self, slot: Slot, now: Mono) {
+        let session = self.session_mut(slot);
+        if session.lane == Lane::Rest && session.flags.has(Flags::START_QUEUED) {
+            session.flags.set(Flags::TICK_WAITS);
+            self.go_into_lane(slot, now);
+        } else {
+            session.flags.set(Flags::INTERIM_DUE);
+            self.settle(slot, now);
+        }
+    }
+
+    /// Something is to be told while something rests: an older interim is replaced, and a Start tells it.
+    pub(super) fn make_way(&mut self, slot: Slot, now: Mono) {
+        let session = self.session(slot);
+        let is_due = session.lane == Lane::Rest && session.flags.has(Flags::INTERIM_DUE);
+        if is_due && session.flags.has(Flags::START_QUEUED) {
+            self.go_into_lane(slot, now);
+        } else if is_due {
+            self.leave_queue(slot);
+        }
+    }
+
+    /// The subscriber has gone, or is to go: the Stop tells what a queued Start or interim would.
+    pub(super) fn withdraw_queued(&mut self, slot: Slot) {
+        let session = self.session(slot);
+        if session.flags.has(Flags::START_QUEUED) || session.flags.has(Flags::INTERIM_QUEUED) {
+            if session.lane == Lane::Parked {
+                self.dequeue(slot);
+            }
+            self.leave_queue(slot);
+        }
+    }
+
+    /// A Start of the queue has had its transaction.
+    pub(super) fn queued_start_ended(&mut self, slot: Slot, outcome: Outcome, now: Mono) {
+        match outcome {
+            Outcome::Acknowledged => {
+                let session = self.session_mut(slot);
+                let tick_waits = session.flags.has(Flags::TICK_WAITS);
+                session.flags.put(Flags::START_KEPT, false);
+                session.flags.put(Flags::INTERIM_DUE, tick_waits);
+                self.leave_queue(slot);
+                self.owe(slot, Owed::Accepted);
+            }
+            Outcome::Unanswered => {
+                // An interim that waited behind it is skipped.
+                self.session_mut(slot).flags.put(Flags::TICK_WAITS, false);
+                self.rest_again(slot, now);
+            }
+        }
+    }
+
+    /// An interim of the queue has had its transaction.
+    pub(super) fn queued_interim_ended(&mut self, slot: Slot, outcome: Outcome, now: Mono) {
+        match outcome {
+            Outcome::Acknowledged => self.leave_queue(slot),
+            Outcome::Unanswered => self.rest_again(slot, now),
+        }
+    }
+
+    fn rest_again(&mut self, slot: Slot, now: Mono) {
+        if !self.session(slot).flags.has(Flags::QUEUED) {
+            // The subscriber has gone meanwhile.
+            return;
+        }
+        let left = self.account(slot).resends_left;
+        if left == 0 && !self.queue.keeps() {
+            self.leave_queue(slot);
+        } else {
+            self.account_mut(slot).resends_left = left.saturating_sub(1);
+            self.rest(slot, now);
+        }
+    }
+
+    fn join_queue(&mut self, slot: Slot) {
+        let flags = &mut self.session_mut(slot).flags;
+        if !flags.has(Flags::QUEUED) {
+            flags.set(Flags::QUEUED);
+            self.queue.users += 1;
+        }
+    }
+
+    /// What was in the queue is over.
+    pub(super) fn leave_queue(&mut self, slot: Slot) {
+        self.end_rest(slot);
+        let flags = &mut self.session_mut(slot).flags;
+        if flags.has(Flags::QUEUED) {
+            flags.put(Flags::QUEUED, false);
+            flags.put(Flags::START_QUEUED, false);
+            flags.put(Flags::INTERIM_QUEUED, false);
+            flags.put(Flags::TICK_WAITS, false);
+            self.account_mut(slot).tries = 0;
+            self.queue.users -= 1;
+            self.tell_fill();
+        }
+    }
+
+    fn end_rest(&mut self, slot: Slot) {
+        if self.session(slot).lane == Lane::Rest {
+            let group = usize::from(self.group_of(slot));
+            let index = usize::from(self.account(slot).rest);
+            self.table.unlink(&mut self.groups[group].rests[index], slot);
+        }
+    }
+
+    /// Throws out who has rested longest, until the queue has no more than it may.
+    fn make_room(&mut self) {
+        loop {
+            let users = u64::from(self.queue.users);
+            let open = (self.table.capacity() - self.table.len()) as u64 + users;
+            let is_crowded = users * 100 > u64::from(self.queue.memory) * open;
+            if self.queue.users <= self.queue.most && !is_crowded {
+                return;
+            }
+            let longest = self.groups.iter().filter_map(|group| group.longest_rested(&self.table));
+            let Some((slot, _)) = longest.min_by_key(|&(_, since)| since) else { return };
+            self.queue.dropped += 1;
+            if self.session(slot).is_down() {
+                self.give_up_stop(slot, BillReason::QueueDropped);
+            } else {
+                self.leave_queue(slot);
+            }
+            if is_crowded {
+                // Its slot is free only when its bill is on the way: one goes for one that comes.
+                return;
+            }
+        }
+    }
+
+    fn tell_fill(&mut self) {
+        let (users, most) = (self.queue.users, self.queue.most);
+        match self.queue.judge() {
+            Some(true) => self.notice(Notice::QueueFills { users, most }),
+            Some(false) => self.notice(Notice::QueueDrains { users, most }),
+            None => {}
+        }
+    }
+
+    /// Lets those go into their lane whose rest is over.
+    pub(super) fn end_rests(&mut self, now: Mono) {
+        let Some((users, every)) = self.queue.rounds else {
+            return self.end_due_rests(now);
+        };
+        if now < self.queue.round_next {
+            return;
+        }
+        self.queue.round_next = now.plus(every);
+        for _ in 0..users {
+            let longest = self.groups.iter().filter_map(|group| group.longest_rested(&self.table));
+            let Some((slot, since)) = longest.min_by_key(|&(_, since)| since) else { return };
+            if since == now {
+                return;
+            }
+            self.go_into_lane(slot, now);
+        }
+    }
+
+    fn end_due_rests(&mut self, now: Mono) {
+        let mut left = TURN_MAX;
+        for group in 0..self.groups.len() {
+            while left > 0
+                && let Some((slot, at)) = self.groups[group].first_rested(&self.table)
+                && at <= now
+            {
+                self.go_into_lane(slot, now);
+                left -= 1;
+            }
+        }
+    }
+
+    fn go_into_lane(&mut self, slot: Slot, now: Mono) {
+        self.end_rest(slot);
+        self.enqueue(slot, Lane::Parked, now);
+    }
+
+    /// When [`Shard::end_rests`] has something to do.
+    pub(super) fn next_rest_end(&self) -> Option<Mono> {
+        let ends = self.groups.iter().filter_map(|group| group.rest_ends(&self.table)).min()?;
+        Some(if self.queue.rounds.is_some() { self.queue.round_next } else { ends })
+    }
+
+    /// Somebody answers again: whatever rests now for one of its groups goes into the lane.
+    pub(super) fn wake_groups_of(&mut self, server: u16, now: Mono) {
+        for group in self.groups.iter_mut().filter(|group| group.has(server)) {
+            group.woken = Some(now);
+        }
+    }
+
+    /// `radius-server cache resend packet`: every rest ends now. Says how many there were.
+    pub fn resend_queued(&mut self, now: Mono) -> u64 {
+        let mut count = 0;
+        for group in &mut self.groups {
+            count += group.rests.iter().map(|list| u64::from(list.count)).sum::<u64>();
+            group.woken = Some(now);
+        }
+        count
+    }
+
+    /// The queue, at most `count` rows, those that have rested longest in each list first.
+    pub fn queued_stops(&self, count: usize) -> Vec<QueuedStop> {
+        let is_queued = |slot: &Slot| self.session(*slot).is_down() && self.session(*slot).flags.has(Flags::QUEUED);
+        self.table.slots().filter(is_queued).take(count).map(|slot| self.queued_stop(slot)).collect()
+    }
+
+    fn queued_stop(&self, slot: Slot) -> QueuedStop {
+        let account = self.account(slot);
+        let run = self.table.blobs.attributes(self.session(slot).blob);
+        QueuedStop {
+            closed: account.closed.wall,
+            resend_times: account.tries.saturating_sub(1),
+            session_time_s: account.session_time_s,
+            user: String::from_utf8_lossy(attributes::user_name(run).unwrap_or_default()).into_owned(),
+            server: self.servers.get(usize::from(account.server)).map(|server| server.address),
+        }
+    }
+
+    /// `reset radius-server accounting-stop-packet`: what rests, for this server or any, is given up; a bill stands for each.
+    /// Says how many. What is out at the time is left to its answer.
+    pub fn reset_queued(&mut self, server: Option<std::net::IpAddr>) -> u64 {
+        self.let_leave();
+        let mut count = 0;
+        for slot in self.table.slots() {
+            let session = self.session(slot);
+            let rests = matches!(session.lane, Lane::Rest | Lane::Parked) && session.state == State::Parked;
+            let asked = self.servers.get(usize::from(self.account(slot).server)).map(|server| server.address.ip());
+            if rests && (server.is_none() || server == asked) {
+                self.dequeue(slot);
+                self.give_up_stop(slot, BillReason::QueueDropped);
+                count += 1;
+            }
+        }
+        count
+    }
+}
