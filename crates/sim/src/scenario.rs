@@ -134,7 +134,8 @@ impl Scenario {
     /// Whether an interim that is due can only be late by the engine's own doing.
     pub(crate) fn is_punctual(&self) -> bool {
         let Faults { network, servers, stalls, .. } = self.faults;
-        !network && !servers && !stalls && self.names_per_plane <= 40
+        let limited = !self.settings.radius_limits.is_empty();
+        !network && !servers && !stalls && !limited && self.names_per_plane <= 40
     }
 }
 
