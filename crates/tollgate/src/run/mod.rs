@@ -38,6 +38,7 @@ use kernel::waker::Waker;
 use ledger::keeper::{Keeper, KeeperStart};
 use ledger::log::LogBounds;
 use ledger::recover::Life;
+use ledger::segment::StoreId;
 use ledger::transfer::Upload;
 use model::settings::Settings;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -133,7 +134,8 @@ pub(crate) struct Engine {
     /// Files for the bill server, for whoever delivers them.
     uploads: RefCell<Option<UnboundedReceiver<Upload>>>,
     card_dir: PathBuf,
-    epoch: u32,
+    /// The store's name, and the number of this engine start on it.
+    life: (StoreId, u32),
 }
 
 impl Engine {
@@ -141,10 +143,22 @@ impl Engine {
     pub(crate) fn start(args: &RunArgs, store: &Store, settings: &Arc<Settings>) -> Result<Engine, Failure> {
         let mut read = store::recover(&store.directory)?;
         restore::report(&read.recovered);
-        Whereabouts::check(&store.directory, read.recovered.epoch_last)?;
+        let epoch_last = read.recovered.epoch_last;
+        let recorded = Whereabouts::check(&store.directory, read.start.store(), epoch_last)?;
+        if recorded > epoch_last {
+            tracing::error!(
+                epoch_last,
+                recorded,
+                "the ledger lacks its last engine starts: it is damaged, or an older copy; ids go on behind those recorded"
+            );
+        }
+        let unusable = |error| Failure::failed(format!("the ledger cannot be used: {error}"));
+        let begin = read.start.behind(recorded).map_err(unusable)?;
         let damaged = read.recovered.report.damaged_segments();
         let bounds = LogBounds::new(SEGMENT_OCTETS, BATCH_OCTETS).expect("the bounds of this build fit the format");
-        let (log, started) = read.start.begin(begin_life()?, bounds);
+        let life = begin_life()?;
+        let store_id = begin.store().unwrap_or(life.fresh_store);
+        let (log, started) = begin.begin(life, bounds);
         let mut ends = Vec::new();
         let mut seats = Vec::new();
         for number in 0..args.shards {
@@ -247,7 +261,7 @@ impl Engine {
             planes: Rc::new(RefCell::new(planes)),
             uploads: RefCell::new(Some(uploaded)),
             card_dir,
-            epoch: started.epoch,
+            life: (store_id, started.epoch),
         })
     }
 
@@ -367,7 +381,7 @@ async fn serve(
         control: control_path,
         state_dir: store.directory.clone(),
         card_dir: engine.card_dir.clone(),
-        epoch: engine.epoch,
+        life: engine.life,
         workers: engine.workers.clone(),
         writer: engine.writer.clone(),
         bell: engine.bell.clone(),

@@ -42,6 +42,10 @@ impl Keeper {
         let mut last = None;
         for bill in open.card.shelf.iter_behind(behind).take(SETTLE_MAX) {
             last = Some(bill.id);
+            // The card was told already that it is not the card's: its replay ended before the card could be written to.
+            if bill.is_leaving {
+                continue;
+            }
             match self.book.pool.get(bill.id) {
                 // Settled when that is durable.
                 Some(pooled) if pooled.is_leaving => {}
