@@ -232,7 +232,7 @@ impl Keeper {
     pub fn begin(start: KeeperStart, now: Now) -> Keeper {
         let KeeperStart { log, started, book, segments, damaged, sources, settings, nas, card } = start;
         let sources = usize::from(sources);
-        let dropped = book.pool.dropped().bills;
+        let dropped = [BillStore::Cache, BillStore::Cfcard].map(|store| book.pool.dropped(store).bills);
         let stamp_last = book.shipped_last.as_millis() / 1000;
         let mut keeper = Keeper {
             log,
@@ -311,6 +311,9 @@ impl Keeper {
             || self.settings.key_file != settings.key_file
             || self.settings.tftp_port != settings.tftp_port;
         let replay_changed = self.settings.replay != settings.replay;
+        if self.settings.cache.backup_mode != settings.cache.backup_mode {
+            self.mover.stop();
+        }
         self.settings = settings.clone();
         nas.clone_into(&mut self.nas);
         if server_changed {
@@ -440,8 +443,10 @@ impl Keeper {
 
     /// When to call [`handle_timeout`](Keeper::handle_timeout) next, at the latest.
     pub fn poll_timeout(&self) -> Option<Mono> {
-        let goes_on_looking = self.compaction.copies.has_more() && self.own.is_calm();
-        if self.reads.is_exhausted() || goes_on_looking || self.card.has_more() {
+        // While the ledger's disk fails, nothing comes of looking on.
+        let is_calm = self.own.is_calm();
+        let has_more = !self.is_ending && self.compaction.copies.has_more() || self.is_begun() && self.card.has_more();
+        if self.reads.is_exhausted() || is_calm && has_more {
             return Some(Mono::ZERO);
         }
         let times = [
@@ -538,7 +543,7 @@ impl Keeper {
             match noted.what {
                 NotedRecord::Billed(bill) => {
                     if let Taken::Overflow(bill) = self.book.apply_bill(bill) {
-                        self.drop_bill(&bill, now.wall);
+                        self.drop_bill(BillStore::Cache, &bill, now.wall);
                     }
                 }
                 NotedRecord::Other(octets) => {

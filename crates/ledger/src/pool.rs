@@ -13,7 +13,7 @@ mod departures;
 mod shelf;
 
 use model::ids::BillId;
-use model::record::{Bill, BillReason, Delivered};
+use model::record::{Bill, BillReason, BillStore, Delivered};
 use model::report::{BillStoreInformation, LocalBillInformation};
 use model::settings::LocalAaaServer;
 
@@ -128,10 +128,11 @@ pub struct Pool {
     bills: Shelf,
     /// The same, of Stops that were given up while the pool was disabled.
     unbilled: Shelf,
-    dropped: Dropped,
+    /// Of the pool, of the card.
+    dropped: [Dropped; 2],
 }
 
-/// Bills that found no room anywhere.
+/// Bills of a store that found no room anywhere, or were given up because it does not bring them any more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
     /// How many.
@@ -213,9 +214,10 @@ impl Pool {
     }
 
     /// Bills left as dropped.
-    pub(crate) fn count_dropped(&mut self, bills: u64, octets: u64) {
-        self.dropped.bills += bills;
-        self.dropped.octets = self.dropped.octets.saturating_add(octets);
+    pub(crate) fn count_dropped(&mut self, store: BillStore, bills: u64, octets: u64) {
+        let dropped = &mut self.dropped[usize::from(store == BillStore::Cfcard)];
+        dropped.bills += bills;
+        dropped.octets = dropped.octets.saturating_add(octets);
     }
 
     /// The bills from number `start` on, counted from 0 in age order.
@@ -240,12 +242,13 @@ impl Pool {
 
     /// Octets of both directions that no bill accounts for: those of the unbilled and the dropped.
     pub fn octets_unaccounted(&self) -> u64 {
-        self.unbilled.iter().map(BillRef::octets).fold(self.dropped.octets, u64::saturating_add)
+        let dropped = self.dropped.iter().map(|dropped| dropped.octets);
+        self.unbilled.iter().map(BillRef::octets).chain(dropped).fold(0, u64::saturating_add)
     }
 
-    /// Bills that found no room anywhere.
-    pub fn dropped(&self) -> Dropped {
-        self.dropped
+    /// Bills that found no room anywhere, or were given up because their store does not bring them any more.
+    pub fn dropped(&self, store: BillStore) -> Dropped {
+        self.dropped[usize::from(store == BillStore::Cfcard)]
     }
 
     /// The bill at which the pool is nearly full: floor(capacity × per cent / 100) (BEHAVIOUR.md 7.3).

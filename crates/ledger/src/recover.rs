@@ -287,6 +287,23 @@ impl LogStart {
         self.epoch
     }
 
+    /// The store's name, drawn at its first start; `None` before that.
+    pub fn store(&self) -> Option<StoreId> {
+        self.store
+    }
+
+    /// The same, behind so many engine starts: more than the store knows of, when its newest segments are lost.
+    ///
+    /// # Errors
+    ///
+    /// [`RecoveryError::EpochsExhausted`].
+    pub fn behind(self, epoch_last: u32) -> Result<LogStart, RecoveryError> {
+        if epoch_last >= EPOCH_MAX {
+            return Err(RecoveryError::EpochsExhausted);
+        }
+        Ok(LogStart { epoch: self.epoch.max(epoch_last + 1), ..self })
+    }
+
     /// Records of the last batch, which the new life writes again first.
     pub fn carried_count(&self) -> usize {
         self.carried.len()

@@ -20,6 +20,7 @@
 mod name;
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use model::ids::BillId;
 use model::record::{BillRun, BillRuns, BillStore};
@@ -192,6 +193,8 @@ pub(crate) struct Shipping {
     pub(crate) store: BillStore,
     pub(crate) job: Option<Job>,
     pub(crate) stage: Stage,
+    /// The server that the file on its way was sent to in this life, unless it surely has nothing of it.
+    pub(crate) sent_to: Option<Ipv4Addr>,
 }
 
 /// Moments for file names, in seconds since 1970: no two jobs share one, even if the wall clock steps back.
@@ -207,7 +210,7 @@ impl Stamps {
 
 impl Shipping {
     pub(crate) fn new(store: BillStore) -> Shipping {
-        Shipping { store, job: None, stage: Stage::Idle }
+        Shipping { store, job: None, stage: Stage::Idle, sent_to: None }
     }
 
     /// Begins a job, or extends the one under way to the bills there are now.

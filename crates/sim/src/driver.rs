@@ -24,6 +24,7 @@ use model::time::{Mono, Now, Wall};
 
 pub(crate) use boot::{Memory, read_card, read_store};
 use worker::Worker;
+pub(crate) use worker::shard_of;
 pub(crate) use writer::Command;
 use writer::{Outside, Writer};
 
@@ -228,6 +229,7 @@ impl Process {
         self.writer.run(now, &mut self.workers, &mut outside(disks, around), wants);
         if self.workers.is_empty() && self.writer.has_settled() {
             around.oracle.settled();
+            around.oracle.begun(now.mono, self.shard_count.into());
             self.revive(now, around, settings);
             for command in std::mem::take(&mut self.commands) {
                 self.writer.command(&command, now, &mut outside(disks, around));

@@ -12,7 +12,7 @@ use model::time::{Mono, Now, Wall};
 
 use crate::bill_server::BillServer;
 use crate::disk::Disk;
-use crate::driver::{Around, Disks, Process, Start, Wants, read_card, read_store};
+use crate::driver::{Around, Command, Disks, Process, Start, Wants, read_card, read_store};
 use crate::network::{Datagram, Network};
 use crate::oracle::{Oracle, Violation};
 use crate::plane::Plane;
@@ -58,6 +58,8 @@ enum Happening {
     Trouble(Trouble),
     /// Faults stop.
     Heal,
+    /// An operator resets the card, having thought better of shipping what is on it.
+    Reset,
     /// Everybody leaves.
     Close,
 }
@@ -90,6 +92,8 @@ pub struct World {
     reading: Vec<bool>,
     scenario: Scenario,
     dice: Dice,
+    /// Of an operator who resets the card while it is emptied.
+    hasty: Option<Dice>,
     disks: Disks,
     network: Network,
     servers: Vec<Server>,
@@ -143,6 +147,7 @@ impl World {
             faults: BTreeMap::new(),
             scenario,
             dice,
+            hasty: seed.is_multiple_of(4).then(|| Dice::new(!seed)),
         };
         world.begin();
         world
@@ -262,6 +267,7 @@ impl World {
             Happening::Trouble(trouble) if !self.healed => self.trouble(trouble),
             Happening::Trouble(_) => {}
             Happening::Heal => self.heal(),
+            Happening::Reset => self.command(&Command::CfcardReset),
             Happening::Close => {
                 self.closed = Some(self.now);
                 self.around.trace.say(format_args!("everybody leaves"));

@@ -67,10 +67,15 @@ impl Patience {
     /// The slowest line that is worth waiting for, octets a second.
     const SLOWEST: u64 = 16 * 1024;
 
-    /// 10 s to connect, 30 s for an answer, two minutes and the time that the slowest line needs for the whole.
+    /// 10 s to connect, 30 s for an answer, two minutes and the time that the slowest line needs for the whole. Over TFTP a file
+    /// goes there and back, and what an earlier try left is read before.
     pub(crate) fn for_upload(upload: &Upload) -> Patience {
         let octets = upload.octets.len().saturating_add(upload.manifest.len()) as u64;
-        let whole = Duration::from_secs(120 + octets / Patience::SLOWEST);
+        let ways = match upload.protocol {
+            Protocol::Sftp => 1,
+            Protocol::Tftp => 3,
+        };
+        let whole = Duration::from_secs(120 + ways * octets / Patience::SLOWEST);
         Patience { connect: Duration::from_secs(10), operation: Duration::from_secs(30), whole }
     }
 }

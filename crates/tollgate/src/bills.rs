@@ -14,6 +14,7 @@ use ledger::bill::{Bill, BillFile, BillName, Format};
 use ledger::frame;
 use ledger::keeper::Area;
 use ledger::pool::{BillBook, BillRef};
+use ledger::segment::StoreId;
 use model::ids::BillId;
 use model::record::{self, BillStore, Departure, Record};
 use model::settings::{LocalAaaServer, Settings};
@@ -155,6 +156,9 @@ pub(crate) struct Whereabouts {
     /// The number of its engine start; 0: one of an earlier release.
     #[serde(default)]
     epoch: u32,
+    /// The name that its store was given at its first start; empty: one of an earlier release.
+    #[serde(default)]
+    store: String,
     /// The sysname.
     nas: String,
     /// Whether given-up Stops are bills; otherwise they wait as unbilled ones.
@@ -168,19 +172,20 @@ fn enabled() -> bool {
 }
 
 impl Whereabouts {
-    /// Of a daemon that listens on `control`, has its store and its card there, is the engine start of this number, and has
-    /// these settings in force.
+    /// Of a daemon that listens on `control`, has its store and its card there, is the engine start of this number on the store
+    /// of this name, and has these settings in force.
     pub(crate) fn new(
         control: &Path,
         state_dir: &Path,
         card_dir: &Path,
-        epoch: u32,
+        (store, epoch): (StoreId, u32),
         settings: &Settings,
     ) -> Whereabouts {
         Whereabouts {
             control: control.to_owned(),
             state_dir: std::fs::canonicalize(state_dir).ok(),
             epoch,
+            store: name_of(store),
             card_dir: Some(std::path::absolute(card_dir).unwrap_or_else(|_| card_dir.to_owned())),
             nas: settings.sysname.clone(),
             pool_enabled: settings.local_aaa_server.pool_enabled,
@@ -212,29 +217,38 @@ impl Whereabouts {
         if is_a_copy && beside.exists() { beside } else { named }
     }
 
-    /// Holds what the ledger knows of engine starts against what was recorded beside it.
+    /// Holds what the ledger knows of itself, its store's name and the number of its last engine start, against what was recorded
+    /// beside it. The last engine start that was recorded.
     ///
     /// # Errors
     ///
-    /// The ledger is empty, and it was not: were it begun anew, ids of sessions and bills would repeat.
-    pub(crate) fn check(state_dir: &Path, epoch_last: u32) -> Outcome {
-        let recorded = Whereabouts::read(state_dir).map_or(0, |whereabouts| whereabouts.epoch);
-        if epoch_last > 0 || recorded == 0 {
-            return Ok(());
-        }
+    /// The ledger is empty, and it was not: were it begun anew, ids of sessions and bills would repeat. Or it is another store's.
+    pub(crate) fn check(state_dir: &Path, store: Option<StoreId>, epoch_last: u32) -> Result<u32, Failure> {
+        let Some(Whereabouts { epoch: recorded, store: name, .. }) = Whereabouts::read(state_dir) else { return Ok(0) };
         let (ledger, record) = (store::ledger_directory(state_dir), Whereabouts::path(state_dir));
-        Err(Failure::failed(format!(
-            "the ledger in {} is empty, but {recorded} engine starts were recorded in it: is its file system mounted? To begin \
-             anew, with ids that were given before, remove {}",
-            ledger.display(),
-            record.display()
-        )))
+        let (ledger, record) = (ledger.display(), record.display());
+        match store {
+            _ if epoch_last == 0 && recorded > 0 => Err(Failure::failed(format!(
+                "the ledger in {ledger} is empty, but {recorded} engine starts were recorded in it: is its file system \
+                 mounted? To begin anew, with ids that were given before, remove {record}"
+            ))),
+            Some(store) if !name.is_empty() && name_of(store) != name => Err(Failure::failed(format!(
+                "the ledger in {ledger} is not the one whose {recorded} engine starts were recorded: is the right file system \
+                 mounted? To go on with this one, remove {record}"
+            ))),
+            _ => Ok(recorded),
+        }
     }
 
     /// Whether the store's given-up Stops are bills.
     fn is_pool_enabled(state_dir: &Path) -> bool {
         Whereabouts::read(state_dir).is_none_or(|whereabouts| whereabouts.pool_enabled)
     }
+}
+
+/// A store's name in text.
+fn name_of(store: StoreId) -> String {
+    format!("{:032x}", u128::from_be_bytes(store))
 }
 
 fn print(args: &StoreArgs, shape: &Shape) -> Outcome {
@@ -285,7 +299,11 @@ fn ask(control: &Path, shape: &Shape, unbilled: bool, out: &mut impl Write) -> O
 }
 
 fn read(state_dir: &Path, shape: &Shape, unbilled: bool, out: &mut impl Write) -> Outcome {
-    sync(state_dir);
+    let card_dir = Whereabouts::card_dir(state_dir);
+    sync(&store::ledger_directory(state_dir));
+    if card_dir.is_dir() {
+        sync(&card_dir);
+    }
     let mut read = store::recover(state_dir, |_| false)?;
     let mut book = read.recovered.state.take_book();
     // How much room the pool has is the daemon's business: here every bill is shown.
@@ -293,7 +311,6 @@ fn read(state_dir: &Path, shape: &Shape, unbilled: bool, out: &mut impl Write) -
     let mut everything = LocalAaaServer { pool_enabled, ..LocalAaaServer::default() };
     everything.cache.capacity = u32::MAX;
     book.settings(&everything, 0);
-    let card_dir = Whereabouts::card_dir(state_dir);
     let bills =
         if unbilled { book.pool().unbilled().map(Kept::in_ledger).collect() } else { stored_bills(&book, &card_dir)? };
     let nas = Whereabouts::read(state_dir).map_or_else(|| "HUAWEI".to_owned(), |whereabouts| whereabouts.nas);
@@ -312,8 +329,8 @@ fn read(state_dir: &Path, shape: &Shape, unbilled: bool, out: &mut impl Write) -
 }
 
 /// A bill is shown only after its sync; a daemon that was killed may have left one without.
-fn sync(state_dir: &Path) {
-    if let Err(error) = sync_segments(&store::ledger_directory(state_dir)) {
+fn sync(segments: &Path) {
+    if let Err(error) = sync_segments(segments) {
         complain(&format!("the newest bills may not have reached the disk: {error}"));
     }
 }
@@ -422,14 +439,20 @@ mod tests {
     #[test]
     fn an_empty_ledger_is_a_first_start_only_when_there_was_none() {
         let directory = tempfile::tempdir().unwrap();
-        let check = |epoch_last| Whereabouts::check(directory.path(), epoch_last).is_ok();
-        assert!(check(0));
-        for (epoch, is_well) in [(0, [true, true]), (3, [false, true])] {
+        let check = |store, epoch_last| Whereabouts::check(directory.path(), store, epoch_last).ok();
+        assert_eq!(check(None, 0), Some(0));
+        let (ours, other) = (Some([7; 16]), Some([8; 16]));
+        for (epoch, empty, known, is_other) in [(0, Some(0), Some(0), None), (3, None, Some(3), None)] {
             let settings = Settings::default();
-            let record = Whereabouts::new(Path::new("/c"), directory.path(), Path::new("/k"), epoch, &settings);
+            let record =
+                Whereabouts::new(Path::new("/c"), directory.path(), Path::new("/k"), ([7; 16], epoch), &settings);
             record.record(directory.path()).unwrap();
-            assert_eq!([check(0), check(3)], is_well, "{epoch}");
+            assert_eq!([check(None, 0), check(ours, 0)], [empty; 2], "{epoch}");
+            assert_eq!([check(ours, 2), check(ours, 3), check(other, 9)], [known, known, is_other], "{epoch}");
         }
+        // An earlier release did not say which store it was.
+        std::fs::write(directory.path().join("daemon.json"), "{\"control\":\"/c\",\"nas\":\"B\",\"epoch\":3}").unwrap();
+        assert_eq!([check(None, 0), check(other, 2)], [None, Some(3)]);
     }
 
     #[test]
@@ -439,7 +462,7 @@ mod tests {
         for made in [&state, &state.join("cfcard"), &copy, &copy.join("cfcard"), &bare] {
             std::fs::create_dir(made).unwrap();
         }
-        let whereabouts = Whereabouts::new(Path::new("/c"), &state, &card, 1, &Settings::default());
+        let whereabouts = Whereabouts::new(Path::new("/c"), &state, &card, ([7; 16], 1), &Settings::default());
         for directory in [&state, &copy, &bare] {
             whereabouts.record(directory).unwrap();
         }

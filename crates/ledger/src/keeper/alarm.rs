@@ -36,6 +36,8 @@ pub enum Abandonment {
     Unlike,
     /// There is no bill server any more, and its bills go another way.
     NoServer,
+    /// It was sent to a server that is not the bill server any more.
+    OtherServer,
 }
 
 impl Abandonment {
@@ -43,7 +45,9 @@ impl Abandonment {
     pub fn may_be_there(self) -> bool {
         match self {
             Abandonment::NameTaken => false,
-            Abandonment::NameTakenLater | Abandonment::Unlike | Abandonment::NoServer => true,
+            Abandonment::NameTakenLater | Abandonment::Unlike | Abandonment::NoServer | Abandonment::OtherServer => {
+                true
+            }
         }
     }
 }
@@ -55,6 +59,7 @@ impl fmt::Display for Abandonment {
             Abandonment::NameTakenLater => "was sent before, and another file has its name or its manifest's",
             Abandonment::Unlike => "cannot be made again as it was",
             Abandonment::NoServer => "has no bill server to go to any more",
+            Abandonment::OtherServer => "was sent to a server that is not the bill server any more",
         })
     }
 }
@@ -94,9 +99,9 @@ pub enum Alarm {
         /// Bills that would find room at the threshold.
         threshold_free: u64,
     },
-    /// Bills found no room anywhere.
+    /// Bills found no room anywhere, or their store does not bring them any more.
     BillDropped {
-        /// Where they should have gone.
+        /// Where they were, or should have gone.
         store: BillStore,
         /// How many since the store was made.
         dropped: u64,

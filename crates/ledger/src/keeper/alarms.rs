@@ -12,12 +12,12 @@ use super::{Alarm, Keeper};
 #[derive(Default)]
 pub(super) struct Told {
     thresholds: [bool; 2],
-    dropped: u64,
+    dropped: [u64; 2],
 }
 
 impl Told {
     /// Bills that earlier lives have dropped were told by them.
-    pub(super) fn new(dropped: u64) -> Told {
+    pub(super) fn new(dropped: [u64; 2]) -> Told {
         Told { dropped, ..Told::default() }
     }
 }
@@ -45,10 +45,12 @@ impl Keeper {
             threshold: card.threshold_count(),
         };
         self.raise_threshold(fill);
-        let dropped = self.book.pool.dropped().bills;
-        if dropped > self.told.dropped {
-            self.told.dropped = dropped;
-            self.alarms.push_back(Alarm::BillDropped { store: BillStore::Cache, dropped });
+        for (told, store) in self.told.dropped.iter_mut().zip([BillStore::Cache, BillStore::Cfcard]) {
+            let dropped = self.book.pool.dropped(store).bills;
+            if dropped > *told {
+                *told = dropped;
+                self.alarms.push_back(Alarm::BillDropped { store, dropped });
+            }
         }
     }
 

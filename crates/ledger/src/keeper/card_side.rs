@@ -16,11 +16,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use model::ids::BillId;
-use model::record::{BillStore, Departure, Record, Started};
+use model::record::{BillStore, Record, Started};
 use model::time::{Mono, Now};
 use sha2::{Digest, Sha256};
 
-use super::copies::{Copies, CopyStep};
+use super::compaction::{Compaction, Next};
 use super::own;
 use super::reads::Why;
 use super::segments::Segments;
@@ -79,9 +79,7 @@ struct Open {
     /// What is to happen when the log is durable through a number.
     marks: VecDeque<(u64, Mark)>,
     newest: u64,
-    copies: Copies,
-    /// Segments up to this number are needed by nobody.
-    freed: u64,
+    compaction: Compaction,
     /// How far bills have been settled; `None`: all of them.
     settled: Option<BillId>,
     /// Bills whose reset is on the way to the ledger.
@@ -247,7 +245,10 @@ impl CardSide {
 
     pub(super) fn has_more(&self) -> bool {
         match &self.state {
-            State::Open(open) => open.copies.has_more() || (open.settled.is_some() && open.card.is_settled()),
+            State::Open(open) => {
+                let copies = open.compaction.copies.has_more() && open.is_calm();
+                copies || (open.settled.is_some() && open.card.is_settled())
+            }
             _ => false,
         }
     }
@@ -285,7 +286,7 @@ impl CardSide {
 
     pub(super) fn handle_no_copy(&mut self) {
         if let State::Open(open) = &mut self.state {
-            open.copies.handle_read();
+            open.compaction.copies.handle_read();
         }
     }
 
@@ -331,8 +332,7 @@ impl Keeper {
             waiting: VecDeque::new(),
             marks: VecDeque::new(),
             newest: 0,
-            copies: Copies::default(),
-            freed: 0,
+            compaction: Compaction::default(),
             settled: Some(BillId::default()),
             resetting: 0,
         };
@@ -399,16 +399,12 @@ impl Keeper {
         self.settle_card(now.wall);
         let State::Open(open) = &mut self.card.state else { return };
         if open.settled.is_none() {
-            let step = open.compact(bounds);
-            match step {
-                CopyStep::Read(id) => {
+            match open.compact(bounds) {
+                Next::Read(id) => {
                     self.read(Why::Copy, Area::Card, id);
                 }
-                CopyStep::Lost(bill) => {
-                    let bills = [(bill.id, bill.in_octets, bill.out_octets)];
-                    self.tell_departed(BillStore::Cfcard, Departure::Dropped, &bills, now.wall);
-                }
-                CopyStep::Busy | CopyStep::Done => {}
+                Next::Lost(bill) => self.drop_bill(BillStore::Cfcard, &bill, now.wall),
+                Next::Nothing | Next::Base(_) | Next::Tell(_) => {}
             }
         }
     }

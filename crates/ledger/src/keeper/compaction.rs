@@ -1,4 +1,4 @@
-//! Compaction of the ledger: segments that no source needs go, oldest first. What the keeper itself has in the oldest one
+//! Compaction of a store, the ledger or the card: segments that no source needs go, oldest first. What the keeper itself has in the oldest one
 //! (bills, files on their way, claims, departures, the life's `started`) is told again first.
 //!
 //! Bills may stay for long while sessions come and go, so a segment full of bills is told again only when more than
@@ -11,15 +11,18 @@
 //! day of interims leads to: 1.8 to 1.9 times the live size from 50,000 sessions on; fewer sessions have fewer marks, and at
 //! 10,000 it is 2.2. Batches of a few records are filled up to 512 octets, which weighs when little happens.
 
-use model::record::{Departed, Departure, Record};
+use model::ids::BillId;
+use model::record::{BillStore, Departed, Departure, Record};
 use model::time::Now;
 
 use super::copies::{Copies, CopyStep};
 use super::own::{self, Own};
 use super::reads::Why;
+use super::segments::Segments;
 use super::{Area, Keeper};
+use crate::pool::{BillBook, BillRef, Shelf};
 
-/// How far compaction is.
+/// How far the compaction of one store is.
 #[derive(Default)]
 pub(super) struct Compaction {
     pub(super) copies: Copies,
@@ -29,60 +32,99 @@ pub(super) struct Compaction {
     is_told: bool,
 }
 
-impl Keeper {
-    pub(super) fn advance_compaction(&mut self, now: Now) {
-        loop {
-            let Some(old) = self.segments.old(self.compaction.freed) else { return };
-            let Some((next, first)) = self.segments.next(old.oldest) else { return };
-            if !(old.oldest..next).any(|segment| self.is_kept_in(segment)) {
-                self.compaction.freed = next - 1;
-                self.log.set_base(first);
-                self.compaction.copies.end();
-                continue;
+/// The store that is compacted, as it is now.
+pub(super) struct Compacted<'a> {
+    pub(super) segments: &'a Segments,
+    /// All its bills.
+    pub(super) shelves: &'a [&'a Shelf],
+    /// Whether anything else is kept in a segment.
+    pub(super) is_kept: &'a dyn Fn(u64) -> bool,
+    /// There is room for more records.
+    pub(super) is_calm: bool,
+    /// Everything that was told again is durable.
+    pub(super) is_settled: bool,
+}
+
+/// What comes next.
+pub(super) enum Next {
+    /// Nothing, until something has happened.
+    Nothing,
+    /// Nobody needs a record before this one: the log is to say so. There may be more to do.
+    Base(u64),
+    /// This bill is to be read and told again.
+    Read(BillId),
+    /// This bill cannot be read any more: it is to be dropped. There may be more to do.
+    Lost(BillRef),
+    /// Everything but bills that stands in this segment is to be told again.
+    Tell(u64),
+}
+
+impl Compaction {
+    pub(super) fn next(&mut self, store: &Compacted<'_>) -> Next {
+        let Some(old) = store.segments.old(self.freed) else { return Next::Nothing };
+        let Some((next, first)) = store.segments.next(old.oldest) else { return Next::Nothing };
+        let has_bills = |segment| store.shelves.iter().any(|shelf| shelf.standing(segment).bills > 0);
+        if !(old.oldest..next).any(|segment| has_bills(segment) || (store.is_kept)(segment)) {
+            self.freed = next - 1;
+            self.copies.end();
+            return Next::Base(first);
+        }
+        if self.copies.segment() != Some(old.oldest) {
+            let live: u64 = store.shelves.iter().map(|shelf| shelf.standing_before(old.window).octets).sum();
+            if old.octets <= 2 * live {
+                return Next::Nothing;
             }
-            if self.compaction.copies.segment() != Some(old.oldest) {
-                let live: u64 =
-                    self.book.pool.shelves().iter().map(|shelf| shelf.standing_before(old.window).octets).sum();
-                if old.octets <= 2 * live {
-                    return;
-                }
-                self.compaction.copies.begin(old.oldest);
-                self.compaction.is_told = false;
+            self.begin(old.oldest);
+        }
+        if !store.is_calm {
+            return Next::Nothing;
+        }
+        match self.copies.step(store.shelves) {
+            CopyStep::Busy => Next::Nothing,
+            CopyStep::Read(id) => Next::Read(id),
+            CopyStep::Lost(bill) => Next::Lost(bill),
+            CopyStep::Done if !self.is_told => {
+                self.is_told = true;
+                Next::Tell(old.oldest)
             }
-            if !self.own.is_calm() {
-                return;
-            }
-            match self.compaction.copies.step(&self.book.pool.shelves()) {
-                CopyStep::Busy => return,
-                CopyStep::Read(id) => {
-                    self.read(Why::Copy, Area::Ledger, id);
-                    return;
+            CopyStep::Done => {
+                // Bills that were about to leave may have stayed.
+                if store.is_settled {
+                    self.begin(old.oldest);
                 }
-                CopyStep::Lost(bill) => self.drop_bill(&bill, now.wall),
-                CopyStep::Done if !self.compaction.is_told => {
-                    self.tell_again(old.oldest, now);
-                    self.compaction.is_told = true;
-                    return;
-                }
-                CopyStep::Done => {
-                    // Bills that were about to leave may have stayed.
-                    if self.own.is_settled(self.log.durable_through()) {
-                        self.compaction.copies.begin(old.oldest);
-                        self.compaction.is_told = false;
-                    }
-                    return;
-                }
+                Next::Nothing
             }
         }
     }
 
-    /// Whether the keeper has something in a segment.
-    fn is_kept_in(&self, segment: u64) -> bool {
-        self.book.pool.shelves().iter().any(|shelf| shelf.standing(segment).bills > 0)
-            || self.book.started.0 == segment
-            || self.book.departures.is_told_in(segment)
-            || self.book.transfers.values().any(|open| open.segment == segment)
-            || self.book.claims.values().any(|claim| claim.segment == segment)
+    fn begin(&mut self, segment: u64) {
+        self.copies.begin(segment);
+        self.is_told = false;
+    }
+}
+
+impl Keeper {
+    pub(super) fn advance_compaction(&mut self, now: Now) {
+        loop {
+            let book = &self.book;
+            let next = self.compaction.next(&Compacted {
+                segments: &self.segments,
+                shelves: &book.pool.shelves(),
+                is_kept: &|segment| is_kept_in(book, segment),
+                is_calm: self.own.is_calm(),
+                is_settled: self.own.is_settled(self.log.durable_through()),
+            });
+            match next {
+                Next::Nothing => return,
+                Next::Base(first) => self.log.set_base(first),
+                Next::Read(id) => {
+                    self.read(Why::Copy, Area::Ledger, id);
+                    return;
+                }
+                Next::Lost(bill) => self.drop_bill(BillStore::Cache, &bill, now.wall),
+                Next::Tell(segment) => return self.tell_again(segment, now),
+            }
+        }
     }
 
     /// Tells again everything but bills that stands in a segment.
@@ -128,4 +170,12 @@ impl Keeper {
             }
         }
     }
+}
+
+/// Whether the keeper has something but bills in a segment.
+fn is_kept_in(book: &BillBook, segment: u64) -> bool {
+    book.started.0 == segment
+        || book.departures.is_told_in(segment)
+        || book.transfers.values().any(|open| open.segment == segment)
+        || book.claims.values().any(|claim| claim.segment == segment)
 }

@@ -40,6 +40,11 @@ impl Mover {
         self.left = self.left.max(bills);
     }
 
+    /// No more are to be moved than those that are on their way.
+    pub(super) fn stop(&mut self) {
+        self.left = 0;
+    }
+
     /// These bills have left the pool.
     pub(super) fn handle_settled(&mut self, run: BillRun) {
         let end = BillId { sequence: run.first.sequence.saturating_add(u64::from(run.count)), ..run.first };

@@ -120,10 +120,10 @@ impl Keeper {
         }
     }
 
-    /// A bill found no room anywhere.
-    pub(super) fn drop_bill(&mut self, bill: &BillRef, at: Wall) {
+    /// A bill found no room anywhere, or its store does not bring it any more.
+    pub(super) fn drop_bill(&mut self, store: BillStore, bill: &BillRef, at: Wall) {
         let bills = [(bill.id, bill.in_octets, bill.out_octets)];
-        self.tell_departed(BillStore::Cache, Departure::Dropped, &bills, at);
+        self.tell_departed(store, Departure::Dropped, &bills, at);
     }
 
     /// Hands the log what it takes.

@@ -71,6 +71,11 @@ fn abandoned_for(reason: UploadFailure, trip: Trip) -> Option<Abandonment> {
     }
 }
 
+/// Whether the server surely has nothing of a file that failed so.
+fn is_before_any_octet(reason: UploadFailure) -> bool {
+    matches!(reason, UploadFailure::NotConfigured | UploadFailure::HostKey | UploadFailure::LoginRefused)
+}
+
 impl Keeper {
     /// The next file to be put on the bill server. Its beginning is durable.
     pub fn poll_upload(&mut self) -> Option<Upload> {
@@ -78,6 +83,7 @@ impl Keeper {
         let store = self.ships[found].store;
         let protocol = self.protocol(store).ok()?;
         let Stage::Ready(made) = std::mem::take(&mut self.ships[found].stage) else { return None };
+        self.ships[found].sent_to = self.settings.bill_server.as_ref().map(|server| server.address);
         let Made { trip, name, octets, manifest } = made;
         self.ships[found].stage = Stage::Uploading(trip);
         let number = trip.number;
@@ -106,6 +112,9 @@ impl Keeper {
             Outcome::Failed(reason) => {
                 self.server.fail(now.mono);
                 self.tell_failure(store, reason);
+                if trip.is_first_try && is_before_any_octet(reason) {
+                    self.ships[found].sent_to = None;
+                }
                 match abandoned_for(reason, trip) {
                     Some(why) => self.abandon(found, number, why),
                     None if self.book.transfers.get(&number).is_some_and(|open| !open.is_ending) => {
@@ -171,8 +180,10 @@ impl Keeper {
                 continue;
             }
             if matches!(self.ships[found].stage, Stage::Idle) {
+                self.ships[found].sent_to = None;
                 self.begin_file(found, now);
             }
+            self.leave_other_server(found);
             if let Stage::Waiting(number) = self.ships[found].stage {
                 self.remake(found, number);
             }
@@ -238,6 +249,22 @@ impl Keeper {
         } else if self.settings.bill_server.is_none() && !self.goes_to_server(store) {
             // Nobody will take it any more, and its bills are to go another way.
             self.abandon(found, number, Abandonment::NoServer);
+        }
+    }
+
+    /// A file that another server may have goes to no second one under its name.
+    fn leave_other_server(&mut self, found: usize) {
+        let ship = &self.ships[found];
+        let number = match &ship.stage {
+            Stage::Waiting(number) | Stage::Remaking(number, _) => *number,
+            Stage::Ready(made) => made.trip.number,
+            Stage::Idle | Stage::Gathering(_) | Stage::Announcing(_) | Stage::Uploading(_) | Stage::Settling(_) => {
+                return;
+            }
+        };
+        let now = self.settings.bill_server.as_ref().map(|server| server.address);
+        if ship.sent_to.is_some() && now.is_some() && ship.sent_to != now {
+            self.abandon(found, number, Abandonment::OtherServer);
         }
     }
 

@@ -310,6 +310,10 @@ impl BillBook {
         if self.transfers.get(&departed.transfer).is_some_and(|open| open.bills() == departed.bills) {
             self.transfers.remove(&departed.transfer);
         }
+        if is_new && departed.departure == Departure::Dropped {
+            let octets = departed.in_octets.saturating_add(departed.out_octets);
+            self.pool.count_dropped(departed.store, departed.bills.count(), octets);
+        }
         if departed.store != BillStore::Cache {
             return;
         }
@@ -323,9 +327,6 @@ impl BillBook {
             for id in held {
                 self.pool.remove(id);
             }
-        }
-        if is_new && departed.departure == Departure::Dropped {
-            self.pool.count_dropped(departed.bills.count(), departed.in_octets.saturating_add(departed.out_octets));
         }
     }
 }

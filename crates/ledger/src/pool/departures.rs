@@ -5,16 +5,18 @@
 //! ids of one record always stand together in one segment, so a record told again is recognised by its first id and its
 //! octets are not counted twice.
 //!
-//! **How much memory**: some 64 octets for each run. **Full**: at [`RUN_COUNT_MAX`] runs, which is more bills than both
-//! stores hold by default, neighbours of one engine start are told as one, by the departure of the
-//! greater part; the totals stay exact. When nothing can be merged the oldest run is forgotten.
+//! **How much memory**: some 64 octets for each run. **Full**: above [`RUN_COUNT_MAX`] runs, neighbours of one engine start are
+//! told as one, by the departure of the greater part. No run is ever forgotten, for a gap that nothing explains is damage: ids
+//! follow each other without gaps, so what then still parts two runs is a bill that is in a store, one that was dropped (those are
+//! counted, and keep runs of their own), or the end of an engine start. There are no more runs than twice as many as of those. The
+//! octets of runs that were merged into another way are known until the segment goes that told them.
 
 use std::collections::BTreeMap;
 
 use model::ids::BillId;
 use model::record::{BillStore, Departed, Departure};
 
-/// Runs kept at most: when the bills of full stores leave one by one, scattered, each of them is still known.
+/// Runs kept as they were told: when the bills of full stores leave one by one, scattered, each of them is known by its own way.
 pub const RUN_COUNT_MAX: usize = 65_536;
 
 /// Bills that left together.
@@ -50,12 +52,21 @@ struct Run {
 type Way = (BillStore, Departure);
 
 /// All departures.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Departures {
     runs: BTreeMap<BillId, Run>,
     /// Runs by segment.
     told: BTreeMap<u64, usize>,
     totals: BTreeMap<(u64, Way), DepartedTotal>,
+    /// When there are more runs, neighbours are merged.
+    merge_above: usize,
+}
+
+impl Default for Departures {
+    fn default() -> Departures {
+        let (runs, told, totals) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Departures { runs, told, totals, merge_above: RUN_COUNT_MAX }
+    }
 }
 
 impl Departures {
@@ -81,7 +92,9 @@ impl Departures {
         for run in departed.bills.iter() {
             self.put(run.first, Run { count: u64::from(run.count), way, segment });
         }
-        while self.runs.len() > RUN_COUNT_MAX && self.condense() {}
+        if self.runs.len() > self.merge_above {
+            self.merge();
+        }
         is_new
     }
 
@@ -211,33 +224,46 @@ impl Departures {
         self.insert(first, run);
     }
 
-    /// Tells two neighbours as one. Those moved to the card are not merged with others: a card is searched for them.
-    fn condense(&mut self) -> bool {
-        let mut pairs = self.runs.iter().zip(self.runs.iter().skip(1));
-        let found = pairs.find(|((at, run), (next, behind))| {
-            let moved = (BillStore::Cache, Departure::Moved);
-            at.epoch == next.epoch
-                && at.sequence + run.count == next.sequence
-                && run.segment == behind.segment
-                && run.way != moved
-                && behind.way != moved
-        });
-        let found = found.map(|((at, run), (next, behind))| (*at, *run, *next, *behind));
-        match found {
-            Some((at, run, next, behind)) => {
-                let way = if behind.count > run.count { behind.way } else { run.way };
-                self.remove(next);
-                self.insert(at, Run { count: run.count + behind.count, way, ..run });
-                true
+    /// Makes one run of neighbours, everywhere. The oldest of their segments has them told again in time, whichever goes.
+    fn merge(&mut self) {
+        let mut merged: Vec<(BillId, Run)> = Vec::new();
+        for (first, run) in std::mem::take(&mut self.runs) {
+            if let Some((at, before)) = merged.last_mut()
+                && at.epoch == first.epoch
+                && at.sequence + before.count == first.sequence
+                && let Some(way) = merged_way(before, &run)
+            {
+                *before = Run { count: before.count + run.count, way, segment: before.segment.min(run.segment) };
+            } else {
+                merged.push((first, run));
             }
-            None => match self.runs.first_key_value().map(|(first, _)| *first) {
-                Some(first) => {
-                    self.remove(first);
-                    true
-                }
-                None => false,
-            },
         }
+        self.told.clear();
+        for (_, run) in &merged {
+            *self.told.entry(run.segment).or_default() += 1;
+        }
+        self.runs = merged.into_iter().collect();
+        // All of them are looked through again only when as many have come.
+        self.merge_above = RUN_COUNT_MAX.max(2 * self.runs.len());
+    }
+}
+
+/// The way by which two runs are told as one. `None`: they are not. A card is searched for those that were moved to it, and those
+/// that were dropped are counted.
+fn merged_way(before: &Run, behind: &Run) -> Option<Way> {
+    const MOVED: Way = (BillStore::Cache, Departure::Moved);
+    let is_dropped = |run: &Run| run.way.1 == Departure::Dropped;
+    if is_dropped(before) || is_dropped(behind) {
+        return None;
+    }
+    match (before.way, behind.way) {
+        (way, other) if way == other => Some(way),
+        (MOVED, _) | (_, MOVED) => None,
+        // That they left the card must be seen when they are told again as moved there.
+        (way @ (BillStore::Cfcard, _), (BillStore::Cache, _))
+        | ((BillStore::Cache, _), way @ (BillStore::Cfcard, _)) => Some(way),
+        (way, _) if before.count >= behind.count => Some(way),
+        (_, way) => Some(way),
     }
 }
 
@@ -310,15 +336,54 @@ mod tests {
     }
 
     #[test]
-    fn runs_are_bounded() {
+    fn no_departure_is_forgotten_and_runs_are_bounded_by_what_stays() {
+        // One bill in a thousand stays; the others leave one by one, each by another way and in another segment than its neighbours.
         let mut departures = Departures::default();
-        let end = 2 * RUN_COUNT_MAX as u64;
-        for sequence in 1..end {
-            let way = if sequence % 2 == 0 { SENT } else { (BillStore::Cache, Departure::Replayed) };
-            enter(&mut departures, 1, way, &[(sequence, 1)]);
+        let end = 4 * RUN_COUNT_MAX as u64;
+        let stays = |sequence: u64| sequence.is_multiple_of(1_000);
+        let ways = [SENT, (BillStore::Cache, Departure::Replayed), SENT_FROM_CARD];
+        for sequence in (1..end).filter(|sequence| !stays(*sequence)) {
+            let way = ways[usize::try_from(sequence % 3).unwrap()];
+            enter(&mut departures, 1 + sequence % 7 + sequence / 100, way, &[(sequence, 1)]);
         }
-        assert!(departures.runs.len() <= RUN_COUNT_MAX);
-        assert!((1..end).all(|sequence| departures.find(BillId { epoch: 1, sequence }).is_some()));
+        assert!(departures.runs.len() <= RUN_COUNT_MAX, "{}", departures.runs.len());
+        let is_known = |departures: &Departures, sequence| departures.find(BillId { epoch: 1, sequence }).is_some();
+        assert!((1..end).all(|sequence| is_known(&departures, sequence) != stays(sequence)));
+        // Segments go, oldest first, when what they told was told again: nothing is lost with them.
+        let mut again = Departures::default();
+        for (segment, _) in departures.told.clone() {
+            for (way, (_, runs)) in departures.told_in(segment) {
+                for (first, count) in runs {
+                    enter(&mut again, 1_000_000, way, &[(first.sequence, u32::try_from(count).unwrap())]);
+                }
+            }
+        }
+        assert!((1..end).all(|sequence| is_known(&again, sequence) != stays(sequence)));
+    }
+
+    #[test]
+    fn what_is_counted_or_searched_for_is_merged_with_nothing_else() {
+        let mut departures = Departures::default();
+        let dropped = (BillStore::Cache, Departure::Dropped);
+        for (segment, (way, first)) in
+            (1..).zip([(SENT, 1), (SENT, 2), (dropped, 3), (MOVED, 4), (MOVED, 5), (SENT, 6)])
+        {
+            enter(&mut departures, segment, way, &[(first, 1)]);
+        }
+        departures.merge();
+        let expected = [
+            (1, 2, Departure::Transferred),
+            (3, 1, Departure::Dropped),
+            (4, 2, Departure::Moved),
+            (6, 1, Departure::Transferred),
+        ];
+        assert_eq!(shown(&departures), expected);
+        assert_eq!(departures.told.keys().copied().collect::<Vec<_>>(), [1, 3, 4, 6]);
+        enter(&mut departures, 7, SENT_FROM_CARD, &[(4, 1)]);
+        enter(&mut departures, 7, SENT, &[(3, 1)]);
+        departures.merge();
+        enter(&mut departures, 8, MOVED, &[(4, 2)]);
+        assert_eq!(departures.find(BillId { epoch: 1, sequence: 4 }), Some(SENT_FROM_CARD), "it has left the card");
     }
 
     #[test]

@@ -45,8 +45,11 @@ fn a_full_pool_hands_the_bill_back() {
     assert_eq!(pool.take(bill(3), 2), Taken::Overflow(bill(3)));
     assert_eq!(sequences(pool.bills(0)), [1, 2]);
     assert_eq!(pool.take(bill(3), 3), Taken::Held, "more is allowed");
-    pool.count_dropped(1, 4);
-    assert_eq!((pool.dropped(), pool.octets_unaccounted()), (Dropped { bills: 1, octets: 4 }, 4));
+    pool.count_dropped(BillStore::Cache, 1, 4);
+    pool.count_dropped(BillStore::Cfcard, 2, 8);
+    let dropped = [BillStore::Cache, BillStore::Cfcard].map(|store| pool.dropped(store));
+    assert_eq!(dropped, [Dropped { bills: 1, octets: 4 }, Dropped { bills: 2, octets: 8 }]);
+    assert_eq!(pool.octets_unaccounted(), 4 + 8);
 }
 
 #[test]

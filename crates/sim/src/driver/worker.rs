@@ -72,7 +72,7 @@ pub(super) fn name_hash(name: &[u8]) -> u64 {
 }
 
 /// Which of so many shards owns a session of this name.
-pub(super) fn shard_of(name: &[u8], shard_count: usize) -> usize {
+pub(crate) fn shard_of(name: &[u8], shard_count: usize) -> usize {
     usize::try_from(name_hash(name) % shard_count as u64).unwrap_or_default()
 }
 

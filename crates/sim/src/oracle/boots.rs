@@ -1,19 +1,25 @@
 //! Boots of the box: its clock begins anew, the planes have lost everything, and who was online ended with the box. The
 //! ledger says how, as far as it was told: with the last durable sample, at the time of that sample, NAS-Reboot.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use model::counters::{Counters, Totals};
+use model::ids::SessionSerial;
 use model::record::{Closed, Opened, Record, Sampled};
 use model::time::{Mono, Now, Wall};
 
 use super::book::Book;
 use super::{Oracle, is_within};
-use crate::driver::Memory;
+use crate::driver::{Memory, shard_of};
 use crate::trace::text;
 
 /// Acct-Terminate-Cause *NAS Reboot*; no plane says it.
 pub(super) const NAS_REBOOT: u8 = 11;
 /// A sample that is due is durable so long after.
 const SLACK_NANOS: u64 = 1_500_000_000;
+/// So long after a life began a shard's Starts wait for its Stops of earlier boots (DESIGN.md section 4).
+const OLD_STOPS_FIRST: Duration = Duration::from_secs(30);
 /// Moments that are kept of each session: at one in two seconds, more than the longest checkpoint interval has.
 const COUNTED_MAX: usize = 64;
 
@@ -62,6 +68,10 @@ pub(super) struct Boots {
     /// Whether samples are in time but for faults of the engine.
     samples_in_time: bool,
     interval_nanos: u64,
+    /// By shard and group: sessions of earlier boots whose Stops go before its Starts, until this moment.
+    old_stops: BTreeMap<(usize, String), Vec<SessionSerial>>,
+    held_until: Mono,
+    shard_count: usize,
 }
 
 impl Boots {
@@ -71,6 +81,9 @@ impl Boots {
             linked: vec![None; planes],
             samples_in_time,
             interval_nanos: u64::from(interval_s) * 1_000_000_000,
+            old_stops: BTreeMap::new(),
+            held_until: Mono::ZERO,
+            shard_count: 1,
         }
     }
 
@@ -80,6 +93,31 @@ impl Boots {
 }
 
 impl Oracle {
+    /// So many shards live, with what recovery told.
+    pub(crate) fn begun(&mut self, now: Mono, shard_count: usize) {
+        self.boots.shard_count = shard_count;
+        self.boots.held_until = now.plus(OLD_STOPS_FIRST);
+        self.boots.old_stops.clear();
+        let boot = self.boots.current();
+        let is_old = |book: &&Book| book.boot < boot && book.over.is_none() && book.start_failed.is_none();
+        for book in self.books.values().filter(is_old) {
+            let shard = shard_of(&self.incarnations[book.incarnation].name, shard_count);
+            self.boots.old_stops.entry((shard, book.group.clone())).or_default().push(book.serial);
+        }
+    }
+
+    /// A Start leaves: those who ended with the box have told so.
+    pub(super) fn check_old_stops(&mut self, now: Mono, serial: SessionSerial) {
+        let Some(book) = self.books.get(&serial).filter(|_| now < self.boots.held_until) else { return };
+        let shard = shard_of(&self.incarnations[book.incarnation].name, self.boots.shard_count);
+        let old = self.boots.old_stops.get(&(shard, book.group.clone()));
+        let has_told = |book: &&Book| book.over.is_some() || book.sent.stops_now > 0;
+        let owes = |serial: &&SessionSerial| self.books.get(serial).is_some_and(|book| !has_told(&book));
+        let owing = old.into_iter().flatten().find(owes).and_then(|serial| self.books.get(serial));
+        let owing = owing.map(|owing| format!("{} before {}", text(&book.session_id), text(&owing.session_id)));
+        self.require(owing.is_none(), "Stops of earlier boots go before Starts", || owing.unwrap_or_default());
+    }
+
     /// A plane is linked from now on.
     pub(crate) fn linked(&mut self, plane: usize, now: Mono) {
         self.boots.linked[plane].get_or_insert(now);

@@ -53,6 +53,8 @@ pub(super) struct Sent {
     interims: u32,
     pub(super) stops: u32,
     /// In this life.
+    pub(super) stops_now: u32,
+    /// In this life.
     starts_now: u32,
     interims_now: u32,
     pub(super) current: Option<(SocketAddr, u8)>,
@@ -93,7 +95,7 @@ impl Sent {
 
     pub(super) fn new_life(&mut self) {
         self.current = None;
-        (self.starts_now, self.interims_now) = (0, 0);
+        (self.starts_now, self.interims_now, self.stops_now) = (0, 0, 0);
         // A sample is not waited for: before the plane is back, an older one may be all that is known.
         self.interim_counters = Counters::ZERO;
         self.reported = None;
@@ -248,6 +250,7 @@ impl Oracle {
     }
 
     fn start_leaves(&mut self, now: Now, serial: SessionSerial, said: &Said, id: &str) {
+        self.check_old_stops(now.mono, serial);
         let boot = self.boots.current();
         let Some(book) = self.books.get_mut(&serial) else { return };
         let is_of_now = book.boot == boot;
@@ -346,6 +349,7 @@ impl Oracle {
             return;
         }
         book.sent.stops += 1;
+        book.sent.stops_now += 1;
         let Some(closed) = book.closed.filter(|closed| closed.durable).map(|closed| closed.fact) else {
             self.violate("no Stop leaves before `closed` is durable", id.to_owned());
             return;

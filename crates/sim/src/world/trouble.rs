@@ -216,9 +216,15 @@ impl World {
             }
         };
         self.command(&command);
+        if let (Command::CfcardBackup(_), Some(hasty)) = (&command, &mut self.hasty) {
+            // While bills are read, while the beginning of a file is on its way to the disk, while the file is.
+            let pause = hasty.pick(&[3, 10, 30, 100]);
+            let pause = hasty.millis(0, pause);
+            self.after(pause, Happening::Reset);
+        }
     }
 
-    fn command(&mut self, command: &Command) {
+    pub(super) fn command(&mut self, command: &Command) {
         let now = self.now();
         if let Some(process) = &mut self.process {
             process.command(command, now, &mut self.disks, &mut self.around);

@@ -63,6 +63,6 @@ pub(super) fn gap(gap: &Gap) -> String {
 }
 
 /// A bill's id without its box.
-pub(super) fn bill(id: BillId) -> String {
+pub(crate) fn bill(id: BillId) -> String {
     format!("{}-{}", id.epoch, id.sequence)
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crossbeam::channel::Sender;
+use ledger::segment::StoreId;
 use model::settings::Settings;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -24,8 +25,8 @@ pub(crate) struct Daemon {
     pub(crate) control: PathBuf,
     pub(crate) state_dir: PathBuf,
     pub(crate) card_dir: PathBuf,
-    /// The number of this engine start.
-    pub(crate) epoch: u32,
+    /// The store's name, and the number of this engine start on it.
+    pub(crate) life: (StoreId, u32),
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) writer: Sender<WriterMessage>,
     pub(crate) bell: WriterBell,
@@ -81,7 +82,7 @@ impl Daemon {
 
     /// What the state directory is to say of a daemon with these settings.
     pub(crate) fn whereabouts(&self, settings: &Settings) -> Whereabouts {
-        Whereabouts::new(&self.control, &self.state_dir, &self.card_dir, self.epoch, settings)
+        Whereabouts::new(&self.control, &self.state_dir, &self.card_dir, self.life, settings)
     }
 
     /// Closes the old plane link, and serves the new one. Planes that are linked stay linked.

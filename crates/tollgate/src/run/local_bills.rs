@@ -5,10 +5,10 @@ use model::report::LocalBill;
 use tokio::sync::oneshot;
 use vrp::ActionRequest;
 
+use super::bills;
 use super::daemon::Daemon;
 use super::messages::WriterMessage;
 use crate::bills::BillReader;
-use crate::exit::Failure;
 
 /// Moves or deletes bills at once.
 pub(crate) async fn act(request: &ActionRequest, daemon: &Daemon) -> Result<(), String> {
@@ -41,14 +41,18 @@ async fn ask<T, E: ToString>(
 /// Bills of the pool from number `start` on.
 pub(crate) async fn rows(daemon: &Daemon, start: u32, count: u32) -> Result<Vec<LocalBill>, vrp::Refusal> {
     let unavailable = vrp::Refusal::BillStoreUnavailable;
-    let (reply, answer) = oneshot::channel();
     let [first, many] = [start, count].map(|number| usize::try_from(number).unwrap_or(usize::MAX));
-    daemon.tell_writer(WriterMessage::Cache { start: first, count: many, reply });
-    let bills = answer.await.map_err(|_| unavailable.clone())?;
+    let ask = async || {
+        let (reply, answer) = oneshot::channel();
+        daemon.tell_writer(WriterMessage::Cache { start: first, count: many, reply });
+        answer.await.ok()
+    };
+    let bills = ask().await.ok_or_else(|| unavailable.clone())?;
     let mut reader = BillReader::new(&daemon.state_dir, &daemon.card_dir);
-    let numbered = (u64::from(start)..).zip(&bills);
-    // A row does not name the box.
-    let rows: Result<Vec<LocalBill>, Failure> =
-        numbered.map(|(number, kept)| Ok(Bill::new("", reader.bill(kept)?).row(number))).collect();
-    rows.map_err(|_| unavailable)
+    let rows = bills::read(&bills, bills::id_of, ask, |bills| {
+        let numbered = (u64::from(start)..).zip(bills);
+        // A row does not name the box.
+        numbered.map(|(number, kept)| Ok(Bill::new("", reader.bill(kept)?).row(number))).collect()
+    });
+    rows.await.map_err(|_| unavailable)
 }

@@ -40,6 +40,7 @@ use kernel::waker::Waker;
 use ledger::keeper::{Keeper, KeeperStart};
 use ledger::log::LogBounds;
 use ledger::recover::Life;
+use ledger::segment::StoreId;
 use ledger::transfer::Upload;
 use model::settings::Settings;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -138,7 +139,8 @@ pub(crate) struct Engine {
     /// What the workers find out of servers, for whoever passes it on.
     server_news: RefCell<Option<UnboundedReceiver<ServerNews>>>,
     card_dir: PathBuf,
-    epoch: u32,
+    /// The store's name, and the number of this engine start on it.
+    life: (StoreId, u32),
 }
 
 impl Engine {
@@ -152,10 +154,22 @@ impl Engine {
             |sessions: usize| memories.iter_mut().any(|memory| memory.make_ready(sessions.div_ceil(shard_count)));
         let mut read = store::recover(&store.directory, make_ready)?;
         restore::report(&read.recovered);
-        Whereabouts::check(&store.directory, read.recovered.epoch_last)?;
+        let epoch_last = read.recovered.epoch_last;
+        let recorded = Whereabouts::check(&store.directory, read.start.store(), epoch_last)?;
+        if recorded > epoch_last {
+            tracing::error!(
+                epoch_last,
+                recorded,
+                "the ledger lacks its last engine starts: it is damaged, or an older copy; ids go on behind those recorded"
+            );
+        }
+        let unusable = |error| Failure::failed(format!("the ledger cannot be used: {error}"));
+        let begin = read.start.behind(recorded).map_err(unusable)?;
         let damaged = read.recovered.report.damaged_segments();
         let bounds = LogBounds::new(SEGMENT_OCTETS, BATCH_OCTETS).expect("the bounds of this build fit the format");
-        let (log, started) = read.start.begin(begin_life()?, bounds);
+        let life = begin_life()?;
+        let store_id = begin.store().unwrap_or(life.fresh_store);
+        let (log, started) = begin.begin(life, bounds);
         let mut ends = Vec::new();
         let mut seats = Vec::new();
         for number in 0..args.shards {
@@ -259,7 +273,7 @@ impl Engine {
             uploads: RefCell::new(Some(uploaded)),
             server_news: RefCell::new(Some(heard)),
             card_dir,
-            epoch: started.epoch,
+            life: (store_id, started.epoch),
         })
     }
 
@@ -379,7 +393,7 @@ async fn serve(
         control: control_path,
         state_dir: store.directory.clone(),
         card_dir: engine.card_dir.clone(),
-        epoch: engine.epoch,
+        life: engine.life,
         workers: engine.workers.clone(),
         writer: engine.writer.clone(),
         bell: engine.bell.clone(),

@@ -18,7 +18,7 @@ use super::disk::{CardDirectory, Disk, Finished};
 use super::messages::{WorkerHandle, WorkerMessage, WriterMessage};
 use super::ring::{ShardEnd, WriterSleep};
 use super::store::ledger_directory;
-use crate::bills::{BillReader, Kept};
+use crate::bills::{BillReader, Kept, words};
 
 /// How long the writer sleeps when nobody wakes it.
 const NAP: Duration = Duration::from_millis(500);
@@ -26,6 +26,9 @@ const NAP: Duration = Duration::from_millis(500);
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How long the record of a life's beginning may take before the disk counts as failing.
 const BEGINNING: Duration = Duration::from_secs(60);
+
+/// Unbilled Stops that are told in one turn.
+const UNBILLED_MAX: u32 = 32;
 
 /// The writer's whole state.
 pub(crate) struct Writer {
@@ -120,14 +123,14 @@ impl Writer {
             let taken = self.take_records();
             let operated = self.operate(now);
             self.announce();
-            self.hand_out();
+            let told = self.hand_out();
             if let Some(patience) = self.ending {
-                let is_done = !taken && self.keeper.waiting() == 0 && !self.refused;
+                let is_done = !taken && !told && self.keeper.waiting() == 0 && !self.refused;
                 if is_done || patience <= now.mono {
                     return is_done;
                 }
             }
-            if taken || operated {
+            if taken || operated || told {
                 continue;
             }
             let until = self.keeper.poll_timeout().map_or(NAP, |at| at.since(now.mono)).min(NAP);
@@ -242,8 +245,8 @@ impl Writer {
         }
     }
 
-    /// What others are to do.
-    fn hand_out(&mut self) {
+    /// What others are to do. True when there may be more of it at once.
+    fn hand_out(&mut self) -> bool {
         while let Some(upload) = self.keeper.poll_upload() {
             // Without a control thread the process ends, and the next one goes on with the file.
             let _ = self.uploads.send(upload);
@@ -254,20 +257,25 @@ impl Writer {
                 self.replayed += 1;
             }
         }
-        self.tell_unbilled();
         while let Some(alarm) = self.keeper.poll_alarm() {
             tell(&alarm);
         }
+        self.tell_unbilled()
     }
 
     /// A Stop that was given up while there is no pool is told whole: it may be all that is ever seen of it (owner's
-    /// decision 2).
-    fn tell_unbilled(&mut self) {
-        while let Some(bill) = self.keeper.book().pool().unbilled_behind(self.told_unbilled).copied() {
+    /// decision 2). Some in each turn, for others wait for the disk meanwhile. True when some were told.
+    fn tell_unbilled(&mut self) -> bool {
+        let mut told = 0;
+        while told < UNBILLED_MAX
+            && let Some(bill) = self.keeper.book().pool().unbilled_behind(self.told_unbilled).copied()
+        {
+            told += 1;
             self.told_unbilled = bill.id;
-            let text = self.reader.json(&Kept::in_ledger(&bill)).unwrap_or_default();
+            let text = self.reader.json(&Kept::in_ledger(&bill)).unwrap_or_else(|_| words::bill(bill.id));
             tracing::error!(target: "alarm", octets = bill.octets(), "a Stop is unbilled: {}", text.trim_end());
         }
+        told > 0
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::common::{Daemon, Feed, SECRET, Site, Totals, count, down, free_port, seconds, tollgate, up, wait_until};
+use crate::common::{
+    Daemon, Feed, SECRET, Site, Totals, Tracer, count, down, free_port, path, seconds, tollgate, up, wait_until,
+};
 
 const SESSIONS: u64 = 7;
 
@@ -125,6 +127,56 @@ fn forms_and_unbilled_bills_are_the_same_on_a_stopped_store() {
     assert_eq!(ask(&copy), running, "a copy says something else");
     bills(&["verify"], &copy).well();
     assert_eq!(files(&copy), before, "a file was made in the copy");
+}
+
+#[test]
+fn bills_of_a_killed_store_are_shown_after_their_sync() {
+    let site = Site::new();
+    make_bills(&site).kill9();
+    let state = site.state();
+    // The card has a segment, too.
+    std::fs::write(state.join("cfcard/0000000000000001.seg"), [0; 8192]).unwrap();
+    let segments = files(&state).into_iter().filter(|file| file.extension().is_some_and(|end| end == "seg"));
+    let segments: Vec<_> = segments.map(|file| file.canonicalize().unwrap()).collect();
+    assert!(segments.len() >= 2, "{segments:?}");
+    for way in [&["bills", "list"][..], &["bills", "export", "--format", "json"]] {
+        let (said, trace) =
+            Tracer::of_command(&site, "fdatasync,write", way.iter().chain(&["--state-dir", path(&state)]));
+        assert!(said.well().lines().count() >= 7);
+        let shown = trace.find("write(1<").expect("something is shown");
+        for segment in &segments {
+            let synced = trace.find(&format!("<{}>) = 0", segment.display()));
+            assert!(synced.is_some_and(|at| at < shown), "{} is not synced:\n{trace}", segment.display());
+        }
+    }
+}
+
+#[test]
+fn a_ledger_that_is_not_the_one_that_was_is_not_begun_anew() {
+    let site = Site::new();
+    make_bills(&site).terminate();
+    let (ledger, record) = (site.state().join("ledger"), site.state().join("daemon.json"));
+    let [old, newest, other] = ["old", "newest", "other"].map(|name| site.path(name));
+    assert!(std::process::Command::new("cp").arg("-r").args([&ledger, &old]).status().unwrap().success());
+    (0..2).for_each(|_| Daemon::start(&site, "auto").terminate());
+    // Its file system is not mounted.
+    std::fs::rename(&ledger, &newest).unwrap();
+    std::fs::create_dir(&ledger).unwrap();
+    let refused = |parts: &[&str]| tollgate(Daemon::arguments(&site)).refused(1, &[&[path(&record)], parts].concat());
+    refused(&["is empty", "3 engine starts", "mounted?"]);
+    // Another one's is.
+    std::fs::rename(&record, site.path("record")).unwrap();
+    Daemon::start(&site, "auto").terminate();
+    std::fs::rename(site.path("record"), &record).unwrap();
+    refused(&["is not the one", "mounted?"]);
+    // An older copy is: no engine start has a number twice.
+    std::fs::rename(&ledger, &other).unwrap();
+    std::fs::rename(&old, &ledger).unwrap();
+    let daemon = Daemon::start(&site, "auto");
+    assert_eq!(daemon.logged("ids go on behind those recorded"), 1);
+    let recorded: serde_json::Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+    assert_eq!(recorded["epoch"], 4);
+    daemon.terminate();
 }
 
 #[test]

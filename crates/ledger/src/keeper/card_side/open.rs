@@ -6,7 +6,7 @@ use model::time::Now;
 use super::{CardOwn, MOVING_MAX, Mark, Open};
 use crate::card::{change, enter};
 use crate::frame;
-use crate::keeper::copies::CopyStep;
+use crate::keeper::compaction::{Compacted, Next};
 use crate::keeper::own;
 use crate::log::{Log, LogBounds, NotedRecord};
 
@@ -72,42 +72,32 @@ impl Open {
         }
     }
 
-    /// As the ledger's compaction, without sources. A bill to be read again, if there is one.
-    pub(super) fn compact(&mut self, bounds: LogBounds) -> CopyStep {
+    /// Whether there is room for more copies.
+    pub(super) fn is_calm(&self) -> bool {
+        self.waiting.len() <= MOVING_MAX
+    }
+
+    /// As the ledger's compaction, without sources. What is left to be done.
+    pub(super) fn compact(&mut self, bounds: LogBounds) -> Next {
         loop {
-            let Some(old) = self.segments.old(self.freed) else { return CopyStep::Busy };
-            let Some((next, first)) = self.segments.next(old.oldest) else { return CopyStep::Busy };
-            let is_kept = |segment| self.card.shelf.standing(segment).bills > 0 || self.card.started == segment;
-            if !(old.oldest..next).any(is_kept) {
-                self.freed = next - 1;
-                self.log(bounds).set_base(first);
-                self.copies.end();
-                continue;
-            }
-            if self.copies.segment() != Some(old.oldest) {
-                if old.octets <= 2 * self.card.shelf.standing_before(old.window).octets {
-                    return CopyStep::Busy;
-                }
-                self.copies.begin(old.oldest);
-            }
-            if self.waiting.len() > MOVING_MAX {
-                return CopyStep::Busy;
-            }
-            let step = self.copies.step(&[&self.card.shelf]);
-            if step != CopyStep::Done {
-                return step;
-            }
             let durable = self.card.log.as_ref().map_or(0, Log::durable_through);
-            if !self.waiting.is_empty() || self.newest > durable {
-                return CopyStep::Busy;
+            let (is_calm, started) = (self.is_calm(), self.card.started);
+            let next = self.compaction.next(&Compacted {
+                segments: &self.segments,
+                shelves: &[&self.card.shelf],
+                is_kept: &|segment| segment == started,
+                is_calm,
+                is_settled: self.waiting.is_empty() && self.newest <= durable,
+            });
+            match next {
+                Next::Base(first) => self.log(bounds).set_base(first),
+                Next::Tell(segment) if segment == started => {
+                    let started = Started { epoch: 0, boot_id: [0; 16], at: Now::default(), key: self.life.fresh_key };
+                    self.waiting.push_back(CardOwn::Record(own::octets(&Record::Started(started))));
+                    return next;
+                }
+                _ => return next,
             }
-            if self.card.started == old.oldest {
-                let started = Started { epoch: 0, boot_id: [0; 16], at: Now::default(), key: self.life.fresh_key };
-                self.waiting.push_back(CardOwn::Record(own::octets(&Record::Started(started))));
-                return CopyStep::Busy;
-            }
-            self.copies.begin(old.oldest);
-            return CopyStep::Busy;
         }
     }
 }

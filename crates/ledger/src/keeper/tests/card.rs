@@ -1,7 +1,11 @@
 //! Cards that are full, damaged, missing or reset while something is done with them.
 
-use model::record::Departure;
+use std::time::Duration;
+
+use model::ids::BillId;
+use model::record::{BillStore, Departure, Record, Returned};
 use model::settings::{BillReplay, CacheBackupMode};
+use model::time::Mono;
 
 use super::world::{World, settings};
 use crate::keeper::{Alarm, CardFault};
@@ -48,7 +52,7 @@ fn bills_that_come_faster_than_the_card_takes_them_wait_while_it_has_room() {
         }
         world.settle().unwrap();
         let (pool, card) = (world.pool().len(), world.on_card().len());
-        let dropped = usize::try_from(world.keeper.book().pool().dropped().bills).unwrap();
+        let dropped = usize::try_from(world.keeper.book().pool().dropped(BillStore::Cache).bills).unwrap();
         assert_eq!(pool + card + dropped, 3_000);
         assert_eq!(dropped > 0, drops, "{dropped} dropped, {card} of {capacity} on the card");
         assert!(drops || pool <= 100, "the pool's own capacity: {pool}");
@@ -185,4 +189,91 @@ fn another_card_is_taken_when_nothing_is_missed_on_it() {
     world.restart();
     check_goes_on(&mut world, 31);
     assert_eq!(world.alarms, []);
+}
+
+#[test]
+fn while_the_ledger_fails_a_card_that_came_back_is_not_looked_at_without_end() {
+    let mut world = with_card(30);
+    world.card.fault = Some(DiskFault::Io);
+    world.bill(31);
+    world.settle().unwrap();
+    world.keeper.backup_cache(world.now).unwrap();
+    world.settle().unwrap();
+    world.ledger.write_fault = Some(DiskFault::Io);
+    let told = Record::Returned(Returned { id: BillId { epoch: 1, sequence: 31 }, was_sent: false });
+    (0..2_000).for_each(|_| world.keeper.tell(&told));
+    world.card.fault = None;
+    world.now.mono = world.now.mono.plus(Duration::from_secs(61));
+    for _ in 0..50 {
+        world.turn().unwrap();
+    }
+    assert!(world.keeper.card.has_more(), "the card is read and waits for the ledger");
+    assert_ne!(world.keeper.poll_timeout(), Some(Mono::ZERO));
+    world.ledger.write_fault = None;
+    world.now.mono = world.now.mono.plus(Duration::from_secs(61));
+    world.settle().unwrap();
+    assert!(!world.keeper.card.has_more());
+    world.check();
+}
+
+#[test]
+fn bills_that_the_card_does_not_bring_any_more_are_counted_and_told() {
+    let mut world = with_card(12);
+    world.alarms.clear();
+    // The disk has changed what it was given, where bills stand. The next ones make the segment one that is to go.
+    let segment = world.keeper.card_bills().next().unwrap().place.segment;
+    let lost: Vec<_> = world.keeper.card_bills().map(|bill| (bill.id, bill.place)).take(2).collect();
+    for (_, place) in &lost {
+        let at = usize::try_from(place.offset).unwrap();
+        world.card.change(place.segment, |octets| octets[at..at + 64].fill(0xAA));
+    }
+    let mut counted = 12;
+    while world.keeper.book().departures().find(lost[1].0).is_none_or(|way| way.1 != Departure::Dropped) {
+        assert!(counted < 5_000, "segment {segment} is never compacted");
+        for _ in 0..30 {
+            counted += 1;
+            world.bill(counted);
+        }
+        world.settle().unwrap();
+        let _ = world.keeper.backup_cache(world.now);
+        world.settle().unwrap();
+        let _ = world.keeper.backup_cfcard(None, world.now);
+        world.settle().unwrap();
+    }
+    let dropped = world.keeper.book().pool().dropped(BillStore::Cfcard);
+    assert_eq!((dropped.bills, dropped.octets), (2, 1 + 2));
+    assert_eq!(world.keeper.information().octets_unaccounted, 1 + 2);
+    let told: Vec<&Alarm> = world.alarms.iter().filter(|alarm| matches!(alarm, Alarm::BillDropped { .. })).collect();
+    assert!(matches!(told[..], [.., Alarm::BillDropped { store: BillStore::Cfcard, dropped: 2 }]), "{told:?}");
+    world.restart();
+    world.settle().unwrap();
+    assert_eq!(world.keeper.book().pool().dropped(BillStore::Cfcard), dropped);
+}
+
+#[test]
+fn a_replay_that_ends_while_the_card_is_opened_costs_no_bill() {
+    let mut world = World::new(settings(CacheBackupMode::Cfcard));
+    world.configure(|settings| settings.replay = BillReplay::Enabled);
+    (1..=3).for_each(|counted| world.bill(counted));
+    world.settle().unwrap();
+    // They are on the card, and the ledger was not told so.
+    world.ledger.write_fault = Some(DiskFault::Io);
+    world.keeper.backup_cache(world.now).unwrap();
+    while world.operate().unwrap() {}
+    world.ledger.write_fault = None;
+    world.restart();
+    world.keeper.handle_servers_answer(true, world.now);
+    let mut replayed = Vec::new();
+    while replayed.len() < 3 {
+        assert!(world.operate().unwrap());
+        replayed.extend(std::iter::from_fn(|| world.keeper.poll_replay()).map(|(id, _)| id));
+    }
+    assert_eq!(world.on_card().len(), 3, "the card was read, and cannot be written to yet");
+    for id in replayed {
+        world.append(&Record::Returned(Returned { id, was_sent: false }));
+    }
+    world.settle().unwrap();
+    world.check();
+    assert_eq!(world.pool().len() + world.on_card().len(), 3);
+    assert!(world.proof().is_complete());
 }

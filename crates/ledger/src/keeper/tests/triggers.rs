@@ -202,6 +202,40 @@ fn bills_that_may_be_on_the_server_say_so_and_its_names_are_not_left_for_others(
 }
 
 #[test]
+fn a_file_that_one_server_may_have_is_not_sent_to_another_one() {
+    use UploadFailure::{LoginRefused, Timeout};
+    for (failure, is_unknown) in [(Timeout, true), (LoginRefused, false)] {
+        let mut world = with_bills(CacheBackupMode::Sftp, 3);
+        world.servers.failure = Some(failure);
+        world.keeper.backup_cache(world.now).unwrap();
+        world.settle().unwrap();
+        world.servers.failure = None;
+        world.configure(|settings| settings.bill_server = None);
+        world.pass(60).unwrap();
+        let mut other = world.settings.clone();
+        other.bill_server = settings(CacheBackupMode::Sftp).bill_server;
+        other.bill_server.as_mut().unwrap().address = [192, 0, 2, 10].into();
+        world.configure(|settings| *settings = other);
+        world.settle().unwrap();
+        let _ = world.keeper.backup_cache(world.now);
+        world.pass(60).unwrap();
+        assert_eq!(world.in_files(), (1..=3).map(|counted| (counted, is_unknown)).collect(), "{failure}");
+        let is_left = |alarm: &Alarm| matches!(alarm, Alarm::TransferAbandoned { why: Abandonment::OtherServer, .. });
+        assert_eq!(world.alarms.iter().any(is_left), is_unknown, "{failure}: {:?}", world.alarms);
+    }
+}
+
+#[test]
+fn another_mode_ends_what_the_one_before_had_begun() {
+    let mut world = with_bills(CacheBackupMode::Cfcard, 60);
+    world.keeper.backup_cache(world.now).unwrap();
+    world.configure(|settings| settings.cache.backup_mode = CacheBackupMode::Sftp);
+    world.settle().unwrap();
+    // One was on its way.
+    assert_eq!((world.pool().len(), world.on_card().len()), (59, 1));
+}
+
+#[test]
 fn a_card_that_vanishes_under_a_file_leaves_the_file_s_sums() {
     let mut world = with_bills(CacheBackupMode::Cfcard, 4);
     world.keeper.backup_cache(world.now).unwrap();

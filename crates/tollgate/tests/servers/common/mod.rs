@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use bill_servers::{OpenSsh, Plan, Tftpd};
 pub(crate) use crowd::{Crowd, Habits, Life, TICK};
-pub(crate) use daemon::{Daemon, Said, run_command, tollgate};
+pub(crate) use daemon::{Daemon, Said, path, run_command, tollgate};
 pub(crate) use detail::{Detail, Record};
 pub(crate) use disk::{Disk, SmallDisk};
 pub(crate) use feed::{Feed, Script, Totals, count, down, up};

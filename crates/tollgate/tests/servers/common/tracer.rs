@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{Process, Signal, Site, seconds, wait_until};
+use super::{Process, Said, Signal, Site, run_command, seconds, wait_until};
+
+const STRACE: &str = "/usr/bin/strace";
 
 /// strace at work on all threads of a process. Dropped, it lets go of the process.
 pub(crate) struct Tracer {
@@ -17,13 +19,10 @@ impl Tracer {
     /// # Panics
     /// Where strace is missing, or processes may not be traced.
     pub(crate) fn fail(site: &Site, id: u32, failing: &str, told: &str) -> Tracer {
-        assert!(
-            Path::new("/usr/bin/strace").exists(),
-            "these tests need the Debian package strace: scripts/test installs it"
-        );
+        assert!(Path::new(STRACE).exists(), "these tests need the Debian package strace: scripts/test installs it");
         let (trace, log) = (site.path("trace"), site.path("strace.log"));
         let mut process = Process::start(
-            Command::new("/usr/bin/strace")
+            Command::new(STRACE)
                 .args(["-f", "-y", "-p", &id.to_string(), "-o"])
                 .arg(&trace)
                 .args(["-e", &format!("trace={failing},{told}"), "-e", &format!("inject={failing}:error=EIO")])
@@ -38,6 +37,19 @@ impl Tracer {
             said.contains(" attached")
         });
         Tracer { process, trace }
+    }
+
+    /// `tollgate` with these arguments, which must end by itself: what it says, and what the trace tells of these system calls.
+    pub(crate) fn of_command<'a>(
+        site: &Site,
+        told: &str,
+        arguments: impl IntoIterator<Item = &'a &'a str>,
+    ) -> (Said, String) {
+        let trace = site.path("trace");
+        let mut command = Command::new(STRACE);
+        command.args(["-f", "-y", "-e", &format!("trace={told}"), "-o"]).arg(&trace);
+        let said = run_command(command.arg(env!("CARGO_BIN_EXE_tollgate")).args(arguments));
+        (said, std::fs::read_to_string(trace).unwrap())
     }
 
     /// System calls work again. What the trace tells.
