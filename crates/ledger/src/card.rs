@@ -70,7 +70,7 @@ impl Default for CardReading {
 impl CardReading {
     /// Nothing read yet.
     pub fn new() -> CardReading {
-        CardReading { recovery: Recovery::new(CardBook::default()) }
+        CardReading { recovery: Recovery::of_card(CardBook::default()) }
     }
 
     /// Reads one segment, whole. Numbers only grow from call to call.
@@ -146,14 +146,12 @@ pub(crate) struct OpenCard {
     start: Option<LogStart>,
     pub(crate) log: Option<Log>,
     pub(crate) segments: Vec<OldSegment>,
-    /// The segment in which this life's `started` stands; 0: none yet.
-    pub(crate) started: u64,
 }
 
 impl OpenCard {
     pub(crate) fn new(found: CardFound) -> OpenCard {
         let CardFound { shelf, start, segments, .. } = found;
-        OpenCard { shelf, start: Some(start), log: None, segments, started: 0 }
+        OpenCard { shelf, start: Some(start), log: None, segments }
     }
 
     /// Whether records of the last batch wait to be written again: they may be in the page cache only.

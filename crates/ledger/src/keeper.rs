@@ -203,7 +203,6 @@ enum Pending {
 /// The keeper. See the module.
 pub struct Keeper {
     log: Log,
-    started: Started,
     book: BillBook,
     settings: LocalAaaServer,
     nas: String,
@@ -236,7 +235,6 @@ impl Keeper {
         let stamp_last = book.shipped_last.as_millis() / 1000;
         let mut keeper = Keeper {
             log,
-            started,
             book,
             nas,
             sources: Sources::new(sources),

@@ -34,7 +34,7 @@
 //! [`Log::append`](log::Log::append) refuses and the record stays in the ring (DESIGN.md section 2, row 8). The pool's *full* stands in [`pool`].
 //!
 //! **How many, how much:** a record is at most 4,096 octets; a session takes about 100 octets, its `opened` or `checkpointed`
-//! record and its newest sample (87) while a store is replayed, a bill 64 in the pool. Segments are 64 MiB unless told
+//! record and its newest sample (87) while a store is replayed, a bill 64 in the pool. Segments are 16 MiB unless told
 //! otherwise; those that nobody needs are removed, oldest first ([`keeper`]).
 
 #![forbid(unsafe_code)]

@@ -47,7 +47,8 @@ use self::spare::Spare;
 use crate::frame::{self, RECORD_LEN_MAX};
 use crate::pool::BillRef;
 use crate::segment::{
-    BATCH_HEAD_LEN, BATCH_LEN_MAX, BLOCK, Place, SEGMENT_HEAD_LEN, SEGMENT_LEN_MAX, SegmentHead, StoreId, frame_len,
+    BATCH_HEAD_LEN, BATCH_LEN_MAX, BLOCK, LIFE_LEN, Place, SEGMENT_HEAD_LEN, SEGMENT_LEN_MAX, SegmentHead, StoreId,
+    frame_len,
 };
 
 /// How large segments and batches are.
@@ -160,6 +161,9 @@ pub enum Alarm {
 pub struct Log {
     store: StoreId,
     epoch: u32,
+    /// This life's `started` record, and that of the life which wrote what is carried.
+    life: [u8; LIFE_LEN],
+    carried_life: [u8; LIFE_LEN],
     bounds: LogBounds,
     /// Takes what is appended.
     open: Batch,
@@ -269,18 +273,30 @@ pub(crate) struct Beginning {
     pub(crate) chain: u32,
     pub(crate) base: u64,
     pub(crate) carried: Vec<Vec<u8>>,
+    /// Of the life that wrote them.
+    pub(crate) carried_life: Option<Started>,
     pub(crate) started: Started,
+}
+
+/// A life's `started` record.
+fn life(started: &Started) -> [u8; LIFE_LEN] {
+    let mut octets = [0; LIFE_LEN];
+    let len = frame::encode(&Record::Started(*started), &mut octets);
+    assert_eq!(len, Ok(LIFE_LEN), "a started record has one length");
+    octets
 }
 
 impl Log {
     pub(crate) fn begin(beginning: Beginning, bounds: LogBounds) -> Log {
-        let Beginning { store, segment_next, first, chain, base, carried, started } = beginning;
+        let Beginning { store, segment_next, first, chain, base, carried, carried_life, started } = beginning;
         let carried_len: usize = carried.iter().map(|record| frame_len(record.len())).sum();
         // What is carried was one batch, perhaps under wider bounds than today's.
         let flying_len_max = (BATCH_HEAD_LEN + carried_len).next_multiple_of(BLOCK).max(bounds.batch_len_max);
         let mut log = Log {
             store,
             epoch: started.epoch,
+            life: life(&started),
+            carried_life: carried_life.as_ref().map_or([0; LIFE_LEN], life),
             bounds,
             open: Batch::new(bounds.batch_len_max),
             flying: Batch::new(flying_len_max),
@@ -306,9 +322,7 @@ impl Log {
             log.stage = Stage::Segment;
         }
         log.open.clear(log.flying.end());
-        let mut octets = [0; 64];
-        let len = frame::encode(&Record::Started(started), &mut octets).expect("a started record has 53 octets");
-        log.started_at = log.append(&octets[..len]).expect("an empty batch takes a started record");
+        log.started_at = log.append(&life(&started)).expect("an empty batch takes a started record");
         log
     }
 
@@ -469,7 +483,9 @@ impl Log {
             first: self.flying.first(),
             base: self.base,
             len: active.len,
+            life: if self.flying.first() < self.started_at { self.carried_life } else { self.life },
         });
+        let head = head.map(|head| (head, &self.life));
         self.stage = Stage::Write(None, self.flying.seal(&self.store, active.number, self.chain, head));
     }
 

@@ -9,8 +9,8 @@
 //! | **A** clean end | zeros, or the segment's end, after a whole batch | any stop between two writes | everything |
 //! | **B** torn tail | blocks of zeros inside the last batch, and nothing valid after it | a power cut during a write: the batch was never promised | its frames before the first missing one |
 //! | **C** hole | zeros, and valid batches after them | a disk that acknowledged a sync it had not done | everything around the hole |
-//! | **D** damage | octets whose checksum is wrong, and no torn write explains them | rot, a bad block, a foreign hand; a file cut short | every frame whose own checksum is right |
-//! | **E** foreign | a segment of another store, another number, an older epoch, another past | a directory put together from two | nothing; the file stays |
+//! | **D** damage | octets whose checksum is wrong, and no torn write explains them; a batch that was written again without them | rot, a bad block, a foreign hand; a file cut short | every frame whose own checksum is right |
+//! | **E** foreign | a segment of another store, another number, an older epoch, another past; a number that no log comes to | a directory put together from two; a file of that name | nothing; the file stays |
 //! | **F** missing | sequence numbers that no segment has, after a clean end or from the base on | a lost or deleted file | everything else |
 //! | **G** header | one copy of a segment's header, or both, unreadable, and batches behind | rot; a torn first write | everything; the oldest segment of all needs one copy |
 //! | **H** again | a segment that begins with the last batch of the one before | a failed sync; every restart | the later copy; what it lacks from the earlier |
@@ -29,7 +29,8 @@
 //! is known to be on the disk. The last may be in the page cache only: the process may have been killed between
 //! write and sync, or after a sync that failed. So its records are *carried*: they are taken for true, and the new
 //! life writes them again, with the same sequence numbers, to a new segment, before anything else. Nothing is ever
-//! appended to a segment of an earlier life.
+//! appended to a segment of an earlier life. What cannot be read of it is not carried, and the records behind it move up; if that
+//! is damage, the first copy tells it at every later start as well.
 //!
 //! **The base.** Segments are deleted oldest first, up to the record that anybody still needs; each new segment's header
 //! tells which one that is. So a store may begin anywhere up to the base of its newest header, and nothing is missing;
@@ -56,7 +57,7 @@ use self::scan::Stopped;
 use self::tail::Tail;
 use crate::frame::{self, DecodeError};
 use crate::log::{Beginning, Log, LogBounds};
-use crate::segment::{Place, SEGMENT_FIRST, Span, StoreId};
+use crate::segment::{NUMBER_END, Place, SEGMENT_FIRST, Span, StoreId};
 
 pub use self::checked::CheckedSegment;
 pub use self::tail::Stored;
@@ -89,7 +90,7 @@ pub trait RecordSink {
 /// The records of one batch. Each was checked, none was decoded.
 pub struct RecordBatch<'a> {
     tail: &'a Tail<'a>,
-    life: u32,
+    life: Option<&'a Started>,
 }
 
 impl RecordBatch<'_> {
@@ -98,10 +99,11 @@ impl RecordBatch<'_> {
         self.tail.stored()
     }
 
-    /// The engine start in whose life they were written first; 0: not known. It says which clock their [`Mono`] moments are of.
+    /// The engine start in whose life they were written first; `None`: not known. It says which clock their [`Mono`] moments
+    /// are of.
     ///
     /// [`Mono`]: model::time::Mono
-    pub fn life(&self) -> u32 {
+    pub fn life(&self) -> Option<&Started> {
         self.life
     }
 }
@@ -197,7 +199,7 @@ impl RecoveryReport {
     }
 
     fn add(&mut self, finding: Finding) {
-        self.records_lost += finding.records_lost;
+        self.records_lost = self.records_lost.saturating_add(finding.records_lost);
         self.findings.push(finding);
     }
 }
@@ -277,6 +279,8 @@ pub struct LogStart {
     chain: u32,
     base: u64,
     carried: Vec<Vec<u8>>,
+    /// Of the life that wrote them.
+    carried_life: Option<Started>,
     epoch: u32,
     key: Option<[u8; 16]>,
 }
@@ -322,6 +326,7 @@ impl LogStart {
             chain: self.chain,
             base: self.base,
             carried: self.carried,
+            carried_life: self.carried_life,
             started,
         };
         (Log::begin(beginning, bounds), started)
@@ -346,8 +351,10 @@ pub struct Recovery<S> {
     base: u64,
     /// Where the store begins.
     front: Option<Front>,
+    /// The newest segments may have been removed, and with them what told how far back somebody needs records.
+    base_may_lack: bool,
     /// Whose records are read: the newest `started` so far.
-    life: u32,
+    life: Option<Started>,
     /// Memory for the frames of a batch.
     spans: Vec<Span>,
     number_last: u64,
@@ -386,7 +393,8 @@ impl<S: RecordSink> Recovery<S> {
             position: Position { sequence: 1, chain: Some(0) },
             base: 1,
             front: None,
-            life: 0,
+            base_may_lack: false,
+            life: None,
             spans: Vec::new(),
             number_last: 0,
             segment_next: SEGMENT_FIRST,
@@ -394,6 +402,12 @@ impl<S: RecordSink> Recovery<S> {
             refusal: None,
             report: RecoveryReport::default(),
         }
+    }
+
+    /// Of a store that is emptied from its newest segment on, and may be found half empty: records that are missing in front are
+    /// no damage.
+    pub(crate) fn of_card(sink: S) -> Recovery<S> {
+        Recovery { base_may_lack: true, ..Recovery::new(sink) }
     }
 
     /// Reads one segment, whole. Numbers only grow from call to call; any octets may be handed in.
@@ -417,7 +431,9 @@ impl<S: RecordSink> Recovery<S> {
         assert!(segment.number > self.number_last, "segments come in the order of their numbers");
         self.number_last = segment.number;
         self.report.segments += 1;
-        if self.refusal.is_none() {
+        if segment.number >= NUMBER_END {
+            self.add(Case::Foreign, segment.number, 0, segment.octets.len() as u64, 0);
+        } else if self.refusal.is_none() {
             self.read_segment(segment);
         }
     }
@@ -428,18 +444,17 @@ impl<S: RecordSink> Recovery<S> {
     ///
     /// [`RecoveryError`]: the store must not be appended to.
     pub fn finish(mut self) -> Result<(Recovered<S>, LogStart), RecoveryError> {
-        let (first, chain, carried) = match self.tail.take() {
+        let (first, chain, carried, carried_life) = match self.tail.take() {
             Some(mut tail) => {
                 let finding = tail.judge_as_last();
                 if finding.case != Case::CleanEnd || self.stopped.is_none() {
                     self.report.add(finding);
                 }
+                self.deliver(&mut tail);
                 let carried = tail.stored().map(|stored| stored.octets.to_vec()).collect();
-                let (first, chain) = (tail.first(), tail.chain_before());
-                self.deliver(tail);
-                (first, chain, carried)
+                (tail.first(), tail.chain_before(), carried, self.life)
             }
-            None => (self.position.sequence, self.position.chain.unwrap_or(0), Vec::new()),
+            None => (self.position.sequence, self.position.chain.unwrap_or(0), Vec::new(), None),
         };
         self.resolve_stop(None);
         self.resolve_front();
@@ -457,6 +472,7 @@ impl<S: RecordSink> Recovery<S> {
             chain,
             base: self.base,
             carried,
+            carried_life,
             epoch: self.epoch_last + 1,
             key: self.key,
         };
@@ -475,6 +491,7 @@ impl<S: RecordSink> Recovery<S> {
     fn resolve_front(&mut self) {
         if let Some(Front { segment, first }) = self.front.take()
             && first > self.base
+            && !self.base_may_lack
         {
             let records_lost = first - self.base;
             self.report.add(Finding { case: Case::Missing, segment, offset: 0, len: 0, records_lost });
@@ -482,55 +499,59 @@ impl<S: RecordSink> Recovery<S> {
     }
 
     /// A batch that is known to have been synced.
-    fn commit(&mut self, tail: Tail<'_>) {
+    fn commit(&mut self, mut tail: Tail<'_>) {
         if let Some(finding) = tail.judge_as_synced() {
             self.report.add(finding);
         }
-        self.deliver(tail);
-    }
-
-    fn deliver(&mut self, mut tail: Tail<'_>) {
-        tail.retain(|stored| self.is_record(stored));
-        self.sink.records(&RecordBatch { tail: &tail, life: self.life });
+        self.deliver(&mut tail);
         self.spans = tail.into_spans();
     }
 
-    /// Whether a good frame holds a record, and what it tells of the store itself.
-    fn is_record(&mut self, Stored { place, octets, .. }: Stored<'_>) -> bool {
-        match frame::check(octets) {
-            Ok(epoch) => {
-                self.report.records += 1;
-                self.epoch_last = self.epoch_last.max(epoch);
-                if frame::is_started(octets)
-                    && let Ok(Record::Started(started)) = frame::decode(octets)
-                {
-                    self.learn(&started);
-                }
-                true
-            }
-            Err(DecodeError::UnknownKind(_)) => {
-                self.refusal.get_or_insert(RecoveryError::OtherRelease { segment: place.segment });
-                false
-            }
-            Err(_) => {
-                self.report.add(Finding {
-                    case: Case::Undecodable,
-                    segment: place.segment,
-                    offset: u64::from(place.offset),
-                    len: u64::from(place.len),
-                    records_lost: 1,
-                });
-                false
-            }
+    /// Hands its records to the sink, and leaves nothing else in it.
+    fn deliver(&mut self, tail: &mut Tail<'_>) {
+        if let Some(life) = tail.life() {
+            self.learn(life);
         }
+        tail.retain(|stored| self.is_record(stored));
+        self.sink.records(&RecordBatch { tail, life: self.life.as_ref() });
     }
 
-    /// A `started` may be written again, behind later ones, when the segment that held it was deleted.
+    /// Whether a good frame holds a record, and what it tells of the store itself.
+    fn is_record(&mut self, stored: Stored<'_>) -> bool {
+        let Some(epoch) = self.judge(stored) else { return false };
+        self.report.records += 1;
+        self.epoch_last = self.epoch_last.max(epoch);
+        if frame::is_started(stored.octets)
+            && let Ok(Record::Started(started)) = frame::decode(stored.octets)
+        {
+            self.learn(&started);
+        }
+        true
+    }
+
+    /// The highest engine start that the record in a good frame names; `None` when it is no record, which is told.
+    fn judge(&mut self, Stored { place, octets, .. }: Stored<'_>) -> Option<u32> {
+        match frame::check(octets) {
+            Ok(epoch) => return Some(epoch),
+            Err(DecodeError::UnknownKind(_)) => {
+                self.refusal.get_or_insert(RecoveryError::OtherRelease { segment: place.segment });
+            }
+            Err(_) => self.report.add(Finding {
+                case: Case::Undecodable,
+                segment: place.segment,
+                offset: u64::from(place.offset),
+                len: u64::from(place.len),
+                records_lost: 1,
+            }),
+        }
+        None
+    }
+
     fn learn(&mut self, started: &Started) {
         self.key.get_or_insert(started.key);
-        if started.epoch >= self.life || self.boot_id.is_none() {
+        if self.life.is_none_or(|life| life.epoch < started.epoch) {
             self.boot_id = Some(started.boot_id);
+            self.life = Some(*started);
         }
-        self.life = self.life.max(started.epoch);
     }
 }

@@ -22,7 +22,7 @@ mod rings;
 
 use model::ids::SessionSerial;
 use model::record::{Accepted, Checkpointed, Heard, Record, StartFailed, Started};
-use model::time::{Mono, Wall};
+use model::time::{Mono, Now, Wall};
 
 use self::arena::Arena;
 use self::heard::HeardRings;
@@ -43,8 +43,8 @@ const BLOCK: usize = 32;
 pub struct LiveSession<'a> {
     /// All that was said of it, as one record would say it. If it has a `closed`, its Stop is owed; if not, it is online.
     pub whole: Checkpointed<'a>,
-    /// When it was last sampled on the wall, on the clock of the box boot in which the sample was written; `None` without a
-    /// sample, or when the `started` of that life is not in the store.
+    /// When it was last sampled, on the wall: its Up's moment, and what passed since then on the box's own clock. The wall clock may
+    /// have been set meanwhile. `None` without a sample.
     pub sampled_at: Option<Wall>,
     /// The box's boot in which its newest `opened`, `checkpointed` or `sampled` was written; `None` when the `started` of that
     /// life is not in the store.
@@ -134,7 +134,7 @@ impl Replay {
         self.heard.iter()
     }
 
-    /// The engine starts that the store tells of, by epoch. With them a [`Mono`] moment of a life becomes one on the wall.
+    /// The engine starts that the store tells of, by epoch.
     pub fn lives(&self) -> &[Started] {
         &self.lives
     }
@@ -148,6 +148,12 @@ impl Replay {
     /// it is over.
     pub fn explained_records(&self) -> u64 {
         self.sessions.explained()
+    }
+
+    fn know(&mut self, life: &Started) {
+        if let Err(index) = self.lives.binary_search_by_key(&life.epoch, |known| known.epoch) {
+            self.lives.insert(index, *life);
+        }
     }
 
     fn life(&self, life: u32) -> Option<&Started> {
@@ -181,7 +187,7 @@ impl Replay {
         let life = self.life(session.life);
         Some(LiveSession {
             whole,
-            sampled_at: whole.sampled.and_then(|sampled| wall(life?, sampled.at)),
+            sampled_at: whole.sampled.map(|sampled| later(whole.opened.at, sampled.at)),
             boot_id: life.map(|started| started.boot_id),
         })
     }
@@ -290,12 +296,7 @@ impl Replay {
     fn handle_other(&mut self, place: Place, octets: &[u8], found: u32) {
         let Ok(record) = frame::decode(octets) else { return };
         match &record {
-            Record::Started(started) => {
-                if let Err(index) = self.lives.binary_search_by_key(&started.epoch, |known| known.epoch) {
-                    self.lives.insert(index, *started);
-                }
-                self.book.apply(place, &record);
-            }
+            Record::Started(started) => self.know(started),
             Record::Heard(heard) => self.heard.hear(heard),
             Record::Billed(bill) => {
                 // A bill is complete in itself: its session may be unknown, it counts all the same, and what its Up
@@ -357,7 +358,10 @@ impl RecordSink for Replay {
     }
 
     fn records(&mut self, batch: &RecordBatch<'_>) {
-        self.take(batch.iter(), batch.life());
+        if let Some(life) = batch.life() {
+            self.know(life);
+        }
+        self.take(batch.iter(), batch.life().map_or(0, |life| life.epoch));
     }
 
     fn take_memory(&mut self, memory: Vec<u8>) -> Option<Vec<u8>> {
@@ -365,11 +369,10 @@ impl RecordSink for Replay {
     }
 }
 
-/// A moment of a life on the wall.
-fn wall(life: &Started, at: Mono) -> Option<Wall> {
-    let begin = life.at;
-    let (mono, wall) = (i128::from(at.as_millis()) - i128::from(begin.mono.as_millis()), begin.wall.as_millis());
-    u64::try_from(i128::from(wall) + mono).ok().map(Wall::from_millis)
+/// A moment of the boot in which `from` was, on the wall as it was then.
+fn later(from: Now, at: Mono) -> Wall {
+    let passed = at.as_millis().saturating_sub(from.mono.as_millis());
+    Wall::from_millis(from.wall.as_millis().saturating_add(passed))
 }
 
 /// What an `opened` or a `checkpointed` record in the arena says.

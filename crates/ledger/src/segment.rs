@@ -11,14 +11,19 @@
 //!                 zeros to the end
 //!
 //! segment header  magic 8, version 4, checksum 4 (over version and what follows), store id 16, number 8, epoch 4,
-//!                 chain 4, first 8, base 8, length 8; zeros to the end of the block
+//!                 chain 4, first 8, base 8, length 8, life 53, writer 53; zeros to the end of the block
 //! batch           magic 4, checksum 4, segment number 8, first 8, chain 4, count 4, length 4, unused 4;
 //!                 frames; ones to the end of the block
 //! frame           length 2, index in the batch 2, checksum 4, record, zeros to a multiple of 8
 //! ```
 //!
 //! *first* is the sequence number of the first record that follows. Sequence numbers are dense over the whole life of
-//! a store, so a loss can be told to the record. *base* is the first record that anybody still needs.
+//! a store, so a loss can be told to the record. *base* is the first record that anybody still needs. *life* is the
+//! `started` record of the life that wrote the first of these records first: the segment in which it stands itself may have been
+//! deleted, and whoever reads on from here must know which clock the moments are of. *writer* is the same of the life that wrote
+//! the segment. The two differ when the segment begins with what that life carried over; then exactly its first batch is of
+//! *life*, and the others are of *writer*, whether its `started` among them can be read or not.
+//! *number*, *first* and *base* are below 2^63.
 //!
 //! **What the checksums bind.** The *chain* of a batch is a checksum of everything before it in the store: the chain
 //! before the batch ahead, and the checksums of that batch's header and frames. The *seed* of a batch is a checksum of
@@ -64,7 +69,7 @@ pub const BATCH_LEN_MAX: usize = 1 << 20;
 pub const SEGMENT_LEN_MAX: u64 = 1 << 30;
 
 const MAGIC: [u8; 8] = *b"tollgate";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 const MAGIC_AT: usize = 0;
 const VERSION_AT: usize = MAGIC_AT + 8;
@@ -76,8 +81,13 @@ const CHAIN_AT: usize = EPOCH_AT + 4;
 const FIRST_AT: usize = CHAIN_AT + 4;
 const BASE_AT: usize = FIRST_AT + 8;
 const LEN_AT: usize = BASE_AT + 8;
-const HEAD_END: usize = LEN_AT + 8;
+const LIFE_AT: usize = LEN_AT + 8;
+const WRITER_AT: usize = LIFE_AT + LIFE_LEN;
+const HEAD_END: usize = WRITER_AT + LIFE_LEN;
 const _: () = assert!(HEAD_END <= BLOCK);
+
+/// Octets of a `started` record.
+pub(crate) const LIFE_LEN: usize = 53;
 
 /// A store's name, drawn at random when it is made.
 pub type StoreId = [u8; 16];
@@ -111,7 +121,7 @@ impl Place {
     }
 }
 
-/// A segment's header.
+/// A segment's header, but for the life that wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentHead {
     pub(crate) store: StoreId,
@@ -121,13 +131,18 @@ pub(crate) struct SegmentHead {
     pub(crate) first: u64,
     pub(crate) base: u64,
     pub(crate) len: u64,
+    /// A `started` record; zeros: it is not known.
+    pub(crate) life: [u8; LIFE_LEN],
 }
+
+/// No segment number, record number or base is as large: so none that was read overflows when it is counted on from.
+pub(crate) const NUMBER_END: u64 = 1 << 63;
 
 /// What stands where a segment header belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeadFound {
-    /// A header; `copies` of the two are good.
-    Good { head: SegmentHead, copies: u8 },
+    /// A header, and the `started` record of the life that wrote it (zeros: not known); `copies` of the two are good.
+    Good { head: SegmentHead, writer: [u8; LIFE_LEN], copies: u8 },
     /// A header of another release, earlier or later.
     OtherVersion,
     /// Zeros, or nothing: the segment was never used, or its first write was torn.
@@ -137,8 +152,14 @@ pub(crate) enum HeadFound {
 }
 
 impl SegmentHead {
-    /// Writes both copies; `out` has [`SEGMENT_HEAD_LEN`] octets.
+    /// Writes both copies, of a segment that nothing was carried into; `out` has [`SEGMENT_HEAD_LEN`] octets.
+    #[cfg(test)]
     pub(crate) fn write(&self, out: &mut [u8]) {
+        self.write_by(&self.life, out);
+    }
+
+    /// Writes both copies; `writer` is the `started` record of the life that writes, `out` has [`SEGMENT_HEAD_LEN`] octets.
+    pub(crate) fn write_by(&self, writer: &[u8; LIFE_LEN], out: &mut [u8]) {
         assert_eq!(out.len(), SEGMENT_HEAD_LEN, "two blocks");
         out.fill(0);
         let (block, copy) = out.split_at_mut(BLOCK);
@@ -150,7 +171,9 @@ impl SegmentHead {
         block[CHAIN_AT..FIRST_AT].copy_from_slice(&self.chain.to_le_bytes());
         block[FIRST_AT..BASE_AT].copy_from_slice(&self.first.to_le_bytes());
         block[BASE_AT..LEN_AT].copy_from_slice(&self.base.to_le_bytes());
-        block[LEN_AT..HEAD_END].copy_from_slice(&self.len.to_le_bytes());
+        block[LEN_AT..LIFE_AT].copy_from_slice(&self.len.to_le_bytes());
+        block[LIFE_AT..WRITER_AT].copy_from_slice(&self.life);
+        block[WRITER_AT..HEAD_END].copy_from_slice(writer);
         let checksum = head_checksum(block);
         block[CHECKSUM_AT..STORE_AT].copy_from_slice(&checksum.to_le_bytes());
         copy.copy_from_slice(block);
@@ -160,7 +183,9 @@ impl SegmentHead {
     pub(crate) fn read(segment: &[u8]) -> HeadFound {
         let copies = [SegmentHead::read_copy(segment, 0), SegmentHead::read_copy(segment, BLOCK)];
         match copies {
-            [HeadFound::Good { head, .. }, HeadFound::Good { .. }] => HeadFound::Good { head, copies: 2 },
+            [HeadFound::Good { head, writer, .. }, HeadFound::Good { .. }] => {
+                HeadFound::Good { head, writer, copies: 2 }
+            }
             [good @ HeadFound::Good { .. }, _] | [_, good @ HeadFound::Good { .. }] => good,
             [HeadFound::OtherVersion, _] | [_, HeadFound::OtherVersion] => HeadFound::OtherVersion,
             [HeadFound::Zeros, HeadFound::Zeros] => HeadFound::Zeros,
@@ -182,6 +207,10 @@ impl SegmentHead {
         }
         let mut store = StoreId::default();
         store.copy_from_slice(&block[STORE_AT..NUMBER_AT]);
+        let mut life = [0; LIFE_LEN];
+        life.copy_from_slice(&block[LIFE_AT..WRITER_AT]);
+        let mut writer = [0; LIFE_LEN];
+        writer.copy_from_slice(&block[WRITER_AT..HEAD_END]);
         let head = SegmentHead {
             store,
             number: u64_at(block, NUMBER_AT),
@@ -190,8 +219,11 @@ impl SegmentHead {
             first: u64_at(block, FIRST_AT),
             base: u64_at(block, BASE_AT),
             len: u64_at(block, LEN_AT),
+            life,
         };
-        HeadFound::Good { head, copies: 1 }
+        // No log writes these, and nothing could follow them.
+        let is_possible = (1..NUMBER_END).contains(&head.first) && head.base < NUMBER_END;
+        if is_possible { HeadFound::Good { head, writer, copies: 1 } } else { HeadFound::Damaged }
     }
 }
 

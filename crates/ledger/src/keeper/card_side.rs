@@ -12,7 +12,7 @@
 mod open;
 mod settle;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use model::ids::BillId;
@@ -25,7 +25,7 @@ use super::own;
 use super::reads::Why;
 use super::segments::Segments;
 use super::{Alarm, Area, CardFault, Keeper};
-use crate::card::{CardFound, CardOwner, OpenCard};
+use crate::card::{CardFound, CardOwner, OpenCard, change};
 use crate::log::{DiskFault, Log, LogBounds};
 use crate::pool::{BillState, Shelf};
 use crate::recover::{Life, RecoveryError, RecoveryReport};
@@ -83,7 +83,7 @@ struct Open {
     /// How far bills have been settled; `None`: all of them.
     settled: Option<BillId>,
     /// Bills whose reset is on the way to the ledger.
-    resetting: u64,
+    resetting: BTreeSet<BillId>,
 }
 
 enum CardOwn {
@@ -134,7 +134,7 @@ impl CardSide {
     /// Whether bills may be moved to it and read from it.
     pub(super) fn is_ready(&self) -> bool {
         match &self.state {
-            State::Open(open) => open.card.is_settled() && open.settled.is_none() && open.resetting == 0,
+            State::Open(open) => open.card.is_settled() && open.settled.is_none() && open.resetting.is_empty(),
             _ => false,
         }
     }
@@ -271,6 +271,12 @@ impl CardSide {
 
     /// Tells something of bills on the card.
     pub(super) fn tell(&mut self, record: &Record<'_>) {
+        if let State::Open(open) = &mut self.state
+            && let Record::Returned(_) = record
+        {
+            // Copies that are made from now on are to say so.
+            change(&mut open.card.shelf, record);
+        }
         self.push(CardOwn::Record(own::octets(record)));
     }
 
@@ -290,12 +296,12 @@ impl CardSide {
         }
     }
 
-    /// So many bills will be reset. What was on the way to the card stays in the pool.
-    pub(super) fn begin_reset(&mut self, bills: u64) {
+    /// These bills will be reset. What was on the way to the card stays in the pool.
+    pub(super) fn begin_reset(&mut self, bills: impl Iterator<Item = BillId>) {
         if let State::Open(open) = &mut self.state {
             open.waiting.clear();
             open.marks.clear();
-            open.resetting = bills;
+            open.resetting = bills.collect();
         }
     }
 
@@ -334,7 +340,7 @@ impl Keeper {
             newest: 0,
             compaction: Compaction::default(),
             settled: Some(BillId::default()),
-            resetting: 0,
+            resetting: BTreeSet::new(),
         };
         for transfer in self.book.transfers.values().filter(|open| open.store == BillStore::Cfcard) {
             for id in transfer.bills().ids() {

@@ -123,7 +123,7 @@ impl Keeper {
         if bills.is_empty() {
             return Ok(0);
         }
-        self.card.begin_reset(bills.len() as u64);
+        self.card.begin_reset(bills.iter().map(|(id, ..)| *id));
         self.cancel_moves();
         self.abandon_card_files();
         self.tell_departed(BillStore::Cfcard, Departure::Reset, &bills, now.wall);

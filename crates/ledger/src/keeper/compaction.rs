@@ -1,5 +1,5 @@
 //! Compaction of a store, the ledger or the card: segments that no source needs go, oldest first. What the keeper itself has in the oldest one
-//! (bills, files on their way, claims, departures, the life's `started`) is told again first.
+//! (bills, files on their way, claims, departures) is told again first.
 //!
 //! Bills may stay for long while sessions come and go, so a segment full of bills is told again only when more than
 //! half of the old segments is of no use. Then the log is never longer than what the sources need and twice what
@@ -128,11 +128,7 @@ impl Keeper {
     }
 
     /// Tells again everything but bills that stands in a segment.
-    fn tell_again(&mut self, segment: u64, now: Now) {
-        if self.book.started.0 == segment {
-            let started = self.started;
-            self.tell(&Record::Started(started));
-        }
+    pub(super) fn tell_again(&mut self, segment: u64, now: Now) {
         let transfers = self.book.transfers.values().filter(|open| open.segment == segment).map(|open| open.number);
         let transfers: Vec<u64> = transfers.collect();
         for number in transfers {
@@ -174,8 +170,7 @@ impl Keeper {
 
 /// Whether the keeper has something but bills in a segment.
 fn is_kept_in(book: &BillBook, segment: u64) -> bool {
-    book.started.0 == segment
-        || book.departures.is_told_in(segment)
+    book.departures.is_told_in(segment)
         || book.transfers.values().any(|open| open.segment == segment)
         || book.claims.values().any(|claim| claim.segment == segment)
 }

@@ -110,8 +110,6 @@ pub struct BillBook {
     pub(crate) transfers: BTreeMap<u64, OpenTransfer>,
     pub(crate) claims: BTreeMap<BillId, Claim>,
     pub(crate) departures: Departures,
-    /// The segment in which the newest `started` stands, and its epoch.
-    pub(crate) started: (u64, u32),
     transfer_next: u64,
     /// The newest moment at which a file was begun or arrived: file names are not given twice.
     pub(crate) shipped_last: Wall,
@@ -135,7 +133,6 @@ impl BillBook {
             transfers: BTreeMap::new(),
             claims: BTreeMap::new(),
             departures: Departures::default(),
-            started: (0, 0),
             transfer_next: 1,
             shipped_last: Wall::default(),
             allowance: 0,
@@ -188,9 +185,6 @@ impl BillBook {
     pub fn apply(&mut self, place: Place, record: &Record<'_>) -> Taken {
         match record {
             Record::Billed(bill) => return self.apply_bill(BillRef::new(bill, place)),
-            Record::Started(started) if started.epoch >= self.started.1 => {
-                self.started = (place.segment, started.epoch);
-            }
             Record::TransferBegun(begun) => self.apply_begun(place.segment, begun),
             Record::TransferAbandoned(abandoned) => self.apply_abandoned(*abandoned),
             Record::Departed(departed) => self.apply_departed(place.segment, departed),

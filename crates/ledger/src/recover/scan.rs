@@ -1,15 +1,18 @@
 //! Reading one segment: its header, how it joins the one before, its batches, and where they end.
 
-use model::record::Record;
+use model::record::{Record, Started};
 
 use super::checked::Segment;
-use super::tail::Tail;
+use super::tail::{Origin, Tail};
 use super::{Case, Finding, Front, OldSegment, Position, RecordSink, Recovery, RecoveryError};
 use crate::frame;
 use crate::segment::{
-    BATCH_HEAD_LEN, BLOCK, BatchHead, HeadFound, SEGMENT_HEAD_LEN, SEGMENT_LEN_MAX, SegmentHead, StoreId, frame_at,
-    is_zero,
+    BLOCK, BatchHead, HeadFound, LIFE_LEN, NUMBER_END, SEGMENT_HEAD_LEN, SEGMENT_LEN_MAX, SegmentHead, StoreId, is_zero,
 };
+
+/// A file whose header cannot be read, or is not ours, says nothing about which numbers have been used when its own is as large:
+/// no log counts that far, and the next segment must have a number.
+const NUMBER_FAR: u64 = NUMBER_END / 2;
 
 /// Something that is no batch stands after the last batch of a segment. What it is depends on what follows.
 #[derive(Clone, Copy, Debug)]
@@ -26,11 +29,12 @@ impl<S: RecordSink> Recovery<S> {
         let len_max = usize::try_from(SEGMENT_LEN_MAX).unwrap_or(usize::MAX);
         let segment = segment.up_to(len_max);
         let Segment { number, octets, .. } = segment;
-        let Some(head) = self.read_head(number, octets) else { return };
-        self.segment_next = number + 1;
+        let Some((head, writer)) = self.read_head(number, octets) else { return };
         if !self.belongs(number, &head, octets) {
+            self.pass_number(number);
             return;
         }
+        self.segment_next = number + 1;
         self.segments.push(OldSegment { number, first: head.first, len: octets.len() as u64 });
         self.store = Some(head.store);
         self.head_epoch_last = head.epoch;
@@ -40,17 +44,24 @@ impl<S: RecordSink> Recovery<S> {
             let missing = head.len - octets.len() as u64;
             self.add(Case::Damage, number, octets.len(), missing, 0);
         }
-        self.read_batches(segment, &head);
+        self.read_batches(segment, &head, &writer);
     }
 
-    /// The segment's header, or what its first batch tells of it.
-    fn read_head(&mut self, number: u64, octets: &[u8]) -> Option<SegmentHead> {
+    /// The next segment gets another number than this file.
+    fn pass_number(&mut self, number: u64) {
+        if number < NUMBER_FAR {
+            self.segment_next = number + 1;
+        }
+    }
+
+    /// The segment's header and the life that wrote it, or what its first batch tells of them.
+    fn read_head(&mut self, number: u64, octets: &[u8]) -> Option<(SegmentHead, [u8; LIFE_LEN])> {
         match SegmentHead::read(octets) {
-            HeadFound::Good { head, copies } => {
+            HeadFound::Good { head, writer, copies } => {
                 if copies < 2 {
                     self.add(Case::Header, number, 0, SEGMENT_HEAD_LEN as u64, 0);
                 }
-                Some(head)
+                Some((head, writer))
             }
             HeadFound::OtherVersion => {
                 self.refusal = Some(RecoveryError::OtherRelease { segment: number });
@@ -61,7 +72,7 @@ impl<S: RecordSink> Recovery<S> {
                 None
             }
             found @ (HeadFound::Zeros | HeadFound::Damaged) => {
-                self.segment_next = number + 1;
+                self.pass_number(number);
                 let anywhere = Position { sequence: 1, chain: None };
                 // Nothing can be read before the store's name is known.
                 let batch = self.store.and_then(|store| {
@@ -69,6 +80,10 @@ impl<S: RecordSink> Recovery<S> {
                     Some((store, batch))
                 });
                 let Some((store, batch)) = batch else {
+                    if number >= NUMBER_FAR {
+                        self.add(Case::Foreign, number, 0, octets.len() as u64, 0);
+                        return None;
+                    }
                     let case = if found == HeadFound::Zeros { Case::TornTail } else { Case::Damage };
                     self.add(case, number, 0, octets.len() as u64, 0);
                     let first = self.end().sequence;
@@ -76,7 +91,7 @@ impl<S: RecordSink> Recovery<S> {
                     return None;
                 };
                 self.add(Case::Header, number, 0, SEGMENT_HEAD_LEN as u64, 0);
-                Some(SegmentHead {
+                let head = SegmentHead {
                     store,
                     number,
                     epoch: self.head_epoch_last,
@@ -84,7 +99,9 @@ impl<S: RecordSink> Recovery<S> {
                     first: batch.first,
                     base: self.base,
                     len: octets.len() as u64,
-                })
+                    life: [0; LIFE_LEN],
+                };
+                Some((head, [0; LIFE_LEN]))
             }
         }
     }
@@ -119,7 +136,6 @@ impl<S: RecordSink> Recovery<S> {
         if is_front {
             // How far back somebody needs records, the newest header tells.
             self.front = Some(Front { segment: number, first: head.first });
-            self.life = life_of_front(number, head, octets);
         } else if lost > 0 && !explained {
             self.add(Case::Missing, number, 0, 0, lost);
         }
@@ -134,8 +150,12 @@ impl<S: RecordSink> Recovery<S> {
         }
     }
 
-    fn read_batches(&mut self, segment: Segment<'_>, head: &SegmentHead) {
+    fn read_batches(&mut self, segment: Segment<'_>, head: &SegmentHead, writer: &[u8; LIFE_LEN]) {
         let Segment { number, octets, .. } = segment;
+        // Only the first batch of a segment can have been carried into it.
+        let behind = Origin { epoch: head.epoch, life: started(writer), is_carried: Some(false) };
+        let is_carried = behind.life.map(|_| head.life != *writer);
+        let ahead = Origin { epoch: head.epoch, life: started(&head.life), is_carried };
         let mut at = SEGMENT_HEAD_LEN;
         let mut expected = Position { sequence: head.first, chain: Some(head.chain) };
         let mut last: Option<Tail<'_>> = self.tail.take();
@@ -150,7 +170,8 @@ impl<S: RecordSink> Recovery<S> {
                 self.add(case, number, at, (found_at - at) as u64, batch.first.saturating_sub(beyond));
             }
             let spans = segment.spans(found_at, &batch, std::mem::take(&mut self.spans));
-            let tail = Tail::read(number, octets, found_at, &batch, spans);
+            let origin = if batch.first == head.first { ahead } else { behind };
+            let tail = Tail::read(number, octets, found_at, &batch, spans).from(origin);
             expected = Position { sequence: tail.end(), chain: tail.chain_after() };
             at = found_at + batch.disk_len();
             last = Some(self.follow(last, tail));
@@ -164,14 +185,11 @@ impl<S: RecordSink> Recovery<S> {
         }
     }
 
-    /// `tail` was read after `last`: either it is the same batch, written again, or `last` had been synced.
+    /// `tail` was read after `last`: either it stands in its place, or `last` had been synced.
     fn follow<'b>(&mut self, last: Option<Tail<'b>>, tail: Tail<'b>) -> Tail<'b> {
         match last {
             None => tail,
-            Some(last) if last.first() == tail.first() => {
-                self.report.add(last.finding(Case::Again, 0));
-                last.superseded_by(tail)
-            }
+            Some(last) if last.first() == tail.first() => self.replace(last, tail),
             Some(last) => {
                 self.commit(last);
                 tail
@@ -179,39 +197,54 @@ impl<S: RecordSink> Recovery<S> {
         }
     }
 
+    /// `tail` has the numbers of `last`: it is the same batch, written again with what could be read of it then; or nothing
+    /// could, and it is what a new life wrote first of its own. What `last` lacked then, it is said to lack now as well.
+    fn replace<'b>(&mut self, mut last: Tail<'b>, tail: Tail<'b>) -> Tail<'b> {
+        let readable = |last: &Tail<'_>| last.stored().any(|stored| frame::check(stored.octets).is_ok());
+        let verdict = last.judge_as_last();
+        if tail.begins_life_after(&last) && !readable(&last) {
+            last.retain(|stored| self.judge(stored).is_some());
+            if verdict.case != Case::CleanEnd {
+                self.report.add(verdict);
+            }
+            return tail;
+        }
+        let mut lost = last.end().saturating_sub(tail.end());
+        if lost > 0 {
+            last.retain(|stored| {
+                let is_record = self.judge(stored).is_some();
+                lost = lost.saturating_sub(u64::from(!is_record));
+                is_record
+            });
+            if lost > 0 && verdict.case != Case::TornTail {
+                self.report.add(last.finding(Case::Damage, lost));
+            }
+        }
+        self.report.add(last.finding(Case::Again, 0));
+        last.superseded_by(tail)
+    }
+
     /// What stood after the last batch is known for what it was once it is clear what follows: a segment that lacks
-    /// so many records, or none.
+    /// so many records, or none. No torn write leaves a block without a batch that is not zeros, whatever follows.
     pub(super) fn resolve_stop(&mut self, followed_by: Option<u64>) {
         if let Some(Stopped { segment, at, len, torn }) = self.stopped.take() {
             let lost = followed_by.unwrap_or(0);
-            let promised = lost > 0 || (followed_by.is_none() && !torn);
-            let case = if promised { Case::Damage } else { Case::TornTail };
+            let case = if lost > 0 || !torn { Case::Damage } else { Case::TornTail };
             self.add(case, segment, at, len as u64, lost);
         }
     }
 
-    fn add(&mut self, case: Case, segment: u64, offset: usize, len: u64, records_lost: u64) {
+    pub(super) fn add(&mut self, case: Case, segment: u64, offset: usize, len: u64, records_lost: u64) {
         self.report.add(Finding { case, segment, offset: offset as u64, len, records_lost });
     }
 }
 
-/// Whose records a store begins with: those of the life that wrote its oldest segment, unless the segment is that life's first
-/// one. Then the last batch of a life before it, whose `started` is not in the store, may stand in front. 0: unknown.
-fn life_of_front(number: u64, head: &SegmentHead, octets: &[u8]) -> u32 {
-    let mut at = SEGMENT_HEAD_LEN;
-    // What is carried is one batch, and a `started` is the first record of the one behind it.
-    for _ in 0..2 {
-        let Some(batch) = octets.get(at..).and_then(|rest| BatchHead::read(&head.store, number, rest)) else { break };
-        let frames = &octets[at + BATCH_HEAD_LEN..][..batch.len];
-        let record = frame_at(frames, 0, batch.seed).map(|span| frame::decode(span.record(frames)));
-        if let Some(Ok(Record::Started(started))) = record
-            && started.epoch == head.epoch
-        {
-            return 0;
-        }
-        at += batch.disk_len();
+/// What a header says of a life.
+fn started(octets: &[u8; LIFE_LEN]) -> Option<Started> {
+    match frame::decode(octets) {
+        Ok(Record::Started(started)) => Some(started),
+        _ => None,
     }
-    head.epoch
 }
 
 /// The batch that continues at `expected`, or the first one at any later block boundary with a sequence number of

@@ -2,8 +2,22 @@
 
 use std::borrow::Cow;
 
+use model::record::{Record, Started};
+
 use super::{Case, Finding};
+use crate::frame;
 use crate::segment::{BATCH_HEAD_LEN, BatchHead, Place, Span, Spans, looks_torn};
+
+/// Who wrote a batch, as its segment's header tells.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Origin {
+    /// The engine start that wrote the segment.
+    pub(super) epoch: u32,
+    /// The life that wrote the records first; `None`: not known.
+    pub(super) life: Option<Started>,
+    /// Whether that was an earlier life; `None`: not known.
+    pub(super) is_carried: Option<bool>,
+}
 
 /// A batch, whole or not.
 pub(super) struct Tail<'a> {
@@ -12,6 +26,7 @@ pub(super) struct Tail<'a> {
     chain_before: u32,
     /// `None` when a frame is bad.
     chain_after: Option<u32>,
+    origin: Origin,
     /// Where it stands.
     segment: u64,
     at: usize,
@@ -70,12 +85,17 @@ impl<'a> Tail<'a> {
             end: head.end(),
             chain_before: head.chain,
             chain_after: spans.chain,
+            origin: Origin::default(),
             segment,
             at,
             len: BATCH_HEAD_LEN + head.len,
             torn,
             parts: vec![part],
         }
+    }
+
+    pub(super) fn from(self, origin: Origin) -> Tail<'a> {
+        Tail { origin, ..self }
     }
 
     pub(super) fn into_owned(self) -> Tail<'static> {
@@ -91,11 +111,29 @@ impl<'a> Tail<'a> {
             end: self.end,
             chain_before: self.chain_before,
             chain_after: self.chain_after,
+            origin: self.origin,
             segment: self.segment,
             at: self.at,
             len: self.len,
             torn: self.torn,
             parts: parts.collect(),
+        }
+    }
+
+    pub(super) fn life(&self) -> Option<&Started> {
+        self.origin.life.as_ref()
+    }
+
+    /// Whether it is the first that a later life than that of `last` wrote of its own.
+    pub(super) fn begins_life_after(&self, last: &Tail<'_>) -> bool {
+        let since = last.origin.epoch;
+        match self.origin.is_carried {
+            Some(is_carried) => !is_carried && self.origin.epoch > since,
+            // No header says it. A life's own records begin with its `started`.
+            None => self.stored().next().is_some_and(|stored| match frame::decode(stored.octets) {
+                Ok(Record::Started(started)) => stored.sequence == self.first && started.epoch > since,
+                _ => false,
+            }),
         }
     }
 
@@ -136,8 +174,10 @@ impl<'a> Tail<'a> {
         self.parts.pop().map(|part| part.good).unwrap_or_default()
     }
 
-    /// This batch was written again as `again`. The later copy counts; where it lacks something, what the earlier one
-    /// has from its begin up to its first bad frame is put in front.
+    /// This batch was written again as `again`. The later copy counts. Where it lacks something, the earlier one stands in if it
+    /// has every record that was written again (of a damaged one the others were left out, and these numbered anew);
+    /// otherwise what it has from its begin up to its first bad frame is put in front. What either copy had whole once was
+    /// no torn write.
     pub(super) fn superseded_by<'b>(mut self, again: Tail<'b>) -> Tail<'b>
     where
         'a: 'b,
@@ -145,10 +185,21 @@ impl<'a> Tail<'a> {
         if again.missing() == 0 {
             return again;
         }
+        let torn = self.torn && again.torn;
+        if self.torn {
+            self.keep_unbroken();
+        }
+        if self.good_count() == again.end - again.first {
+            let spans = self.parts.iter_mut().flat_map(|part| &mut part.good);
+            for (index, span) in (0..).zip(spans) {
+                span.index = index;
+            }
+            return Tail { parts: self.parts, torn, ..again };
+        }
         self.keep_unbroken();
         let kept = self.parts.iter().map(|part| part.good.len()).sum::<usize>();
         let mut parts: Vec<Part<'b>> = self.parts;
-        let mut merged = Tail { parts: Vec::new(), ..again };
+        let mut merged = Tail { parts: Vec::new(), torn, ..again };
         for mut part in again.parts {
             part.good.retain(|span| usize::from(span.index) >= kept);
             parts.push(part);
@@ -182,8 +233,11 @@ impl<'a> Tail<'a> {
     }
 
     fn missing(&self) -> u64 {
-        let good: usize = self.parts.iter().map(|part| part.good.len()).sum();
-        (self.end - self.first).saturating_sub(good as u64)
+        (self.end - self.first).saturating_sub(self.good_count())
+    }
+
+    fn good_count(&self) -> u64 {
+        self.parts.iter().map(|part| part.good.len() as u64).sum()
     }
 
     fn keep_unbroken(&mut self) {

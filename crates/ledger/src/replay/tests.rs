@@ -87,7 +87,7 @@ fn a_session_is_what_was_last_said_of_it() {
             sampled: Some(sampled(1, 2)),
             closed: None,
         },
-        sampled_at: None,
+        sampled_at: Some(Wall::from_millis(0)),
         boot_id: None,
     };
     assert_eq!(state.sessions().collect::<Vec<_>>(), [expected]);
@@ -264,32 +264,31 @@ fn an_event_of_an_unknown_session_counts_for_every_plane_it_may_be_of() {
 }
 
 #[test]
-fn a_sample_has_its_moment_on_the_wall_of_the_life_that_wrote_it() {
-    let started = |epoch, mono_ms: u64, wall_ms| {
-        let at = Now { mono: Mono::from_nanos(mono_ms * 1_000_000), wall: Wall::from_millis(wall_ms) };
+fn a_sample_has_its_moment_on_the_wall_as_the_up_saw_it() {
+    let moment =
+        |mono_ms: u64, wall_ms| Now { mono: Mono::from_nanos(mono_ms * 1_000_000), wall: Wall::from_millis(wall_ms) };
+    let started = |epoch, mono_ms, wall_ms| {
+        let at = moment(mono_ms, wall_ms);
         Record::Started(Started { epoch, boot_id: [u8::try_from(epoch).unwrap(); 16], at, key: [0; 16] })
     };
-    let at = |sequence, mono_ms: u64| {
-        Record::Sampled(Sampled { at: Mono::from_nanos(mono_ms * 1_000_000), ..sampled(sequence, 0) })
-    };
-    let up = |sequence| Record::Opened(opened(sequence, b""));
+    let up =
+        |sequence, mono_ms, wall_ms| Record::Opened(Opened { at: moment(mono_ms, wall_ms), ..opened(sequence, b"") });
+    let at = |sequence, mono_ms| Record::Sampled(Sampled { at: moment(mono_ms, 0).mono, ..sampled(sequence, 0) });
     let records = [
         started(4, 1_000, 50_000),
-        up(1),
-        up(2),
+        up(1, 2_000, 51_000),
         at(1, 3_000),
-        at(2, 4_000),
-        started(5, 10, 90_000),
-        at(2, 20),
-        // Written again when its segment was deleted: the life has not changed.
-        started(4, 1_000, 50_000),
-        up(3),
-        at(3, 5),
-        up(4),
+        // The clock was set back between the engine's start and the Up.
+        up(2, 2_500, 1_500),
+        at(2, 4_500),
+        // Another engine start in the same boot.
+        started(5, 6_000, 90_000),
+        at(2, 9_500),
+        up(3, 9_000, 93_000),
     ];
     let state = replay(&records);
-    let found = [1, 2, 3, 4].map(|sequence| state.session(serial(sequence)).unwrap().sampled_at.map(Wall::as_millis));
-    assert_eq!(found, [Some(52_000), Some(90_010), Some(89_995), None]);
+    let found = [1, 2, 3].map(|sequence| state.session(serial(sequence)).unwrap().sampled_at.map(Wall::as_millis));
+    assert_eq!(found, [Some(52_000), Some(8_500), None]);
     assert_eq!(state.lives().iter().map(|started| started.epoch).collect::<Vec<_>>(), [4, 5]);
 }
 

@@ -1,6 +1,8 @@
 //! One batch: sealing it before it is written, and judging it when it is read.
 
-use super::{BATCH_LEN_MAX, BLOCK, StoreId, blocks, checksum, is_zero, seed as seed_of, u16_at, u32_at, u64_at};
+use super::{
+    BATCH_LEN_MAX, BLOCK, NUMBER_END, StoreId, blocks, checksum, is_zero, seed as seed_of, u16_at, u32_at, u64_at,
+};
 use crate::frame::RECORD_LEN_MAX;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"tgb1");
@@ -62,8 +64,7 @@ impl BatchHead {
         let count = u16::try_from(u32_at(head, COUNT_AT)).ok()?;
         let len = usize::try_from(u32_at(head, LEN_AT)).ok()?;
         let possible = count > 0
-            && first > 0
-            && first.checked_add(u64::from(count)).is_some()
+            && (1..NUMBER_END).contains(&first)
             && len <= BATCH_LEN_MAX - BATCH_HEAD_LEN
             && BATCH_HEAD_LEN + len <= rest.len();
         (sum == u32_at(head, CHECKSUM_AT) && possible).then_some(BatchHead {

@@ -1,9 +1,15 @@
 //! What the tests of the ledger share: records to write, a sink that keeps what is read, a disk that crashes.
 
-#![allow(dead_code, clippy::unwrap_used, reason = "each test uses some of it, and may fail loudly")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "each test uses some of it, and may fail loudly"
+)]
 
 pub(crate) mod disk;
 pub(crate) mod records;
+pub(crate) mod scene;
 pub(crate) mod tape;
 
 use ledger::recover::{CheckedSegment, Life, RecordSink, Recovered, Recovery, RecoveryError};

@@ -1,7 +1,8 @@
 //! A card that is open: its log is written, and its segments are compacted.
 
-use model::record::{Record, Started};
-use model::time::Now;
+use std::borrow::Cow;
+
+use model::record::{Bill, Delivered, Record};
 
 use super::{CardOwn, MOVING_MAX, Mark, Open};
 use crate::card::{change, enter};
@@ -28,13 +29,11 @@ impl Open {
                         enter(&mut self.card.shelf, bill);
                     }
                 }
-                NotedRecord::Other(octets) => match frame::decode(&octets) {
-                    Ok(Record::Started(_)) if noted.sequence >= log.started_at() => {
-                        self.card.started = noted.place.segment;
+                NotedRecord::Other(octets) => {
+                    if let Ok(record) = frame::decode(&octets) {
+                        change(&mut self.card.shelf, &record);
                     }
-                    Ok(record) => change(&mut self.card.shelf, &record),
-                    Err(_) => {}
-                },
+                }
             }
         }
         // A fault ends this opening, so there is none to tell.
@@ -50,15 +49,18 @@ impl Open {
     pub(super) fn flush(&mut self, bounds: LogBounds) {
         while let Some(own) = self.waiting.pop_front() {
             let record = match &own {
-                CardOwn::Record(record) | CardOwn::Move(_, record) => Some(record),
-                CardOwn::Copy(id, record) => self.card.find(*id).filter(|bill| !bill.is_leaving).map(|_| record),
+                CardOwn::Record(record) | CardOwn::Move(_, record) => Some(Cow::Borrowed(&**record)),
+                CardOwn::Copy(id, record) => {
+                    let bill = self.card.find(*id).filter(|bill| !bill.is_leaving);
+                    bill.map(|bill| as_delivered(record, bill.delivered))
+                }
                 CardOwn::Abandon(number) => {
                     self.marks.push_back((self.newest, Mark::Abandoned(*number)));
                     None
                 }
             };
             if let Some(record) = record {
-                match self.card.log(&self.life, bounds).append(record) {
+                match self.card.log(&self.life, bounds).append(&record) {
                     Ok(sequence) => self.newest = sequence,
                     Err(_) => {
                         self.waiting.push_front(own);
@@ -81,23 +83,28 @@ impl Open {
     pub(super) fn compact(&mut self, bounds: LogBounds) -> Next {
         loop {
             let durable = self.card.log.as_ref().map_or(0, Log::durable_through);
-            let (is_calm, started) = (self.is_calm(), self.card.started);
+            let is_calm = self.is_calm();
             let next = self.compaction.next(&Compacted {
                 segments: &self.segments,
                 shelves: &[&self.card.shelf],
-                is_kept: &|segment| segment == started,
+                is_kept: &|_| false,
                 is_calm,
                 is_settled: self.waiting.is_empty() && self.newest <= durable,
             });
             match next {
                 Next::Base(first) => self.log(bounds).set_base(first),
-                Next::Tell(segment) if segment == started => {
-                    let started = Started { epoch: 0, boot_id: [0; 16], at: Now::default(), key: self.life.fresh_key };
-                    self.waiting.push_back(CardOwn::Record(own::octets(&Record::Started(started))));
-                    return next;
-                }
                 _ => return next,
             }
         }
+    }
+}
+
+/// A bill that was read to be told again, and what is known of its delivery by now.
+fn as_delivered(record: &[u8], delivered: Delivered) -> Cow<'_, [u8]> {
+    match frame::decode(record) {
+        Ok(Record::Billed(bill)) if bill.delivered != delivered => {
+            Cow::Owned(own::octets(&Record::Billed(Bill { delivered, ..bill })).into_vec())
+        }
+        _ => Cow::Borrowed(record),
     }
 }

@@ -87,9 +87,12 @@ impl Keeper {
             self.card.try_at_once();
         }
         let State::Open(open) = &mut self.card.state else { return };
-        if departed.departure == Departure::Reset && open.resetting > 0 {
-            open.resetting = open.resetting.saturating_sub(departed.bills.count());
-            if open.resetting == 0
+        if departed.departure == Departure::Reset && !open.resetting.is_empty() {
+            // An earlier reset may be told again meanwhile.
+            for id in departed.bills.ids() {
+                open.resetting.remove(&id);
+            }
+            if open.resetting.is_empty()
                 && let Some((from, next)) = open.segments.numbers()
             {
                 self.leave_open(State::Wiping { from, next, is_asked: false });

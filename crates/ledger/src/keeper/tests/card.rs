@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::ids::BillId;
-use model::record::{BillStore, Departure, Record, Returned};
+use model::record::{BillStore, Delivered, Departure, Record, Returned};
 use model::settings::{BillReplay, CacheBackupMode};
 use model::time::Mono;
 
@@ -276,4 +276,53 @@ fn a_replay_that_ends_while_the_card_is_opened_costs_no_bill() {
     world.check();
     assert_eq!(world.pool().len() + world.on_card().len(), 3);
     assert!(world.proof().is_complete());
+}
+
+/// A reset that is told again by compaction while another is under way is not that one: the card is emptied only when the
+/// ledger has every bill's own.
+#[test]
+fn an_earlier_reset_told_again_empties_no_card() {
+    let mut world = with_card(12);
+    assert_eq!(world.keeper.reset_cfcard(world.now), Ok(12));
+    world.pass(61).unwrap();
+    world.announced.clear();
+    for counted in 13..=17 {
+        world.bill(counted);
+    }
+    world.settle().unwrap();
+    world.keeper.backup_cache(world.now).unwrap();
+    world.pass(61).unwrap();
+    assert_eq!(world.on_card(), [13, 14, 15, 16, 17]);
+    let was_reset = (BillStore::Cfcard, Departure::Reset);
+    let told_in = (1..50).find(|segment| world.keeper.book().departures().told_in(*segment).contains_key(&was_reset));
+    let now = world.now;
+    world.keeper.tell_again(told_in.expect("a segment tells of the reset"), now);
+    world.keeper.handle_timeout(now);
+    // The record that is told again is written, and becomes durable while the second reset waits.
+    assert!(world.operate().unwrap());
+    assert_eq!(world.keeper.reset_cfcard(now), Ok(5));
+    assert!(world.operate().unwrap());
+    world.ledger.write_fault = Some(DiskFault::Io);
+    for _ in 0..200 {
+        if !world.turn().unwrap() {
+            break;
+        }
+    }
+    assert!(world.card.segments().count() > 0, "nothing durable says that these bills are gone");
+}
+
+/// What is told again of a bill says as much of its delivery as what was told before.
+#[test]
+fn a_copy_that_was_read_before_a_bill_came_back_says_that_it_did() {
+    let mut world = with_card(12);
+    let id = world.keeper.card_bills().next().unwrap().id;
+    // Compaction reads the bill, and a file with it is abandoned meanwhile.
+    assert!(world.keeper.read(crate::keeper::reads::Why::Copy, crate::keeper::Area::Card, id));
+    world.keeper.card.tell(&Record::Returned(Returned { id, was_sent: true }));
+    world.settle().unwrap();
+    let place = world.keeper.card_bills().find(|bill| bill.id == id).unwrap().place;
+    let (_, octets) = world.card.segments().find(|(number, _)| *number == place.segment).unwrap();
+    let frame = &octets[place.offset as usize..][..place.len.into()];
+    let Ok(Record::Billed(bill)) = crate::frame::decode(place.record(frame).unwrap()) else { panic!("it is a bill") };
+    assert_eq!(bill.delivered, Delivered::Unknown);
 }

@@ -40,7 +40,16 @@ fn a_segment_of_another_store_does_not_say_what_may_go() {
     fill(&mut world, 3);
     let number = active(&world) + 1;
     let mut octets = vec![0; 8192];
-    let foreign = SegmentHead { store: [5; 16], number, epoch: 1, chain: 0, first: 1_000_000_000, base: 1, len: 8192 };
+    let foreign = SegmentHead {
+        store: [5; 16],
+        number,
+        epoch: 1,
+        chain: 0,
+        first: 1_000_000_000,
+        base: 1,
+        len: 8192,
+        life: [0; 53],
+    };
     foreign.write(&mut octets[..SEGMENT_HEAD_LEN]);
     world.ledger.insert(number, octets);
     world.restart();
