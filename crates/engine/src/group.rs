@@ -62,6 +62,9 @@ const OWN_PLACES: [Lane; 8] =
 /// Order when the lane in turn is empty.
 const ORDER: [Lane; Lane::COUNT] = [Lane::Start, Lane::Stop, Lane::Parked, Lane::Interim];
 
+/// Lanes in which Starts may stand, new ones and those of an earlier life.
+const HELD: [Lane; 2] = [Lane::Start, Lane::Parked];
+
 impl Group {
     /// A group without servers: what waits in it fails at once (BEHAVIOUR.md 3.4).
     pub(crate) fn new(name: String) -> Group {
@@ -105,7 +108,7 @@ impl Group {
 
     /// When [`Group::handle_timeout`] lets a Start go.
     pub(crate) fn next_timeout(&self) -> Option<Mono> {
-        let waits = self.old_stops > 0 && self.first(Lane::Start).is_some();
+        let waits = self.old_stops > 0 && HELD.iter().any(|lane| self.first(*lane).is_some());
         waits.then_some(self.held_until)
     }
 
@@ -114,7 +117,7 @@ impl Group {
         let own = OWN_PLACES[usize::from(self.turn % 8)];
         let held = self.old_stops > 0 && now < self.held_until;
         let waits = |lane: &Lane| {
-            lane.index().is_some_and(|index| self.lanes[index].count > 0) && !(held && *lane == Lane::Start)
+            lane.index().is_some_and(|index| self.lanes[index].count > 0) && !(held && HELD.contains(lane))
         };
         let lane = Some(own).filter(waits).or_else(|| ORDER.into_iter().find(waits))?;
         self.turn = self.turn.wrapping_add(1);
@@ -204,7 +207,9 @@ mod tests {
         assert_eq!(group.next_lane(at(1)), Some(Lane::Stop));
         group.lanes[1].count = 0;
         group.release_starts();
+        group.lanes[2].count = 1;
         assert_eq!(group.next_lane(at(1)), None);
+        group.lanes[2].count = 0;
         assert_eq!(group.next_lane(at(30)), Some(Lane::Start));
         group.release_starts();
         assert_eq!(group.next_lane(at(2)), Some(Lane::Start));

@@ -140,9 +140,10 @@ impl Health {
         (!std::mem::replace(&mut self.told_down, true)).then_some(News::Down)
     }
 
-    /// So many in a row, and not all of them at once.
+    /// So many in a row, and not all of them at once. With an interval of zero the count alone tells.
     fn is_silent(&self, now: Mono) -> bool {
-        self.unanswered >= self.rules.dead_count && now.since(self.first_unanswered) > self.rules.dead_interval
+        let lasts = now.since(self.first_unanswered) > self.rules.dead_interval || self.rules.dead_interval.is_zero();
+        self.unanswered >= self.rules.dead_count && lasts
     }
 
     /// Judged whenever as many transmissions as the count have failed over more than the interval, of all that ended
@@ -215,8 +216,14 @@ mod tests {
     #[test]
     fn the_count_and_the_interval_must_both_be_exceeded() {
         // (dead-count, dead-interval, one unanswered each so many seconds, when it is Down)
-        let table =
-            [(10, 5, 1, Some(9)), (10, 5, 0, None), (10, 0, 1, Some(9)), (3, 60, 10, Some(70)), (3, 5, 3, Some(6))];
+        let table = [
+            (10, 5, 1, Some(9)),
+            (10, 5, 0, None),
+            (10, 0, 0, Some(0)),
+            (10, 0, 1, Some(9)),
+            (3, 60, 10, Some(70)),
+            (3, 5, 3, Some(6)),
+        ];
         for (count, interval, every, dead) in table {
             let mut health = health(|rules| (rules.dead_count, rules.dead_interval_s) = (count, interval));
             let told = silence(&mut health, (0..20).map(|n| n * every));

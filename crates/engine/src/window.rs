@@ -24,8 +24,9 @@ use model::time::Mono;
 
 /// As wide as it ever is: as many requests as a shard has.
 const MOST: u32 = 4096;
-/// As narrow as it ever is. A server that is Down is asked less, by other rules.
-const LEAST: u32 = 2;
+/// As narrow as it ever is: those of three timeouts are enough to tell that the server is dead (dead-count, BEHAVIOUR.md 5.2).
+/// One that is Down is asked less, by other rules.
+const LEAST: u32 = 4;
 /// Its first width: so few that their round trip tells what a server takes without a queue.
 const FIRST: u32 = 4;
 /// What a round without a queue adds, and a part of the width if that is more.

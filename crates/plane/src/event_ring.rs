@@ -100,6 +100,11 @@ impl<M: AsRef<[AtomicU64]>> EventRing<M> {
         self.words()[self.place.produced].load(Ordering::Acquire) != self.cursor
     }
 
+    /// Whether so much of the ring waits to be published, by this reader or another, that the plane may find no room in it.
+    pub fn is_crowded(&self) -> bool {
+        self.cursor.saturating_sub(self.region.cursor(self.ring).published()) >= self.place.records / 2
+    }
+
     /// The next event whose session's hash is `mine`, and every resync event. The caller's predicate has to give each
     /// hash to exactly one reader; it is called with what the plane says, and the event is refused if that was false.
     ///

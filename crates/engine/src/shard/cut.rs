@@ -20,6 +20,9 @@ use crate::session::{Flags, Lane, Owed, Slot, State, serial};
 /// How long a linked plane may take from the verdict to its Down.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Planes whose events have not been left unread for so long have been read to the end.
+const CAUGHT_UP: Duration = Duration::from_secs(1);
+
 impl Shard {
     /// Cuts every subscriber that is meant and is not cut already; says how many. The plane is told when the ledger has it.
     pub fn cut_access_users(&mut self, now: Now, selector: &UserSelector) -> u64 {
@@ -132,8 +135,13 @@ impl Shard {
         }
     }
 
-    /// No Down has come. A plane that is away, or has not taken the verdict, is waited for; any other's session ends here.
+    /// No Down has come. A plane that is away, or has not taken the verdict, is waited for, and so is a Down that may lie in its
+    /// ring unread; any other's session ends here.
     pub(super) fn cut_is_overdue(&mut self, slot: Slot, now: Now, counters: &impl CounterSource) {
+        if self.events_left.is_some_and(|at| now.mono <= at.plus(CAUGHT_UP)) {
+            self.timers.set(slot, now.mono.plus(CAUGHT_UP));
+            return;
+        }
         if self.account(slot).verdict.is_some() || !self.planes.is_linked(self.session(slot).plane) {
             self.timers.set(slot, now.mono.plus(PATIENCE));
             return;

@@ -63,6 +63,12 @@ impl Shard {
         Ok(())
     }
 
+    /// Events of the planes stay unread, or unsaid: the ledger is behind and what was read still takes up room in the ring, or
+    /// there are too many for one turn.
+    pub fn handle_events_left(&mut self, now: Mono) {
+        self.events_left = Some(now);
+    }
+
     /// An event about this session made no sense. If it was to bring a subscriber online, the plane must not wait for ever.
     pub fn handle_malformed(&mut self, plane: PlaneIndex, session: &[u8]) {
         self.counts.malformed += 1;
@@ -402,7 +408,8 @@ fn moment_of(at: Option<Wall>, now: Now) -> Now {
     let Some(at) = at else { return now };
     let age = Duration::from_millis(now.wall.as_millis().saturating_sub(at.as_millis()));
     let age = u64::try_from(age.as_nanos()).unwrap_or(u64::MAX);
-    Now { mono: Mono::from_nanos(now.mono.as_nanos().saturating_sub(age)), wall: at }
+    // Zero stands for another boot's clock.
+    Now { mono: Mono::from_nanos(now.mono.as_nanos().saturating_sub(age).max(1)), wall: at }
 }
 
 /// The session that an event is about; empty where it is about all.

@@ -195,6 +195,8 @@ pub struct Shard {
     verdicts: VecDeque<Slot>,
     /// Verdicts on subscribers that got no session.
     refusals: Refusals,
+    /// When events of the planes were last left unread.
+    events_left: Option<Mono>,
     /// The session whose last record or verdict is borrowed by the caller.
     leaving: Option<Slot>,
     notices: VecDeque<Notice>,
@@ -272,6 +274,7 @@ impl Shard {
             latest: Now { mono: now, wall: birth.started },
             verdicts: VecDeque::with_capacity(limits.sessions),
             refusals: Refusals::new(),
+            events_left: None,
             leaving: None,
             notices: VecDeque::with_capacity(NOTICE_COUNT_MAX),
             counts: Counts::default(),

@@ -230,6 +230,29 @@ fn row_5_5_interim_resend_is_superseded_by_the_next_tick_and_never_counts() {
 }
 
 #[test]
+fn row_5_5_interim_resend_that_is_answered_never_counts_either() {
+    let mut settings = each_minute(1);
+    group(&mut settings).interim_resend = 1;
+    scheme(&mut settings).interim_fail.max_times = 1;
+    scheme(&mut settings).interim_fail.policy = InterimFailPolicy::Offline;
+    let mut scene = Scene::new(&settings).up("a", 1).pass(50);
+    scene.seen();
+    let scene = scene.silence(1).pass(40).sees(
+        "60 interim a to 1
+         65 interim a to 1
+         70 interim a to 1",
+    );
+    let scene = scene.wake(1).pass(20).sees("105 interim a to 1");
+    // The second failure in a row (owner's decision 5).
+    scene.silence(1).pass(30).sees(
+        "120 interim a to 1
+         125 interim a to 1
+         130 interim a to 1
+         135 cut a interim-failed",
+    );
+}
+
+#[test]
 fn row_5_5_an_interim_that_is_due_replaces_one_that_rests() {
     let mut settings = each_minute(1);
     group(&mut settings).interim_resend = 9;

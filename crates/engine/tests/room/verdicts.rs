@@ -57,6 +57,20 @@ fn a_plane_that_does_not_answer_a_cut() {
     assert!(scene.stage.live().is_empty());
 }
 
+/// While the ledger is behind, what a plane says stays in its ring: the Down of whom it was to cut may be there.
+#[test]
+fn a_down_that_lies_unread_is_waited_for() {
+    let settings = each_minute(3, InterimFailPolicy::Online);
+    let mut scene = Scene::new(&settings).up("a", 1).pass(10).cut(&user("a"), 1).pass(29);
+    scene.seen();
+    for _ in 0..100 {
+        let now = scene.stage.now.mono;
+        scene.stage.shard.handle_events_left(now);
+        scene = scene.pass(1);
+    }
+    scene.down_with("a", 1, None).pass(40).sees("139 stop a to 1");
+}
+
 /// Whoever cannot hear is waited for.
 #[test]
 fn a_plane_that_is_away_is_told_when_it_is_back() {
