@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 use model::counters::{Counters, Totals};
 use model::ids::SessionSerial;
 use model::settings::{AccountingMode, CacheBackupMode, LocalAaaServer, ObjectName, Settings};
-use model::time::{Mono, Now, Wall};
+use model::time::{Mono, Now};
 
 use crate::plane::{Plane, Saying, What};
 use crate::scenario::Scenario;
@@ -84,6 +84,8 @@ pub(crate) struct Oracle {
     disk_is_well: bool,
     /// A bill that finds no room has nowhere else to wait.
     may_drop: bool,
+    /// The wall clock was set: ages that are measured on it are wrong.
+    clock_is_set: bool,
     attempts: BTreeMap<(SocketAddr, u8), Attempt>,
     /// When the engine last changed its mind about a server.
     health_changed: Option<Mono>,
@@ -92,8 +94,8 @@ pub(crate) struct Oracle {
 }
 
 impl Oracle {
-    /// `begun`: what the wall shows when the box's clock begins.
-    pub(crate) fn new(scenario: &Scenario, begun: Wall) -> Oracle {
+    /// Nothing has happened.
+    pub(crate) fn new(scenario: &Scenario) -> Oracle {
         let interval_s = scenario.settings.checkpoint_interval_s;
         Oracle {
             settings: scenario.settings.clone(),
@@ -106,12 +108,13 @@ impl Oracle {
             books: BTreeMap::new(),
             by_session_id: BTreeMap::new(),
             bills: Bills::default(),
-            boots: Boots::new(begun, scenario.planes, scenario.samples_in_time(), interval_s.into()),
+            boots: Boots::new(scenario.planes, scenario.samples_in_time(), interval_s.into()),
             appended: Vec::new(),
             just_read: BTreeMap::new(),
             read: BTreeMap::new(),
             disk_is_well: !scenario.faults.disk && !scenario.faults.card,
             may_drop: scenario.settings.local_aaa_server.cache.backup_mode == CacheBackupMode::None,
+            clock_is_set: false,
             attempts: BTreeMap::new(),
             health_changed: None,
             lives: 0,
@@ -165,6 +168,11 @@ impl Oracle {
     /// Another configuration is committed.
     pub(crate) fn configured(&mut self, settings: &LocalAaaServer) {
         self.may_drop |= settings.cache.backup_mode == CacheBackupMode::None;
+    }
+
+    /// Somebody sets the wall clock.
+    pub(crate) fn clock_set(&mut self) {
+        self.clock_is_set = true;
     }
 
     /// The plane lost its counters.

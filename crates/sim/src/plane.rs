@@ -110,6 +110,11 @@ impl Plane {
         self.fill_ring();
     }
 
+    /// Whether so much of what was read before `position` is not consumed that there may be no room for more.
+    pub(crate) fn is_crowded(&self, position: u64) -> bool {
+        position.saturating_sub(self.consumed) >= RING_RECORDS / 2
+    }
+
     /// Whether the engine has consumed all that was ever said.
     pub(crate) fn is_quiet(&self) -> bool {
         self.ring.is_empty() && self.backlog.is_empty()

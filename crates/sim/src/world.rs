@@ -58,6 +58,8 @@ enum Happening {
     Trouble(Trouble),
     /// Faults stop.
     Heal,
+    /// Somebody sets the wall clock.
+    SetClock(i64),
     /// An operator resets the card, having thought better of shipping what is on it.
     Reset,
     /// Everybody leaves.
@@ -83,6 +85,8 @@ pub struct World {
     /// When the box was booted last, and how often: its clock begins there.
     booted: Mono,
     boots: u64,
+    /// By how much the wall clock was set, milliseconds.
+    clock_set: i64,
     order: u64,
     happenings: BTreeMap<(Mono, u64), Happening>,
     /// When each worker, and the writer, is called next.
@@ -117,11 +121,12 @@ impl World {
             scenario.servers.iter().map(|(address, secret)| Server::new(*address, secret.clone(), dice.fork()));
         let servers = servers.collect();
         let planes = (0..scenario.planes).map(|number| Plane::new(number, &scenario, dice.fork())).collect();
-        let oracle = Oracle::new(&scenario, Wall::from_millis(WALL));
+        let oracle = Oracle::new(&scenario);
         let mut world = World {
             now: Mono::from_nanos(1_000_000_000),
             booted: Mono::ZERO,
             boots: 0,
+            clock_set: 0,
             order: 0,
             happenings: BTreeMap::new(),
             wakes: BTreeMap::new(),
@@ -150,7 +155,19 @@ impl World {
             hasty: seed.is_multiple_of(4).then(|| Dice::new(!seed)),
         };
         world.begin();
+        if seed % 4 == 1 {
+            world.set_clock_now_and_then(&mut Dice::new(!seed));
+        }
         world
+    }
+
+    /// By up to two hours, back or forth.
+    fn set_clock_now_and_then(&mut self, dice: &mut Dice) {
+        for _ in 0..dice.between(1, 4) {
+            let by = i64::try_from(dice.below(14_400_000)).unwrap_or_default() - 7_200_000;
+            let at = dice.seconds(5, 300);
+            self.after(at, Happening::SetClock(by));
+        }
     }
 
     /// Runs until everything has come to its end, or a rule was broken.
@@ -224,7 +241,7 @@ impl World {
     /// The moment on the box's clocks.
     fn now(&self) -> Now {
         let mono = Mono::ZERO.plus(self.now.since(self.booted));
-        Now { mono, wall: Wall::from_millis(WALL + self.now.as_millis()) }
+        Now { mono, wall: Wall::from_millis((WALL + self.now.as_millis()).saturating_add_signed(self.clock_set)) }
     }
 
     fn at(&mut self, at: Mono, happening: Happening) {
@@ -267,6 +284,12 @@ impl World {
             Happening::Trouble(trouble) if !self.healed => self.trouble(trouble),
             Happening::Trouble(_) => {}
             Happening::Heal => self.heal(),
+            Happening::SetClock(by) => {
+                self.clock_set += by;
+                self.around.oracle.clock_set();
+                self.around.trace.say(format_args!("the wall clock is set by {by} ms"));
+                *self.faults.entry("clock set").or_default() += 1;
+            }
             Happening::Reset => self.command(&Command::CfcardReset),
             Happening::Close => {
                 self.closed = Some(self.now);

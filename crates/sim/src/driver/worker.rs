@@ -194,8 +194,12 @@ impl Worker {
         let tables = Tables { planes, links };
         for (index, number) in links.linked() {
             let reading = &mut self.readings[usize::from(index.0)];
+            let mut is_read_out = false;
             for _ in 0..EVENTS_MAX {
-                let Some(saying) = planes[number].next(reading.cursor) else { break };
+                let Some(saying) = planes[number].next(reading.cursor) else {
+                    is_read_out = true;
+                    break;
+                };
                 let mine = saying.what.name().is_none_or(|name| shard_of(name, self.shard_count) == self.number);
                 if mine {
                     let origin = EventOrigin { plane: index, ring: 0, position: saying.position };
@@ -217,6 +221,9 @@ impl Worker {
                 death.step()?;
             }
             self.shard.handle_ring_read(index, 0, reading.cursor);
+            if !is_read_out || planes[number].is_crowded(reading.cursor) {
+                self.shard.handle_events_left(now.mono);
+            }
         }
         Ok(any)
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ledger::bill::{BillName, Manifest};
 use ledger::card::CardFound;
 use ledger::frame;
-use ledger::keeper::{Alarm, ResetRefused};
+use ledger::keeper::{Alarm, OVERFLOW_MAX, ResetRefused};
 use ledger::pool::BillBook;
 use ledger::recover::RecoveryError;
 use ledger::transfer::Upload;
@@ -350,7 +350,12 @@ impl Oracle {
     /// A bill was dropped though something might have taken it: it could not be read.
     pub(super) fn is_dropped_unread(&self, places: &[Whereabouts]) -> bool {
         let dropped = |place: &Whereabouts| place.departed == Some((BillStore::Cache, Departure::Dropped));
-        !self.may_drop && places.iter().any(dropped)
+        !self.may_drop() && places.iter().any(dropped)
+    }
+
+    /// Without a card for what the pool has no room for, or with more bills than pool and card and their overflow take.
+    fn may_drop(&self) -> bool {
+        self.may_drop || self.bills.numbers.len() > OVERFLOW_MAX
     }
 
     /// What is wrong with where they are.
@@ -361,7 +366,7 @@ impl Oracle {
         // One that a failing disk cannot read is given up when its segment goes, whatever is being done with it.
         let given_up = dropped && !self.disk_is_well && place.files <= 1;
         let right = (place.is_sound() || given_up)
-            && (!dropped || self.may_drop || given_up)
+            && (!dropped || self.may_drop() || given_up)
             && replayed == book.sent.replay_recorded;
         (!right).then(|| format!("{}: {place:?}", text(&book.session_id)))
     }

@@ -419,8 +419,10 @@ impl Oracle {
         }
         let truth = &self.incarnations[incarnation];
         let (counted, vanished) = (truth.counted, truth.vanished);
-        // A plane that says nothing of whom it was to cut is not waited for.
-        let exact = !vanished && !truth.counters_lost && truth.gone.is_some();
+        // A plane that says nothing of whom it was to cut is not waited for; nor one whose Down lies in the ring unread while the
+        // ledger takes nothing more.
+        let is_told = closed.taken_over.plane_epoch != 0 && closed.taken_over.ring & TakenOver::GONE == 0;
+        let exact = !vanished && !truth.counters_lost && truth.gone.is_some() && (cut.is_none() || is_told);
         // Who was refused may be announced again by a ring that is read anew; it leaves as it came, with nothing counted.
         let gone = truth.gone.is_some() || vanished || truth.turned_away || cut.is_some();
         let cause = match cut {

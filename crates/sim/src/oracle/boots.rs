@@ -7,7 +7,7 @@ use std::time::Duration;
 use model::counters::{Counters, Totals};
 use model::ids::SessionSerial;
 use model::record::{Closed, Opened, Record, Sampled};
-use model::time::{Mono, Now, Wall};
+use model::time::{Mono, Now};
 
 use super::book::Book;
 use super::{Oracle, is_within};
@@ -61,8 +61,8 @@ impl Samples {
 
 /// The box's boots, and what could be sampled in the present life.
 pub(super) struct Boots {
-    /// What the wall showed when the clock of each boot began.
-    begun: Vec<u64>,
+    /// The present boot's number.
+    current: usize,
     /// Since when each plane is linked without a break.
     linked: Vec<Option<Mono>>,
     /// Whether samples are in time but for faults of the engine.
@@ -70,25 +70,30 @@ pub(super) struct Boots {
     interval_nanos: u64,
     /// By shard and group: sessions of earlier boots whose Stops go before its Starts, until this moment.
     old_stops: BTreeMap<(usize, String), Vec<SessionSerial>>,
+    began: Mono,
+    /// The process was told to end, and samples no more.
+    ends: Option<Mono>,
     held_until: Mono,
     shard_count: usize,
 }
 
 impl Boots {
-    pub(super) fn new(begun: Wall, planes: usize, samples_in_time: bool, interval_s: u32) -> Boots {
+    pub(super) fn new(planes: usize, samples_in_time: bool, interval_s: u32) -> Boots {
         Boots {
-            begun: vec![begun.as_millis()],
+            current: 0,
             linked: vec![None; planes],
             samples_in_time,
             interval_nanos: u64::from(interval_s) * 1_000_000_000,
             old_stops: BTreeMap::new(),
+            began: Mono::ZERO,
+            ends: None,
             held_until: Mono::ZERO,
             shard_count: 1,
         }
     }
 
     pub(super) fn current(&self) -> usize {
-        self.begun.len() - 1
+        self.current
     }
 }
 
@@ -96,6 +101,7 @@ impl Oracle {
     /// So many shards live, with what recovery told.
     pub(crate) fn begun(&mut self, now: Mono, shard_count: usize) {
         self.boots.shard_count = shard_count;
+        self.boots.began = now;
         self.boots.held_until = now.plus(OLD_STOPS_FIRST);
         self.boots.old_stops.clear();
         let boot = self.boots.current();
@@ -108,7 +114,11 @@ impl Oracle {
 
     /// A Start leaves: those who ended with the box have told so.
     pub(super) fn check_old_stops(&mut self, now: Mono, serial: SessionSerial) {
-        let Some(book) = self.books.get(&serial).filter(|_| now < self.boots.held_until) else { return };
+        // While every server is Down an old Stop fails unsent, and has had its turn.
+        if now >= self.boots.held_until || self.health_changed.is_some_and(|at| at >= self.boots.began) {
+            return;
+        }
+        let Some(book) = self.books.get(&serial) else { return };
         let shard = shard_of(&self.incarnations[book.incarnation].name, self.boots.shard_count);
         let old = self.boots.old_stops.get(&(shard, book.group.clone()));
         let has_told = |book: &&Book| book.over.is_some() || book.sent.stops_now > 0;
@@ -140,8 +150,14 @@ impl Oracle {
         truth.history.push_back((now, truth.counted));
     }
 
+    /// The process is told to end.
+    pub(crate) fn ends(&mut self, now: Mono) {
+        self.boots.ends.get_or_insert(now);
+    }
+
     /// The process has died: what was counted an interval before was sampled, and is durable.
     pub(crate) fn died(&mut self, now: Mono) {
+        let now = self.boots.ends.take().unwrap_or(now);
         let Boots { samples_in_time, interval_nanos, .. } = self.boots;
         let boot = self.boots.current();
         if samples_in_time {
@@ -164,8 +180,8 @@ impl Oracle {
     }
 
     /// The box is booted.
-    pub(crate) fn booted(&mut self, now: Now) {
-        self.boots.begun.push(now.wall.as_millis() - now.mono.as_millis());
+    pub(crate) fn booted(&mut self) {
+        self.boots.current += 1;
         self.health_changed = None;
     }
 
@@ -195,15 +211,15 @@ impl Oracle {
     /// Whether a session of an earlier boot ends as it must.
     pub(super) fn ends_with_box(&self, book: &Book, closed: &Closed) -> bool {
         let Samples { read, .. } = book.samples;
-        let begun = self.boots.begun[book.boot];
-        let at = read.map_or(book.opened_at.wall.as_millis(), |sampled| begun + sampled.at.as_millis());
-        let lasted = at.saturating_sub(book.opened_at.wall.as_millis()) / 1000;
+        // The wall clock may have been set meanwhile.
+        let lasted = read.map_or(0, |sampled| sampled.at.since(book.opened_at.mono).as_millis());
+        let at = u128::from(book.opened_at.wall.as_millis()) + lasted;
         closed.cause == NAS_REBOOT
             && closed.taken_over.plane_epoch == 0
             && closed.counters == book.samples.counters()
             && closed.at.mono == Mono::ZERO
-            && closed.at.wall.as_millis().abs_diff(at) <= 2
-            && u64::from(closed.session_time_s).abs_diff(lasted) <= 1
+            && u128::from(closed.at.wall.as_millis()).abs_diff(at) <= 2
+            && u128::from(closed.session_time_s).abs_diff(lasted / 1000) <= 1
     }
 
     /// The seconds since a session ended, as its Stop says them: on the clock of the boot in which it did, or on the wall.

@@ -61,6 +61,8 @@ impl Oracle {
         let (sure_since, health) = (book.sent.sure_since, self.health_changed);
         let seen = !book.group.is_empty()
             && !book.sent.unsure
+            // Otherwise a server may answer, and be Down all the same.
+            && !self.settings.radius_health.recover_count_invalid
             && health.is_none_or(|at| sure_since.is_some_and(|since| at < since));
         let offline = rule.policy == InterimFailPolicy::Offline && !book.scheme.shadow;
         let durable = book.cut_durable;

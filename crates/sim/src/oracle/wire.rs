@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use model::counters::Counters;
 use model::ids::SessionSerial;
-use model::settings::{ObjectName, RadiusGroup};
+use model::settings::{ObjectName, RadiusGroup, StartFail};
 use model::time::{Mono, Now};
 use wire::radius::attribute::acct_status_type::{INTERIM_UPDATE, START, STOP};
 use wire::radius::authenticator::{verify_request, verify_response};
@@ -83,6 +83,8 @@ pub(super) struct Sent {
     streak: u32,
     /// The engine may count otherwise: it was restarted, or a reply came as it gave up.
     pub(super) unsure: bool,
+    /// The last interim may be one that was tried again.
+    may_be_resent: bool,
     /// The last interim that was surely answered.
     pub(super) sure_since: Option<Mono>,
     phase: Option<u64>,
@@ -193,7 +195,10 @@ impl Oracle {
             INTERIM_UPDATE => {
                 (book.sent.interim_answered, book.sent.streak) = (true, 0);
                 book.sent.reported = Some(book.sent.interim_counters);
-                (book.sent.unsure, book.sent.sure_since) = (false, Some(now.mono));
+                // The answer to one of the queue is none to its failure (owner's decision 5).
+                if !book.sent.may_be_resent {
+                    (book.sent.unsure, book.sent.sure_since) = (false, Some(now.mono));
+                }
             }
             _ => {}
         }
@@ -263,7 +268,7 @@ impl Oracle {
         let open = (book.accepted.is_none() || kept) && book.start_failed.is_none() && book.sent.stops == 0;
         let ordered = kept || book.sent.interims_now == 0;
         let time = said.event_timestamp == book.opened_at.wall.event_timestamp();
-        let delay = u64::from(said.delay_s) == seconds_since(now, book.opened_at);
+        let delay = self.clock_is_set || u64::from(said.delay_s) == seconds_since(now, book.opened_at);
         self.require(opened, "no Start leaves before `opened` is durable", || id.to_owned());
         self.require(is_of_now, "who ended with the box owes a Stop alone", || id.to_owned());
         self.require(open, "no Start for a session whose Start has ended", || id.to_owned());
@@ -273,10 +278,16 @@ impl Oracle {
 
     fn interim_leaves(&mut self, now: Now, serial: SessionSerial, said: &Said, id: &str) {
         let boot = self.boots.current();
+        let group = self.group_of(serial);
+        let patience = Duration::from_secs(u64::from(group.timeout_s)) * u32::from(group.retransmit);
         let Some(book) = self.books.get_mut(&serial) else { return };
         let is_of_now = book.boot == boot;
+        let keeps = book.scheme.start_fail == StartFail::OnlineKeepAccounting;
         let sent = &mut book.sent;
-        let ordered = sent.stops == 0 && (sent.starts > 0 || book.accepted.is_some());
+        // While no server is Up a Start fails unsent, and the disk that fails as well tells of it later.
+        let started =
+            sent.starts > 0 || book.accepted.is_some() || keeps && now.mono >= book.opened_at.mono.plus(patience);
+        let ordered = sent.stops == 0 && started;
         let failed = book.start_failed.is_some();
         let truth = &self.incarnations[book.incarnation];
         let monotonic = truth.counters_lost || is_within(&sent.interim_counters, &said.counters);
@@ -303,6 +314,7 @@ impl Oracle {
         // One that nobody answered may be tried again out of turn, and then it is no other one that fails.
         let may_be_resent = resends && sent.interim.is_some() && !sent.interim_answered;
         sent.unsure |= may_be_resent;
+        sent.may_be_resent = may_be_resent;
         sent.streak = sent.failures();
         sent.interim = Some((said.event_timestamp, said.session_time_s));
         sent.interim_answered = false;
@@ -359,7 +371,7 @@ impl Oracle {
         let at = closed.at.wall.event_timestamp();
         let expected = (as_sent(&closed.counters), closed.session_time_s, at, u32::from(closed.cause));
         let since = self.books.get(&serial).map(|book| self.delay_since(now, book, &closed));
-        let delay = since == Some(said.delay_s.into());
+        let delay = self.clock_is_set || since == Some(said.delay_s.into());
         self.require(says == before, "every Stop of a session says the same", || format!("{id}: {says:?}, {before:?}"));
         self.require(says == expected, "a Stop says what `closed` says", || format!("{id}: {says:?}, {expected:?}"));
         self.require(delay, "a request says when it was", || format!("{id}: {said:?}"));
@@ -377,7 +389,8 @@ impl Oracle {
         let at = closed.at.wall.event_timestamp();
         let expected = (as_sent(&closed.counters), closed.session_time_s, at, u32::from(closed.cause));
         let since = self.books.get(&serial).map(|book| self.delay_since(now, book, &closed));
-        let delay = since.is_some_and(|since| u64::from(said.delay_s).abs_diff(since) <= 1);
+        let is_near = |since: u64| u64::from(said.delay_s).abs_diff(since) <= 1;
+        let delay = self.clock_is_set || since.is_some_and(is_near);
         self.require(is_begun, "what is over stays over", || id.to_owned());
         self.require(says == expected, "a Stop says what `closed` says", || format!("{id}: {says:?}, {expected:?}"));
         self.require(delay, "a request says when it was", || format!("{id}: {said:?}"));

@@ -102,8 +102,10 @@ impl World {
             }
             Trouble::Kill => self.kill(),
             Trouble::Restart => {
+                let now = self.now().mono;
                 if let Some(process) = &mut self.process {
                     process.ending = true;
+                    self.around.oracle.ends(now);
                     self.wake_workers();
                 }
             }
@@ -192,8 +194,7 @@ impl World {
         for disk in [&mut self.disks.ledger, &mut self.disks.card] {
             disk.failing_until = Mono::ZERO.plus(disk.failing_until.since(before));
         }
-        let now = self.now();
-        self.around.oracle.booted(now);
+        self.around.oracle.booted();
         self.around.planes.iter_mut().for_each(|plane| plane.boot(&mut self.around.oracle));
     }
 
