@@ -4,14 +4,18 @@
 //!   that grows the file or lands in an unwritten extent (those commit the file system's journal as well).
 //! - [`replace_file`]: a file is the old one or the new one, never half of either, at any power cut.
 //! - [`DirectoryLock`]: one process per directory.
+//! - [`DirectoryHold`]: the directory that is under a path now, which stays mounted while somebody makes or takes names in it.
 //!
 //! A name in a directory is durable only after the directory is synced; whatever makes or takes a name here does that.
+
+mod around;
 
 use std::error::Error;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -36,6 +40,16 @@ impl FileError {
     /// The path that the call was about.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A path that the caller does not use as it stands, and why.
+    pub fn refused(path: &Path, why: &'static str) -> FileError {
+        FileError { path: path.to_owned(), source: io::Error::other(why) }
+    }
+
+    /// The medium does not give what is asked for (EIO).
+    pub fn unreadable(path: &Path) -> FileError {
+        FileError { path: path.to_owned(), source: io::Error::from_raw_os_error(libc::EIO) }
     }
 
     /// The class of the error: `StorageFull`, `AlreadyExists`, `NotFound`…
@@ -140,6 +154,15 @@ impl LogFile {
             }
         }
         Ok(read)
+    }
+
+    /// As [`LogFile::read_at`] from the file's begin, around what the medium does not give (EIO): blocks of 512 octets that cannot
+    /// be read are filled with `filler`. How many octets there were, and which of them are filler.
+    ///
+    /// # Errors
+    /// Every other error.
+    pub fn read_around(&self, room: &mut [u8], filler: u8) -> Result<(usize, Vec<Range<usize>>), FileError> {
+        at(&self.path, around::read_around(room, filler, |offset, room| self.file.read_at(room, offset as u64)))
     }
 
     /// Octets in the file, the zeroed space included.
@@ -271,6 +294,66 @@ fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
+    }
+}
+
+/// Which file or directory it is, whatever its name. Numbers may be given again when it is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    /// Of what is under the path now; links are followed.
+    ///
+    /// # Errors
+    /// `NotFound`, `PermissionDenied` and their kin.
+    pub fn of(path: &Path) -> Result<Identity, FileError> {
+        at(path, fs::metadata(path)).map(|metadata| Identity::from(&metadata))
+    }
+}
+
+impl From<&fs::Metadata> for Identity {
+    fn from(metadata: &fs::Metadata) -> Identity {
+        Identity { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
+/// The directory that was under a path. While it is held, its file system is not unmounted, unless lazily.
+#[derive(Debug)]
+pub struct DirectoryHold {
+    path: PathBuf,
+    identity: Identity,
+    /// Keeps it mounted.
+    _file: File,
+}
+
+impl DirectoryHold {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// `NotFound`, `PermissionDenied` and their kin.
+    pub fn take(directory: &Path) -> Result<DirectoryHold, FileError> {
+        let file = at(directory, File::open(directory))?;
+        let identity = Identity::from(&at(directory, file.metadata())?);
+        Ok(DirectoryHold { path: directory.to_owned(), identity, _file: file })
+    }
+
+    /// Which one it is.
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Nothing else has come under its path.
+    ///
+    /// # Errors
+    /// Something else has; `NotFound` and its kin.
+    pub fn check(&self) -> Result<(), FileError> {
+        if Identity::of(&self.path)? == self.identity {
+            return Ok(());
+        }
+        Err(FileError::refused(&self.path, "another directory has come into its place"))
     }
 }
 
@@ -410,6 +493,23 @@ mod tests {
         assert_eq!(log.read_at(length - 1, &mut all).unwrap(), 1);
         log.write_all_at(length, b"beyond").unwrap();
         assert_eq!(log.length().unwrap(), length + 6);
+    }
+
+    #[test]
+    fn a_directory_is_known_again() {
+        let scratch = tempfile::tempdir().unwrap();
+        let [path, aside] = ["directory", "aside"].map(|name| scratch.path().join(name));
+        make_directory(&path).unwrap();
+        let hold = DirectoryHold::take(&path).unwrap();
+        assert_eq!(Identity::of(&path).unwrap(), hold.identity());
+        hold.check().unwrap();
+        rename(&path, &aside).unwrap();
+        assert_eq!(hold.check().unwrap_err().kind(), io::ErrorKind::NotFound);
+        make_directory(&path).unwrap();
+        assert!(hold.check().is_err(), "another one of the same name");
+        fs::remove_dir(&path).unwrap();
+        std::os::unix::fs::symlink(&aside, &path).unwrap();
+        hold.check().unwrap();
     }
 
     #[test]

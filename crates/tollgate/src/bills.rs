@@ -304,7 +304,7 @@ fn read(state_dir: &Path, shape: &Shape, unbilled: bool, out: &mut impl Write) -
     if card_dir.is_dir() {
         sync(&card_dir);
     }
-    let mut read = store::recover(state_dir, |_| false)?;
+    let mut read = store::recover(state_dir, complain, |_| false)?;
     let mut book = read.recovered.state.take_book();
     // How much room the pool has is the daemon's business: here every bill is shown.
     let pool_enabled = Whereabouts::is_pool_enabled(state_dir);
@@ -337,7 +337,7 @@ fn sync(segments: &Path) {
 
 /// Every bill of a store that lies still.
 pub(crate) fn stored(state_dir: &Path) -> Result<Vec<Kept>, Failure> {
-    let mut read = store::recover(state_dir, |_| false)?;
+    let mut read = store::recover(state_dir, complain, |_| false)?;
     stored_bills(&read.recovered.state.take_book(), &Whereabouts::card_dir(state_dir))
 }
 
@@ -346,7 +346,7 @@ fn stored_bills(book: &BillBook, card_dir: &Path) -> Result<Vec<Kept>, Failure> 
     let mut bills: Vec<Kept> = book.pool().bills(0).map(Kept::in_ledger).collect();
     if card_dir.is_dir() {
         let cannot = |error: &dyn std::fmt::Display| Failure::failed(format!("cannot read the CF card: {error}"));
-        let card = read_card(card_dir).map_err(|error| cannot(&error))?.map_err(|error| cannot(&error))?;
+        let card = read_card(card_dir, complain).map_err(|error| cannot(&error))?.map_err(|error| cannot(&error))?;
         let is_gone = |bill: &BillRef| {
             let gone = book.departures().find(bill.id);
             gone.is_some_and(|way| way != (BillStore::Cache, Departure::Moved))

@@ -35,13 +35,13 @@ fn judge(state_dir: &Path) -> Result<StoreVerdict, Failure> {
 fn read(state_dir: &Path) -> Result<StoreVerdict, Failure> {
     let mut check = StoreCheck::new();
     let cannot = |error| Failure::failed(format!("cannot read the store: {error}"));
-    read_segments(&store::ledger_directory(state_dir), |number, octets| {
+    read_segments(&store::ledger_directory(state_dir), complain, |number, octets| {
         check.segment(number, &octets);
         octets
     })
     .map_err(cannot)?;
     let card_dir = Whereabouts::card_dir(state_dir);
-    let card = if card_dir.is_dir() { Some(read_card(&card_dir).map_err(cannot)?) } else { None };
+    let card = if card_dir.is_dir() { Some(read_card(&card_dir, complain).map_err(cannot)?) } else { None };
     let judged = |error| Failure::failed(format!("the CF card cannot be judged: {error}"));
     let card = card.transpose().map_err(judged)?;
     check.finish_with(card.as_ref()).map_err(|error| Failure::failed(format!("the store cannot be judged: {error}")))

@@ -6,9 +6,11 @@
 //!
 //! **Full:** the keeper asks for a bounded number of operations and waits for their outcomes.
 
+mod card;
 mod directory;
+mod place;
+mod segments;
 
-use std::path::Path;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
@@ -17,8 +19,10 @@ use ledger::keeper::{Area, Operation, OperationId, Request};
 use ledger::log::DiskFault;
 use ledger::recover::RecoveryError;
 
+pub(crate) use self::card::{CardDirectory, read_card};
 use self::directory::Directory;
-pub(crate) use self::directory::{CardDirectory, read_card, read_segments, segment_path, sync_segments};
+pub(crate) use self::place::{LedgerPlace, Mark};
+pub(crate) use self::segments::{Tell, read_segments, segment_path, sync_segments, to_log};
 use super::ring::WriterBell;
 
 /// What came of an operation.
@@ -66,12 +70,12 @@ pub(crate) struct Disk {
 
 impl Disk {
     /// Starts the threads; they end with it. `bell` wakes the writer when something has finished.
-    pub(crate) fn new(ledger: &Path, card: CardDirectory, bell: &WriterBell) -> std::io::Result<Disk> {
+    pub(crate) fn new(ledger: LedgerPlace, card: CardDirectory, bell: &WriterBell) -> std::io::Result<Disk> {
         let (done, finished) = unbounded();
-        let files = spawn("tollgate-files", Directory::new(ledger), None, done.clone(), bell.clone())?;
-        let directory = Directory::new(card.path());
+        let files = spawn("tollgate-files", Directory::of_ledger(ledger.clone()), None, done.clone(), bell.clone())?;
+        let directory = Directory::of_card(card.path());
         let card = spawn("tollgate-card", directory, Some(card), done, bell.clone())?;
-        Ok(Disk { ledger: Directory::new(ledger), files, card, finished })
+        Ok(Disk { ledger: Directory::of_ledger(ledger), files, card, finished })
     }
 
     /// Does an operation, or has it done. `Some`: it has finished already.

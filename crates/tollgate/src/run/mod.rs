@@ -82,6 +82,9 @@ pub(crate) fn run(args: &RunArgs) -> Outcome {
     let mut sealer = KeySealer::load_or_draw(&key_file)?;
     let settings = Arc::new(read_configuration(&args.config, &sealer)?);
     let store = Store::open(&args.state_dir)?;
+    CardDirectory::new(args.card_dir.as_deref(), &store.directory)
+        .check()
+        .map_err(|error| Failure::usage(format!("the CF card cannot be in {error}")))?;
     sealer.keep(&key_file)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -152,7 +155,7 @@ impl Engine {
         // The shards' memory is made ready while the ledger is read, for as many sessions as it turns out to have.
         let make_ready =
             |sessions: usize| memories.iter_mut().any(|memory| memory.make_ready(sessions.div_ceil(shard_count)));
-        let mut read = store::recover(&store.directory, make_ready)?;
+        let mut read = store::recover(&store.directory, disk::to_log, make_ready)?;
         restore::report(&read.recovered);
         let epoch_last = read.recovered.epoch_last;
         let recorded = Whereabouts::check(&store.directory, read.start.store(), epoch_last)?;
@@ -205,6 +208,7 @@ impl Engine {
         let mut settled = Writer::new(Wiring {
             keeper: Keeper::begin(keeper, clock::now()),
             state_dir: &store.directory,
+            ledger: read.place,
             card,
             sources: ends,
             inbox,

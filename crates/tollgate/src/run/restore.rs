@@ -184,6 +184,10 @@ struct Lines<'a, 'r> {
 
 impl<'r> Lines<'_, 'r> {
     fn hand_over(mut self, recovered: &'r Recovered<Replay>, boot_now: [u8; 16]) -> Result<(), Failure> {
+        let unknown = recovered.state.unknown_sessions();
+        if unknown > 0 {
+            tracing::error!("{unknown} records of the ledger speak of sessions that damage has taken out of it");
+        }
         for session in recovered.state.sessions() {
             let opened = &session.whole.opened;
             let plane = self.plane(opened.plane)?;

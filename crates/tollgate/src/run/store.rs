@@ -8,7 +8,7 @@ use kernel::file::{DirectoryLock, FileError, LockError, make_directory, sync_dir
 use ledger::recover::{CheckedSegment, LogStart, Recovered, Recovery};
 use ledger::replay::Replay;
 
-use super::disk::read_segments;
+use super::disk::{LedgerPlace, Mark, Tell, read_segments};
 use crate::exit::Failure;
 
 /// A state directory that this process has to itself.
@@ -67,6 +67,8 @@ pub(crate) fn ledger_directory(state_dir: &Path) -> PathBuf {
 pub(crate) struct StoreRead {
     pub(crate) recovered: Recovered<Replay>,
     pub(crate) start: LogStart,
+    /// Where it was read, to be known again.
+    pub(crate) place: LedgerPlace,
 }
 
 /// Segments that are read and not taken in yet.
@@ -84,14 +86,21 @@ struct Progress {
 ///
 /// A second thread reads ahead and computes checksums while this one takes in what the records say. When that is far enough
 /// ahead, it calls `aside` with the number of sessions that are known so far, for a little of what need not wait for the end;
-/// `aside` says whether it has done something. Memory: six segments, beside what was recovered.
-pub(crate) fn recover(state_dir: &Path, mut aside: impl FnMut(usize) -> bool + Send) -> Result<StoreRead, Failure> {
+/// `aside` says whether it has done something. `tell` hears what cannot be read. Memory: six segments, beside what was
+/// recovered.
+pub(crate) fn recover(
+    state_dir: &Path,
+    tell: Tell,
+    mut aside: impl FnMut(usize) -> bool + Send,
+) -> Result<StoreRead, Failure> {
     let ledger = ledger_directory(state_dir);
+    let cannot = |error| Failure::failed(format!("cannot read the ledger: {error}"));
+    let place = LedgerPlace::new(&ledger).map_err(cannot)?;
     let mut recovery = Recovery::new(Replay::new());
     std::thread::scope(|scope| {
         let (ahead, segments) = bounded(SEGMENTS_AHEAD);
         let (used, progress) = unbounded::<Progress>();
-        let directory = &ledger;
+        let place = &place;
         let read_ahead = move || {
             let (mut sessions, mut memory) = (0, None);
             let mut learn = |memory: &mut Option<Vec<u8>>| {
@@ -101,7 +110,10 @@ pub(crate) fn recover(state_dir: &Path, mut aside: impl FnMut(usize) -> bool + S
                 }
                 sessions
             };
-            let read = read_segments(directory, |number, octets| {
+            let read = read_segments(place.path(), tell, |number, octets| {
+                if let Some(mark) = Mark::of(number, &octets) {
+                    place.remember(mark);
+                }
                 let segment = CheckedSegment::new(number, octets);
                 while ahead.is_full() && aside(learn(&mut memory)) {}
                 // Who does not take it any more has a reason to stop, and says so.
@@ -121,10 +133,10 @@ pub(crate) fn recover(state_dir: &Path, mut aside: impl FnMut(usize) -> bool + S
             let _ = used.send(Progress { memory, sessions: recovery.sink().session_count() });
         }
         let read = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        read.map_err(|error| Failure::failed(format!("cannot read the ledger: {error}")))
+        read.map_err(cannot)
     })?;
     let (recovered, start) = recovery
         .finish()
         .map_err(|error| Failure::failed(format!("the ledger in {} cannot be used: {error}", ledger.display())))?;
-    Ok(StoreRead { recovered, start })
+    Ok(StoreRead { recovered, start, place })
 }

@@ -283,6 +283,7 @@ impl Worker {
         // With a full ring, what the planes say stays with them.
         self.gated = self.shard.owes_records();
         if self.gated {
+            self.shard.handle_events_left(now.mono);
             return;
         }
         self.hurried |= self.planes.take_events(&mut self.shard, now, EVENTS_MAX);

@@ -14,10 +14,9 @@ use model::time::{Mono, Now};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::clock;
-use super::disk::{CardDirectory, Disk, Finished};
+use super::disk::{CardDirectory, Disk, Finished, LedgerPlace};
 use super::messages::{WorkerHandle, WorkerMessage, WriterMessage};
 use super::ring::{ShardEnd, WriterSleep};
-use super::store::ledger_directory;
 use crate::bills::{BillReader, Kept, words};
 
 /// How long the writer sleeps when nobody wakes it.
@@ -57,6 +56,7 @@ pub(crate) struct Writer {
 pub(crate) struct Wiring<'a> {
     pub(crate) keeper: Keeper,
     pub(crate) state_dir: &'a Path,
+    pub(crate) ledger: LedgerPlace,
     pub(crate) card: CardDirectory,
     pub(crate) sources: Vec<ShardEnd>,
     pub(crate) inbox: Receiver<WriterMessage>,
@@ -66,10 +66,10 @@ pub(crate) struct Wiring<'a> {
 
 impl Writer {
     pub(crate) fn new(wiring: Wiring<'_>) -> std::io::Result<Writer> {
-        let Wiring { keeper, state_dir, card, sources, inbox, sleep, uploads } = wiring;
+        let Wiring { keeper, state_dir, ledger, card, sources, inbox, sleep, uploads } = wiring;
         Ok(Writer {
             reader: BillReader::new(state_dir, card.path()),
-            disk: Disk::new(&ledger_directory(state_dir), card, &sleep.bell())?,
+            disk: Disk::new(ledger, card, &sleep.bell())?,
             answering: vec![false; sources.len()],
             told_unbilled: keeper.book().pool().unbilled().last().map_or(BillId::default(), |bill| bill.id),
             keeper,

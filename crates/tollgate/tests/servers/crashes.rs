@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use crate::common::{Crowd, Daemon, Disk, FreeRadius, Habits, Life, Random, SECRET, Signal, Site, TICK, Told, Totals};
 use crate::common::{free_port, seconds, wait_until};
 
-/// A life in which Stops can become bills is longer than a server's shortest timeout.
-const LONG: Duration = Duration::from_millis(4_000);
+/// A life in which Stops can become bills is longer than two of a server's shortest timeouts: when it is Down, what waits for a
+/// place fails as well.
+const LONG: Duration = Duration::from_millis(7_000);
 
 /// Kills on one state directory.
 const KILLS: usize = 40;
@@ -30,7 +31,7 @@ fn configure(site: &Site, port: u16) {
     let groups = group("isp", "undo radius-server accounting-stop-packet resend")
         + &group("patient", "radius-server accounting-stop-packet resend 20");
     site.configure(&format!(
-        "{groups}aaa\n \
+        "radius-server dead-count 3 dead-interval 0\n{groups}aaa\n \
          accounting-scheme keep\n  accounting interim interval 3 second\n  \
          accounting start-fail online keep-accounting\n \
          accounting-scheme plain\n  accounting interim interval 3 second\n \

@@ -1,4 +1,4 @@
-//! Disks that fail under a daemon at work: full, read-only, EIO. An alarm tells of it, accounting to servers goes on as far
+//! Disks that fail under a daemon at work: full, read-only, away, EIO. An alarm tells of it, accounting to servers goes on as far
 //! as nothing unwritten has to be promised, and at the end every session is in the detail file or in the bills with what
 //! the plane counted. (A card that vanishes: see `local_bills.rs`.)
 
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::common::{
     Crowd, Daemon, Disk, Feed, FreeRadius, Habits, Life, Places, Signal, Site, SmallDisk, TICK, Told, Totals, Tracer,
 };
-use crate::common::{count, down, free_port, seconds, tollgate, up, wait_until};
+use crate::common::{count, down, free_port, path, run_command, seconds, tollgate, up, wait_until};
 
 const FAILS: &str = "the ledger's disk fails";
 const WORKS: &str = "the ledger's disk works again; nothing was lost";
@@ -183,7 +183,7 @@ fn a_full_disk_loses_nothing_and_heals() {
     let site = Site::new();
     let disk = SmallDisk::of_state(&site);
     // Many, and not all at once: each is a write of its own, so that a segment is soon written full.
-    let crowd = Habits { tick: Duration::from_millis(1), ..habits(500, 1_500) };
+    let crowd = Habits { tick: Duration::from_millis(1), ..habits(500, 800) };
     let mut play = Play::start(&site, &crowd, 1);
 
     // There is room in the segment: bills are made.
@@ -242,6 +242,100 @@ fn a_disk_that_becomes_read_only_loses_nothing_and_heals() {
     play.start_again();
     play.wait_for_more(&["Start", "Stop"]);
     play.finish_without_bills();
+}
+
+#[test]
+fn nothing_is_written_while_the_ledger_is_not_mounted() {
+    const AWAY: &str = "is its file system mounted?";
+    let site = Site::new();
+    let disk = Disk::on_ledger(&site);
+    let mut play = Play::start(&site, &habits(200, 100), TRANSMISSIONS);
+    disk.make_read_only();
+    let name = play.check_without_a_disk("Io");
+
+    // The operator takes his time. Where the disk was there is a directory that takes everything.
+    disk.unmount();
+    wait_until("it is missed", seconds(30), || play.daemon().logged(AWAY) > 0);
+    play.check_is_calm("Io");
+    let found: Vec<_> = std::fs::read_dir(site.state().join("ledger")).unwrap().collect();
+    assert!(found.is_empty(), "{found:?}");
+    disk.mount();
+    play.wait_until_let_in(&name);
+    play.check_has_healed();
+
+    // Everything that was acknowledged is on the disk, and nothing beneath it.
+    play.kill9();
+    disk.restore();
+    play.start_again();
+    play.wait_for_more(&["Start", "Stop"]);
+    play.finish_without_bills();
+}
+
+#[test]
+fn a_bad_sector_costs_what_stands_in_it_and_no_more() {
+    let site = Site::new();
+    site.configure_one(free_port(), "", "  accounting start-fail online keep-accounting\n");
+    for life in 0..3 {
+        let daemon = Daemon::start(&site, "auto");
+        let mut feed = Feed::listen(&site);
+        feed.say([up(&format!("s{life}"), "isp")]);
+        feed.verdict_on(&format!("s{life}"), seconds(20));
+        daemon.kill9();
+    }
+    let segments = || {
+        let entries = std::fs::read_dir(site.state().join("ledger")).unwrap().map(|entry| entry.unwrap().path());
+        let mut segments: Vec<_> = entries.filter(|file| file.extension().is_some_and(|end| end == "seg")).collect();
+        segments.sort();
+        segments
+    };
+    // The store's first one is there, so that the others can be read without a header.
+    assert_eq!(segments().len(), 3);
+    let bad = segments()[1].clone();
+    let number: u64 = bad.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    let state = site.state();
+    let verify = |files: &[PathBuf], times| {
+        let mut command = Tracer::unreadable(&site, files, times);
+        run_command(command.args(["bills", "verify", "--state-dir", path(&state)]))
+    };
+
+    // Everything at once, 64 KiB, 4 KiB and 512 octets: the second copy of the header can be read.
+    let said = verify(std::slice::from_ref(&bad), Some(4));
+    let told =
+        |octets: &str| format!("{}: the disk cannot read the octets {octets}; they count as damage", bad.display());
+    assert!(said.err.contains(&told("0 to 511")), "{}", said.err);
+    assert!(said.out.contains(&format!("case G, segment {number} at octet 0 (1024 octets)")), "{}", said.out);
+    assert!(said.well().ends_with("the store is complete and undamaged\n"));
+
+    // With all of the first 4 KiB, records are gone. The others are there, and the daemon goes on with them.
+    let said = verify(std::slice::from_ref(&bad), Some(11));
+    assert!(said.err.contains(&told("0 to 4095")), "{}", said.err);
+    assert!(said.out.contains(&format!(", segment {number} at octet 0 (")), "{}", said.out);
+    said.refused(1, &["the store is damaged or incomplete"]);
+    let daemon =
+        Daemon::start_by(&mut Tracer::unreadable(&site, std::slice::from_ref(&bad), Some(11)), &site, "auto", &[]);
+    assert_eq!((daemon.logged(&told("0 to 4095")), daemon.logged("the ledger is damaged: case D")), (1, 1));
+    assert!(!daemon.states().is_empty());
+    daemon.terminate();
+
+    // A disk that gives nothing at all is no damaged ledger.
+    verify(&segments(), None).refused(1, &["cannot read the store", "Input/output error"]);
+    let said = run_command(Tracer::unreadable(&site, &segments(), None).args(Daemon::arguments(&site)));
+    said.refused(1, &["cannot read the ledger", "Input/output error"]);
+}
+
+#[test]
+fn the_ledger_s_directory_is_refused_as_a_card() {
+    let site = Site::new();
+    site.configure_one(free_port(), "", "");
+    Daemon::start(&site, "auto").terminate();
+    let (ledger, link) = (site.state().join("ledger"), site.path("link"));
+    std::os::unix::fs::symlink(&ledger, &link).unwrap();
+    for card in [&ledger, &link] {
+        let arguments = Daemon::arguments(&site).into_iter().chain(["--card-dir".into(), card.into()]);
+        tollgate(arguments).refused(2, &["the CF card cannot be in", path(card), "the ledger's directory"]);
+    }
+    let verdict = tollgate(["bills", "verify", "--state-dir", path(&site.state())]).well();
+    assert!(verdict.ends_with("the store is complete and undamaged\n"), "{verdict}");
 }
 
 #[test]

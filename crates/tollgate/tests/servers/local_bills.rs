@@ -174,7 +174,7 @@ fn bills_go_to_an_sftp_server_whose_key_is_pinned() {
 
 fn check_displays_of_a_full_pool(daemon: &Daemon, server: &OpenSsh, bills: &Sessions) {
     let displays =
-        ["display local-bill information", "display local-bill configuration", "display local-bill cache 0 5"];
+        ["display local-bill information", "display local-bill configuration", "display local-bill cache 0 10"];
     let shown = daemon.cli(&displays).well();
     let pin = format!("Bill-Server-Host-Key      : {}", server.another_fingerprint());
     let parts = [
@@ -190,10 +190,13 @@ fn check_displays_of_a_full_pool(daemon: &Daemon, server: &OpenSsh, bills: &Sess
         "User-name                             : s4@isp\n",
         "User-received                     : Bytes=2@50124, Pkts=48\n",
         "User-sent                         : Bytes=1@1068, Pkts=14\n",
-        "Total printed 5 bills from cache.",
+        "Total printed 10 bills from cache.",
     ];
     check_holds(&shown, &parts);
+    assert_eq!(shown.matches("Contents of Bill ").count(), 10, "{shown}");
+    let shown = daemon.cli(&["display local-bill cache 0 5"]).well();
     assert_eq!(shown.matches("Contents of Bill ").count(), 5, "{shown}");
+    check_holds(&shown, &["Total printed 5 bills from cache."]);
     for row in daemon.display("display local-bill cache 0 5").as_array().unwrap() {
         assert!(bills.contains_key(row["session"].as_str().unwrap()), "{row}");
     }

@@ -16,5 +16,6 @@ mod local_bills;
 mod mistakes;
 mod plays;
 mod real_input;
+mod reboots;
 mod start_fail;
 mod survives;

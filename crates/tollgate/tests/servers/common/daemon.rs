@@ -78,10 +78,26 @@ impl Daemon {
 
     /// As [`Daemon::start`], with more arguments.
     pub(crate) fn start_told(site: &Site, datapath: &str, more: &[&str]) -> Daemon {
+        Daemon::start_by(&mut Command::new(env!("CARGO_BIN_EXE_tollgate")), site, datapath, more)
+    }
+
+    /// As [`Daemon::start`], where the kernel gives another boot id: in a mount namespace of its own, and so as root.
+    pub(crate) fn start_booted(site: &Site, datapath: &str, boot_id: &str) -> Daemon {
+        let file = site.path("boot-id");
+        std::fs::write(&file, boot_id).unwrap();
+        let mut command = Command::new("unshare");
+        command.args(["-m", "--propagation", "private", "sh", "-c"]);
+        command.arg("mount --bind \"$0\" /proc/sys/kernel/random/boot_id && exec \"$@\"").arg(file);
+        command.arg(env!("CARGO_BIN_EXE_tollgate"));
+        Daemon::start_by(&mut command, site, datapath, &[])
+    }
+
+    /// As [`Daemon::start_told`], by a command that runs `tollgate` with the arguments that it is given.
+    pub(crate) fn start_by(command: &mut Command, site: &Site, datapath: &str, more: &[&str]) -> Daemon {
         let log = site.path(&format!("daemon-{datapath}.log"));
         let errors = std::fs::File::create(&log).unwrap();
         let process = Process::start(
-            Command::new(env!("CARGO_BIN_EXE_tollgate"))
+            command
                 .args(Daemon::arguments(site))
                 .args(["--datapath", datapath])
                 .args(more)

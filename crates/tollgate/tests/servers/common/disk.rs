@@ -40,10 +40,28 @@ impl Disk {
         Disk::behind(site, &site.state().join("ledger"))
     }
 
+    /// The same, mounted on the ledger's directory itself: without the disk it is empty.
+    ///
+    /// # Panics
+    /// As [`Disk::of_state`].
+    pub(crate) fn on_ledger(site: &Site) -> Disk {
+        std::fs::create_dir(site.state()).unwrap();
+        Disk::at(site, site.state().join("ledger"))
+    }
+
     /// Whoever uses this path from now on uses the disk.
     fn behind(site: &Site, path: &Path) -> Disk {
+        let disk = Disk::at(site, site.path("disk"));
+        let directory = disk.mounted_at.join("directory");
+        std::fs::create_dir(&directory).unwrap();
+        std::os::unix::fs::symlink(directory, path).unwrap();
+        disk
+    }
+
+    /// A new one, mounted there.
+    fn at(site: &Site, mounted_at: PathBuf) -> Disk {
         assert_may_mount();
-        let disk = Disk { image: site.path("disk.img"), mounted_at: site.path("disk"), cutter: site.path("cut") };
+        let disk = Disk { image: site.path("disk.img"), mounted_at, cutter: site.path("cut") };
         std::fs::File::create(&disk.image).unwrap().set_len(300 << 20).unwrap();
         run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&disk.image));
         std::fs::create_dir(&disk.mounted_at).unwrap();
@@ -51,9 +69,6 @@ impl Disk {
         std::fs::write(&source, CUT).unwrap();
         run(Command::new("cc").args(["-Wall", "-Wextra", "-Werror", "-o"]).arg(&disk.cutter).arg(&source));
         disk.mount();
-        let directory = disk.mounted_at.join("directory");
-        std::fs::create_dir(&directory).unwrap();
-        std::os::unix::fs::symlink(directory, path).unwrap();
         disk
     }
 
@@ -70,11 +85,17 @@ impl Disk {
 
     /// The power is back: what had reached the disk can be read again. Nobody may have a file of it open.
     pub(crate) fn restore(&self) {
-        unmount(&self.mounted_at);
+        self.unmount();
         self.mount();
     }
 
-    fn mount(&self) {
+    /// It is taken away. Nobody may have a file of it open.
+    pub(crate) fn unmount(&self) {
+        run(Command::new("umount").arg(&self.mounted_at));
+    }
+
+    /// It is put where it was.
+    pub(crate) fn mount(&self) {
         run(Command::new("mount")
             .args(["-t", "ext4", "-o", "loop,errors=remount-ro"])
             .arg(&self.image)
@@ -140,10 +161,6 @@ impl Drop for SmallDisk {
 
 fn assert_may_mount() {
     assert!(rustix::process::geteuid().is_root(), "this test mounts a file system: it has to be run as root");
-}
-
-fn unmount(directory: &Path) {
-    run(Command::new("umount").arg(directory));
 }
 
 fn run(command: &mut Command) {

@@ -1,5 +1,6 @@
 //! strace, which lets system calls of a running process fail.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -50,6 +51,22 @@ impl Tracer {
         command.args(["-f", "-y", "-e", &format!("trace={told}"), "-o"]).arg(&trace);
         let said = run_command(command.arg(env!("CARGO_BIN_EXE_tollgate")).args(arguments));
         (said, std::fs::read_to_string(trace).unwrap())
+    }
+
+    /// strace before a command: each of its threads fails to read any of these files, so many times or always.
+    ///
+    /// # Panics
+    /// Where strace is missing.
+    pub(crate) fn unreadable(site: &Site, files: &[PathBuf], times: Option<u32>) -> Command {
+        assert!(Path::new(STRACE).exists(), "these tests need the Debian package strace: scripts/test installs it");
+        let when = times.map_or_else(String::new, |times| format!(":when=1..{times}"));
+        let mut command = Command::new(STRACE);
+        // With -D the process that is started is the command itself, for whoever wants to end it.
+        command.args(["-D", "-f", "-o"]).arg(site.path("trace"));
+        command.args(["-e", "trace=pread64", "-e", &format!("inject=pread64:error=EIO{when}")]);
+        command.args(files.iter().flat_map(|file| [OsStr::new("-P"), file.as_os_str()]));
+        command.arg(env!("CARGO_BIN_EXE_tollgate"));
+        command
     }
 
     /// System calls work again. What the trace tells.
