@@ -241,7 +241,7 @@ pub struct OldSegment {
 }
 
 /// What a store says.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Recovered<S> {
     /// What the sink made of the records.
     pub state: S,
@@ -271,7 +271,7 @@ pub struct Life {
 }
 
 /// The right to append to a store that was read to its end.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct LogStart {
     store: Option<StoreId>,
     segment_next: u64,

@@ -183,7 +183,7 @@ fn session(sequence: u64, dice: &mut Dice) -> Vec<Vec<u8>> {
 fn the_power_may_go_at_every_moment() {
     let begin = std::time::Instant::now();
     let is_full = std::env::var_os("TOLLGATE_TEST_FULL").is_some_and(|value| value == "1");
-    let (sessions, draws) = if is_full { (2000, 6) } else { (500, 3) };
+    let (sessions, draws) = if is_full { (1200, 6) } else { (500, 3) };
     let story = Story::new(3, sessions);
     let mut wound = Wound::default();
     let mut dice = Dice(7);
