@@ -4,6 +4,8 @@
 //! group meanwhile takes nothing from it. Choosing is a walk over at most 16 members, for each transaction and each
 //! server that it goes on to; a draw is a keyed hash, so that nothing is kept between two of them.
 
+use std::net::IpAddr;
+
 use model::settings::Algorithm;
 use model::time::Mono;
 
@@ -53,6 +55,25 @@ impl Tried {
     fn is_full(&self) -> bool {
         usize::from(self.count) == Tried::MAX
     }
+}
+
+/// The server with this address, when a group has it, it is Up and it has not been asked: `None` otherwise. One server may have
+/// several ports.
+pub(crate) fn prefer(
+    members: &[Member],
+    servers: &[Server],
+    tried: &Tried,
+    address: IpAddr,
+    now: Mono,
+) -> Option<Choice> {
+    let is_it =
+        |member: &Member| servers[usize::from(member.server)].address.ip() == address && !tried.has(member.server);
+    let mut members = members.iter().enumerate().filter(|(_, member)| !tried.is_full() && is_it(member));
+    members.find_map(|(position, member)| match servers[usize::from(member.server)].standing(now) {
+        Standing::Free => Some(Choice::Member(position)),
+        Standing::Full => Some(Choice::Wait),
+        Standing::OnTrial | Standing::Down => None,
+    })
 }
 
 /// Chooses. `draw` gives a number below the one that it is given, always the same for the same transaction.
@@ -251,6 +272,27 @@ mod tests {
         for (number, (members, expected)) in table.into_iter().enumerate() {
             let members: Vec<_> = members.iter().map(|&is| (0, is)).collect();
             assert_eq!(choice(Algorithm::MasterBackup, &members), expected, "line {number}");
+        }
+    }
+
+    #[test]
+    fn who_is_preferred_goes_before_the_order_while_it_is_up() {
+        let table: [(&[Is], Option<Choice>); 6] = [
+            (&[Up, Up], Some(Choice::Member(1))),
+            (&[Up, Full], Some(Choice::Wait)),
+            (&[Up, Trial], None),
+            (&[Up, Down], None),
+            (&[Up, Done], None),
+            (&[Up], None),
+        ];
+        for (number, (members, expected)) in table.into_iter().enumerate() {
+            let members: Vec<_> = members.iter().map(|&is| (0, is)).collect();
+            let (group, mut servers, tried) = group(&members);
+            let address = IpAddr::from([192, 0, 2, 77]);
+            if let Some(second) = servers.get_mut(1) {
+                second.address.set_ip(address);
+            }
+            assert_eq!(prefer(&group, &servers, &tried, address, LATER), expected, "line {number}");
         }
     }
 

@@ -4,6 +4,7 @@
 //! of any eight places that come free, the first three lanes each have some of their own, so that neither an old
 //! backlog nor a storm of log-ins starves the others.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +12,9 @@ use model::report::GroupReport;
 use model::settings::{Algorithm, Secret};
 use model::time::Mono;
 
-use crate::choice::{Choice, Tried, choose};
+use crate::choice::{Choice, Tried, choose, prefer};
 use crate::flow::Flow;
-use crate::server::Server;
+use crate::server::{Server, Standing};
 use crate::session::{Lane, Slot};
 use crate::shard::REST_COUNT;
 use crate::table::Queue;
@@ -35,6 +36,8 @@ pub(crate) struct Group {
     pub(crate) name: String,
     pub(crate) members: Vec<Member>,
     pub(crate) algorithm: Algorithm,
+    /// The server that authenticated a user is not preferred.
+    pub(crate) strict: bool,
     /// It is configured no more, and loses its members with its last session.
     pub(crate) removed: bool,
     /// Transmissions to one server.
@@ -72,6 +75,7 @@ impl Group {
             name,
             members: Vec::new(),
             algorithm: Algorithm::default(),
+            strict: false,
             removed: false,
             retransmit: 3,
             timeout: Duration::from_secs(5),
@@ -112,16 +116,20 @@ impl Group {
         waits.then_some(self.held_until)
     }
 
-    /// The lane whose first session is next.
-    pub(crate) fn next_lane(&mut self, now: Mono) -> Option<Lane> {
+    /// The lane whose first session is next, those aside that nobody in can leave now.
+    pub(crate) fn next_lane(&self, now: Mono, blocked: [bool; Lane::COUNT]) -> Option<Lane> {
         let own = OWN_PLACES[usize::from(self.turn % 8)];
         let held = self.old_stops > 0 && now < self.held_until;
         let waits = |lane: &Lane| {
-            lane.index().is_some_and(|index| self.lanes[index].count > 0) && !(held && HELD.contains(lane))
+            lane.index().is_some_and(|index| self.lanes[index].count > 0 && !blocked[index])
+                && !(held && HELD.contains(lane))
         };
-        let lane = Some(own).filter(waits).or_else(|| ORDER.into_iter().find(waits))?;
+        Some(own).filter(waits).or_else(|| ORDER.into_iter().find(waits))
+    }
+
+    /// The next place that comes free belongs to the next lane in turn.
+    pub(crate) fn end_turn(&mut self) {
         self.turn = self.turn.wrapping_add(1);
-        Some(lane)
     }
 
     /// The first session in a lane.
@@ -145,9 +153,28 @@ impl Group {
         self.lanes.iter().all(|queue| queue.count == 0)
     }
 
-    /// Whom a transaction asks that these have had; see [`choose`].
-    pub(crate) fn choose(&self, servers: &[Server], tried: &Tried, now: Mono, draw: impl Fn(u64) -> u64) -> Choice {
-        choose(self.algorithm, &self.members, servers, tried, now, draw)
+    /// Whom a transaction asks that these have had, of a user whom this server authenticated; see [`choose`].
+    pub(crate) fn choose(
+        &self,
+        servers: &[Server],
+        tried: &Tried,
+        authenticator: Option<IpAddr>,
+        now: Mono,
+        draw: impl Fn(u64) -> u64,
+    ) -> Choice {
+        let preferred = authenticator.filter(|_| self.prefers());
+        let preferred = preferred.and_then(|address| prefer(&self.members, servers, tried, address, now));
+        preferred.unwrap_or_else(|| choose(self.algorithm, &self.members, servers, tried, now, draw))
+    }
+
+    /// Whether the server that authenticated a user goes before the order (BEHAVIOUR.md 5.3).
+    pub(crate) fn prefers(&self) -> bool {
+        self.algorithm == Algorithm::MasterBackup && !self.strict
+    }
+
+    /// Whether one of its servers takes a request now.
+    pub(crate) fn has_room(&self, servers: &[Server], now: Mono) -> bool {
+        self.members.iter().any(|member| servers[usize::from(member.server)].standing(now) == Standing::Free)
     }
 
     /// Whether this server is one of its members.
@@ -174,6 +201,20 @@ impl Group {
 mod tests {
     use super::*;
 
+    fn next(group: &Group, second: u64) -> Option<Lane> {
+        group.next_lane(Mono::from_nanos(second * 1_000_000_000), [false; Lane::COUNT])
+    }
+
+    #[test]
+    fn a_lane_that_is_blocked_is_passed() {
+        let mut group = Group::new(String::new());
+        group.lanes[0].count = 1;
+        group.lanes[3].count = 1;
+        assert_eq!(next(&group, 0), Some(Lane::Start));
+        assert_eq!(group.next_lane(Mono::ZERO, [true, false, false, false]), Some(Lane::Interim));
+        assert_eq!(group.next_lane(Mono::ZERO, [true; Lane::COUNT]), None);
+    }
+
     #[test]
     fn every_lane_gets_its_share() {
         let mut group = Group::new(String::new());
@@ -182,16 +223,17 @@ mod tests {
         }
         let mut taken = [0; Lane::COUNT];
         for _ in 0..800 {
-            let lane = group.next_lane(Mono::ZERO).and_then(Lane::index).unwrap();
+            let lane = group.next_lane(Mono::ZERO, [false; Lane::COUNT]).and_then(Lane::index).unwrap();
+            group.end_turn();
             taken[lane] += 1;
         }
         assert_eq!(taken, [500, 200, 100, 0], "starts, stops, parked, interims");
         group.lanes[0].count = 0;
         group.lanes[1].count = 0;
         group.lanes[2].count = 0;
-        assert_eq!(group.next_lane(Mono::ZERO), Some(Lane::Interim));
+        assert_eq!(next(&group, 0), Some(Lane::Interim));
         group.lanes[3].count = 0;
-        assert_eq!(group.next_lane(Mono::ZERO), None);
+        assert_eq!(next(&group, 0), None);
     }
 
     #[test]
@@ -201,18 +243,18 @@ mod tests {
         group.lanes[0].count = 1;
         group.hold_starts(at(30));
         group.hold_starts(at(30));
-        assert_eq!(group.next_lane(at(1)), None);
+        assert_eq!(next(&group, 1), None);
         assert_eq!(group.next_timeout(), Some(at(30)));
         group.lanes[1].count = 1;
-        assert_eq!(group.next_lane(at(1)), Some(Lane::Stop));
+        assert_eq!(next(&group, 1), Some(Lane::Stop));
         group.lanes[1].count = 0;
         group.release_starts();
         group.lanes[2].count = 1;
-        assert_eq!(group.next_lane(at(1)), None);
+        assert_eq!(next(&group, 1), None);
         group.lanes[2].count = 0;
-        assert_eq!(group.next_lane(at(30)), Some(Lane::Start));
+        assert_eq!(next(&group, 30), Some(Lane::Start));
         group.release_starts();
-        assert_eq!(group.next_lane(at(2)), Some(Lane::Start));
+        assert_eq!(next(&group, 2), Some(Lane::Start));
         assert_eq!(group.next_timeout(), None);
     }
 }

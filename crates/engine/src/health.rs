@@ -8,6 +8,8 @@
 //!    └─── a reply ───────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
+//! Where probes are configured there is no dead-time: what they find out brings the server Up.
+//!
 //! A server that is *assumed* to be Up is on trial: it has one request at a time, so that nothing else waits for a server
 //! that is still dead. Down is told once and Up once: a trial that fails tells nothing new.
 //!
@@ -25,7 +27,8 @@ pub(crate) struct Rules {
     /// Per cent; `None`: only the count is looked at.
     fail_rate: Option<u32>,
     dead_interval: Duration,
-    dead_time: Duration,
+    /// `None`: probes tell when it is over.
+    dead_time: Option<Duration>,
     revived_by_reply: bool,
 }
 
@@ -36,9 +39,16 @@ impl From<&RadiusHealth> for Rules {
             // With 100 % nothing was answered, and the count tells that already.
             fail_rate: (settings.fail_rate < 100).then_some(settings.fail_rate.into()),
             dead_interval: Duration::from_secs(settings.dead_interval_s.into()),
-            dead_time: Duration::from_secs(u64::from(settings.dead_time_min) * 60),
+            dead_time: Some(Duration::from_secs(u64::from(settings.dead_time_min) * 60)),
             revived_by_reply: !settings.recover_count_invalid,
         }
+    }
+}
+
+impl Rules {
+    /// The same where probes take the place of the dead-time.
+    pub(crate) fn with_probes(self) -> Rules {
+        Rules { dead_time: None, ..self }
     }
 }
 
@@ -117,6 +127,12 @@ impl Health {
         std::mem::take(&mut self.told_down).then_some(News::Up)
     }
 
+    /// Probes have shown that it lives; they are asked for, so `recover-count invalid` does not speak of them.
+    pub(crate) fn revived(&mut self) -> Option<News> {
+        (self.state, self.unanswered) = (State::Up, 0);
+        std::mem::take(&mut self.told_down).then_some(News::Up)
+    }
+
     /// The wait for one transmission's reply ran out.
     pub(crate) fn unanswered(&mut self, now: Mono) -> Option<News> {
         if self.unanswered == 0 {
@@ -170,7 +186,8 @@ impl Health {
 
     /// When the dead-time ends.
     pub(crate) fn next_timeout(&self) -> Option<Mono> {
-        (self.state == State::Down).then(|| self.down_since.plus(self.rules.dead_time))
+        let dead_time = self.rules.dead_time.filter(|_| self.state == State::Down)?;
+        Some(self.down_since.plus(dead_time))
     }
 
     /// Up or assumed to be.
@@ -305,6 +322,18 @@ mod tests {
         here.heard(at(210), News::Down);
         assert_eq!(here.next_timeout(), Some(at(389)));
         assert_eq!(here.answered(), Some(News::Up), "whoever has the first reply tells it");
+    }
+
+    #[test]
+    fn where_it_is_probed_nothing_but_an_answer_ends_its_death() {
+        let mut health = health(|rules| rules.recover_count_invalid = true);
+        silence(&mut health, 0..10);
+        health.set_rules(health.rules.with_probes());
+        assert_eq!(health.next_timeout(), None);
+        assert!(!health.handle_timeout(at(100_000)) && !health.is_up());
+        assert_eq!(health.revived(), Some(News::Up));
+        assert!(health.is_unblemished());
+        assert_eq!(silence(&mut health, [100_001]), []);
     }
 
     #[test]

@@ -54,6 +54,19 @@ impl Key {
         scale(self.hash(b'c', life, transaction << 8 | u64::from(turn)), range)
     }
 
+    /// The Request Authenticator of a shard's probe: nobody who lacks the key foresees it, and no other probe has it.
+    pub(crate) fn authenticator(&self, epoch: u32, shard: u16, number: u64) -> [u8; 16] {
+        let life = u64::from(epoch) << 16 | u64::from(shard);
+        let halves = [self.hash(b'a', life, number), self.hash(b'b', life, number)];
+        (u128::from(halves[0]) << 64 | u128::from(halves[1])).to_be_bytes()
+    }
+
+    /// A number below `range` for one of a shard's pauses.
+    pub(crate) fn pause(&self, epoch: u32, shard: u16, number: u64, range: u64) -> u64 {
+        let life = u64::from(epoch) << 16 | u64::from(shard);
+        scale(self.hash(b'w', life, number), range)
+    }
+
     /// A permutation of `0 .. SEQUENCE_COUNT`: ids that neither repeat nor tell how many there were.
     fn permute(&self, sequence: u64) -> u64 {
         // Four Feistel rounds over 36 bits, walked until the number is again below 62⁶ (1.2 walks on average).

@@ -32,7 +32,9 @@
 //! | `session`, `table`, `blob` | a session, where sessions are kept, what differs in length |
 //! | `wheel`, `phase` | timers; when interims are due |
 //! | `server`, `health`, `window` | identifiers; life and death; how much a server is asked at once |
+//! | `probe` | asking a server that is Down whether it lives |
 //! | `group`, `choice`, `flow` | lanes; whom a transaction asks; how fast work comes and goes |
+//! | `authenticators` | who authenticated users |
 //! | `request` | what is out |
 //! | `contract` | what a session took at log-in |
 //! | `identity`, `attributes`, `packet` | Acct-Session-Id; a session's attributes; a request's octets |
@@ -42,6 +44,7 @@
 #![forbid(unsafe_code)]
 
 mod attributes;
+mod authenticators;
 mod blob;
 mod brake;
 mod choice;
@@ -55,6 +58,7 @@ mod octets;
 mod packet;
 mod phase;
 mod policy;
+mod probe;
 mod request;
 mod server;
 mod session;

@@ -11,12 +11,16 @@ use model::report::ServerReport;
 use model::time::Mono;
 
 use crate::health::{Health, News, Rules};
+use crate::probe::Probe;
 use crate::session::NONE;
 use crate::window::{Pace, Window};
 
 /// A source port of a shard, numbered in the order of their making; the worker binds a socket for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortId(pub u32);
+
+/// What stands for a probe where a request would: no shard has so many.
+const PROBE: u32 = NONE - 1;
 
 const QUARANTINE_MIN: Duration = Duration::from_secs(5);
 
@@ -70,6 +74,8 @@ impl Port {
 pub(crate) enum Lookup {
     /// It waits.
     Request(u32),
+    /// It is the probe that is out.
+    Probe,
     /// None waits, or it was given up.
     Unknown,
 }
@@ -91,6 +97,8 @@ pub(crate) struct Server {
     window: Window,
     /// What the operator allows in some time.
     pace: Option<Pace>,
+    /// What is asked while it is Down.
+    pub(crate) probe: Probe,
     /// What was counted.
     pub(crate) counts: Counts,
 }
@@ -118,6 +126,8 @@ pub(crate) struct Counts {
     pub(crate) responses: u64,
     pub(crate) timeouts: u64,
     pub(crate) identifiers_exhausted: u64,
+    probes: u64,
+    probe_responses: u64,
     pending_limit_blocks: u64,
     speed_limit_blocks: u64,
     round_trip_ns: u64,
@@ -147,6 +157,7 @@ impl Server {
             health: Health::new(rules),
             window: Window::new(),
             pace: None,
+            probe: Probe::default(),
             counts: Counts::default(),
         }
     }
@@ -214,13 +225,25 @@ impl Server {
 
     /// Takes an identifier for `request`. `None`: all are in use or in quarantine; counted.
     pub(crate) fn take_identifier(&mut self, request: u32) -> Option<Identifier> {
+        let identifier = self.take(request)?;
+        self.in_flight += 1;
+        Some(identifier)
+    }
+
+    /// The same for a probe, which takes no place from the accounting.
+    pub(crate) fn take_probe(&mut self) -> Option<Identifier> {
+        let identifier = self.take(PROBE)?;
+        self.counts.probes += 1;
+        Some(identifier)
+    }
+
+    fn take(&mut self, request: u32) -> Option<Identifier> {
         // The current port as long as its run lasts, then the others, and at last the current one again.
         for _ in 0..=self.ports.len() {
             if self.run < RUN
                 && let Some(value) = self.ports[self.current].take()
             {
                 self.run += 1;
-                self.in_flight += 1;
                 self.ports[self.current].requests[usize::from(value)] = request;
                 #[expect(clippy::cast_possible_truncation, reason = "at most 256 ports")]
                 return Some(Identifier { port: self.current as u16, value });
@@ -236,6 +259,7 @@ impl Server {
     pub(crate) fn lookup(&self, identifier: Identifier) -> Lookup {
         match self.ports[usize::from(identifier.port)].requests[usize::from(identifier.value)] {
             NONE => Lookup::Unknown,
+            PROBE => Lookup::Probe,
             request => Lookup::Request(request),
         }
     }
@@ -245,6 +269,7 @@ impl Server {
     pub(crate) fn answered(&mut self, identifier: Identifier, sent: Option<Mono>, now: Mono) -> Option<News> {
         self.forget(identifier);
         self.free(identifier);
+        self.in_flight -= 1;
         self.counts.responses += 1;
         if let Some(sent) = sent {
             self.counts.round_trip(now.since(sent));
@@ -270,8 +295,32 @@ impl Server {
 
     /// The request was given up: nothing else may use the identifier until a late reply cannot come any more.
     pub(crate) fn given_up(&mut self, identifier: Identifier, now: Mono, timeout: Duration) {
+        self.in_flight -= 1;
+        self.rest(identifier, now, timeout);
+    }
+
+    fn rest(&mut self, identifier: Identifier, now: Mono, timeout: Duration) {
         self.forget(identifier);
         self.quarantine.push_back((now.plus(timeout.max(QUARANTINE_MIN)), identifier));
+    }
+
+    /// The verified reply to the probe came.
+    pub(crate) fn probe_answered(&mut self, identifier: Identifier) {
+        self.forget(identifier);
+        self.free(identifier);
+        self.counts.probe_responses += 1;
+    }
+
+    /// It did not come in time.
+    pub(crate) fn probe_given_up(&mut self, identifier: Identifier, now: Mono, timeout: Duration) {
+        self.rest(identifier, now, timeout);
+    }
+
+    /// Probes have shown that it lives.
+    pub(crate) fn revived(&mut self, now: Mono) -> Option<News> {
+        let news = self.health.revived();
+        self.reopen(news, now);
+        news
     }
 
     /// Ends quarantines and the time of death as `now` allows. True when something became possible by it.
@@ -297,12 +346,17 @@ impl Server {
 
     /// Whether it answers: the last request that has ended was answered.
     pub(crate) fn answers(&self) -> bool {
-        self.health.is_unblemished() && self.counts.responses > 0
+        self.health.is_unblemished() && self.counts.responses + self.counts.probe_responses > 0
     }
 
     /// Whether it is taken for alive. One without source ports cannot be spoken to, which comes to the same.
     pub(crate) fn is_up(&self) -> bool {
         self.health.is_up() && self.source.is_some()
+    }
+
+    /// Whether it is taken for dead, and could be asked whether it lives.
+    pub(crate) fn is_down(&self) -> bool {
+        !self.health.is_up() && self.source.is_some()
     }
 
     /// Since when it is Down; meaningless while it is Up.
@@ -325,13 +379,14 @@ impl Server {
             identifiers_exhausted: self.counts.identifiers_exhausted,
             pending_limit_blocks: self.counts.pending_limit_blocks,
             speed_limit_blocks: self.counts.speed_limit_blocks,
+            probes: self.counts.probes,
+            probe_responses: self.counts.probe_responses,
             round_trip_ns: self.counts.round_trip_ns,
         }
     }
 
     fn forget(&mut self, identifier: Identifier) {
         self.ports[usize::from(identifier.port)].requests[usize::from(identifier.value)] = NONE;
-        self.in_flight -= 1;
     }
 
     fn free(&mut self, identifier: Identifier) {
@@ -372,6 +427,24 @@ mod tests {
             assert_eq!(seen.len(), ports as usize * 256);
             assert_eq!(server.counts.identifiers_exhausted, 1);
         }
+    }
+
+    #[test]
+    fn a_probe_has_an_identifier_and_no_place() {
+        let mut server = server(1);
+        let probe = server.take_probe().unwrap();
+        assert_eq!((server.lookup(probe), server.in_flight), (Lookup::Probe, 0));
+        server.probe_given_up(probe, at(10), Duration::from_secs(3));
+        assert_eq!((server.lookup(probe), server.in_flight), (Lookup::Unknown, 0));
+        let all = (0..256).filter(|_| server.take_identifier(1).is_some()).count();
+        assert_eq!(all, 255, "one rests");
+        assert!(!server.answers());
+        assert!(server.handle_timeout(at(15)));
+        let again = server.take_probe().unwrap();
+        server.probe_answered(again);
+        assert_eq!(server.take_identifier(7), Some(again), "free at once");
+        assert!(server.answers());
+        assert_eq!((server.report().probes, server.report().probe_responses, server.report().responses), (2, 1, 0));
     }
 
     #[test]

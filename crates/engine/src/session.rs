@@ -6,6 +6,7 @@ use model::record::{BillReason, TakenOver};
 use model::time::{Mono, Now, Wall};
 use model::verdict::{CutBy, Reason, Sentence};
 
+use crate::authenticators::Authenticator;
 use crate::blob::BlobRef;
 
 /// The place of a session in the table.
@@ -232,6 +233,8 @@ pub(crate) struct Account {
     pub(crate) interim_failures: u16,
     /// The server that was last asked, or `u16::MAX`.
     pub(crate) server: u16,
+    /// Who authenticated it.
+    pub(crate) authenticator: Authenticator,
     /// Acct-Terminate-Cause.
     pub(crate) cause: u8,
     /// Records that wait for room in the ring.
@@ -269,6 +272,7 @@ impl Account {
         rest: 0,
         interim_failures: 0,
         server: u16::MAX,
+        authenticator: Authenticator::UNKNOWN,
         cause: 0,
         records: Records::NONE,
         awaited: 0,

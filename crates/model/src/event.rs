@@ -1,7 +1,7 @@
 //! What a packet plane says. Events borrow from the private copy that the link made of them; everything in
 //! them was checked for size and shape, nothing for sense.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::counters::{CounterSlot, Counters};
 use crate::ids::PlaneIndex;
@@ -122,6 +122,8 @@ pub struct Subscriber<'a> {
     pub volume_quota: Option<u64>,
     /// Acct-Multi-Session-Id (50), 1–253 octets.
     pub multi_session_id: Option<&'a [u8]>,
+    /// The server that authenticated it.
+    pub auth_server: Option<IpAddr>,
 }
 
 /// An IPv6 prefix; bits beyond `length` are zero.

@@ -231,6 +231,10 @@ pub struct ServerReport {
     pub pending_limit_blocks: u64,
     /// Times that `speed-limit` held work back.
     pub speed_limit_blocks: u64,
+    /// Probes of `state-recovery-detect`, while it was Down.
+    pub probes: u64,
+    /// Verified replies to them.
+    pub probe_responses: u64,
     /// Mean of the last round trips, nanoseconds.
     pub round_trip_ns: u64,
 }

@@ -10,6 +10,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use zeroize::Zeroizing;
 
+mod recovery;
+
+pub use recovery::{RadiusRecovery, RecoveryDetect};
+
 /// The whole running configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -21,6 +25,8 @@ pub struct Settings {
     pub plane_link: PlaneLink,
     /// When a RADIUS server is taken for dead, and for how long.
     pub radius_health: RadiusHealth,
+    /// How one that is Down is found out to be back.
+    pub radius_recovery: RadiusRecovery,
     /// How much RADIUS servers are asked at most.
     pub radius_limits: BTreeMap<LimitedServers, RadiusLimits>,
     /// The queue of Stops that are tried again.
@@ -46,6 +52,7 @@ impl Default for Settings {
             session_id_prefix: None,
             plane_link: PlaneLink::default(),
             radius_health: RadiusHealth::default(),
+            radius_recovery: RadiusRecovery::default(),
             radius_limits: BTreeMap::new(),
             radius_cache: RadiusCache::default(),
             radius_groups: BTreeMap::new(),
@@ -332,6 +339,10 @@ pub struct RadiusGroup {
     pub shared_key: Option<Secret>,
     /// Which of them is asked first.
     pub algorithm: Algorithm,
+    /// `master-backup strict`: the server that authenticated the user is not preferred.
+    pub strict: bool,
+    /// `master-backup sequence`: in configured order, as it is anyway; kept and printed.
+    pub sequence: bool,
     /// Transmissions to one server, the first included, 1–5.
     pub retransmit: u8,
     /// Seconds to wait for each reply, 3–25.
@@ -352,6 +363,8 @@ impl Default for RadiusGroup {
             accounting: Vec::new(),
             shared_key: None,
             algorithm: Algorithm::default(),
+            strict: false,
+            sequence: false,
             retransmit: 3,
             timeout_s: 5,
             source_ports: 16,

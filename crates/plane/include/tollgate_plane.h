@@ -153,7 +153,8 @@ enum tollgate_tag {
     TOLLGATE_TAG_SESSION_TIMEOUT = 31,
     TOLLGATE_TAG_TIME_QUOTA = 32,
     TOLLGATE_TAG_VOLUME_QUOTA = 33,
-    TOLLGATE_TAG_MULTI_SESSION_ID = 34
+    TOLLGATE_TAG_MULTI_SESSION_ID = 34,
+    TOLLGATE_TAG_AUTH_SERVER = 35
 };
 
 /* ---- What a plane says ---- */
@@ -218,6 +219,8 @@ struct tollgate_subscriber {
     uint32_t session_timeout;       /* seconds */
     uint64_t time_quota;            /* seconds */
     uint64_t volume_quota;          /* octets */
+    uint8_t auth_server[16]; /* who authenticated it; an IPv4 address stands in the first four octets */
+    uint8_t auth_server_len; /* 4 or 16; 0: not said */
 };
 
 /* Totals since up or reset; "in" is what the subscriber sent. */
@@ -672,6 +675,10 @@ static inline void tollgate_put_subscriber(struct tollgate_body *body, const str
     if (said->has & TOLLGATE_HAS_VOLUME_QUOTA)
         tollgate_put(body, TOLLGATE_TAG_VOLUME_QUOTA, &said->volume_quota, 8);
     tollgate_put_text(body, TOLLGATE_TAG_MULTI_SESSION_ID, said->multi_session_id);
+    if (said->auth_server_len == 4 || said->auth_server_len == 16)
+        tollgate_put(body, TOLLGATE_TAG_AUTH_SERVER, said->auth_server, said->auth_server_len);
+    else if (said->auth_server_len != 0)
+        body->error = -EINVAL;
 }
 
 static inline void tollgate_begin(struct tollgate_body *body, struct tollgate_octets session)

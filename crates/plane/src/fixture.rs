@@ -1,6 +1,6 @@
 //! What the tests of several modules need: a small memory, and any event.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use lanes::sync::AtomicU64;
@@ -142,6 +142,7 @@ fn any_fixed() -> impl Strategy<Value = Subscriber<'static>> {
         option::of(any::<u128>().prop_map(Ipv6Addr::from_bits)),
         any::<Option<u64>>(),
         any::<Option<[u8; 6]>>(),
+        option::of(any::<IpAddr>()),
     );
     let rest = (any::<Option<u32>>(), option::of(access), option::of(authentic));
     let limits = (any::<Option<u32>>(), any::<Option<u32>>(), any::<Option<u64>>(), any::<Option<u64>>());
@@ -152,6 +153,7 @@ fn any_fixed() -> impl Strategy<Value = Subscriber<'static>> {
         framed_ipv6_address: addresses.3,
         interface_id: addresses.4,
         mac: addresses.5,
+        auth_server: addresses.6,
         nas_port: rest.0,
         access: rest.1,
         authentic: rest.2,

@@ -7,12 +7,14 @@
 //! | `book` | what the ledger is told of each session, and what of it is durable |
 //! | `bills` | where bills are, and what is done with them |
 //! | `wire` | what leaves, in which order, under which identifier; which replies are genuine |
+//! | `probes` | what is asked of servers that are Down |
 //! | `verdicts` | who may be admitted, refused, cut |
 //! | `reckoning` | the end: where every session ended up |
 
 mod bills;
 mod book;
 mod boots;
+mod probes;
 mod reckoning;
 mod verdicts;
 mod wire;
@@ -20,6 +22,7 @@ mod wire;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
+use engine::News;
 use model::counters::{Counters, Totals};
 use model::ids::SessionSerial;
 use model::settings::{AccountingMode, CacheBackupMode, LocalAaaServer, ObjectName, Settings};
@@ -30,6 +33,7 @@ use crate::scenario::Scenario;
 use bills::Bills;
 use book::{Book, Fact};
 use boots::Boots;
+use probes::Probes;
 use wire::Attempt;
 
 /// Something that must never be.
@@ -89,6 +93,7 @@ pub(crate) struct Oracle {
     attempts: BTreeMap<(SocketAddr, u8), Attempt>,
     /// When the engine last changed its mind about a server.
     health_changed: Option<Mono>,
+    probes: Probes,
     lives: u32,
     pub(crate) violation: Option<Violation>,
 }
@@ -117,6 +122,7 @@ impl Oracle {
             clock_is_set: false,
             attempts: BTreeMap::new(),
             health_changed: None,
+            probes: Probes::default(),
             lives: 0,
             violation: None,
         }
@@ -239,8 +245,9 @@ impl Oracle {
     }
 
     /// The engine believes otherwise about a server.
-    pub(crate) fn server_health_changed(&mut self, now: Mono) {
+    pub(crate) fn server_health_changed(&mut self, now: Mono, server: SocketAddr, news: News) {
         self.health_changed = Some(now);
+        self.probes.news(server, news);
     }
 
     fn books_of(&self, incarnation: usize) -> impl Iterator<Item = &Book> {

@@ -8,7 +8,7 @@ use model::settings::{
     AccountingMode, AccountingScheme, AccountingServer, Algorithm, BillFormat, BillReplay, BillServer, BillServerLogin,
     CacheBackupMode, CacheRounds, CacheWarning, Domain, Interim, InterimFail, InterimFailPolicy, InterimSpelling,
     IntervalUnit, LimitedServers, LocalAaaServer, ObjectName, PlaneLink, RadiusCache, RadiusGroup, RadiusHealth,
-    RadiusLimits, Secret, Settings, SpeedLimit, StartFail,
+    RadiusLimits, RecoveryDetect, Secret, Settings, SpeedLimit, StartFail,
 };
 
 use crate::seed::Dice;
@@ -110,7 +110,7 @@ impl Scenario {
         let names = if storm { dice.between(300, 600) } else { dice.between(1, 40) };
         let names = knobs.sessions.unwrap_or(usize::try_from(names).unwrap_or_default());
         let minutes = knobs.minutes.unwrap_or(if storm { 2 } else { dice.between(2, 7) });
-        Scenario {
+        let mut scenario = Scenario {
             settings,
             domains,
             servers,
@@ -122,7 +122,12 @@ impl Scenario {
             has_card,
             faults: faults(dice),
             trouble: Duration::from_secs(60 * minutes),
+        };
+        scenario.settings.radius_recovery.accounting = recovery(dice);
+        for group in scenario.settings.radius_groups.values_mut() {
+            group.strict = group.algorithm == Algorithm::MasterBackup && dice.chance(65);
         }
+        scenario
     }
 
     /// Whether a sample that is due can only be late by the engine's own doing.
@@ -200,6 +205,8 @@ fn group(dice: &mut Dice, servers: &[(SocketAddr, Vec<u8>)]) -> RadiusGroup {
         accounting,
         shared_key: None,
         algorithm: dice.pick(&[Algorithm::MasterBackup, Algorithm::LoadingShare]),
+        strict: false,
+        sequence: false,
         retransmit: dice.pick(&[1, 2, 3]),
         timeout_s: dice.pick(&[3, 4, 6]),
         source_ports: dice.pick(&[1, 1, 2, 16]),
@@ -217,6 +224,15 @@ fn health(dice: &mut Dice) -> RadiusHealth {
         dead_time_min: dice.pick(&[1, 3]),
         recover_count_invalid: dice.chance(20),
     }
+}
+
+fn recovery(dice: &mut Dice) -> Option<RecoveryDetect> {
+    let detect = RecoveryDetect {
+        user: dice.chance(40).then(|| "tester".to_owned()),
+        interval_s: dice.pick(&[1, 10, 60]),
+        threshold: dice.pick(&[1, 1, 2]),
+    };
+    dice.chance(30).then_some(detect)
 }
 
 /// The queue is often so small that somebody has to leave it.

@@ -11,7 +11,7 @@ use model::counters::Counters;
 use model::time::Mono;
 use wire::radius::attribute::{Type, acct_status_type, as_u32, huawei};
 use wire::radius::authenticator::verify_request;
-use wire::radius::{Packet, VendorType, server::respond};
+use wire::radius::{Code, Packet, VendorType, server::respond};
 
 use crate::seed::Dice;
 
@@ -127,6 +127,9 @@ impl Server {
             self.refused += 1;
             return Vec::new();
         }
+        if packet.code() == Code::STATUS_SERVER {
+            return self.answer(&packet);
+        }
         let Some(said) = Said::read(&packet) else { return Vec::new() };
         let key = (from, packet.identifier());
         let again = self
@@ -137,11 +140,15 @@ impl Server {
             self.seen.insert(key, (*packet.authenticator(), now));
             self.memory.push(Accounted { said });
         }
+        self.answer(&packet)
+    }
+
+    fn answer(&mut self, packet: &Packet<'_>) -> Vec<(Duration, Vec<u8>)> {
         if self.mood == Mood::Mute {
             return Vec::new();
         }
         let mut room = [0; 4096];
-        let Ok(reply) = respond(&packet, &self.secret, &mut room) else { return Vec::new() };
+        let Ok(reply) = respond(packet, &self.secret, &mut room) else { return Vec::new() };
         let reply = reply.to_vec();
         let delay = match self.mood {
             Mood::Slow(seconds) => self.dice.seconds(0, seconds),

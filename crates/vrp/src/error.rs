@@ -61,8 +61,6 @@ pub enum Refusal {
     SecretUnreadable,
     /// The method is recognised and cannot be had yet.
     HwtacacsUnavailable,
-    /// The option is recognised and cannot be had yet.
-    AuthenticatorPreferenceUnavailable,
     /// Someone else committed since this candidate was begun.
     RunningChanged,
     /// No such session.
@@ -105,9 +103,6 @@ impl fmt::Display for Refusal {
             Refusal::ServersFull => "The number of accounting servers in the group has reached the maximum (16).",
             Refusal::SecretUnreadable => "The cipher text cannot be decrypted.",
             Refusal::HwtacacsUnavailable => "HWTACACS accounting is not available in this version.",
-            Refusal::AuthenticatorPreferenceUnavailable => {
-                "The server that authenticated the user is not preferred in this version; the configured order holds."
-            }
             Refusal::RunningChanged => {
                 "The running configuration was changed by another user; clear the candidate and configure again."
             }

@@ -10,6 +10,7 @@ mod display;
 mod domain;
 mod queue;
 mod radius;
+mod recovery;
 mod scheme;
 mod sitting;
 mod system;
@@ -26,9 +27,10 @@ const CONFIGURATION: &[View] =
 
 /// Every command there is, in order of declaration.
 pub fn commands() -> impl Iterator<Item = &'static Command> {
-    let views: [&[Command]; 13] = [
+    let views: [&[Command]; 14] = [
         sitting::COMMANDS,
         system::COMMANDS,
+        recovery::COMMANDS,
         queue::COMMANDS,
         aaa::COMMANDS,
         scheme::COMMANDS,

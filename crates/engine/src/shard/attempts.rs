@@ -9,6 +9,10 @@ use crate::choice::{Choice, Tried};
 use crate::health::News;
 use crate::policy::{Kind, Outcome};
 use crate::request::Place;
+use crate::session::{Lane, Slot};
+
+/// Sessions of a lane that may make way at once.
+const LOOK_AT_MOST: u32 = 16;
 
 impl Shard {
     /// The wait for one transmission's reply ran out: transmit again, ask the next server, or give up.
@@ -42,10 +46,36 @@ impl Shard {
         self.session(request.session).is_down() && matches!(request.kind, Kind::Start | Kind::Interim | Kind::ZeroStop)
     }
 
-    /// Whom a transaction of this group would ask first.
-    pub(super) fn choose_first(&self, group: usize, now: Mono) -> Choice {
+    /// The session of this group whose turn it is, and the member that it asks; `None` while nobody has a place. Who prefers a
+    /// server that has no room lets others go before, so that one slow server holds up its own users only; a few are looked
+    /// at in each lane, for this is asked often.
+    pub(super) fn next_in(&mut self, group: usize, now: Mono) -> Option<(Slot, usize)> {
+        let (mut looked_at, mut blocked) = ([0; Lane::COUNT], [false; Lane::COUNT]);
+        loop {
+            let lane = self.groups[group].next_lane(now, blocked)?;
+            let slot = self.groups[group].first(lane)?;
+            if let Choice::Member(member) = self.choose_first(group, slot, now) {
+                return Some((slot, member));
+            }
+            let differs = self.groups[group].prefers() && !self.authenticators.is_empty();
+            if !differs || !self.groups[group].has_room(&self.servers, now) {
+                return None;
+            }
+            let index = lane.index()?;
+            let queue = &mut self.groups[group].lanes[index];
+            looked_at[index] += 1;
+            blocked[index] = looked_at[index] >= queue.count.min(LOOK_AT_MOST);
+            self.table.unlink(queue, slot);
+            self.table.push_back(queue, lane, slot);
+        }
+    }
+
+    /// Whom a transaction of this session would ask first.
+    fn choose_first(&self, group: usize, slot: Slot, now: Mono) -> Choice {
         let number = self.requests.next_number();
-        self.groups[group].choose(&self.servers, &Tried::default(), now, |range| self.draw(number, 0, range))
+        let authenticator = self.authenticators.address(self.account(slot).authenticator);
+        let draw = |range| self.draw(number, 0, range);
+        self.groups[group].choose(&self.servers, &Tried::default(), authenticator, now, draw)
     }
 
     /// Whom a request that has no server would ask now.
@@ -53,7 +83,8 @@ impl Shard {
         let request = self.requests.get(index);
         let (number, turn) = (request.number, request.tried.count());
         let group = &self.groups[usize::from(request.group)];
-        group.choose(&self.servers, &request.tried, now, |range| self.draw(number, turn, range))
+        let authenticator = self.authenticators.address(self.account(request.session).authenticator);
+        group.choose(&self.servers, &request.tried, authenticator, now, |range| self.draw(number, turn, range))
     }
 
     fn draw(&self, number: u64, turn: u8, range: u64) -> u64 {

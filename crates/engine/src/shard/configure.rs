@@ -30,6 +30,10 @@ impl Shard {
         self.sampling.set_interval(Duration::from_secs(settings.checkpoint_interval_s.into()));
         self.planes.set_grace(Duration::from_secs(settings.plane_link.grace_s.into()));
         self.health_rules = Rules::from(&settings.radius_health);
+        if settings.radius_recovery.accounting.is_some() {
+            self.health_rules = self.health_rules.with_probes();
+        }
+        self.configure_probes(settings);
         for server in &mut self.servers {
             server.set_rules(self.health_rules);
         }
@@ -82,6 +86,7 @@ impl Shard {
         let group = &mut self.groups[usize::from(index)];
         group.members = members;
         group.algorithm = settings.algorithm;
+        group.strict = settings.strict;
         group.retransmit = settings.retransmit;
         group.timeout = Duration::from_secs(settings.timeout_s.into());
         group.stop_resend = settings.stop_resend;

@@ -135,7 +135,7 @@ impl Shard {
         }
         if let Some(slot) = self.table.find(origin.plane, up.session) {
             if self.is_announcement(origin, slot, up.counters) {
-                self.announced(origin, slot, up.counters, now.mono);
+                self.announced(origin, slot, up, now.mono);
                 return;
             }
             if self.session(slot).flags.has(Flags::PROVISIONAL) && self.planes.was_implied(origin) {
@@ -160,7 +160,8 @@ impl Shard {
     }
 
     /// A session that the engine knows is announced in a resync: it goes on.
-    fn announced(&mut self, origin: EventOrigin, slot: Slot, counters: CounterSlot, now: Mono) {
+    fn announced(&mut self, origin: EventOrigin, slot: Slot, up: &Up<'_>, now: Mono) {
+        self.note_authenticator(slot, &up.subscriber);
         let round = self.planes.round(origin.plane);
         self.session_mut(slot).flags.put(Flags::ROUND, round);
         if self.is_known_of_old(origin, slot) {
@@ -168,7 +169,7 @@ impl Shard {
         }
         // The last word on it, should nobody announce it any more.
         self.account_mut(slot).opened_by = self.taken_over(origin);
-        self.move_counters(origin, slot, counters);
+        self.move_counters(origin, slot, up.counters);
         let session = self.session(slot);
         if session.flags.has(Flags::CUT) {
             if self.is_cut_for_good(slot) {
@@ -227,6 +228,7 @@ impl Shard {
         account.opened = event.wall;
         account.opened_by = taken_over;
         account.session_timeout_s = subscriber.session_timeout.unwrap_or(0);
+        self.note_authenticator(slot, subscriber);
         if scheme.mode == AccountingMode::None {
             self.session_mut(slot).state = State::NotAccounted;
         }
@@ -234,6 +236,14 @@ impl Shard {
             self.hold_provisional(origin, slot);
         } else {
             self.begin_life(slot);
+        }
+    }
+
+    /// Who authenticated the subscriber, if the plane says so. The ledger does not know it: after a restart the plane says it
+    /// again.
+    fn note_authenticator(&mut self, slot: Slot, said: &Subscriber<'_>) {
+        if let Some(address) = said.auth_server {
+            self.account_mut(slot).authenticator = self.authenticators.number(address);
         }
     }
 
@@ -261,6 +271,7 @@ impl Shard {
             self.session_mut(slot).interim_s = interim_interval(changed.acct_interim_interval, from_scheme);
             self.resume_phase(slot, now.mono);
         }
+        self.note_authenticator(slot, changed);
         if let Some(timeout) = update.changed.session_timeout {
             self.account_mut(slot).session_timeout_s = timeout;
         }

@@ -9,6 +9,7 @@ mod history;
 mod intake;
 mod life;
 mod planes;
+mod probing;
 mod queue;
 mod records;
 mod replay;
@@ -34,6 +35,7 @@ pub use replies::Received;
 pub use restore::{NoSlot, RESTORE_BATCH, Restored};
 pub use transmit::{BATCH_MAX, Transmit, TransmitBatch};
 
+use crate::authenticators::Authenticators;
 use crate::brake::Brake;
 use crate::contract::Contracts;
 use crate::group::Group;
@@ -48,6 +50,7 @@ use crate::wheel::Wheel;
 use checkpoint::Checkpoints;
 use history::Share;
 use planes::Planes;
+use probing::Probing;
 pub(crate) use queue::REST_COUNT;
 use queue::StopQueue;
 use records::Awaited;
@@ -170,6 +173,9 @@ pub struct Shard {
     servers: Vec<Server>,
     /// Of every server.
     health_rules: Rules,
+    probing: Probing,
+    /// Who authenticated users.
+    authenticators: Authenticators,
     /// The server, and its port, behind each port of the shard.
     ports: Vec<(u16, u16)>,
     groups: Vec<Group>,
@@ -257,6 +263,8 @@ impl Shard {
             failover: VecDeque::with_capacity(requests),
             servers: Vec::new(),
             health_rules: Rules::from(&RadiusHealth::default()),
+            probing: Probing::default(),
+            authenticators: Authenticators::default(),
             ports: Vec::new(),
             groups: vec![Group::new(String::new())],
             group_turn: 0,
@@ -288,7 +296,8 @@ impl Shard {
     }
 
     fn notice(&mut self, notice: Notice) {
-        if self.notices.len() < NOTICE_COUNT_MAX {
+        // The other shards have to hear what one finds out of a server, whatever else there is to tell.
+        if self.notices.len() < NOTICE_COUNT_MAX || matches!(notice, Notice::Server(..)) {
             self.notices.push_back(notice);
         }
     }

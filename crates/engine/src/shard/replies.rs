@@ -48,7 +48,7 @@ impl Shard {
 
     fn handle_batch(&mut self, now: Now, datagrams: &[Received<'_>]) {
         let candidates: ArrayVec<Candidate<'_>, BATCH_MAX> =
-            datagrams.iter().filter_map(|datagram| self.candidate(datagram)).collect();
+            datagrams.iter().filter_map(|datagram| self.candidate(datagram, now)).collect();
         let genuine = self.genuine(&candidates);
         for (candidate, genuine) in candidates.iter().zip(genuine) {
             // The same reply may stand in the batch twice: the second finds its request gone.
@@ -80,7 +80,8 @@ impl Shard {
     }
 
     /// Finds the request that a datagram may be the reply to.
-    fn candidate<'a>(&mut self, datagram: &Received<'a>) -> Option<Candidate<'a>> {
+    /// A reply to a probe is judged at once: there are few.
+    fn candidate<'a>(&mut self, datagram: &Received<'a>, now: Now) -> Option<Candidate<'a>> {
         let discards = &mut self.discards;
         if datagram.truncated {
             discards.oversized += 1;
@@ -113,6 +114,10 @@ impl Shard {
         let identifier = Identifier { port, value: packet.identifier() };
         match self.servers[usize::from(server)].lookup(identifier) {
             Lookup::Request(request) => Some(Candidate { request, server, identifier, packet }),
+            Lookup::Probe => {
+                self.probe_is_answered(server, identifier, &packet, now);
+                None
+            }
             Lookup::Unknown => {
                 discards.unknown_identifier += 1;
                 None

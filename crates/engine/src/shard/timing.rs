@@ -26,6 +26,7 @@ impl Shard {
         for server in &mut self.servers {
             server.handle_timeout(now.mono);
         }
+        self.end_probes(now.mono);
         for group in &mut self.groups {
             group.handle_timeout(now.mono);
         }
@@ -50,6 +51,7 @@ impl Shard {
             self.planes.next_timeout(),
             self.next_sweep(),
             self.next_rest_end(),
+            self.next_probe(),
         ]
         .into_iter()
         .chain(wheels);

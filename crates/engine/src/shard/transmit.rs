@@ -12,8 +12,8 @@ use crate::choice::Choice;
 use crate::packet;
 use crate::policy::{Kind, Outcome};
 use crate::request::{PACKET_MAX, Place};
-use crate::server::PortId;
-use crate::session::{Flags, Owed, Slot};
+use crate::server::{Identifier, PortId, Server};
+use crate::session::{Flags, NONE, Owed, Slot};
 
 /// Datagrams in one batch: as many as segmentation offload takes, and enough to fill every MD5 lane.
 pub const BATCH_MAX: usize = 64;
@@ -31,7 +31,7 @@ pub struct Transmit<'a> {
 
 /// Datagrams that the shard wants sent, in order. The caller owns it and uses it again.
 pub struct TransmitBatch {
-    octets: Vec<u8>,
+    pub(super) octets: Vec<u8>,
     entries: Vec<Entry>,
 }
 
@@ -78,8 +78,14 @@ impl TransmitBatch {
     }
 
     /// Where the next datagram is written; one after the other, so that equal lengths can be sent as one.
-    fn next_start(&self) -> usize {
+    pub(super) fn next_start(&self) -> usize {
         self.entries.last().map_or(0, |entry| entry.start + entry.length)
+    }
+
+    /// What was written at `start`, signed, belongs to no request.
+    pub(super) fn add_signed(&mut self, server: &Server, identifier: Identifier, start: usize, length: usize) {
+        let (port, to) = (server.port_id(identifier.port), server.address);
+        self.entries.push(Entry { port, to, start, length, request: NONE, fresh: false });
     }
 }
 
@@ -90,6 +96,7 @@ impl Shard {
         self.let_leave();
         batch.clear();
         let room = room.min(BATCH_MAX);
+        self.transmit_probes(now, room, batch);
         while batch.len() < room
             && let Some(index) = self.again.pop_front()
         {
@@ -143,9 +150,8 @@ impl Shard {
         for step in 0..group_count {
             let group = (self.group_turn + step) % group_count;
             while batch.len() < room && self.requests.has_room() && !self.groups[group].is_idle() {
-                let Choice::Member(member) = self.choose_first(group, now.mono) else { break };
-                let Some(lane) = self.groups[group].next_lane(now.mono) else { break };
-                let Some(slot) = self.groups[group].first(lane) else { break };
+                let Some((slot, member)) = self.next_in(group, now.mono) else { break };
+                self.groups[group].end_turn();
                 if !self.begin(slot, group, member, now, counters, batch) {
                     break;
                 }

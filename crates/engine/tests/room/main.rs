@@ -8,6 +8,8 @@ mod counters;
 mod forget;
 mod groups;
 mod interim_fail;
+mod preference;
+mod probing;
 mod queue;
 mod reboot;
 mod replay;

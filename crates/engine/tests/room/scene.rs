@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use engine::{News, Notice};
-use model::event::Subscriber;
+use model::event::{PlaneEvent, Subscriber};
 use model::report::UserSelector;
 use model::settings::{AccountingScheme, AccountingServer, ObjectName, RadiusGroup, Secret, Settings};
 use model::time::Mono;
+use wire::radius::Code;
 use wire::radius::attribute::{Type, acct_status_type};
 
 use crate::stage::{Asked, Kept, SECRET, Setup, Stage, at, moved, settings};
@@ -100,6 +101,21 @@ impl Scene {
     pub(crate) fn up_with_interval(mut self, name: &str, slot: u32, interval_s: u32) -> Scene {
         let subscriber = Subscriber { acct_interim_interval: Some(interval_s), ..Subscriber::default() };
         self.stage.up_with(name, slot, subscriber);
+        self
+    }
+
+    /// The server of this number authenticated it.
+    pub(crate) fn up_by(mut self, name: &str, slot: u32, number: u8) -> Scene {
+        let auth_server = Some(server(number).ip());
+        self.stage.up_with(name, slot, Subscriber { auth_server, ..Subscriber::default() });
+        self
+    }
+
+    /// The plane announces it, once more, with the server that authenticated it.
+    pub(crate) fn announce_by(mut self, name: &str, slot: u32, number: u8) -> Scene {
+        self.stage.event(PlaneEvent::ResyncBegin);
+        self = self.up_by(name, slot, number);
+        self.stage.event(PlaneEvent::ResyncEnd);
         self
     }
 
@@ -214,7 +230,8 @@ impl Scene {
             }
             for asked in asked {
                 self.tell_of(&asked);
-                let is_heard = !self.answers_starts_only || asked.status() == acct_status_type::START;
+                let is_start = asked.u32(Type::ACCT_STATUS_TYPE) == Some(acct_status_type::START);
+                let is_heard = !self.answers_starts_only || is_start;
                 if is_heard && !self.silent.contains(&asked.to) {
                     self.stage.reply(&asked);
                 }
@@ -230,6 +247,11 @@ impl Scene {
     }
 
     fn tell_of(&mut self, asked: &Asked) {
+        let number = asked.to.ip().to_string().rsplit('.').next().map_or(0, |octet| octet.parse::<u8>().unwrap() - 100);
+        if asked.packet().code() == Code::STATUS_SERVER {
+            self.line(&format!("status-server to {number}"));
+            return;
+        }
         let kind = match asked.status() {
             acct_status_type::START => "start",
             acct_status_type::INTERIM_UPDATE => "interim",
@@ -237,7 +259,6 @@ impl Scene {
             _ => "other",
         };
         self.names.entry(asked.session_id()).or_insert_with(|| asked.user());
-        let number = asked.to.ip().to_string().rsplit('.').next().map_or(0, |octet| octet.parse::<u8>().unwrap() - 100);
         self.line(&format!("{kind} {} to {number}", asked.user()));
     }
 

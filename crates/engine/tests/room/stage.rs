@@ -229,7 +229,7 @@ pub(crate) struct Asked {
     pub(crate) at: Mono,
     /// The server.
     pub(crate) to: SocketAddr,
-    port: engine::PortId,
+    pub(crate) port: engine::PortId,
     octets: Vec<u8>,
 }
 
@@ -451,10 +451,14 @@ impl Stage {
 
     /// The server answers this one.
     pub(crate) fn reply(&mut self, asked: &Asked) {
-        let mut room = [0; 4096];
-        let octets = &*respond(&asked.packet(), SECRET, &mut room).unwrap();
+        let octets = &self.reply_to(asked);
         let received = Received { port: asked.port, from: asked.to, octets, truncated: false };
         self.shard.handle_datagrams(self.now, &[received]);
+    }
+
+    /// What it would answer.
+    pub(crate) fn reply_to(&self, asked: &Asked) -> Vec<u8> {
+        respond(&asked.packet(), SECRET, &mut [0; 4096]).unwrap().to_vec()
     }
 
     /// Once around the worker's loop, with a disk that does not fail.

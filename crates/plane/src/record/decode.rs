@@ -1,6 +1,6 @@
 //! A body becomes an event.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use model::counters::{CounterSlot, Counters, Totals};
 use model::event::{Access, Authentic, Down, PlaneEvent, Prefix, Reset, Subscriber, Up, Update};
@@ -144,6 +144,7 @@ fn take_subscriber<'a>(subscriber: &mut Subscriber<'a>, tag: Tag, value: &'a [u8
         Tag::TimeQuota => subscriber.time_quota = Some(number(value)?),
         Tag::VolumeQuota => subscriber.volume_quota = Some(number(value)?),
         Tag::MultiSessionId => subscriber.multi_session_id = Some(value),
+        Tag::AuthServer => subscriber.auth_server = Some(address(value)?),
         Tag::Session | Tag::At | Tag::CounterSlot | Tag::Cause | Tag::TotalsV4 | Tag::TotalsV6 => {
             return Err(Malformed::FieldMisplaced);
         }
@@ -191,6 +192,11 @@ fn prefix(value: &[u8]) -> Result<Prefix, Malformed> {
     }
     let mask = u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
     Ok(Prefix { address: Ipv6Addr::from_bits(u128::from_be_bytes(*address) & mask), length })
+}
+
+fn address(value: &[u8]) -> Result<IpAddr, Malformed> {
+    let v4 = value.try_into().map(|octets: [u8; 4]| IpAddr::from(octets));
+    v4.or_else(|_| array::<16>(value).map(IpAddr::from))
 }
 
 fn octet(value: &[u8]) -> Result<u8, Malformed> {

@@ -1,5 +1,7 @@
 //! An event becomes a body.
 
+use std::net::IpAddr;
+
 use model::counters::{CounterSlot, Totals};
 use model::event::{PlaneEvent, Prefix, Subscriber};
 use model::time::Wall;
@@ -171,7 +173,13 @@ impl Body<'_> {
         self.number(Tag::SessionTimeout, said.session_timeout.map(u32::to_le_bytes));
         self.number(Tag::TimeQuota, said.time_quota.map(u64::to_le_bytes));
         self.number(Tag::VolumeQuota, said.volume_quota.map(u64::to_le_bytes));
-        self.text(Tag::MultiSessionId, said.multi_session_id)
+        self.text(Tag::MultiSessionId, said.multi_session_id)?;
+        match said.auth_server {
+            Some(IpAddr::V4(server)) => self.put(Tag::AuthServer, &server.octets()),
+            Some(IpAddr::V6(server)) => self.put(Tag::AuthServer, &server.octets()),
+            None => {}
+        }
+        Ok(())
     }
 }
 

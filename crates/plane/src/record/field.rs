@@ -56,6 +56,8 @@ pub enum Tag {
     VolumeQuota = 33,
     /// Acct-Multi-Session-Id, 1–253 octets.
     MultiSessionId = 34,
+    /// The server that authenticated the subscriber: 4 octets of IPv4 or 16 of IPv6.
+    AuthServer = 35,
 }
 
 /// Tags from here on may be passed over by who does not know them.
@@ -65,7 +67,7 @@ pub(super) const OPTIONAL_FROM: u8 = 128;
 pub(super) const TEXT_MAX: usize = 253;
 
 impl Tag {
-    pub(super) const ALL: [Tag; 25] = [
+    pub(super) const ALL: [Tag; 26] = [
         Tag::Session,
         Tag::At,
         Tag::CounterSlot,
@@ -91,6 +93,7 @@ impl Tag {
         Tag::TimeQuota,
         Tag::VolumeQuota,
         Tag::MultiSessionId,
+        Tag::AuthServer,
     ];
 
     pub(super) fn from_u8(value: u8) -> Option<Tag> {
@@ -111,6 +114,7 @@ impl Tag {
             Tag::Mac => (6, 6),
             Tag::At | Tag::CounterSlot | Tag::InterfaceId | Tag::TimeQuota | Tag::VolumeQuota => (8, 8),
             Tag::FramedIpv6Address => (16, 16),
+            Tag::AuthServer => (4, 16),
             Tag::FramedIpv6Prefix | Tag::DelegatedPrefix => (17, 17),
             Tag::TotalsV4 | Tag::TotalsV6 => (32, 32),
             Tag::User | Tag::Domain | Tag::Calling | Tag::NasPortId | Tag::Class | Tag::MultiSessionId => (1, TEXT_MAX),

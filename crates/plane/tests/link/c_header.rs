@@ -203,6 +203,7 @@ fn alice<'a>(class: &'a [&'a [u8]]) -> Subscriber<'a> {
         time_quota: Some(0),
         volume_quota: Some(1 << 40),
         multi_session_id: Some(b"multi"),
+        auth_server: Some([192, 0, 2, 7].into()),
     }
 }
 

@@ -50,6 +50,8 @@ static void announce(struct tollgate_slot slot)
     alice.time_quota = 0;
     alice.volume_quota = 1ull << 40;
     alice.multi_session_id = tollgate_text("multi");
+    memcpy(alice.auth_server, "\xc0\x00\x02\x07", 4);
+    alice.auth_server_len = 4;
     must(tollgate_resync_begin(&plane, 0) == 0, "resync_begin");
     must(tollgate_up(&plane, 0, tollgate_text("s1"), &alice, slot, 1795000000250ull) == 0, "up");
     must(tollgate_resync_end(&plane, 0) == 0, "resync_end");
@@ -67,6 +69,9 @@ static void refuse_what_cannot_be_said(struct tollgate_slot slot)
     must(tollgate_up(&plane, 9, tollgate_text("s1"), &bob, slot, 0) == -EINVAL, "no ring");
     bob.delegated_prefix.length = 129;
     must(tollgate_update(&plane, 0, tollgate_text("s1"), &bob, 0) == -EINVAL, "a long prefix");
+    bob.delegated_prefix.length = 0;
+    bob.auth_server_len = 5;
+    must(tollgate_update(&plane, 0, tollgate_text("s1"), &bob, 0) == -EINVAL, "no address");
 }
 
 static void live_and_leave(struct tollgate_slot slot)

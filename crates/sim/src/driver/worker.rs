@@ -370,7 +370,7 @@ impl Worker {
         while let Some(notice) = self.shard.poll_notice() {
             around.trace.say(format_args!("shard {}: {notice:?}", self.number));
             if let Notice::Server(server, news) = notice {
-                around.oracle.server_health_changed(now.mono);
+                around.oracle.server_health_changed(now.mono, server, news);
                 around.server_news.push((server, news));
             }
         }

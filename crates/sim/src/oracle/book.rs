@@ -136,6 +136,7 @@ impl Oracle {
     /// A new life has read the store.
     pub(crate) fn recovered(&mut self, recovered: &Recovered<Memory>) {
         self.lives += 1;
+        self.probes.new_life();
         let damaged = recovered.report.is_damaged();
         self.require(!damaged, "a crash damages nothing that was promised", || format!("{:?}", recovered.report));
         let unknown = recovered.state.replay.unknown_sessions();

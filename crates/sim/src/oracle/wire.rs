@@ -19,28 +19,28 @@ use crate::trace::{Trace, text};
 
 /// One identifier of one source port, and what it is used for.
 pub(super) struct Attempt {
-    serial: SessionSerial,
-    life: u32,
-    server: SocketAddr,
+    pub(super) serial: SessionSerial,
+    pub(super) life: u32,
+    pub(super) server: SocketAddr,
     /// It sends a bill once more.
-    is_replay: bool,
-    authenticator: [u8; 16],
-    octets: Vec<u8>,
-    status: u32,
-    last: Mono,
-    transmissions: u8,
-    timeout: Duration,
-    answered: Option<Mono>,
+    pub(super) is_replay: bool,
+    pub(super) authenticator: [u8; 16],
+    pub(super) octets: Vec<u8>,
+    pub(super) status: u32,
+    pub(super) last: Mono,
+    pub(super) transmissions: u8,
+    pub(super) timeout: Duration,
+    pub(super) answered: Option<Mono>,
 }
 
 impl Attempt {
     /// The wait for its reply is over, one way or the other.
-    fn has_ended(&self, now: Mono) -> bool {
+    pub(super) fn has_ended(&self, now: Mono) -> bool {
         self.answered.is_some() || now >= self.last.plus(self.timeout)
     }
 
     /// Nobody can take a late reply for another request's.
-    fn is_free(&self, now: Mono, life: u32) -> bool {
+    pub(super) fn is_free(&self, now: Mono, life: u32) -> bool {
         let quarantine = self.timeout.max(Duration::from_secs(5));
         self.answered.is_some() || now >= self.last.plus(self.timeout + quarantine) || self.life != life
     }
@@ -113,6 +113,9 @@ impl Sent {
 impl Oracle {
     /// A datagram leaves the engine.
     pub(crate) fn leaves(&mut self, now: Now, from: SocketAddr, to: SocketAddr, octets: &[u8], trace: &mut Trace) {
+        if self.probe_leaves(now, from, to, octets, trace) {
+            return;
+        }
         let read = Packet::parse(octets).ok().and_then(|packet| Some((packet, Said::read(&packet)?)));
         let Some((packet, said)) = read else {
             self.violate("every datagram is an accounting request", format!("{octets:?}"));

@@ -69,6 +69,8 @@ impl Who {
             mac: Some(self.mac),
             class,
             acct_interim_interval: self.acct_interim_interval,
+            // A server that there is, or none.
+            auth_server: Some(self.mac[5] % 4).filter(|n| *n > 0).map(|n| [10, 0, 0, n].into()),
             ..Subscriber::default()
         }
     }

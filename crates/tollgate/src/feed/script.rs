@@ -1,6 +1,6 @@
 //! The plane script: JSON lines (INTERFACES.md section 3), read and checked, one at a time.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use model::counters::{Counters, Totals};
 use model::event::{Access, Authentic, ClassList, Prefix, Subscriber};
@@ -71,6 +71,7 @@ struct Written {
     time_quota: Option<u64>,
     volume_quota: Option<u64>,
     multi_session_id: Option<String>,
+    auth_server: Option<IpAddr>,
     in_octets: Option<u64>,
     in_packets: Option<u64>,
     out_octets: Option<u64>,
@@ -103,6 +104,7 @@ pub(super) struct Person {
     time_quota: Option<u64>,
     volume_quota: Option<u64>,
     multi_session_id: Option<String>,
+    auth_server: Option<IpAddr>,
 }
 
 impl Person {
@@ -133,6 +135,7 @@ impl Person {
             time_quota: self.time_quota,
             volume_quota: self.volume_quota,
             multi_session_id: octets(self.multi_session_id.as_ref()),
+            auth_server: self.auth_server,
         }
     }
 }
@@ -233,6 +236,7 @@ fn person(written: Written) -> Result<Person, String> {
         time_quota: written.time_quota,
         volume_quota: written.volume_quota,
         multi_session_id: written.multi_session_id,
+        auth_server: written.auth_server,
     })
 }
 

@@ -18,4 +18,5 @@ mod plays;
 mod real_input;
 mod reboots;
 mod start_fail;
+mod status_server;
 mod survives;

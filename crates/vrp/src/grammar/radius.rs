@@ -190,24 +190,27 @@ fn stored_server(server: &AccountingServer) -> String {
 }
 
 fn algorithm(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
-    // Who authenticated the user is not known here, so there is no preference that they could end.
-    if words.has("strict") || words.has("sequence") {
-        return Err(Refusal::AuthenticatorPreferenceUnavailable);
-    }
-    let loading_share = words.has("loading-share");
-    edit.group()?.algorithm = if loading_share { Algorithm::LoadingShare } else { Algorithm::MasterBackup };
+    let group = edit.group()?;
+    group.algorithm = if words.has("loading-share") { Algorithm::LoadingShare } else { Algorithm::MasterBackup };
+    (group.strict, group.sequence) = (words.has("strict"), words.has("sequence"));
     Ok(Done::Applied)
 }
 
 fn undo_algorithm(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
-    edit.group()?.algorithm = Algorithm::default();
+    let group = edit.group()?;
+    (group.algorithm, group.strict, group.sequence) = (Algorithm::default(), false, false);
     Ok(Done::Applied)
 }
 
 fn stored_algorithm(settings: &Settings, place: &Place) -> Vec<String> {
-    match group_of(settings, place).map(|group| group.algorithm) {
-        None | Some(Algorithm::MasterBackup) => Vec::new(),
-        Some(Algorithm::LoadingShare) => vec!["radius-server algorithm loading-share".to_owned()],
+    let Some(group) = group_of(settings, place) else { return Vec::new() };
+    let line = "radius-server algorithm";
+    match (group.algorithm, group.strict, group.sequence) {
+        (Algorithm::MasterBackup, false, false) => Vec::new(),
+        (Algorithm::MasterBackup, true, false) => vec![format!("{line} master-backup strict")],
+        (Algorithm::MasterBackup, false, true) => vec![format!("{line} master-backup sequence")],
+        (Algorithm::MasterBackup, true, true) => vec![format!("{line} master-backup strict sequence")],
+        (Algorithm::LoadingShare, ..) => vec![format!("{line} loading-share")],
     }
 }
 

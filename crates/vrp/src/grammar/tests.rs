@@ -153,11 +153,7 @@ fn every_line_that_a_declaration_admits_is_obeyed_and_survives_the_file() {
             match shell.execute(&line, &World) {
                 Answer::Error(error) => {
                     // The last: two of its ends do not go together.
-                    let known = [
-                        Refusal::HwtacacsUnavailable,
-                        Refusal::AuthenticatorPreferenceUnavailable,
-                        Refusal::LowerLimitTooHigh,
-                    ];
+                    let known = [Refusal::HwtacacsUnavailable, Refusal::LowerLimitTooHigh];
                     let refused = |refusal: &Refusal| known.contains(refusal);
                     assert!(matches!(&error.fault, Fault::Refusal(r) if refused(r)), "{line}: {error:?}");
                 }

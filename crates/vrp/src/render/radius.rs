@@ -79,16 +79,18 @@ fn text_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> 
         ("Acct-Stop-Packet Resend-Times", group.stop_resend.to_string()),
         ("Traffic-unit", "B".to_owned()),
         ("ClassAsCar", "NO".to_owned()),
-        ("Packet send algorithm", label_of(group.algorithm).to_owned()),
+        ("Packet send algorithm", label_of(group)),
     ]);
     labelled(&rows)
 }
 
-fn label_of(algorithm: Algorithm) -> &'static str {
-    match algorithm {
+fn label_of(group: &RadiusGroup) -> String {
+    let name = match group.algorithm {
         Algorithm::MasterBackup => "Master-Backup",
         Algorithm::LoadingShare => "Loading-Share",
-    }
+    };
+    let word = |is_set: bool, word: &'static str| if is_set { word } else { "" };
+    [name, word(group.strict, " strict"), word(group.sequence, " sequence")].concat()
 }
 
 fn json_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> Value {
@@ -105,7 +107,7 @@ fn json_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> 
         "name": name.as_str(),
         "accounting": group.accounting.iter().map(server).collect::<Vec<_>>(),
         "shared_key": group.shared_key.is_some(),
-        "algorithm": label_of(group.algorithm).to_ascii_lowercase(),
+        "algorithm": label_of(group).to_ascii_lowercase(),
         "retransmit": group.retransmit,
         "timeout_s": group.timeout_s,
         "source_ports": group.source_ports,
@@ -134,6 +136,8 @@ fn add(sum: &mut ServerReport, report: &ServerReport) {
     sum.identifiers_exhausted += report.identifiers_exhausted;
     sum.pending_limit_blocks += report.pending_limit_blocks;
     sum.speed_limit_blocks += report.speed_limit_blocks;
+    sum.probes += report.probes;
+    sum.probe_responses += report.probe_responses;
 }
 
 /// Each shard's mean weighs as much as its replies.
@@ -153,6 +157,7 @@ fn packet_text(server: &ServerReport) -> String {
         [("Stop Requests", server.stops), ("Timeouts", server.timeouts)],
         [("Speed Limit Block", server.speed_limit_blocks), ("Pending Limit Block", server.pending_limit_blocks)],
         [("Window", server.window), ("Identifiers Exhausted", server.identifiers_exhausted)],
+        [("Probe Requests", server.probes), ("Probe Responses", server.probe_responses)],
     ];
     let rows = two_per_row(&pairs);
     let address = server.address;
@@ -211,6 +216,8 @@ fn packet_json(server: &ServerReport, discards: &Discards) -> Value {
         "identifiers_exhausted": server.identifiers_exhausted,
         "pending_limit_blocks": server.pending_limit_blocks,
         "speed_limit_blocks": server.speed_limit_blocks,
+        "probes": server.probes,
+        "probe_responses": server.probe_responses,
         "round_trip_ns": server.round_trip_ns,
         "discards": {
             "truncated": discards.truncated,
@@ -244,6 +251,8 @@ mod tests {
             identifiers_exhausted: 6,
             pending_limit_blocks: 7,
             speed_limit_blocks: 8,
+            probes: 9,
+            probe_responses: 2,
             round_trip_ns,
         }
     }
@@ -314,9 +323,14 @@ mod tests {
         let ip = "192.0.2.1".parse().unwrap();
         let shown = radius_server_packet(ip, Some(1813), &reports, &NONE).unwrap();
         let words = shown.text.split_whitespace().collect::<Vec<_>>().join(" ");
-        for part in
-            ["[UP]", "Account Requests : 120", "Account Retransmissions : 8", "Account Responses : 4", "Timeouts : 10"]
-        {
+        for part in [
+            "[UP]",
+            "Account Requests : 120",
+            "Account Retransmissions : 8",
+            "Account Responses : 4",
+            "Timeouts : 10",
+            "Probe Requests : 18 Probe Responses : 4",
+        ] {
             assert!(words.contains(part), "{part} in {words}");
         }
         assert!(words.contains("Mean Round Trip(us) : 4000"), "{words}");

@@ -9,7 +9,7 @@ use model::settings::{
     BillReplay, BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode, CacheRounds, CacheWarning,
     CfcardBackupMode, CutBrake, Domain, HostKeyPolicy, Interim, InterimFail, InterimFailPolicy, InterimSpelling,
     IntervalUnit, LimitedServers, LocalAaaServer, ObjectName, PlaneLink, RadiusCache, RadiusGroup, RadiusHealth,
-    RadiusLimits, Secret, Settings, SpeedLimit, StartFail,
+    RadiusLimits, RadiusRecovery, RecoveryDetect, Secret, Settings, SpeedLimit, StartFail,
 };
 use proptest::prelude::*;
 use vrp::{Sealer, config};
@@ -331,10 +331,13 @@ fn group() -> impl Strategy<Value = RadiusGroup> {
                 }
             });
             let algorithm = if shares { Algorithm::LoadingShare } else { Algorithm::MasterBackup };
+            let [strict, sequence] = if shares { [false; 2] } else { [start_resend % 2 == 0, stop_resend % 2 == 0] };
             RadiusGroup {
                 accounting,
                 shared_key: Some(key),
                 algorithm,
+                strict,
+                sequence,
                 retransmit,
                 timeout_s,
                 source_ports,
@@ -356,6 +359,18 @@ fn radius_health() -> impl Strategy<Value = RadiusHealth> {
             recover_count_invalid,
         },
     )
+}
+
+fn radius_recovery() -> impl Strategy<Value = RadiusRecovery> {
+    let detect = || {
+        let detect = (prop::option::of("[!-~]{1,253}"), 1..=3_600_u16, 1..=10_u8);
+        prop::option::of(detect.prop_map(|(user, interval_s, threshold)| RecoveryDetect {
+            user,
+            interval_s,
+            threshold,
+        }))
+    };
+    (detect(), detect()).prop_map(|(accounting, authentication)| RadiusRecovery { accounting, authentication })
 }
 
 fn radius_limits() -> impl Strategy<Value = BTreeMap<LimitedServers, RadiusLimits>> {
@@ -503,7 +518,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         0..=86_400_u32,
         local_aaa_server(),
         1..=3_600_u16,
-        (radius_health(), radius_limits(), radius_cache()),
+        (radius_health(), radius_recovery(), radius_limits(), radius_cache()),
         prop::option::of((1..=100_u8, 1..=86_400_u32).prop_map(|(percent, seconds)| CutBrake { percent, seconds })),
     );
     let groups = prop::collection::btree_map(name(), group(), 0..4);
@@ -521,7 +536,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 grace_s,
                 local_aaa_server,
                 checkpoint_interval_s,
-                (radius_health, radius_limits, radius_cache),
+                (radius_health, radius_recovery, radius_limits, radius_cache),
                 cut_brake,
             ) = box_wide;
             schemes.extend(BUILT_IN_SCHEMES.map(ObjectName::from).into_iter().zip(built_in));
@@ -545,6 +560,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 session_id_prefix,
                 plane_link: PlaneLink { path, grace_s },
                 radius_health,
+                radius_recovery,
                 radius_limits,
                 radius_cache,
                 radius_groups,

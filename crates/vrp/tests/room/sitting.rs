@@ -265,11 +265,22 @@ fn what_must_wait_says_so() {
     assert_eq!(said, "Error: HWTACACS accounting is not available in this version.\n");
     let scheme = &shell.candidate().schemes[&"s1".into()];
     assert_eq!(scheme.mode, None);
+}
+
+#[test]
+fn an_algorithm_replaces_the_one_before_with_all_its_words() {
     let mut shell = sitting_after(GROUP);
-    for words in ["strict", "sequence", "sequence strict"] {
-        let said = obey(&mut shell, &World::default(), &format!("radius-server algorithm master-backup {words}"));
-        let because = "is not preferred in this version; the configured order holds.";
-        assert_eq!(said, format!("Error: The server that authenticated the user {because}\n"));
+    for (words, stored) in [
+        ("master-backup sequence strict", Some("master-backup strict sequence")),
+        ("master-backup sequence", Some("master-backup sequence")),
+        ("loading-share", Some("loading-share")),
+        ("master-backup", None),
+        ("master-backup strict", Some("master-backup strict")),
+    ] {
+        assert_eq!(obey(&mut shell, &World::default(), &format!("radius-server algorithm {words}")), "", "{words}");
+        let written = vrp::config::write(shell.candidate());
+        let found = written.lines().find_map(|line| line.trim().strip_prefix("radius-server algorithm "));
+        assert_eq!(found, stored, "after {words}");
     }
 }
 
