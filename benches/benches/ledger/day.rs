@@ -111,7 +111,7 @@ impl Day {
         let mut shard = Shard::new(birth, limits, now.mono);
         shard.configure(&Settings { checkpoint_interval_s: SAMPLE_EVERY_S, ..Settings::default() });
         shard.handle_plane_known(now.mono, PlaneIndex(0), PLANE, Vec::new());
-        shard.handle_plane_linked(PlaneIndex(0), PLANE, 1, 1);
+        shard.handle_plane_linked(now.mono, PlaneIndex(0), PLANE, 1, 1);
         for number in 0..sessions {
             let name = u64::from(number).to_be_bytes();
             let restored =

@@ -20,6 +20,7 @@ use ledger::log::{Log, LogBounds, Request};
 use ledger::recover::{Life, RecordSink, Recovery};
 use ledger::segment::Place;
 use model::counters::{CounterSlot, Counters};
+use model::domain::{Allowance, Terms};
 use model::ids::SessionSerial;
 use model::record::{Opened, Record, TakenOver};
 use model::settings::PinnedScheme;
@@ -53,6 +54,8 @@ fn opened(sequence: u64, attributes: &[u8]) -> Record<'_> {
         group: "g1",
         scheme: PinnedScheme::default(),
         interim_s: 600,
+        terms: Terms::default(),
+        allowance: Allowance::default(),
         session_timeout_s: 0,
         at: Now::default(),
         counters: CounterSlot::default(),

@@ -16,6 +16,7 @@ use ledger::frame;
 use ledger::recover::{CheckedSegment, Recovered, Recovery};
 use ledger::replay::{Replay, RingPosition};
 use model::counters::{CounterSlot, Counters};
+use model::domain::{Allowance, Terms};
 use model::ids::{PlaneIndex, SessionSerial};
 use model::record::{Accepted, Checkpointed, Opened, Record, Sampled, TakenOver};
 use model::settings::{ObjectName, PinnedScheme, RadiusGroup, Settings};
@@ -121,6 +122,8 @@ pub(super) fn opened<'a>(sequence: u64, name: &'a [u8], attributes: &'a [u8]) ->
         group: GROUP,
         scheme: PinnedScheme { interim_hash: true, ..PinnedScheme::default() },
         interim_s: 600,
+        terms: Terms::default(),
+        allowance: Allowance::default(),
         session_timeout_s: 0,
         at: Now::default(),
         counters: CounterSlot::default(),

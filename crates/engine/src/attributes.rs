@@ -231,6 +231,26 @@ pub(crate) fn has_address(run: &[u8], address: IpAddr) -> bool {
     })
 }
 
+/// Whether the subscriber has an IPv4 address, and whether an IPv6 address or prefix.
+pub(crate) fn families(run: &[u8]) -> (bool, bool) {
+    let has = |kinds: &[Type]| Attributes::of_run(run).any(|attribute| kinds.contains(&attribute.kind));
+    let v6 = [Type::FRAMED_IPV6_PREFIX, Type::DELEGATED_IPV6_PREFIX, Type::FRAMED_IPV6_ADDRESS];
+    (has(&[Type::FRAMED_IP_ADDRESS]), has(&v6))
+}
+
+/// How the subscriber is attached, read from what [`write_access`] wrote.
+pub(crate) fn access(run: &[u8]) -> Access {
+    let find = |kind| Attributes::of_run(run).find(|attribute| attribute.kind == kind);
+    let is_ppp = find(Type::FRAMED_PROTOCOL).is_some();
+    let port = find(Type::NAS_PORT_TYPE).and_then(|attribute| as_u32(attribute.value));
+    match (is_ppp, find(Type::SERVICE_TYPE).is_some()) {
+        (true, _) if port == Some(nas_port_type::VIRTUAL) => Access::L2tp,
+        (true, _) => Access::Pppoe,
+        (false, true) => Access::Ipoe,
+        (false, false) => Access::Static,
+    }
+}
+
 /// Whether two runs name the same addresses.
 pub(crate) fn same_addresses(one: &[u8], other: &[u8]) -> bool {
     const KINDS: [Type; 5] = [
@@ -329,6 +349,17 @@ mod tests {
                 mac: subscriber.mac,
             }
         );
+    }
+
+    #[test]
+    fn how_a_subscriber_is_attached_is_read_as_it_was_written() {
+        for access in [Access::Pppoe, Access::Ipoe, Access::L2tp, Access::Static] {
+            let subscriber = Subscriber { user: Some(b"a"), access: Some(access), ..Subscriber::default() };
+            let mut run = [0; RUN_MAX];
+            let length = write(&mut run, &subscriber, &ID, &BIRTH).unwrap();
+            assert_eq!(super::access(&run[..length]), access);
+            assert_eq!(families(&run[..length]), (false, false));
+        }
     }
 
     #[test]

@@ -2,12 +2,16 @@
 //! handful of these; counted, because a changed configuration makes new ones and forgets the old when their last
 //! session ends.
 
+use model::domain::{QuotaAction, Terms};
 use model::settings::{ObjectName, PinnedScheme};
 
 /// What a session took at log-in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Contract {
     pub(crate) scheme: PinnedScheme,
+    pub(crate) terms: Terms,
+    /// Of the domain as it is configured now; in the contract of a session this is not looked at.
+    pub(crate) quota_out: QuotaAction,
     /// The group's place in the shard.
     pub(crate) group: u16,
     pub(crate) domain: ObjectName,

@@ -2,6 +2,7 @@
 //! from packet to packet (BEHAVIOUR.md 8.1).
 
 use model::counters::{Counters, Totals};
+use model::domain::Terms;
 use model::time::{Mono, Now};
 use wire::radius::Code;
 use wire::radius::attribute::{Type, acct_status_type, acct_terminate_cause, huawei};
@@ -10,17 +11,22 @@ use wire::radius::encode::Encoder;
 use crate::policy::Kind;
 use crate::request::Request;
 
+/// What a session and its server have in every packet.
+pub(crate) struct Constant<'a> {
+    /// The session's own attributes.
+    pub(crate) own: &'a [u8],
+    /// Those of the source.
+    pub(crate) nas: &'a [u8],
+    /// What counters look like.
+    pub(crate) terms: &'a Terms,
+    /// Acct-Terminate-Cause, of a Stop.
+    pub(crate) cause: u8,
+}
+
 /// Writes the request into `room`, which holds the longest packet, and returns its length. The authenticators are
 /// computed later, many at once.
-pub(crate) fn encode(
-    room: &mut [u8],
-    identifier: u8,
-    request: &Request,
-    own: &[u8],
-    nas: &[u8],
-    cause: u8,
-    now: Now,
-) -> usize {
+pub(crate) fn encode(room: &mut [u8], identifier: u8, request: &Request, constant: &Constant<'_>, now: Now) -> usize {
+    let Constant { own, nas, terms, cause } = *constant;
     let mut packet = Encoder::packet(room, Code::ACCOUNTING_REQUEST, identifier);
     let status = match request.kind {
         Kind::Start => acct_status_type::START,
@@ -41,9 +47,9 @@ pub(crate) fn encode(
         .u32(Type::EVENT_TIMESTAMP, request.event.wall.event_timestamp());
     match request.kind {
         Kind::Start => {}
-        Kind::Interim => counters(&mut packet, request.session_time_s, &request.counters),
+        Kind::Interim => counters(&mut packet, request.session_time_s, &terms.reported(&request.counters)),
         Kind::Stop => {
-            counters(&mut packet, request.session_time_s, &request.counters);
+            counters(&mut packet, request.session_time_s, &terms.reported(&request.counters));
             packet.u32(Type::ACCT_TERMINATE_CAUSE, cause.into());
         }
         Kind::ZeroStop => {

@@ -1,6 +1,7 @@
 //! One session: a hot line that every interim touches, and an account that its end needs.
 
 use model::counters::{CounterSlot, Counters};
+use model::domain::Allowance;
 use model::ids::{PlaneIndex, SessionSerial};
 use model::record::{BillReason, TakenOver};
 use model::time::{Mono, Now, Wall};
@@ -99,6 +100,10 @@ impl Flags {
     pub(crate) const INTERIM_QUEUED: Flags = Flags(1 << 20);
     /// An interim's time has come while the Start is in the queue: it follows when that is acknowledged.
     pub(crate) const TICK_WAITS: Flags = Flags(1 << 21);
+    /// Its Start waits for addresses. Stays when it is refused for that.
+    pub(crate) const DELAYED: Flags = Flags(1 << 22);
+    /// A quota is used up, and the plane leads the subscriber elsewhere.
+    pub(crate) const REDIRECTED: Flags = Flags(1 << 23);
 
     pub(crate) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0
@@ -153,7 +158,7 @@ pub(crate) struct Session {
     pub(crate) sequence: u64,
     /// When it came up.
     pub(crate) opened: Mono,
-    /// When its next interim is scheduled.
+    /// When its next interim is scheduled; of one that is cut, how long its Down is waited for. [`Mono::ZERO`]: neither.
     pub(crate) next_interim: Mono,
     pub(crate) counters: CounterSlot,
     /// The interval in force, seconds; 0: none.
@@ -223,6 +228,10 @@ pub(crate) struct Account {
     /// Acct-Session-Time at the end, seconds.
     pub(crate) session_time_s: u32,
     pub(crate) session_timeout_s: u32,
+    /// How long it may stay and how much it may move.
+    pub(crate) allowance: Allowance,
+    /// When it is looked at how much it has moved.
+    pub(crate) look: Mono,
     /// New transactions that what is in the queue may still have.
     pub(crate) resends_left: u16,
     /// Transactions of it that failed.
@@ -267,6 +276,8 @@ impl Account {
         queued: Mono::ZERO,
         session_time_s: 0,
         session_timeout_s: 0,
+        allowance: Allowance { timeout_at: Allowance::NEVER, quota_at: Allowance::NEVER, volume: Allowance::ALL },
+        look: Mono::ZERO,
         resends_left: 0,
         tries: 0,
         rest: 0,

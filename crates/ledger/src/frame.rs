@@ -32,12 +32,15 @@
 //! counters      v4 then v6, each: in octets 8, in packets 8, out octets 8, out packets 8
 //! taken over    plane epoch 8, ring 2, position 8
 //! scheme        mode 1, start-fail 1, interim seconds 4, interim hash 1, interim-fail max-times 1, policy 1,
-//!               switches 1 (bits: traffic 1, send-update 2, shadow 4)
+//!               switches 1 (bits: traffic 1, send-update 2, shadow 4), no-send seconds 2
+//! terms         switches 1 (bits: up not counted 1, down not counted 2, dual-stack identical 4, delay offline 8, IPv4
+//!               starts 16), traffic unit 1, delay seconds 2 (0: none), who is delayed 1 (0: nobody)
+//! allowance     timeout mono 8, quota mono 8, volume 8 (all ones: without limit)
 //! server        family 1 (0 none, 4, 6), address 16 (an IPv4 address and 12 zeros), port 2, scope id 4
 //! nas address   family 1 (0 none, 4, 6), address 16 (an IPv4 address and 12 zeros)
 //! sample        mono 8, counters, interim failures 2, cut by 1 (0: not cut)
 //! closed        serial, taken over, now, cause 1, session time 4, counters
-//! opened        serial, taken over, scheme, interim seconds 4, session timeout 4, now, slot 4, generation 4,
+//! opened        serial, taken over, scheme, terms, allowance, interim seconds 4, session timeout 4, now, slot 4, generation 4,
 //!               baseline counters, lengths of plane 1, session 1, domain 1, group 1, attributes 2, then these five
 //! ```
 //!
@@ -85,13 +88,24 @@ const COUNTERS_LEN: usize = 2 * (4 * 8);
 /// What a `sampled` record says beside its serial.
 pub(crate) const SAMPLE_LEN: usize = 8 + COUNTERS_LEN + 2 + 1;
 const TAKEN_OVER_LEN: usize = 8 + 2 + 8;
-const SCHEME_LEN: usize = 1 + 1 + 4 + 1 + 1 + 1 + 1;
+const SCHEME_LEN: usize = 1 + 1 + 4 + 1 + 1 + 1 + 1 + 2;
+const TERMS_LEN: usize = 1 + 1 + 2 + 1;
+const ALLOWANCE_LEN: usize = 8 + 8 + 8;
 const SERVER_LEN: usize = 1 + 16 + 2 + 4;
 const BILL_ID_LEN: usize = 4 + 8;
 const CLOSED_LEN: usize = SERIAL_LEN + TAKEN_OVER_LEN + NOW_LEN + 1 + 4 + COUNTERS_LEN;
 const OPENED_LENGTHS_LEN: usize = 1 + 1 + 1 + 1 + 2;
-const OPENED_LEN_FIXED: usize =
-    SERIAL_LEN + TAKEN_OVER_LEN + SCHEME_LEN + 4 + 4 + NOW_LEN + 8 + COUNTERS_LEN + OPENED_LENGTHS_LEN;
+const OPENED_LEN_FIXED: usize = SERIAL_LEN
+    + TAKEN_OVER_LEN
+    + SCHEME_LEN
+    + TERMS_LEN
+    + ALLOWANCE_LEN
+    + 4
+    + 4
+    + NOW_LEN
+    + 8
+    + COUNTERS_LEN
+    + OPENED_LENGTHS_LEN;
 const NAS_ADDRESS_LEN: usize = 1 + 16;
 const BILL_LEN_FIXED: usize = BILL_ID_LEN + 3 + SERVER_LEN + NAS_ADDRESS_LEN + CLOSED_LEN + OPENED_LEN_FIXED;
 
@@ -111,6 +125,15 @@ const SCHEME_TRAFFIC: u8 = 1;
 const SCHEME_SEND_UPDATE: u8 = 2;
 const SCHEME_SHADOW: u8 = 4;
 const SCHEME_SWITCHES: u8 = SCHEME_TRAFFIC | SCHEME_SEND_UPDATE | SCHEME_SHADOW;
+
+/// Switches of terms.
+const TERMS_UP_UNCOUNTED: u8 = 1;
+const TERMS_DOWN_UNCOUNTED: u8 = 2;
+const TERMS_IDENTICAL: u8 = 4;
+const TERMS_DELAY_OFFLINE: u8 = 8;
+const TERMS_IPV4_STARTS: u8 = 16;
+const TERMS_SWITCHES: u8 =
+    TERMS_UP_UNCOUNTED | TERMS_DOWN_UNCOUNTED | TERMS_IDENTICAL | TERMS_DELAY_OFFLINE | TERMS_IPV4_STARTS;
 
 const BILL_ID_AT: usize = KIND_LEN;
 

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ledger::frame::{self, DecodeError, RECORD_LEN_MAX, TooLong};
 use model::counters::{CounterSlot, Counters, Totals};
+use model::domain::{Allowance, DualStack, FlowStatistic, StartDelay, Terms, TrafficUnit, UserTypes};
 use model::ids::{BillId, SessionSerial};
 use model::record::{
     Accepted, Acknowledged, Bill, BillReason, BillRun, BillRuns, BillStore, Checkpointed, Claimed, Closed, Delivered,
@@ -158,6 +159,34 @@ fn records_of_bills_and_rings_stand_on_the_disk_as_documented() {
     );
     check_vector(&Record::Claimed(Claimed { id }), "0e 07000000 0201000000000000");
     check_vector(&Record::Returned(Returned { id, was_sent: true }), "0f 07000000 0201000000000000 01");
+}
+
+#[test]
+fn what_a_session_took_at_log_in_stands_on_the_disk_as_documented() {
+    let terms = Terms {
+        flow: FlowStatistic { up: true, down: false },
+        dual_stack: DualStack::Identical,
+        traffic_unit: TrafficUnit::Mbyte,
+        start_delay: Some(StartDelay { seconds: 300, offline: true, user_types: UserTypes::default() }),
+        ipv4_starts: true,
+    };
+    let allowance = Allowance { timeout_at: Mono::from_nanos(5), quota_at: Mono::from_nanos(6), volume: 7 };
+    let scheme = PinnedScheme { no_send_remain_s: 258, ..PinnedScheme::default() };
+    let opened = Opened { scheme, terms, allowance, ..records::opened(1, b"") };
+    let octets = records::octets(&Record::Opened(opened));
+    let at = 1 + 12 + 18 + 10;
+    let expected = "0201  1e 02 2c01 05  0500000000000000 0600000000000000 0700000000000000";
+    assert_eq!(octets[at..at + 31], hex(expected));
+    assert_eq!(frame::decode(&octets), Ok(Record::Opened(opened)));
+    // Each of these would be read as something that encodes otherwise, or as nothing at all.
+    for (place, value) in [(2, 0x3e), (3, 4), (6, 0), (6, 16)] {
+        let mut octets = octets.clone();
+        octets[at + place] = value;
+        assert_eq!(frame::decode(&octets), Err(DecodeError::BadValue), "{value} at {place}");
+    }
+    let mut undelayed = octets;
+    undelayed[at + 4..at + 6].fill(0);
+    assert_eq!(frame::decode(&undelayed), Err(DecodeError::BadValue), "who is delayed, and for no time");
 }
 
 #[test]
@@ -364,12 +393,32 @@ prop_compose! {
         start_fail in prop::sample::select(
             vec![StartFail::Online, StartFail::OnlineKeepAccounting, StartFail::Offline]),
         interim_s: u32, interim_hash: bool, interim_traffic: bool, send_update: bool, shadow: bool, max_times: u8,
+        no_send_remain_s: u16,
         policy in prop::sample::select(vec![InterimFailPolicy::Online, InterimFailPolicy::Offline]),
     ) -> PinnedScheme {
         PinnedScheme {
-            mode, start_fail, interim_s, interim_hash, interim_traffic, send_update, shadow,
+            mode, start_fail, interim_s, interim_hash, interim_traffic, send_update, shadow, no_send_remain_s,
             interim_fail: InterimFail { max_times, policy },
         }
+    }
+}
+
+prop_compose! {
+    fn all_terms()(
+        up: bool, down: bool, dual_stack in prop::sample::select(vec![DualStack::Separate, DualStack::Identical]),
+        traffic_unit in prop::sample::select(TrafficUnit::ALL.to_vec()), ipv4_starts: bool,
+        start_delay in prop::option::of((1u16.., any::<bool>(), 1u8..=15)),
+    ) -> Terms {
+        let start_delay = start_delay.map(|(seconds, offline, types)| StartDelay {
+            seconds, offline, user_types: UserTypes::from_bits(types).expect("somebody"),
+        });
+        Terms { flow: FlowStatistic { up, down }, dual_stack, traffic_unit, start_delay, ipv4_starts }
+    }
+}
+
+prop_compose! {
+    fn allowances()(timeout_at: u64, quota_at: u64, volume: u64) -> Allowance {
+        Allowance { timeout_at: Mono::from_nanos(timeout_at), quota_at: Mono::from_nanos(quota_at), volume }
     }
 }
 
@@ -386,10 +435,10 @@ prop_compose! {
     /// An `opened` whose texts are empty.
     fn openeds()(
         serial in serials(), taken_over in taken_overs(), scheme in schemes(), interim_s: u32,
-        session_timeout_s: u32, at in nows(), slot: u32, generation: u32, baseline in counters(),
+        terms in all_terms(), allowance in allowances(), session_timeout_s: u32, at in nows(), slot: u32, generation: u32, baseline in counters(),
     ) -> Opened<'static> {
         Opened {
-            serial, taken_over, plane: "", session: b"", domain: "", group: "", scheme, interim_s,
+            serial, taken_over, plane: "", session: b"", domain: "", group: "", scheme, terms, allowance, interim_s,
             session_timeout_s, at, counters: CounterSlot { slot, generation }, baseline, attributes: b"",
         }
     }

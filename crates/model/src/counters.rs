@@ -27,6 +27,26 @@ impl Totals {
         }
     }
 
+    const fn minus(self, other: Totals) -> Totals {
+        Totals {
+            in_octets: self.in_octets.wrapping_sub(other.in_octets),
+            in_packets: self.in_packets.wrapping_sub(other.in_packets),
+            out_octets: self.out_octets.wrapping_sub(other.out_octets),
+            out_packets: self.out_packets.wrapping_sub(other.out_packets),
+        }
+    }
+
+    const fn turned_since(self, before: Totals) -> Totals {
+        const TURN: u64 = u32::MAX as u64;
+        let Totals { in_octets, in_packets, out_octets, out_packets } = self.minus(before);
+        Totals {
+            in_octets: in_octets & TURN,
+            in_packets: in_packets & TURN,
+            out_octets: out_octets & TURN,
+            out_packets: out_packets & TURN,
+        }
+    }
+
     fn fields(self) -> [u64; 4] {
         [self.in_octets, self.in_packets, self.out_octets, self.out_packets]
     }
@@ -63,6 +83,24 @@ impl Counters {
         Counters { v4: self.v4.plus(other.v4), v6: self.v6.plus(other.v6) }
     }
 
+    /// Field by field, wrapping.
+    #[must_use]
+    pub const fn minus(self, other: Counters) -> Counters {
+        Counters { v4: self.v4.minus(other.v4), v6: self.v6.minus(other.v6) }
+    }
+
+    /// How much was counted from `before` to here by counters of 32 bits, each of which has turned over once at most.
+    #[must_use]
+    pub const fn turned_since(self, before: Counters) -> Counters {
+        Counters { v4: self.v4.turned_since(before.v4), v6: self.v6.turned_since(before.v6) }
+    }
+
+    /// Octets of both directions and families.
+    pub const fn octets(self) -> u64 {
+        let Counters { v4, v6 } = self;
+        v4.in_octets.wrapping_add(v4.out_octets).wrapping_add(v6.in_octets).wrapping_add(v6.out_octets)
+    }
+
     /// Field by field, whatever is more.
     #[must_use]
     pub fn most(self, other: Counters) -> Counters {
@@ -96,4 +134,20 @@ pub trait CounterSource {
     /// What stands in the slot, or `None` when the plane is gone, the slot does not exist, or it carries another
     /// generation (then the last sample is all that is known).
     fn read(&self, plane: PlaneIndex, slot: CounterSlot) -> Option<Counters>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_of_32_bits_turn_over_field_by_field() {
+        const TURN: u64 = 1 << 32;
+        for (before, read, moved) in
+            [(0, 0, 0), (5, 9, 4), (TURN - 1, 0, 1), (TURN - 1, TURN - 2, TURN - 1), (7 * TURN + 3, 2, TURN - 1)]
+        {
+            let of = |value| Counters { v6: Totals { out_packets: value, ..Totals::default() }, ..Counters::ZERO };
+            assert_eq!(of(read).turned_since(of(before)), of(moved), "{before}, {read}");
+        }
+    }
 }

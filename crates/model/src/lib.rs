@@ -12,6 +12,7 @@
 //! | [`verdict`] | what it is told in return |
 //! | [`record`] | what the ledger remembers |
 //! | [`settings`] | the running configuration as one tree |
+//! | [`domain`] | what a domain says of one subscriber |
 //! | [`report`] | the rows of the displays |
 //!
 //! **Comes in:** nothing. **Goes out:** types. **Never:** I/O, allocation on the packet path (events and records
@@ -20,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 pub mod counters;
+pub mod domain;
 pub mod event;
 pub mod ids;
 pub mod record;

@@ -14,6 +14,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::counters::{CounterSlot, Counters};
+use crate::domain::{Allowance, Terms};
 use crate::ids::{BillId, SessionSerial};
 use crate::settings::{BillFormat, PinnedScheme};
 use crate::time::{Mono, Now, Wall};
@@ -104,6 +105,10 @@ pub struct Opened<'a> {
     pub group: &'a str,
     /// The scheme as it was at log-in.
     pub scheme: PinnedScheme,
+    /// What else it took at log-in.
+    pub terms: Terms,
+    /// How long it may stay and how much it may move.
+    pub allowance: Allowance,
     /// The interim interval in force, seconds; 0: none.
     pub interim_s: u32,
     /// Session-Timeout, seconds; 0: none.

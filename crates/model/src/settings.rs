@@ -10,6 +10,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use zeroize::Zeroizing;
 
+use crate::domain::{DualStack, FlowStatistic, QuotaOut, StartDelay, Terms, TrafficUnit};
+
 mod recovery;
 
 pub use recovery::{RadiusRecovery, RecoveryDetect};
@@ -355,6 +357,8 @@ pub struct RadiusGroup {
     pub start_resend: u16,
     /// How often a failed interim is tried again before the next one is due, 0 (off) – 65,535.
     pub interim_resend: u16,
+    /// What octets are counted in.
+    pub traffic_unit: TrafficUnit,
 }
 
 impl Default for RadiusGroup {
@@ -371,6 +375,7 @@ impl Default for RadiusGroup {
             stop_resend: RadiusGroup::STOP_RESEND_DEFAULT,
             start_resend: 0,
             interim_resend: 0,
+            traffic_unit: TrafficUnit::default(),
         }
     }
 }
@@ -413,6 +418,8 @@ pub struct AccountingScheme {
     pub interim_fail: InterimFail,
     /// `accounting send-update`: an interim at once when the Start was acknowledged.
     pub send_update: bool,
+    /// `accounting interim no-send remain-time`: no interim when so little of the time quota is left, seconds; 0: always one.
+    pub no_send_remain_s: u16,
     /// `accounting policy shadow`: who would be refused or cut is told, and stays.
     pub shadow: bool,
 }
@@ -438,6 +445,7 @@ impl AccountingScheme {
             interim_hash: self.interim.is_some_and(|interim| interim.hash),
             interim_traffic: self.interim.is_some_and(|interim| interim.traffic),
             send_update: self.send_update,
+            no_send_remain_s: self.no_send_remain_s,
             shadow: self.shadow,
             interim_fail: self.interim_fail,
         }
@@ -459,6 +467,8 @@ pub struct PinnedScheme {
     pub interim_traffic: bool,
     /// Whether an interim follows an acknowledged Start at once.
     pub send_update: bool,
+    /// No interim when so little of the time quota is left, seconds; 0: always one.
+    pub no_send_remain_s: u16,
     /// Whether `offline` is only told of, and nobody refused or cut by it.
     pub shadow: bool,
     /// What to do when interims fail.
@@ -574,6 +584,16 @@ pub struct Domain {
     pub accounting_scheme: Option<ObjectName>,
     /// The group its sessions report to.
     pub radius_group: Option<ObjectName>,
+    /// Which directions are counted.
+    pub flow_statistic: FlowStatistic,
+    /// Whether the address families are told apart.
+    pub dual_stack: DualStack,
+    /// Whether a Start waits for both addresses.
+    pub start_delay: Option<StartDelay>,
+    /// `accounting-start-delay ipv4 start-accounting immediately`.
+    pub ipv4_starts: bool,
+    /// What happens when a quota is used up.
+    pub quota_out: QuotaOut,
 }
 
 impl Domain {
@@ -583,6 +603,17 @@ impl Domain {
             Some(scheme) => scheme.as_str(),
             None if name.eq_ignore_ascii_case("default0") || name.eq_ignore_ascii_case("default_admin") => "default0",
             None => "default1",
+        }
+    }
+
+    /// What a session takes of the domain at log-in, beside the scheme; the unit is its group's.
+    pub fn terms(&self, traffic_unit: TrafficUnit) -> Terms {
+        Terms {
+            flow: self.flow_statistic,
+            dual_stack: self.dual_stack,
+            traffic_unit,
+            start_delay: self.start_delay,
+            ipv4_starts: self.ipv4_starts,
         }
     }
 }

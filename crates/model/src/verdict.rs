@@ -25,6 +25,8 @@ pub enum Sentence {
     Refuse = 2,
     /// Log it out. The plane answers with a Down.
     Cut = 3,
+    /// Let it go online, or stay there, but lead it to where its domain says.
+    Redirect = 4,
 }
 
 /// Why a sentence was given. The text is what `tollgate feed` prints.
@@ -55,7 +57,19 @@ pub enum Reason {
     CutByOperator = 11,
     /// The same session came up again.
     Replaced = 12,
+    /// Its Session-Timeout has run out, or was zero.
+    SessionTimeout = 13,
+    /// Its time or volume quota is used up.
+    QuotaOut = 14,
+    /// Its addresses were not known in time (`accounting-start-delay … offline`).
+    StartDelay = 15,
+    /// A quota is used up, and its accounting ends although it stays online: the plane answers with a Down, and says
+    /// nothing of the session any more.
+    AccountingStopped = 16,
 }
+
+/// Acct-Terminate-Cause *Session Timeout* (RFC 2866 section 5.10): of a timeout, a time quota and a volume quota.
+pub const SESSION_TIMEOUT: u8 = 5;
 
 /// Who had a session cut. Its Stop explains the end by it, whatever the plane's Down says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +79,12 @@ pub enum CutBy {
     InterimFail = 1,
     /// `cut access-user`.
     Operator = 2,
+    /// Its Session-Timeout.
+    SessionTimeout = 3,
+    /// Its time or volume quota.
+    QuotaOut = 4,
+    /// Any of these limits, and it is led elsewhere instead of logged out.
+    Redirected = 5,
 }
 
 impl CutBy {
@@ -73,14 +93,27 @@ impl CutBy {
         match self {
             CutBy::InterimFail => Reason::InterimFailed,
             CutBy::Operator => Reason::CutByOperator,
+            CutBy::SessionTimeout => Reason::SessionTimeout,
+            CutBy::QuotaOut => Reason::QuotaOut,
+            CutBy::Redirected => Reason::AccountingStopped,
         }
     }
 
-    /// Acct-Terminate-Cause: *NAS Error* (BEHAVIOUR.md 3.4), *Admin Reset* (RFC 2866 section 5.10).
+    /// And what it does then. Either way it says Down.
+    pub const fn sentence(self) -> Sentence {
+        match self {
+            CutBy::InterimFail | CutBy::Operator | CutBy::SessionTimeout | CutBy::QuotaOut => Sentence::Cut,
+            CutBy::Redirected => Sentence::Redirect,
+        }
+    }
+
+    /// Acct-Terminate-Cause: *NAS Error* (BEHAVIOUR.md 3.4), *Admin Reset*, *Session Timeout* for quotas as well
+    /// (BEHAVIOUR.md 8.3, RFC 2866 section 5.10).
     pub const fn terminate_cause(self) -> u8 {
         match self {
             CutBy::InterimFail => 9,
             CutBy::Operator => 6,
+            CutBy::SessionTimeout | CutBy::QuotaOut | CutBy::Redirected => SESSION_TIMEOUT,
         }
     }
 
@@ -89,18 +122,22 @@ impl CutBy {
         Some(match value {
             1 => CutBy::InterimFail,
             2 => CutBy::Operator,
+            3 => CutBy::SessionTimeout,
+            4 => CutBy::QuotaOut,
+            5 => CutBy::Redirected,
             _ => return None,
         })
     }
 }
 
 impl Sentence {
-    /// `admit`, `refuse` or `cut`.
+    /// `admit`, `refuse`, `cut` or `redirect`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Sentence::Admit => "admit",
             Sentence::Refuse => "refuse",
             Sentence::Cut => "cut",
+            Sentence::Redirect => "redirect",
         }
     }
 
@@ -110,6 +147,7 @@ impl Sentence {
             1 => Sentence::Admit,
             2 => Sentence::Refuse,
             3 => Sentence::Cut,
+            4 => Sentence::Redirect,
             _ => return None,
         })
     }
@@ -131,6 +169,10 @@ impl Reason {
             Reason::ShuttingDown => "shutting-down",
             Reason::CutByOperator => "cut-by-operator",
             Reason::Replaced => "replaced",
+            Reason::SessionTimeout => "session-timeout",
+            Reason::QuotaOut => "quota-out",
+            Reason::StartDelay => "start-delay",
+            Reason::AccountingStopped => "accounting-stopped",
         }
     }
 
@@ -149,6 +191,10 @@ impl Reason {
             10 => Reason::ShuttingDown,
             11 => Reason::CutByOperator,
             12 => Reason::Replaced,
+            13 => Reason::SessionTimeout,
+            14 => Reason::QuotaOut,
+            15 => Reason::StartDelay,
+            16 => Reason::AccountingStopped,
             _ => return None,
         })
     }

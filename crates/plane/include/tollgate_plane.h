@@ -243,7 +243,9 @@ struct tollgate_slot {
 enum tollgate_sentence {
     TOLLGATE_ADMIT = 1,  /* let it go online */
     TOLLGATE_REFUSE = 2, /* do not; no down is expected */
-    TOLLGATE_CUT = 3     /* log it out, and say down */
+    TOLLGATE_CUT = 3,    /* log it out, and say down */
+    TOLLGATE_REDIRECT = 4 /* let it go online or stay, but lead it to the address of its domain; with the reason
+                             accounting-stopped, say down as well, and then nothing of it any more */
 };
 
 enum tollgate_reason {
@@ -258,7 +260,11 @@ enum tollgate_reason {
     TOLLGATE_MALFORMED = 9,
     TOLLGATE_SHUTTING_DOWN = 10,
     TOLLGATE_CUT_BY_OPERATOR = 11,
-    TOLLGATE_REPLACED = 12
+    TOLLGATE_REPLACED = 12,
+    TOLLGATE_SESSION_TIMEOUT = 13,
+    TOLLGATE_QUOTA_OUT = 14,
+    TOLLGATE_START_DELAY = 15,
+    TOLLGATE_ACCOUNTING_STOPPED = 16
 };
 
 struct tollgate_verdict {
@@ -511,6 +517,13 @@ static inline int tollgate_lost(struct tollgate_plane *plane, int state)
     plane->retry_at_ms = tollgate_now_ms() + plane->backoff_ms;
     plane->backoff_ms = plane->backoff_ms < 500 ? plane->backoff_ms * 2 : 1000;
     return state;
+}
+
+/* Says in every HELLO from now on that each counter has 32 bits in truth and begins again at zero behind the last of
+ * them; the totals of a down as well. To be said after tollgate_create or tollgate_adopt, before the first connection. */
+static inline void tollgate_count_with_32_bits(struct tollgate_plane *plane)
+{
+    plane->hello.name_len |= 2u << 16; /* the flags stand behind the length of the name */
 }
 
 /* Connects and says HELLO with the three descriptors; 0 or -1. */

@@ -165,6 +165,12 @@ impl PlaneClient {
         self.link.set_new_start();
     }
 
+    /// Says in every HELLO from now on that each counter has 32 bits; see [`Hello::narrow`]. To be said before
+    /// [`connect`](Self::connect).
+    pub fn count_with_32_bits(&mut self) {
+        self.link.set_narrow();
+    }
+
     /// Says where the engine is; [`poll_connect`](Self::poll_connect) goes there. A link that stands is given up.
     pub fn connect(&mut self, path: impl AsRef<Path>) {
         self.link.set_path(path.as_ref());

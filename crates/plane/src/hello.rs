@@ -6,7 +6,8 @@
 //!   0 "TLGHELLO"                           0 "TLGWELCM"
 //!   8 version (32 bits)                    8 the engine's version (32 bits)
 //!  12 octets of the name (16 bits)        12 the plane's version, repeated (32 bits)
-//!  14 flags (16 bits): 1 a new start
+//!  14 flags (16 bits): 1 a new start,
+//!     2 counters of 32 bits
 //!  16 plane epoch (64 bits)               16 answer (32 bits): 0 accepted, else why not
 //!  24 octets of the memory (64 bits)      20 zero
 //!  32 name, filled up with zeros
@@ -43,12 +44,17 @@ pub struct Hello {
     /// No session lives on from an earlier memory of this plane: an Up of a name that is known from there is a new
     /// session, and none is announced. A plane that was restarted under live sessions does not say so.
     pub new_start: bool,
+    /// Each counter of this plane has 32 bits in truth, and begins at zero again behind the last of them. The totals of a Down
+    /// as well.
+    pub narrow: bool,
     name: [u8; PLANE_NAME_MAX],
     name_len: u8,
 }
 
 /// The flag of [`Hello::new_start`].
 const NEW_START: u16 = 1;
+/// The flag of [`Hello::narrow`].
+const NARROW: u16 = 2;
 
 /// Why the octets are no HELLO of this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +76,7 @@ impl Hello {
         place.get_mut(..octets.len())?.copy_from_slice(octets);
         let good = !octets.is_empty() && octets.iter().all(u8::is_ascii_graphic);
         let name_len = u8::try_from(octets.len()).ok()?;
-        good.then_some(Hello { epoch, memory_bytes, new_start: false, name: place, name_len })
+        good.then_some(Hello { epoch, memory_bytes, new_start: false, narrow: false, name: place, name_len })
     }
 
     /// The plane's name, 1–32 printable characters without spaces.
@@ -84,7 +90,9 @@ impl Hello {
         out[..8].copy_from_slice(&HELLO_MAGIC);
         out[8..12].copy_from_slice(&VERSION.to_le_bytes());
         out[12..14].copy_from_slice(&u16::from(self.name_len).to_le_bytes());
-        out[14..16].copy_from_slice(&(u16::from(self.new_start) * NEW_START).to_le_bytes());
+        let flag = |is_set: bool, flag: u16| if is_set { flag } else { 0 };
+        let flags = flag(self.new_start, NEW_START) | flag(self.narrow, NARROW);
+        out[14..16].copy_from_slice(&flags.to_le_bytes());
         out[16..24].copy_from_slice(&self.epoch.to_le_bytes());
         out[24..32].copy_from_slice(&self.memory_bytes.to_le_bytes());
         out[32..].copy_from_slice(&self.name);
@@ -112,9 +120,9 @@ impl Hello {
         let (name, padding) = octets[32..].split_at_checked(name_len.into())?;
         let epoch = u64::from_le_bytes(*octets[16..].first_chunk()?);
         let memory_bytes = u64::from_le_bytes(*octets[24..].first_chunk()?);
-        let good = epoch != 0 && flags & !NEW_START == 0 && padding.iter().all(|octet| *octet == 0);
+        let good = epoch != 0 && flags & !(NEW_START | NARROW) == 0 && padding.iter().all(|octet| *octet == 0);
         let hello = Hello::new(str::from_utf8(name).ok()?, epoch, memory_bytes)?;
-        good.then_some(Hello { new_start: flags & NEW_START != 0, ..hello })
+        good.then_some(Hello { new_start: flags & NEW_START != 0, narrow: flags & NARROW != 0, ..hello })
     }
 }
 
@@ -257,8 +265,8 @@ mod tests {
     fn a_hello_survives_its_octets() {
         for name in ["p", "plane-0", "a-name-of-exactly-32-characters!"] {
             let hello = Hello::new(name, 7, 1 << 20).unwrap();
-            for new_start in [false, true] {
-                let hello = Hello { new_start, ..hello };
+            for (new_start, narrow) in [(false, false), (true, false), (false, true), (true, true)] {
+                let hello = Hello { new_start, narrow, ..hello };
                 let read = Hello::decode(&hello.encode()).unwrap();
                 assert_eq!((read, read.name()), (hello, name));
             }
@@ -286,7 +294,7 @@ mod tests {
         assert_eq!(changed(8, 9), Err(HelloError::Version { plane: 9 }));
         assert_eq!(changed(12, 33), Err(HelloError::Malformed));
         assert_eq!(changed(12, 4), Err(HelloError::Malformed), "a name that goes on behind its end");
-        assert_eq!(changed(14, 2), Err(HelloError::Malformed), "a flag of a later version");
+        assert_eq!(changed(14, 4), Err(HelloError::Malformed), "a flag of a later version");
         assert_eq!(changed(16, 0), Err(HelloError::Malformed), "epoch 0");
         assert_eq!(changed(33, 0xff), Err(HelloError::Malformed));
     }

@@ -294,7 +294,7 @@ impl Process {
         let index = self.links.index_of(&plane.name);
         self.links.linked[usize::from(index.0)] = Some(number);
         for worker in &mut self.workers {
-            worker.link(index, &plane.name, plane.epoch, plane.consumed);
+            worker.link(now, index, &plane.name, plane.epoch, plane.consumed);
         }
         around.oracle.linked(number, now);
         around.trace.say(format_args!("{} links, epoch {}", plane.name, plane.epoch));

@@ -24,11 +24,12 @@ use std::net::SocketAddr;
 
 use engine::News;
 use model::counters::{Counters, Totals};
+use model::domain::{FlowStatistic, QuotaAction, Terms};
 use model::ids::SessionSerial;
 use model::settings::{AccountingMode, CacheBackupMode, LocalAaaServer, ObjectName, Settings};
 use model::time::{Mono, Now};
 
-use crate::plane::{Plane, Saying, What};
+use crate::plane::{Limits, Plane, Saying, What};
 use crate::scenario::Scenario;
 use bills::Bills;
 use book::{Book, Fact};
@@ -61,6 +62,11 @@ pub(crate) struct Incarnation {
     /// It has gone, with this cause.
     pub(crate) gone: Option<u8>,
     pub(crate) let_in: bool,
+    flow: FlowStatistic,
+    quota_out: QuotaAction,
+    limits: Limits,
+    /// The engine was told of both an IPv4 and an IPv6 address.
+    has_both: bool,
     pub(crate) turned_away: bool,
 }
 
@@ -145,10 +151,12 @@ impl Oracle {
     }
 
     /// A subscriber came online.
-    pub(crate) fn came(&mut self, plane: usize, name: &[u8], domain: usize) -> usize {
+    pub(crate) fn came(&mut self, plane: usize, name: &[u8], domain: usize, limits: Limits) -> usize {
         let domain = ObjectName::from(self.domains[domain].as_str());
         let scheme = self.settings.domains[&domain].scheme_or_default(domain.as_str()).to_owned();
         let mode = self.settings.schemes[&ObjectName::from(scheme.as_str())].mode_or_default(&scheme);
+        let domain = &self.settings.domains[&domain];
+        let (flow, quota_out) = (domain.flow_statistic, domain.quota_out.action());
         self.incarnations.push(Incarnation {
             plane,
             name: name.to_vec(),
@@ -159,6 +167,10 @@ impl Oracle {
             vanished: false,
             gone: None,
             let_in: false,
+            flow,
+            quota_out,
+            limits,
+            has_both: false,
             turned_away: false,
         });
         self.incarnations.len() - 1
@@ -167,7 +179,7 @@ impl Oracle {
     /// It moved octets.
     pub(crate) fn counted(&mut self, now: Mono, incarnation: usize, more: Counters) {
         let truth = &mut self.incarnations[incarnation];
-        truth.counted = truth.counted.plus(more);
+        truth.counted = truth.counted.plus(truth.flow.of(more));
         self.keep_counted(now, incarnation);
     }
 
@@ -216,6 +228,14 @@ impl Oracle {
 
     /// The engine took an event.
     pub(crate) fn handed(&mut self, plane: usize, saying: &Saying) {
+        let has_both = match &saying.what {
+            What::Up { who, .. } => who.framed_ipv6.is_some(),
+            What::Update { framed_ipv6, .. } => framed_ipv6.is_some(),
+            _ => false,
+        };
+        if has_both {
+            self.incarnations[saying.incarnation].has_both = true;
+        }
         if let What::Up { name, .. } = &saying.what {
             let newest = self.newest.entry((plane, name.clone())).or_default();
             *newest = (*newest).max(saying.incarnation);
@@ -266,8 +286,9 @@ fn is_within(few: &Counters, many: &Counters) -> bool {
     within(&few.v4, &many.v4) && within(&few.v6, &many.v6)
 }
 
-/// As a packet carries them: packets have 32 bits.
-fn as_sent(counters: &Counters) -> Counters {
+/// As a packet carries them: in their unit, families as configured, and packets in 32 bits.
+fn as_sent(terms: &Terms, counters: &Counters) -> Counters {
+    let counters = terms.reported(counters);
     let low = |totals: Totals| Totals {
         in_packets: totals.in_packets & 0xffff_ffff,
         out_packets: totals.out_packets & 0xffff_ffff,

@@ -4,17 +4,17 @@
 mod says;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use model::counters::{CounterSlot, Counters, Totals};
 use model::time::{Now, Wall};
 use model::verdict::Sentence;
 
-pub(crate) use says::{Saying, What, Who};
+pub(crate) use says::{Limits, Saying, What, Who};
 
 use crate::oracle::Oracle;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, TERMS};
 use crate::seed::Dice;
 
 /// The session that a resync's begin and end are about.
@@ -28,6 +28,8 @@ pub(crate) const VERDICTS_MAX: usize = 8;
 /// One packet plane.
 pub(crate) struct Plane {
     dice: Dice,
+    /// What decides of limits and IPv6 addresses, where there are any.
+    limits: Option<Dice>,
     /// Its place among the planes.
     number: usize,
     pub(crate) name: String,
@@ -75,6 +77,7 @@ struct Live {
 impl Plane {
     pub(crate) fn new(number: usize, scenario: &Scenario, mut dice: Dice) -> Plane {
         Plane {
+            limits: scenario.has_terms.then(|| dice.beside(TERMS)),
             number,
             name: format!("vpp{number}"),
             epoch: 1 + dice.below(1 << 40),
@@ -177,7 +180,8 @@ impl Plane {
             // A verdict on an earlier session of this name is known by its counter slot, and means nothing. One on a
             // session that the plane does not have crossed its end, perhaps in an announcement: it is told again.
             let Some(live) = self.live.get_mut(&name) else {
-                if let (Sentence::Admit | Sentence::Cut, Some(incarnation)) = (sentence, incarnation) {
+                let is_on_somebody = matches!(sentence, Sentence::Admit | Sentence::Redirect | Sentence::Cut);
+                if let (true, Some(incarnation)) = (is_on_somebody, incarnation) {
                     let down = What::Down { name, cause: 9, totals: Some(Counters::ZERO), at: None };
                     self.say(incarnation, down, oracle);
                 }
@@ -187,7 +191,7 @@ impl Plane {
                 continue;
             }
             match sentence {
-                Sentence::Admit => {
+                Sentence::Admit | Sentence::Redirect => {
                     live.admitted = true;
                     oracle.let_in(live.incarnation);
                 }
@@ -281,13 +285,15 @@ impl Plane {
             user: [name, b"@", self.domains[domain].as_bytes()].concat(),
             domain: self.dice.chance(50).then(|| self.domains[domain].clone().into_bytes()),
             framed_ip: Ipv4Addr::from_bits(0x6440_0000 | (number & 0xffff) as u32),
+            framed_ipv6: self.limits.as_mut().and_then(|dice| dice.chance(50).then(|| ipv6(number))),
+            limits: self.limits.as_mut().map(limits).unwrap_or_default(),
             mac: [2, 0, 0, 0, 0, number.to_le_bytes()[2]],
             class: (0..self.dice.below(3)).map(|n| vec![n.to_le_bytes()[0]; 8]).collect(),
             acct_interim_interval: self.dice.chance(10).then(|| self.dice.pick(&[30, 60, 75])),
         };
         let at = self.tells_time.then_some(now.wall);
         let counters = self.take_slot();
-        let incarnation = oracle.came(self.number, name, domain);
+        let incarnation = oracle.came(self.number, name, domain, who.limits);
         let rate = self.dice.pick(&[1_000, 1_000_000, 1 << 28, 1 << 31]);
         let live = Live { incarnation, who: who.clone(), counters, at, admitted: false, rate };
         self.live.insert(name.to_vec(), live);
@@ -315,8 +321,11 @@ impl Plane {
     fn update(&mut self, name: &[u8], oracle: &mut Oracle) {
         let Some(live) = self.live.get_mut(name) else { return };
         live.who.framed_ip = Ipv4Addr::from_bits(0x6440_0000 | (self.dice.next() & 0xffff) as u32);
-        let (incarnation, framed_ip) = (live.incarnation, live.who.framed_ip);
-        self.say(incarnation, What::Update { name: name.to_vec(), framed_ip }, oracle);
+        if let Some(dice) = self.limits.as_mut().filter(|_| live.who.framed_ipv6.is_none()) {
+            live.who.framed_ipv6 = dice.chance(50).then(|| ipv6(dice.next()));
+        }
+        let (incarnation, framed_ip, framed_ipv6) = (live.incarnation, live.who.framed_ip, live.who.framed_ipv6);
+        self.say(incarnation, What::Update { name: name.to_vec(), framed_ip, framed_ipv6 }, oracle);
     }
 
     fn reset(&mut self, name: &[u8], oracle: &mut Oracle) {
@@ -380,4 +389,17 @@ impl Plane {
     pub(crate) fn names(count: usize) -> BTreeSet<Vec<u8>> {
         (0..count).map(|number| format!("s{number}").into_bytes()).collect()
     }
+}
+
+fn limits(dice: &mut Dice) -> Limits {
+    Limits {
+        session_timeout: dice.chance(10).then(|| dice.pick(&[20, 90])),
+        time_quota: dice.chance(10).then(|| dice.pick(&[20, 90])),
+        volume_quota: dice.chance(10).then(|| dice.pick(&[10_000, 1 << 30])),
+    }
+}
+
+/// Somebody's address.
+fn ipv6(number: u64) -> Ipv6Addr {
+    Ipv6Addr::from_bits(0x2001_0db8 << 96 | u128::from(number & 0xffff))
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use model::domain::{DualStack, FlowStatistic, QuotaOut, StartDelay, TrafficUnit, UserTypes};
+use model::event::Access;
 use model::settings::{
     AccountingMode, AccountingScheme, AccountingServer, Algorithm, BillFormat, BillReplay, BillServer, BillServerLogin,
     CacheBackupMode, CacheRounds, CacheWarning, Domain, Interim, InterimFail, InterimFailPolicy, InterimSpelling,
@@ -12,6 +14,10 @@ use model::settings::{
 };
 
 use crate::seed::Dice;
+
+/// Beside the stream of a world: what domains say was asked of chance later than all the rest, and worlds without it, those
+/// that tests name among them, are what they were.
+pub(crate) const TERMS: u64 = 1196;
 
 /// What the command line may fix; the seed fixes the rest.
 #[derive(Clone, Copy, Debug, Default)]
@@ -69,12 +75,16 @@ pub(crate) struct Scenario {
     pub(crate) log: (u64, usize),
     pub(crate) has_card: bool,
     pub(crate) faults: Faults,
+    /// Domains say how subscribers are counted, delayed and limited, and some are limited.
+    pub(crate) has_terms: bool,
     /// How long the world is in trouble.
     pub(crate) trouble: Duration,
 }
 
 impl Scenario {
     pub(crate) fn new(dice: &mut Dice, knobs: Knobs) -> Scenario {
+        let mut terms = dice.beside(TERMS);
+        let has_terms = terms.chance(50);
         let servers: Vec<_> = (1..=dice.between(1, 3))
             .map(|n| {
                 let address = SocketAddr::from(([10, 0, 0, n.to_le_bytes()[0]], 1813));
@@ -90,13 +100,18 @@ impl Scenario {
         }
         let mut domains = Vec::new();
         for n in 0..dice.between(1, 4) {
-            let (domain, scheme_name) = (format!("isp{n}"), format!("scheme{n}"));
+            let (name, scheme_name) = (format!("isp{n}"), format!("scheme{n}"));
             settings.schemes.insert(ObjectName::from(scheme_name.as_str()), scheme(dice));
             let radius_group =
                 (!dice.chance(4)).then(|| ObjectName::from(group_name(dice.below(group_count)).as_str()));
             let accounting_scheme = Some(ObjectName::from(scheme_name.as_str()));
-            settings.domains.insert(ObjectName::from(domain.as_str()), Domain { accounting_scheme, radius_group });
-            domains.push(domain);
+            let name = ObjectName::from(name.as_str());
+            let mut domain = Domain { accounting_scheme, radius_group, ..Domain::default() };
+            if has_terms {
+                set_terms(&mut terms, &mut domain, &mut settings);
+            }
+            settings.domains.insert(name.clone(), domain);
+            domains.push(name.as_str().to_owned());
         }
         settings.radius_health = health(dice);
         settings.radius_cache = cache(dice);
@@ -121,6 +136,7 @@ impl Scenario {
             log,
             has_card,
             faults: faults(dice),
+            has_terms,
             trouble: Duration::from_secs(60 * minutes),
         };
         scenario.settings.radius_recovery.accounting = recovery(dice);
@@ -213,6 +229,33 @@ fn group(dice: &mut Dice, servers: &[(SocketAddr, Vec<u8>)]) -> RadiusGroup {
         stop_resend: dice.pick(&[0, 0, 1, 2, 3]),
         start_resend: dice.pick(&[0, 0, 1, 4]),
         interim_resend: dice.pick(&[0, 0, 1, 4]),
+        traffic_unit: TrafficUnit::default(),
+    }
+}
+
+fn set_terms(dice: &mut Dice, domain: &mut Domain, settings: &mut Settings) {
+    let delay = StartDelay {
+        seconds: dice.pick(&[3, 30]),
+        offline: dice.chance(50),
+        user_types: dice.pick(&[UserTypes::default(), UserTypes::default(), UserTypes::NONE.with(Access::Ipoe)]),
+    };
+    let redirect = |stop_accounting| QuotaOut::Redirect { url: "http://pay.example/".to_owned(), stop_accounting };
+    domain.flow_statistic = FlowStatistic { up: !dice.chance(10), down: !dice.chance(10) };
+    domain.dual_stack = dice.pick(&[DualStack::Separate, DualStack::Identical]);
+    domain.start_delay = dice.chance(25).then_some(delay);
+    domain.ipv4_starts = dice.chance(25);
+    domain.quota_out = match dice.below(5) {
+        0 => QuotaOut::Online,
+        1 => QuotaOut::SendRealtimeAccounting,
+        2 => redirect(false),
+        3 => redirect(true),
+        _ => QuotaOut::Offline,
+    };
+    for group in settings.radius_groups.values_mut() {
+        group.traffic_unit = dice.pick(&[TrafficUnit::Byte, TrafficUnit::Byte, TrafficUnit::Kbyte, TrafficUnit::Gbyte]);
+    }
+    for scheme in settings.schemes.values_mut() {
+        scheme.no_send_remain_s = dice.pick(&[0, 0, 45]);
     }
 }
 
@@ -310,6 +353,7 @@ fn scheme(dice: &mut Dice) -> AccountingScheme {
             policy: dice.pick(&[InterimFailPolicy::Online, InterimFailPolicy::Offline]),
         },
         send_update: dice.chance(25),
+        no_send_remain_s: 0,
         shadow: dice.chance(20),
     }
 }

@@ -17,6 +17,11 @@ impl Dice {
         Dice(self.next())
     }
 
+    /// A stream beside this one, which goes on as if nobody had asked.
+    pub(crate) fn beside(&self, salt: u64) -> Dice {
+        Dice(self.0 ^ salt)
+    }
+
     /// Any number.
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);

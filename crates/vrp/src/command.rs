@@ -177,6 +177,8 @@ pub(crate) enum OwnDisplay {
     LocalBillConfiguration,
     Schemes,
     Scheme(ObjectName),
+    Domains,
+    Domain(ObjectName),
     Version,
 }
 

@@ -14,6 +14,7 @@ mod recovery;
 mod scheme;
 mod sitting;
 mod system;
+pub(crate) mod terms;
 #[cfg(test)]
 mod tests;
 mod user;
@@ -27,7 +28,7 @@ const CONFIGURATION: &[View] =
 
 /// Every command there is, in order of declaration.
 pub fn commands() -> impl Iterator<Item = &'static Command> {
-    let views: [&[Command]; 14] = [
+    let views: [&[Command]; 15] = [
         sitting::COMMANDS,
         system::COMMANDS,
         recovery::COMMANDS,
@@ -36,6 +37,7 @@ pub fn commands() -> impl Iterator<Item = &'static Command> {
         scheme::COMMANDS,
         domain::COMMANDS,
         radius::COMMANDS,
+        terms::COMMANDS,
         bill::POOL,
         // The backup modes behind it ask for a bill server, when a file is read as well.
         bill_server::COMMANDS,

@@ -6,6 +6,7 @@
 mod access_user;
 mod bill;
 mod bill_configuration;
+mod domain;
 mod policy;
 mod queue;
 mod radius;
@@ -52,6 +53,11 @@ pub(crate) fn own(
         OwnDisplay::Scheme(name) => {
             let (name, found) = running.schemes.get_key_value(name).ok_or(Refusal::SchemeMissing)?;
             scheme::detail(name, found)
+        }
+        OwnDisplay::Domains => domain::list(running),
+        OwnDisplay::Domain(name) => {
+            let (name, found) = running.domains.get_key_value(name).ok_or(Refusal::DomainMissing)?;
+            domain::detail(name, found)
         }
         OwnDisplay::Version => version(),
     })

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::domain::TrafficUnit;
 use model::settings::{AccountingMode, AccountingScheme, ObjectName, RadiusGroup, Settings};
 
 use super::Shard;
@@ -143,7 +144,10 @@ impl Shard {
                 (Some(group), AccountingMode::Radius) => self.group_index(group.as_str()),
                 (None, _) | (_, AccountingMode::None) => NO_GROUP,
             };
-            let contract = Contract { scheme, group, domain: name.clone() };
+            let unit = domain.radius_group.as_ref().and_then(|group| settings.radius_groups.get(group));
+            let terms = domain.terms(unit.map_or(TrafficUnit::default(), |group| group.traffic_unit));
+            let contract =
+                Contract { scheme, terms, quota_out: domain.quota_out.action(), group, domain: name.clone() };
             if let Some(number) = self.contracts.hold(contract) {
                 domains.insert(name.as_str().to_ascii_lowercase(), number);
             }

@@ -84,8 +84,9 @@ impl Shard {
         if self.session(slot).flags.has(Flags::CUT) {
             return false;
         }
-        self.counts.cut += 1;
+        self.counts.cut += u64::from(by.sentence() == Sentence::Cut);
         let session = self.session_mut(slot);
+        session.next_interim = Mono::ZERO;
         session.flags.set(Flags::CUT);
         session.flags.put(Flags::INTERIM_DUE, false);
         let (opened, state, lane) = (session.opened, session.state, session.lane);
@@ -109,8 +110,8 @@ impl Shard {
     /// Tells the plane, once more where it has not obeyed, and waits for its Down.
     pub(super) fn pronounce_cut(&mut self, slot: Slot, now: Mono) {
         if let Some(by) = self.account(slot).cut.filter(|_| self.is_online(slot)) {
-            self.pronounce(slot, Sentence::Cut, by.reason());
-            self.timers.set(slot, now.plus(PATIENCE));
+            self.pronounce(slot, by.sentence(), by.reason());
+            self.wait_for_down(slot, now.plus(PATIENCE));
         }
     }
 
@@ -130,25 +131,38 @@ impl Shard {
 
     /// Waits for the Down of a session that was cut, unless that is waited for already.
     pub(super) fn resume_cut(&mut self, slot: Slot, now: Mono) {
-        if self.is_cut_for_good(slot) && !self.timers.is_set(slot) {
-            self.timers.set(slot, now.plus(PATIENCE));
+        if self.is_cut_for_good(slot) && self.session(slot).next_interim == Mono::ZERO {
+            self.wait_for_down(slot, now.plus(PATIENCE));
         }
     }
 
-    /// No Down has come. A plane that is away, or has not taken the verdict, is waited for, and so is a Down that may lie in its
-    /// ring unread; any other's session ends here.
+    fn wait_for_down(&mut self, slot: Slot, until: Mono) {
+        self.session_mut(slot).next_interim = until;
+        self.arm(slot);
+    }
+
+    /// No Down has come: the session ends here, unless there is a reason to wait on.
     pub(super) fn cut_is_overdue(&mut self, slot: Slot, now: Now, counters: &impl CounterSource) {
-        if self.events_left.is_some_and(|at| now.mono <= at.plus(CAUGHT_UP)) {
-            self.timers.set(slot, now.mono.plus(CAUGHT_UP));
-            return;
-        }
-        if self.account(slot).verdict.is_some() || !self.planes.is_linked(self.session(slot).plane) {
-            self.timers.set(slot, now.mono.plus(PATIENCE));
+        if let Some(until) = self.waits_on_for_down(slot, now.mono) {
+            self.wait_for_down(slot, until);
             return;
         }
         self.counts.cuts_unanswered += 1;
         let last = self.read_on(slot, counters).unwrap_or(self.account(slot).sample);
         let taken_over = self.last_word(slot);
         self.close(slot, now, &Ending { cause: NAS_ERROR, counters: last, at: None, taken_over });
+    }
+
+    /// How long a Down is waited for once more: it may lie in the ring unread; the plane is away, has not taken the verdict, or
+    /// has been back for so short a time that it may not have announced the session and heard the verdict again.
+    fn waits_on_for_down(&self, slot: Slot, now: Mono) -> Option<Mono> {
+        if self.events_left.is_some_and(|at| now <= at.plus(CAUGHT_UP)) {
+            return Some(now.plus(CAUGHT_UP));
+        }
+        let linked = self.planes.linked_since(self.session(slot).plane);
+        match linked.filter(|_| self.account(slot).verdict.is_none()) {
+            Some(since) => Some(since.plus(PATIENCE)).filter(|&until| until > now),
+            None => Some(now.plus(PATIENCE)),
+        }
     }
 }

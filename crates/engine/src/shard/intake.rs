@@ -90,7 +90,7 @@ impl Shard {
         }
         match event {
             PlaneEvent::Up(up) => self.up(now, origin, &up, counters),
-            PlaneEvent::Update(update) => self.update(now, origin, &update),
+            PlaneEvent::Update(update) => self.update(now, origin, &update, counters),
             PlaneEvent::Down(down) => self.down(now, origin, &down, counters),
             PlaneEvent::Reset(reset) => self.reset(now, origin, reset, counters),
             PlaneEvent::ResyncBegin => self.resync_begins(origin),
@@ -178,6 +178,7 @@ impl Shard {
             return;
         }
         match session.state {
+            _ if session.flags.has(Flags::REDIRECTED) => self.pronounce_redirect(slot),
             State::NotAccounted => self.pronounce(slot, Sentence::Admit, Reason::NotAccounted),
             // A verdict is on its way as soon as the `accepted` record allows it.
             State::Accounting if self.waits_for_start(slot) && !session.flags.has(Flags::ACCEPTED_DURABLE) => {}
@@ -190,6 +191,11 @@ impl Shard {
 
     fn open(&mut self, now: Now, origin: EventOrigin, up: &Up<'_>) {
         let subscriber = &up.subscriber;
+        // Nobody may stay for no time (BEHAVIOUR.md 5.6).
+        if subscriber.session_timeout == Some(0) {
+            self.refuse(origin.plane, up.session, Reason::SessionTimeout);
+            return;
+        }
         let Some(contract) = self.contract_of(subscriber) else {
             self.refuse(origin.plane, up.session, Reason::NoDomain);
             return;
@@ -227,11 +233,12 @@ impl Shard {
         account.epoch = serial.epoch;
         account.opened = event.wall;
         account.opened_by = taken_over;
-        account.session_timeout_s = subscriber.session_timeout.unwrap_or(0);
         self.note_authenticator(slot, subscriber);
+        self.allow(slot, subscriber, event.mono, Counters::ZERO);
         if scheme.mode == AccountingMode::None {
             self.session_mut(slot).state = State::NotAccounted;
         }
+        self.delay(slot);
         if self.planes.is_history(origin) {
             self.hold_provisional(origin, slot);
         } else {
@@ -249,6 +256,7 @@ impl Shard {
 
     /// The session is real: the ledger is told, or where there is nothing to account for, the plane.
     pub(super) fn begin_life(&mut self, slot: Slot) {
+        self.arm(slot);
         if self.session(slot).state == State::NotAccounted {
             self.pronounce(slot, Sentence::Admit, Reason::NotAccounted);
         } else {
@@ -256,7 +264,7 @@ impl Shard {
         }
     }
 
-    fn update(&mut self, now: Now, origin: EventOrigin, update: &Update<'_>) {
+    fn update(&mut self, now: Now, origin: EventOrigin, update: &Update<'_>, counters: &impl CounterSource) {
         let Some(slot) = self.table.find(origin.plane, update.session) else {
             self.counts.unknown_session += 1;
             return;
@@ -266,24 +274,24 @@ impl Shard {
         let Some(length) = attributes::merge(&mut run, old, &update.changed) else { return };
         let has_moved = !attributes::same_addresses(old, &run[..length]);
         let changed = &update.changed;
+        if !self.table.replace_attributes(slot, &run[..length]) {
+            return;
+        }
         if changed.acct_interim_interval.is_some() {
             let from_scheme = self.contracts.get(self.session(slot).contract).scheme.interim_s;
             self.session_mut(slot).interim_s = interim_interval(changed.acct_interim_interval, from_scheme);
             self.resume_phase(slot, now.mono);
         }
         self.note_authenticator(slot, changed);
-        if let Some(timeout) = update.changed.session_timeout {
-            self.account_mut(slot).session_timeout_s = timeout;
-        }
-        if !self.table.replace_attributes(slot, &run[..length]) {
-            return;
-        }
+        self.renew_limits(slot, changed, moment_of(update.at, now).mono, counters);
         self.changed(origin, slot);
+        self.addresses_may_be_known(slot, now.mono);
         // A new address is told at once, whatever the interval (BEHAVIOUR.md 3.3, rule 1).
         let session = self.session(slot);
         let is_told = match session.state {
             // Before the ledger is told that accounting runs, a new life would begin with the Start.
             State::Accounting => session.lane == Lane::Interim || self.account(slot).records.has(Owed::Accepted),
+            // A Start that has not left yet tells it.
             State::Starting => session.request == NONE,
             _ => true,
         };
@@ -309,7 +317,7 @@ impl Shard {
         };
         let totals = match down.totals {
             // Less than was read before cannot be all.
-            Some(totals) => Some(totals.plus(self.baseline(slot)).most(self.account(slot).sample)),
+            Some(totals) => Some(self.total(slot, totals).most(self.account(slot).sample)),
             None => self.read_on(slot, counters),
         };
         let ending = Ending {
@@ -350,6 +358,9 @@ impl Shard {
         if state == State::NotAccounted {
             session.state = State::Ending;
             self.release(slot);
+            return;
+        }
+        if self.ends_unaccounted(slot) {
             return;
         }
         self.withdraw_queued(slot);
@@ -404,7 +415,7 @@ impl Shard {
         named.or_else(|| self.contract_of_domain(DEFAULT_DOMAIN.as_bytes()))
     }
 
-    fn contract_of_domain(&self, domain: &[u8]) -> Option<u16> {
+    pub(super) fn contract_of_domain(&self, domain: &[u8]) -> Option<u16> {
         let mut folded = [0; 64];
         let folded = folded.get_mut(..domain.len())?;
         folded.copy_from_slice(domain);

@@ -21,7 +21,9 @@ impl Shard {
         }
         let flags = session.flags;
         match session.state {
-            State::Starting if flags.has(Flags::OPENED_DURABLE) => self.enqueue(slot, Lane::Start, now),
+            State::Starting if flags.has(Flags::OPENED_DURABLE) && !flags.has(Flags::DELAYED) => {
+                self.enqueue(slot, Lane::Start, now);
+            }
             State::Accounting if flags.has(Flags::DOWN) => {
                 self.session_mut(slot).state = State::Stopping;
                 self.account_mut(slot).resends_left = self.groups[usize::from(self.group_of(slot))].stop_resend;
@@ -105,6 +107,7 @@ impl Shard {
             AfterStart::StopAtOnce => {
                 self.session_mut(slot).state = State::StartFailed;
                 self.owe(slot, Owed::StartFailed);
+                self.arm(slot);
             }
             AfterStart::Refuse => {
                 self.counts.refused += 1;
@@ -117,13 +120,17 @@ impl Shard {
     /// rule 4).
     pub(super) fn arm_first_interim(&mut self, slot: Slot, base: Mono) {
         let session = self.session(slot);
-        if session.interim_s == 0 || session.flags.has(Flags::CUT) {
+        if session.flags.has(Flags::CUT) {
+            return;
+        }
+        if session.interim_s == 0 {
+            self.arm(slot);
             return;
         }
         let hash = self.contracts.get(session.contract).scheme.interim_hash;
         let due = first_interim(&self.key, serial(session, self.account(slot)), session.interim_s, hash, base);
         self.session_mut(slot).next_interim = due;
-        self.timers.set(slot, due);
+        self.arm(slot);
     }
 
     fn interim_ended(&mut self, slot: Slot, outcome: Outcome, now: Mono) {

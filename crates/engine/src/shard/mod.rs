@@ -5,12 +5,15 @@ mod checkpoint;
 mod configure;
 mod counting;
 mod cut;
+mod deadlines;
+mod delay;
 mod history;
 mod intake;
 mod life;
 mod planes;
 mod probing;
 mod queue;
+mod quota;
 mod records;
 mod replay;
 mod replies;
@@ -133,6 +136,8 @@ pub enum Notice {
     },
     /// A session's counters fell without a new generation; they were taken to have begun again.
     CountersFell(SessionSerial),
+    /// A quota of a session is used up, or its Session-Timeout has run out; it stays, redirected or not.
+    QuotaOut(SessionSerial),
 }
 
 /// One core's sessions, without I/O: it is told what happened and asked what to do.
@@ -161,7 +166,7 @@ pub struct Shard {
     table: Table,
     /// Counters of earlier generations, for the few sessions whose plane lost them.
     baselines: HashMap<Slot, Counters>,
-    /// Each session's timer: the next interim, or the end of the wait for a Down.
+    /// Each session's timer: whatever time alone brings about first.
     timers: Wheel,
     requests: Requests,
     /// Each request's timer: the end of the wait for a reply.

@@ -22,9 +22,12 @@ struct Plane {
     name: String,
     /// Which memory its positions count in.
     epoch: u64,
-    linked: bool,
+    /// Since when it is linked.
+    linked: Option<Mono>,
     /// It announces nobody in a new memory: whom it brings up is new.
     new_start: bool,
+    /// Its counters have 32 bits.
+    narrow: bool,
     /// When its link was lost, or the engine started without it.
     lost: Mono,
     /// The bit that sessions of the present round of resync carry.
@@ -103,6 +106,10 @@ impl Planes {
         self.items.get(usize::from(plane.0)).is_some_and(|plane| plane.new_start)
     }
 
+    pub(super) fn is_narrow(&self, plane: PlaneIndex) -> bool {
+        self.items.get(usize::from(plane.0)).is_some_and(|plane| plane.narrow)
+    }
+
     pub(super) fn is_resyncing(&self, plane: PlaneIndex) -> bool {
         self.items.get(usize::from(plane.0)).is_some_and(|plane| plane.resyncing)
     }
@@ -145,9 +152,9 @@ impl Planes {
         plane.and_then(|plane| plane.newest_taken_over(origin.ring)).is_some_and(|newest| origin.position < newest)
     }
 
-    /// Whether the plane is there to hear a verdict.
-    pub(super) fn is_linked(&self, plane: PlaneIndex) -> bool {
-        self.items.get(usize::from(plane.0)).is_some_and(|plane| plane.linked)
+    /// Since when the plane is there to hear a verdict; `None`: it is not.
+    pub(super) fn linked_since(&self, plane: PlaneIndex) -> Option<Mono> {
+        self.items.get(usize::from(plane.0)).and_then(|plane| plane.linked)
     }
 
     /// When the grace of the next lost plane ends.
@@ -157,7 +164,7 @@ impl Planes {
         }
         self.items
             .iter()
-            .filter(|plane| !plane.linked && plane.lost != FOR_GOOD)
+            .filter(|plane| plane.linked.is_none() && plane.lost != FOR_GOOD)
             .map(|plane| plane.lost.plus(self.grace))
             .min()
     }
@@ -184,7 +191,7 @@ impl Shard {
     /// Names a plane that has sessions in the ledger but is not linked yet; its grace begins.
     pub fn handle_plane_known(&mut self, now: Mono, plane: PlaneIndex, name: &str, taken_over: Vec<TakenOver>) {
         let item = self.plane_mut(plane, name);
-        item.linked = false;
+        item.linked = None;
         item.lost = now;
         item.history.set_taken_over(taken_over);
     }
@@ -197,10 +204,10 @@ impl Shard {
     }
 
     /// A plane has linked, with this memory of 1 to 64 event rings.
-    pub fn handle_plane_linked(&mut self, plane: PlaneIndex, name: &str, epoch: u64, rings: u16) {
+    pub fn handle_plane_linked(&mut self, now: Mono, plane: PlaneIndex, name: &str, epoch: u64, rings: u16) {
         self.abandon_round(plane);
         let item = self.plane_mut(plane, name);
-        item.linked = true;
+        item.linked = Some(now);
         (item.rings, item.ended) = (rings, 0);
         item.history.link(epoch, item.epoch != epoch);
         if item.epoch != epoch {
@@ -218,13 +225,20 @@ impl Shard {
         }
     }
 
+    /// Whether the counters of the plane that has just linked have 32 bits and begin again at zero behind the last of them.
+    pub fn handle_narrow(&mut self, plane: PlaneIndex, narrow: bool) {
+        if let Some(item) = self.planes.items.get_mut(usize::from(plane.0)) {
+            item.narrow = narrow;
+        }
+    }
+
     /// A plane's link was lost. Its sessions go on; they outlive it by `plane-link grace`. `counters` can still read the
     /// plane's memory: what it counted to the end is read now, for it may not come back.
     pub fn handle_plane_lost(&mut self, now: Mono, plane: PlaneIndex, counters: &impl CounterSource) {
         self.abandon_round(plane);
         self.sample_plane(now, plane, counters);
         if let Some(item) = self.planes.items.get_mut(usize::from(plane.0)) {
-            item.linked = false;
+            item.linked = None;
             item.lost = now;
         }
     }
@@ -251,8 +265,9 @@ impl Shard {
         let unknown = Plane {
             name: String::new(),
             epoch: 0,
-            linked: false,
+            linked: None,
             new_start: false,
+            narrow: false,
             lost: FOR_GOOD,
             round: false,
             resyncing: false,
@@ -406,7 +421,8 @@ impl Shard {
     pub(super) fn expire_planes(&mut self, now: Now) {
         while self.planes.next_timeout().is_some_and(|next| next <= now.mono) {
             let grace = self.planes.grace;
-            let expired = |plane: &Plane| !plane.linked && plane.lost != FOR_GOOD && plane.lost.plus(grace) <= now.mono;
+            let expired =
+                |plane: &Plane| plane.linked.is_none() && plane.lost != FOR_GOOD && plane.lost.plus(grace) <= now.mono;
             let Some(index) = self.planes.items.iter().position(expired) else { return };
             self.planes.items[index].lost = FOR_GOOD;
             #[expect(clippy::cast_possible_truncation, reason = "planes are numbered with 16 bits")]

@@ -167,6 +167,9 @@ impl Shard {
                     self.pronounce(slot, Sentence::Admit, Reason::StartAccepted);
                 }
             }
+            Flags::REFUSED_DURABLE if self.session(slot).flags.has(Flags::DELAYED) => {
+                self.pronounce(slot, Sentence::Refuse, Reason::StartDelay);
+            }
             Flags::REFUSED_DURABLE => self.pronounce(slot, Sentence::Refuse, Reason::StartFailed),
             _ => {}
         }
@@ -176,7 +179,8 @@ impl Shard {
     pub(super) fn admit_if_due(&mut self, slot: Slot) {
         let session = self.session(slot);
         let is_cut = session.is_down() || session.flags.has(Flags::CUT);
-        if session.state == State::Starting && !is_cut && !self.waits_for_start(slot) {
+        let is_delayed = session.flags.has(Flags::DELAYED);
+        if session.state == State::Starting && !is_cut && !is_delayed && !self.waits_for_start(slot) {
             self.pronounce(slot, Sentence::Admit, Reason::Opened);
         }
     }
@@ -247,6 +251,8 @@ impl Shard {
             domain: contract.domain.as_str(),
             group: &self.groups[usize::from(contract.group)].name,
             scheme: contract.scheme,
+            terms: contract.terms,
+            allowance: account.allowance,
             interim_s: session.interim_s,
             session_timeout_s: account.session_timeout_s,
             at: Now { mono: session.opened, wall: account.opened },

@@ -3,6 +3,7 @@
 //!
 //! In its slot, the session's serial is the bill's id, and `opened` the time of the reply.
 
+use model::domain::QuotaAction;
 use model::ids::{BillId, PlaneIndex};
 use model::record::{Bill, BillRun, BillRuns, BillStore, Departed, Departure, Returned};
 use model::settings::ObjectName;
@@ -32,6 +33,8 @@ impl Shard {
         let group = self.group_with_servers(opened.group);
         let contract = Contract {
             scheme: opened.scheme,
+            terms: opened.terms,
+            quota_out: QuotaAction::default(),
             group: group.unwrap_or(NO_GROUP),
             domain: ObjectName::from(opened.domain),
         };

@@ -2,7 +2,7 @@
 
 use model::counters::CounterSource;
 use model::report::{AccessUser, AccountingState, GroupReport, ShardReport};
-use model::time::Now;
+use model::time::{Mono, Now};
 
 use super::Shard;
 use crate::attributes;
@@ -103,7 +103,7 @@ impl Shard {
     fn has_next_interim(&self, slot: Slot) -> bool {
         let session = self.session(slot);
         let interims_run = session.state == State::Accounting && !session.flags.has(Flags::CUT);
-        interims_run && self.timers.is_set(slot)
+        interims_run && session.next_interim != Mono::ZERO
     }
 
     fn accounting_state(&self, slot: Slot) -> AccountingState {

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use arrayvec::ArrayVec;
 use model::counters::Counters;
+use model::domain::{QuotaAction, Terms};
 use model::ids::PlaneIndex;
 use model::record::{Checkpointed, Closed, Opened, ZeroStop};
 use model::settings::{ObjectName, PinnedScheme};
 use model::time::{Mono, Now, Wall};
 
 use super::Shard;
+use super::delay::NEVER_BEGUN;
 use crate::contract::Contract;
 use crate::phase::{first_interim, next_interim};
 use crate::session::{Account, Flags, NO_EVENT, Owed, Session, Slot, State};
@@ -30,6 +32,7 @@ pub struct Restored<'a> {
 /// What a session took at log-in, as the ledger says it, and what the shard has made of it.
 struct Pinned<'a> {
     scheme: &'a PinnedScheme,
+    terms: &'a Terms,
     group: &'a str,
     domain: &'a str,
     contract: u16,
@@ -93,6 +96,7 @@ impl Shard {
             opened: opened.at.wall,
             opened_by: opened.taken_over,
             session_timeout_s: opened.session_timeout_s,
+            allowance: opened.allowance,
             ..Account::FREE
         };
         if let Some(sampled) = &restored.sampled {
@@ -108,6 +112,7 @@ impl Shard {
             self.begin_generation(slot, opened.baseline);
         }
         self.restore_state(slot, restored);
+        self.restore_delay(slot, now.mono);
         if let Some(by) = restored.sampled.and_then(|sampled| sampled.cut) {
             self.restore_cut(slot, by);
         }
@@ -128,19 +133,20 @@ impl Shard {
 
     /// Holds what the session took at log-in. Most have the same as the one before, which is in `last`.
     fn restore_contract<'a>(&mut self, opened: &'a Opened<'_>, last: &mut Option<Pinned<'a>>) -> Option<u16> {
-        let Opened { scheme, group, domain, .. } = opened;
+        let Opened { scheme, terms, group, domain, .. } = opened;
         if let Some(known) = last
-            && (known.scheme, known.group, known.domain) == (scheme, *group, *domain)
+            && (known.scheme, known.terms, known.group, known.domain) == (scheme, terms, *group, *domain)
         {
             self.contracts.share(known.contract);
             return Some(known.contract);
         }
         let index = if group.is_empty() { super::configure::NO_GROUP } else { self.group_index(group) };
-        let contract = Contract { scheme: *scheme, group: index, domain: ObjectName::from(*domain) };
+        let (terms_now, quota_out, domain_name) = (*terms, QuotaAction::default(), ObjectName::from(*domain));
+        let contract = Contract { scheme: *scheme, terms: terms_now, quota_out, group: index, domain: domain_name };
         let contract = self.contracts.hold(contract)?;
         // Held once more as long as it stands there.
         self.contracts.share(contract);
-        if let Some(before) = last.replace(Pinned { scheme, group, domain, contract }) {
+        if let Some(before) = last.replace(Pinned { scheme, terms, group, domain, contract }) {
             self.contracts.release(before.contract);
         }
         Some(contract)
@@ -177,6 +183,11 @@ impl Shard {
         account.closed_by = closed.taken_over;
         let session = self.session_mut(slot);
         session.flags.set(Flags::CLOSED_DURABLE);
+        if closed.cause == NEVER_BEGUN {
+            session.flags.set(Flags::DOWN);
+            self.end(slot, Owed::Acknowledged);
+            return;
+        }
         session.flags.set(Flags::STOP_SENT);
         self.go_down(slot, now);
     }
@@ -227,6 +238,8 @@ impl Shard {
             return;
         }
         if session.state != State::Accounting || session.interim_s == 0 {
+            self.session_mut(slot).next_interim = Mono::ZERO;
+            self.arm(slot);
             return;
         }
         let account = self.account(slot);
@@ -236,6 +249,6 @@ impl Shard {
         let first = first_interim(&self.key, serial, interval, hash, account.accounting);
         let next = next_interim(first, interval, now.plus(Duration::from_millis(1)));
         self.session_mut(slot).next_interim = next;
-        self.timers.set(slot, next);
+        self.arm(slot);
     }
 }

@@ -100,7 +100,7 @@ impl Shard {
             return;
         }
         let interims_run = session.state == State::Accounting && !session.flags.has(Flags::CUT);
-        let interim_comes = interims_run && session.lane == Lane::Out && self.timers.is_set(slot);
+        let interim_comes = interims_run && session.lane == Lane::Out && session.next_interim != Mono::ZERO;
         let latest = self.account(slot).sampled.plus(self.sampling.interval);
         if interim_comes && session.next_interim >= now && session.next_interim <= latest {
             return;

@@ -1,15 +1,12 @@
 //! What time alone brings about.
 
-use std::time::Duration;
-
 use model::counters::CounterSource;
 use model::time::{Mono, Now};
 
 use super::Shard;
 use crate::group::Group;
-use crate::phase::next_interim;
 use crate::policy::{Kind, Outcome};
-use crate::session::{Flags, Lane, NONE, Slot, State};
+use crate::session::{Lane, NONE, Slot, State};
 
 impl Shard {
     /// Does all that is due at `now`: waits for replies that ran out, interims, parked Stops, quarantines, graces.
@@ -56,40 +53,6 @@ impl Shard {
         .into_iter()
         .chain(wheels);
         timers.flatten().min()
-    }
-
-    /// A session's own timer: its interim, or the end of the wait for its Down.
-    fn session_is_due(&mut self, slot: Slot, at: Now, counters: &impl CounterSource) {
-        let now = at.mono;
-        let session = self.session(slot);
-        if session.flags.has(Flags::CUT) && !session.is_down() {
-            self.cut_is_overdue(slot, at, counters);
-            return;
-        }
-        let idle = session.lane == Lane::Out && session.request == NONE;
-        match session.state {
-            State::Accounting if !session.is_down() => {
-                if session.interim_s == 0 {
-                    return;
-                }
-                // The schedule keeps its phase whatever the last interim took (BEHAVIOUR.md 3.3, rule 6).
-                let scheduled = session.next_interim.plus(Duration::from_secs(session.interim_s.into()));
-                let next = next_interim(scheduled, session.interim_s, now);
-                self.session_mut(slot).next_interim = next;
-                self.timers.set(slot, next);
-                // The interim may wait, be skipped, or find the last one still unanswered: the walk that left the sample
-                // to it does not come back in time.
-                self.sample_now(slot, now, counters);
-                // Where nothing has been counted since the last report, `traffic` skips this one (rule 5).
-                let skips =
-                    self.contracts.get(self.session(slot).contract).scheme.interim_traffic && !self.has_counted(slot);
-                let idle = idle || self.session(slot).lane == Lane::Rest;
-                if idle && !skips {
-                    self.tick(slot, now);
-                }
-            }
-            _ => {}
-        }
     }
 
     /// Ends a transaction: its request's place is free and its session goes on.

@@ -9,7 +9,7 @@ use wire::radius::authenticator::{Unsigned, sign_requests};
 
 use super::Shard;
 use crate::choice::Choice;
-use crate::packet;
+use crate::packet::{self, Constant};
 use crate::policy::{Kind, Outcome};
 use crate::request::{PACKET_MAX, Place};
 use crate::server::{Identifier, PortId, Server};
@@ -239,7 +239,9 @@ impl Shard {
         let room = &mut batch.octets[start..start + PACKET_MAX];
         let own = self.table.blobs.attributes(self.table.sessions[slot as usize].blob);
         let cause = self.table.accounts[slot as usize].cause;
-        let length = packet::encode(room, identifier.value, request, own, &server.nas_attributes, cause, now);
+        let terms = &self.contracts.get(self.table.sessions[slot as usize].contract).terms;
+        let constant = Constant { own, nas: &server.nas_attributes, terms, cause };
+        let length = packet::encode(room, identifier.value, request, &constant, now);
         let entry = Entry {
             port: server.port_id(identifier.port),
             to: server.address,

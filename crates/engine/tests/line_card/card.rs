@@ -47,7 +47,8 @@ pub(crate) fn settings() -> Settings {
     let start_fail = StartFail::Offline;
     let scheme = AccountingScheme { interim: Some(interim), start_fail, ..AccountingScheme::default() };
     settings.schemes.insert(name("scheme"), scheme);
-    let domain = Domain { accounting_scheme: Some(name("scheme")), radius_group: Some(name("radius")) };
+    let (scheme, radius) = (Some(name("scheme")), Some(name("radius")));
+    let domain = Domain { accounting_scheme: scheme, radius_group: radius, ..Domain::default() };
     settings.domains.insert(name("isp"), domain);
     settings
 }
@@ -100,7 +101,7 @@ impl Card {
         shard.handle_plane_known(now.mono, PLANE, "vpp0", Vec::new());
         shard.configure(settings);
         shard.handle_bound(SERVER, IpAddr::from([192, 0, 2, 1]));
-        shard.handle_plane_linked(PLANE, "vpp0", 1, 1);
+        shard.handle_plane_linked(now.mono, PLANE, "vpp0", 1, 1);
         Card {
             shard,
             now,

@@ -4,6 +4,7 @@ use model::settings::{InterimFailPolicy, Settings};
 use wire::radius::attribute::Type;
 
 use crate::scene::Scene;
+use crate::stage::PLANE;
 use crate::vectors::each_minute;
 
 fn settings() -> Settings {
@@ -62,4 +63,25 @@ fn a_display_heals_nothing_and_shows_what_is_true() {
     }
     let scene = scene.pass(60);
     assert_eq!(octets(&scene), 1_030);
+}
+
+/// A plane whose counters have 32 bits: they turn over, and the session's do not. What was read last is the measure, in a new
+/// life as well; and so are the totals of a Down.
+#[test]
+fn a_32_bit_source_wraps() {
+    const TURN: u64 = 1 << 32;
+    let settings = settings();
+    let mut scene = Scene::new(&settings);
+    scene.stage.shard.handle_narrow(PLANE, true);
+    let scene = scene.up("a", 1).count(1, TURN - 100).pass(61);
+    assert_eq!(scene.input_octets(), TURN - 100);
+    let scene = scene.count(1, 50).pass(60);
+    assert_eq!(scene.input_octets(), TURN + 50);
+    let mut scene = scene.restart(2, &settings, &[("a", 1)]);
+    scene.stage.shard.handle_narrow(PLANE, true);
+    let scene = scene.count(1, 40).pass(60);
+    assert_eq!(scene.input_octets(), 2 * TURN + 40);
+    let scene = scene.down_with("a", 1, Some(30)).pass(1);
+    assert_eq!(scene.input_octets(), 3 * TURN + 30);
+    assert_eq!(scene.stage.shard.report().counter_regressions, 0);
 }

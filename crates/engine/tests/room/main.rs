@@ -5,12 +5,14 @@
 #![expect(clippy::large_enum_variant, reason = "a handful of records")]
 
 mod counters;
+mod domain;
 mod forget;
 mod groups;
 mod interim_fail;
 mod preference;
 mod probing;
 mod queue;
+mod quota;
 mod reboot;
 mod replay;
 mod reread;
@@ -18,6 +20,7 @@ mod sample;
 mod scene;
 mod scheme;
 mod stage;
+mod start_delay;
 mod start_phase;
 mod vectors;
 mod verdicts;

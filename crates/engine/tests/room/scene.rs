@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use engine::{News, Notice};
+use model::counters::Counters;
 use model::event::{PlaneEvent, Subscriber};
 use model::report::UserSelector;
-use model::settings::{AccountingScheme, AccountingServer, ObjectName, RadiusGroup, Secret, Settings};
+use model::settings::{AccountingScheme, AccountingServer, Domain, ObjectName, RadiusGroup, Secret, Settings};
 use model::time::Mono;
 use wire::radius::Code;
 use wire::radius::attribute::{Type, acct_status_type};
@@ -43,6 +44,11 @@ pub(crate) fn scheme(settings: &mut Settings) -> &mut AccountingScheme {
 /// The group of these settings.
 pub(crate) fn group(settings: &mut Settings) -> &mut RadiusGroup {
     settings.radius_groups.get_mut(&ObjectName::from("radius")).unwrap()
+}
+
+/// The domain of these settings.
+pub(crate) fn domain(settings: &mut Settings) -> &mut Domain {
+    settings.domains.get_mut(&ObjectName::from("isp")).unwrap()
 }
 
 /// The play.
@@ -94,6 +100,18 @@ impl Scene {
 
     pub(crate) fn up(mut self, name: &str, slot: u32) -> Scene {
         self.stage.up(name, slot);
+        self
+    }
+
+    /// The plane says more of it than its name.
+    pub(crate) fn up_as(mut self, name: &str, slot: u32, subscriber: Subscriber<'_>) -> Scene {
+        self.stage.up_with(name, slot, subscriber);
+        self
+    }
+
+    /// And says it later.
+    pub(crate) fn updates(mut self, name: &str, changed: Subscriber<'_>) -> Scene {
+        self.stage.update(name, changed);
         self
     }
 
@@ -191,6 +209,19 @@ impl Scene {
         self
     }
 
+    /// The same, with all counters.
+    pub(crate) fn counts(self, slot: u32, counters: Counters) -> Scene {
+        self.stage.table.set(slot, counters);
+        self
+    }
+
+    /// Octets from the subscriber in the last request that left, gigawords included.
+    #[track_caller]
+    pub(crate) fn input_octets(&self) -> u64 {
+        let number = |kind| u64::from(self.last(kind).unwrap());
+        number(Type::ACCT_INPUT_GIGAWORDS) << 32 | number(Type::ACCT_INPUT_OCTETS)
+    }
+
     /// Lets time pass.
     pub(crate) fn pass(mut self, seconds: u64) -> Scene {
         let end = self.stage.now.mono.plus(Duration::from_secs(seconds));
@@ -278,6 +309,7 @@ impl Scene {
                 Notice::QueueFills { users, most } => format!("queue fills: {users} of {most}"),
                 Notice::QueueDrains { users, most } => format!("queue drains: {users} of {most}"),
                 Notice::CountersFell(_) => "counters fell".to_owned(),
+                Notice::QuotaOut(_) => "quota out".to_owned(),
             };
             self.line(&text);
         }

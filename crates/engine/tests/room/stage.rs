@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use engine::{Birth, Limits, NoSlot, Received, Restored, Shard, Transmit, TransmitBatch};
 use model::counters::{CounterSlot, CounterSource, Counters, Totals};
+use model::domain::{Allowance, Terms};
 use model::event::{Down, EventOrigin, PlaneEvent, Subscriber, Up, Update};
 use model::ids::{BillId, PlaneIndex, SessionSerial};
 use model::record::{
@@ -67,6 +68,8 @@ pub(crate) struct Birthmark {
     pub(crate) session: Vec<u8>,
     group: String,
     scheme: PinnedScheme,
+    terms: Terms,
+    allowance: Allowance,
     interim_s: u32,
     pub(crate) at: Now,
     counters: CounterSlot,
@@ -82,6 +85,8 @@ impl Birthmark {
             session: opened.session.to_vec(),
             group: opened.group.to_owned(),
             scheme: opened.scheme,
+            terms: opened.terms,
+            allowance: opened.allowance,
             interim_s: opened.interim_s,
             at: opened.at,
             counters: opened.counters,
@@ -99,6 +104,8 @@ impl Birthmark {
             domain: "isp",
             group: &self.group,
             scheme: self.scheme,
+            terms: self.terms,
+            allowance: self.allowance,
             interim_s: self.interim_s,
             session_timeout_s: 0,
             at: self.at,
@@ -305,7 +312,8 @@ pub(crate) fn settings(setup: Setup) -> Settings {
         ..AccountingScheme::default()
     };
     settings.schemes.insert(name("scheme"), scheme);
-    let domain = Domain { accounting_scheme: Some(name("scheme")), radius_group: Some(name("radius")) };
+    let (scheme, radius) = (Some(name("scheme")), Some(name("radius")));
+    let domain = Domain { accounting_scheme: scheme, radius_group: radius, ..Domain::default() };
     settings.domains.insert(name("isp"), domain);
     settings
 }
@@ -364,7 +372,7 @@ impl Stage {
 
     /// The same, with its plane linked in this memory and read from here.
     pub(crate) fn linked(mut self, epoch: u64, position: u64) -> Stage {
-        self.shard.handle_plane_linked(PLANE, PLANE_NAME, epoch, 1);
+        self.shard.handle_plane_linked(self.now.mono, PLANE, PLANE_NAME, epoch, 1);
         self.position = position;
         self
     }

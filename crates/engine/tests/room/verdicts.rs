@@ -71,6 +71,19 @@ fn a_down_that_lies_unread_is_waited_for() {
     scene.down_with("a", 1, None).pass(40).sees("139 stop a to 1");
 }
 
+/// It announces its sessions, and hears the verdict once more, before it has said nothing for too long.
+#[test]
+fn a_plane_that_has_just_come_back_has_its_time() {
+    let settings = each_minute(3, InterimFailPolicy::Online);
+    let mut scene = Scene::new(&settings).up("a", 1).pass(10).cut(&user("a"), 1).pass(1);
+    scene.seen();
+    let now = scene.stage.now.mono;
+    scene.stage.shard.handle_plane_lost(now, crate::stage::PLANE, &scene.stage.table);
+    let mut scene = scene.pass(28);
+    scene.stage = scene.stage.linked(1, 50);
+    scene.pass(10).down_with("a", 1, None).pass(1).sees("49 stop a to 1");
+}
+
 /// Whoever cannot hear is waited for.
 #[test]
 fn a_plane_that_is_away_is_told_when_it_is_back() {

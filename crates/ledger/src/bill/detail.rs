@@ -35,7 +35,7 @@ pub(super) fn write(bill: &Bill<'_>, out: &mut String) -> Result<(), NoPacket> {
         .u32(Type::ACCT_DELAY_TIME, 0)
         .u32(Type::EVENT_TIMESTAMP, closed.at.wall.event_timestamp())
         .u32(Type::ACCT_SESSION_TIME, closed.session_time_s);
-    counters(&mut run, &closed.counters);
+    counters(&mut run, &bill.record.opened.terms.reported(&closed.counters));
     run.u32(Type::ACCT_TERMINATE_CAUSE, closed.cause.into());
     let run = run.finish().map_err(|_| NoPacket)?;
     // Writing to a string does not fail.

@@ -1,5 +1,6 @@
 use super::*;
 use model::counters::{CounterSlot, Counters, Totals};
+use model::domain::{Allowance, DualStack, Terms, TrafficUnit};
 use model::ids::SessionSerial;
 use model::record::{BillReason, Closed, Delivered, Opened, TakenOver, ZeroStop};
 use model::report::LocalBill;
@@ -48,6 +49,8 @@ fn record(attributes: &[u8]) -> record::Bill<'_> {
             group: "g1",
             scheme: PinnedScheme::default(),
             interim_s: 0,
+            terms: Terms::default(),
+            allowance: Allowance::default(),
             session_timeout_s: 86_400,
             at: moment(1_795_000_000_250),
             counters: CounterSlot::default(),
@@ -201,6 +204,26 @@ fn detail_is_one_complete_stop() {
         assert_eq!(lines.iter().filter(|found| **found == line).count(), 1, "{line} in {text}");
     }
     assert!(text.ends_with("\n\n"), "an empty line ends the entry");
+}
+
+/// A bill that is replayed says what its Stop said.
+#[test]
+fn detail_has_the_unit_and_the_families_of_the_session() {
+    let attributes = attributes();
+    let mut record = record(&attributes);
+    record.closed.counters.v4.out_octets = 3 << 20;
+    record.closed.counters.v6 = Totals { in_octets: 2_000, out_octets: 1 << 20, out_packets: 2, in_packets: 1 };
+    let (dual_stack, traffic_unit) = (DualStack::Identical, TrafficUnit::Kbyte);
+    record.opened.terms = Terms { dual_stack, traffic_unit, ..Terms::default() };
+    let mut text = String::new();
+    Bill::new("BNG1", record).write_detail(&mut text).unwrap();
+    // 1,000 + 2,000 octets are 2 whole units.
+    for line in
+        ["Acct-Input-Octets = 2", "Acct-Output-Octets = 4096", "Acct-Input-Packets = 11", "Acct-Output-Packets = 42"]
+    {
+        assert!(text.lines().any(|found| found.trim() == line), "{line} in {text}");
+    }
+    assert!(!text.contains("Acct-IPv6"), "{text}");
 }
 
 #[test]

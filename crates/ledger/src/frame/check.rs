@@ -11,7 +11,8 @@ use model::time::Mono;
 use super::{
     BILL_ID_LEN, CLOSED_LEN, DecodeError, HAS_ACCEPTED, HAS_SAMPLED, KIND_ACCEPTED, KIND_ACKNOWLEDGED, KIND_BILLED,
     KIND_CHECKPOINTED, KIND_CLOSED, KIND_LEN, KIND_OPENED, KIND_SAMPLED, KIND_START_FAILED, NAS_ADDRESS_LEN,
-    OPENED_LEN_FIXED, OPENED_LENGTHS_LEN, SAMPLE_LEN, SCHEME_SWITCHES, SERIAL_LEN, SERVER_LEN, TAKEN_OVER_LEN, decode,
+    OPENED_LEN_FIXED, OPENED_LENGTHS_LEN, SAMPLE_LEN, SCHEME_LEN, SCHEME_SWITCHES, SERIAL_LEN, SERVER_LEN,
+    TAKEN_OVER_LEN, TERMS_DELAY_OFFLINE, TERMS_LEN, TERMS_SWITCHES, decode,
 };
 
 /// A session's serial as a record holds it.
@@ -39,6 +40,7 @@ const CHECKPOINT_OPENED_AT: usize = KIND_LEN + 1;
 
 // Within what an `opened` record says.
 const SCHEME_AT: usize = SERIAL_LEN + TAKEN_OVER_LEN;
+const TERMS_AT: usize = SCHEME_AT + SCHEME_LEN;
 const LENGTHS_AT: usize = OPENED_LEN_FIXED - OPENED_LENGTHS_LEN;
 
 /// The session that a record speaks of, in the octets of a good one; `None`: of none.
@@ -154,9 +156,18 @@ fn opened_end(octets: &[u8], at: usize) -> Option<usize> {
         && interim_hash <= 1
         && policy <= 1
         && switches & !SCHEME_SWITCHES == 0
+        && are_good_terms(*fixed[TERMS_AT..].first_chunk()?)
         && octets.get(texts_at..session_at)?.is_ascii()
         && octets.get(domain_at..attributes_at)?.is_ascii();
     is_good.then_some(attributes_at + usize::from(u16::from_le_bytes([attributes, attributes_high])))
+}
+
+fn are_good_terms([switches, unit, seconds, seconds_high, user_types]: [u8; TERMS_LEN]) -> bool {
+    let delay_is_good = match [seconds, seconds_high] {
+        [0, 0] => user_types == 0 && switches & TERMS_DELAY_OFFLINE == 0,
+        _ => (1..=0b1111).contains(&user_types),
+    };
+    switches & !TERMS_SWITCHES == 0 && unit <= 3 && delay_is_good
 }
 
 /// The highest engine start that a record names. An epoch that any name carries has been used.
@@ -184,6 +195,7 @@ mod tests {
     use super::*;
     use crate::frame::{RECORD_LEN_MAX, encode};
     use model::counters::{CounterSlot, Counters};
+    use model::domain::{Allowance, Terms};
     use model::ids::BillId;
     use model::record::{
         Accepted, Acknowledged, Bill, BillReason, Checkpointed, Closed, Delivered, Opened, Sampled, StartFailed,
@@ -207,6 +219,8 @@ mod tests {
             group: "g",
             scheme: PinnedScheme::default(),
             interim_s: 1,
+            terms: Terms::default(),
+            allowance: Allowance::default(),
             session_timeout_s: 2,
             at: Now::default(),
             counters: CounterSlot::default(),

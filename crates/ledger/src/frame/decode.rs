@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use model::counters::{CounterSlot, Counters, Totals};
+use model::domain::{Allowance, DualStack, FlowStatistic, StartDelay, Terms, TrafficUnit, UserTypes};
 use model::ids::{BillId, SessionSerial};
 use model::record::{
     Accepted, Acknowledged, Bill, BillReason, BillRuns, BillStore, Checkpointed, Claimed, Closed, Delivered, Departed,
@@ -18,7 +19,8 @@ use super::{
     HAS_ACCEPTED, HAS_CLOSED, HAS_SAMPLED, HAS_START_FAILED, KIND_ACCEPTED, KIND_ACKNOWLEDGED, KIND_BILLED,
     KIND_CHECKPOINTED, KIND_CLAIMED, KIND_CLOSED, KIND_DEPARTED, KIND_HEARD, KIND_OPENED, KIND_RETURNED, KIND_SAMPLED,
     KIND_START_FAILED, KIND_STARTED, KIND_TRANSFER_ABANDONED, KIND_TRANSFER_BEGUN, SAMPLE_LEN, SCHEME_SEND_UPDATE,
-    SCHEME_SHADOW, SCHEME_SWITCHES, SCHEME_TRAFFIC,
+    SCHEME_SHADOW, SCHEME_SWITCHES, SCHEME_TRAFFIC, TERMS_DELAY_OFFLINE, TERMS_DOWN_UNCOUNTED, TERMS_IDENTICAL,
+    TERMS_IPV4_STARTS, TERMS_SWITCHES, TERMS_UP_UNCOUNTED,
 };
 
 /// Why octets are no record.
@@ -212,6 +214,7 @@ impl<'a> Reader<'a> {
         if switches & !SCHEME_SWITCHES != 0 {
             return Err(DecodeError::BadValue);
         }
+        let no_send_remain_s = self.u16()?;
         Ok(PinnedScheme {
             mode,
             start_fail,
@@ -219,9 +222,40 @@ impl<'a> Reader<'a> {
             interim_hash,
             interim_traffic: switches & SCHEME_TRAFFIC != 0,
             send_update: switches & SCHEME_SEND_UPDATE != 0,
+            no_send_remain_s,
             shadow: switches & SCHEME_SHADOW != 0,
             interim_fail: InterimFail { max_times, policy },
         })
+    }
+
+    fn terms(&mut self) -> Result<Terms, DecodeError> {
+        let [switches, unit] = self.take()?;
+        let seconds = self.u16()?;
+        let user_types = self.u8()?;
+        let has = |bit: u8| switches & bit != 0;
+        let unit = TrafficUnit::ALL.into_iter().find(|known| *known as u8 == unit).ok_or(DecodeError::BadValue)?;
+        let start_delay = match (seconds, user_types) {
+            (0, 0) if !has(TERMS_DELAY_OFFLINE) => None,
+            (0, _) => return Err(DecodeError::BadValue),
+            _ => {
+                let user_types = UserTypes::from_bits(user_types).ok_or(DecodeError::BadValue)?;
+                Some(StartDelay { seconds, offline: has(TERMS_DELAY_OFFLINE), user_types })
+            }
+        };
+        if switches & !TERMS_SWITCHES != 0 {
+            return Err(DecodeError::BadValue);
+        }
+        Ok(Terms {
+            flow: FlowStatistic { up: !has(TERMS_UP_UNCOUNTED), down: !has(TERMS_DOWN_UNCOUNTED) },
+            dual_stack: if has(TERMS_IDENTICAL) { DualStack::Identical } else { DualStack::Separate },
+            traffic_unit: unit,
+            start_delay,
+            ipv4_starts: has(TERMS_IPV4_STARTS),
+        })
+    }
+
+    fn allowance(&mut self) -> Result<Allowance, DecodeError> {
+        Ok(Allowance { timeout_at: self.mono()?, quota_at: self.mono()?, volume: self.u64()? })
     }
 
     fn server(&mut self) -> Result<Option<SocketAddr>, DecodeError> {
@@ -265,6 +299,7 @@ impl<'a> Reader<'a> {
         let serial = self.serial()?;
         let taken_over = self.taken_over()?;
         let scheme = self.scheme()?;
+        let (terms, allowance) = (self.terms()?, self.allowance()?);
         let interim_s = self.u32()?;
         let session_timeout_s = self.u32()?;
         let at = self.now()?;
@@ -280,6 +315,8 @@ impl<'a> Reader<'a> {
             domain: self.text(domain)?,
             group: self.text(group)?,
             scheme,
+            terms,
+            allowance,
             interim_s,
             session_timeout_s,
             at,

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use model::counters::{Counters, Totals};
+use model::domain::{Allowance, DualStack, Terms};
 use model::ids::{BillId, SessionSerial};
 use model::record::{
     Bill, BillRuns, Checkpointed, Closed, Departed, Heard, Opened, Record, Sampled, Started, TakenOver, TransferBegun,
@@ -15,7 +16,8 @@ use super::{
     HAS_START_FAILED, HEARD_LEN_FIXED, KIND_ACCEPTED, KIND_ACKNOWLEDGED, KIND_BILLED, KIND_CHECKPOINTED, KIND_CLAIMED,
     KIND_CLOSED, KIND_DEPARTED, KIND_HEARD, KIND_LEN, KIND_OPENED, KIND_RETURNED, KIND_SAMPLED, KIND_START_FAILED,
     KIND_STARTED, KIND_TRANSFER_ABANDONED, KIND_TRANSFER_BEGUN, NOW_LEN, OPENED_LEN_FIXED, RECORD_LEN_MAX, SAMPLE_LEN,
-    SCHEME_SEND_UPDATE, SCHEME_SHADOW, SCHEME_TRAFFIC, SERIAL_LEN, TRANSFER_BEGUN_LEN_FIXED,
+    SCHEME_SEND_UPDATE, SCHEME_SHADOW, SCHEME_TRAFFIC, SERIAL_LEN, TERMS_DELAY_OFFLINE, TERMS_DOWN_UNCOUNTED,
+    TERMS_IDENTICAL, TERMS_IPV4_STARTS, TERMS_UP_UNCOUNTED, TRANSFER_BEGUN_LEN_FIXED,
 };
 
 /// The record does not fit: into the octets handed in, into [`RECORD_LEN_MAX`], or one of its texts into its length.
@@ -287,6 +289,26 @@ impl Writer<'_> {
         self.put([switch(scheme.interim_traffic, SCHEME_TRAFFIC)
             | switch(scheme.send_update, SCHEME_SEND_UPDATE)
             | switch(scheme.shadow, SCHEME_SHADOW)]);
+        self.put(scheme.no_send_remain_s.to_le_bytes());
+    }
+
+    fn terms(&mut self, terms: Terms) {
+        let switch = |is_on: bool, bit: u8| if is_on { bit } else { 0 };
+        let delay = terms.start_delay;
+        self.put([switch(!terms.flow.up, TERMS_UP_UNCOUNTED)
+            | switch(!terms.flow.down, TERMS_DOWN_UNCOUNTED)
+            | switch(terms.dual_stack == DualStack::Identical, TERMS_IDENTICAL)
+            | switch(delay.is_some_and(|delay| delay.offline), TERMS_DELAY_OFFLINE)
+            | switch(terms.ipv4_starts, TERMS_IPV4_STARTS)]);
+        self.put([terms.traffic_unit as u8]);
+        self.put(delay.map_or(0, |delay| delay.seconds).to_le_bytes());
+        self.put([delay.map_or(0, |delay| delay.user_types.bits())]);
+    }
+
+    fn allowance(&mut self, allowance: Allowance) {
+        self.put(allowance.timeout_at.as_nanos().to_le_bytes());
+        self.put(allowance.quota_at.as_nanos().to_le_bytes());
+        self.put(allowance.volume.to_le_bytes());
     }
 
     /// The flow label of an IPv6 address is not kept: a server is not named by it.
@@ -341,6 +363,8 @@ impl Writer<'_> {
         self.serial(opened.serial);
         self.taken_over(opened.taken_over);
         self.scheme(opened.scheme);
+        self.terms(opened.terms);
+        self.allowance(opened.allowance);
         self.put(opened.interim_s.to_le_bytes());
         self.put(opened.session_timeout_s.to_le_bytes());
         self.now(opened.at);

@@ -1,5 +1,6 @@
 use super::*;
 use model::counters::{CounterSlot, Counters, Totals};
+use model::domain::{Allowance, Terms};
 use model::ids::BillId;
 use model::record::{Acknowledged, Bill, BillReason, Closed, Delivered, Opened, Sampled, TakenOver, ZeroStop};
 use model::settings::PinnedScheme;
@@ -19,6 +20,8 @@ fn opened(sequence: u64, attributes: &[u8]) -> Opened<'_> {
         group: "",
         scheme: PinnedScheme::default(),
         interim_s: 0,
+        terms: Terms::default(),
+        allowance: Allowance::default(),
         session_timeout_s: 0,
         at: Now::default(),
         counters: CounterSlot::default(),

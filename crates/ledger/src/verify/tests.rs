@@ -3,6 +3,7 @@ use crate::bill::{Bill, BillFile};
 use crate::log::{LogBounds, Request};
 use crate::recover::Life;
 use model::counters::{CounterSlot, Counters, Totals};
+use model::domain::{Allowance, Terms};
 use model::ids::SessionSerial;
 use model::record::{BillReason, Closed, Delivered, Opened, Record, TakenOver, ZeroStop};
 use model::settings::PinnedScheme;
@@ -28,6 +29,8 @@ fn record(id: BillId) -> model::record::Bill<'static> {
             group: "",
             scheme: PinnedScheme::default(),
             interim_s: 0,
+            terms: Terms::default(),
+            allowance: Allowance::default(),
             session_timeout_s: 0,
             at: Now::default(),
             counters: CounterSlot::default(),

@@ -2,6 +2,7 @@
 
 use ledger::frame;
 use model::counters::{Counters, Totals};
+use model::domain::{Allowance, Terms};
 use model::ids::{BillId, SessionSerial};
 use model::record::{Acknowledged, Bill, BillReason, Closed, Delivered, Opened, Record, Sampled, TakenOver, ZeroStop};
 use model::settings::PinnedScheme;
@@ -34,6 +35,8 @@ pub(crate) fn opened(sequence: u64, attributes: &[u8]) -> Opened<'_> {
         group: "g1",
         scheme: PinnedScheme::default(),
         interim_s: 600,
+        terms: Terms::default(),
+        allowance: Allowance::default(),
         session_timeout_s: 86_400,
         at: at(sequence),
         counters: Default::default(),

@@ -87,6 +87,10 @@ impl Link {
         self.hello.new_start = true;
     }
 
+    pub(super) fn set_narrow(&mut self) {
+        self.hello.narrow = true;
+    }
+
     /// What can be read when something changed.
     pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match &self.stage {

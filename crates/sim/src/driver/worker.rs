@@ -10,6 +10,7 @@ use model::event::EventOrigin;
 use model::ids::{BillId, PlaneIndex};
 use model::record::Record;
 use model::time::{Mono, Now};
+use model::verdict::{Reason, Sentence};
 
 use super::{Around, Death, Died, Links, Tables};
 use crate::network::Datagram;
@@ -120,11 +121,11 @@ impl Worker {
     }
 
     /// A plane links; its ring is read from where it was consumed.
-    pub(super) fn link(&mut self, index: PlaneIndex, name: &str, epoch: u64, consumed: u64) {
+    pub(super) fn link(&mut self, now: Mono, index: PlaneIndex, name: &str, epoch: u64, consumed: u64) {
         let place = usize::from(index.0);
         self.readings.resize_with(self.readings.len().max(place + 1), Reading::default);
         self.readings[place] = Reading { cursor: consumed, published: consumed, marks: VecDeque::new() };
-        self.shard.handle_plane_linked(index, name, epoch, 1);
+        self.shard.handle_plane_linked(now, index, name, epoch, 1);
     }
 
     /// What this worker has published of a plane's ring.
@@ -359,6 +360,9 @@ impl Worker {
             // A verdict for a plane that is away is lost: the plane announces the session when it is back.
             if let Some(number) = plane {
                 let incarnation = around.oracle.verdict(number, &verdict);
+                // Where the subscriber goes is not played: its accounting ends as that of one who is cut.
+                let stops = verdict.reason == Reason::AccountingStopped;
+                let sentence = if stops { Sentence::Cut } else { sentence };
                 around.planes[number].verdicts.push_back((incarnation, name, sentence));
             }
             death.step()?;

@@ -1,12 +1,17 @@
 //! What the ledger is told of each session. A fact is *polled* when the shard hands its record out, and durable when
 //! the log says so; after a crash only what recovery reads is a fact at all.
 
+use std::time::Duration;
+
 use ledger::frame;
 use ledger::recover::Recovered;
 use ledger::replay::LiveSession;
+use model::domain::Terms;
+use model::event::Access;
 use model::ids::SessionSerial;
 use model::record::{
-    Accepted, Bill, BillReason, Checkpointed, Closed, Delivered, Opened, Record, StartFailed, TakenOver, ZeroStop,
+    Accepted, Bill, BillReason, Checkpointed, Closed, Delivered, Opened, Record, Sampled, StartFailed, TakenOver,
+    ZeroStop,
 };
 use model::settings::PinnedScheme;
 use model::time::{Mono, Now};
@@ -38,6 +43,7 @@ pub(super) struct Book {
     pub(super) incarnation: usize,
     pub(super) session_id: Vec<u8>,
     pub(super) scheme: PinnedScheme,
+    pub(super) terms: Terms,
     pub(super) group: String,
     pub(super) interim_s: u32,
     pub(super) opened_at: Now,
@@ -83,6 +89,19 @@ impl Book {
         self.closed.is_some_and(|closed| closed.durable)
     }
 
+    /// Whether it went while its Start waited for addresses: then nothing is told of it.
+    pub(super) fn is_never_begun(&self) -> bool {
+        let says_so = self.closed.is_some_and(|closed| closed.fact.cause == 0);
+        says_so && self.terms.start_delay.is_some() && !self.sent.anything()
+    }
+
+    /// Whether its Start need not wait, or not any more.
+    pub(super) fn has_waited(&self, now: Mono, has_both: bool) -> bool {
+        let waits = self.terms.start_delay.filter(|delay| delay.user_types.has(Access::Pppoe));
+        let Some(delay) = waits.filter(|_| !has_both && !self.terms.ipv4_starts) else { return true };
+        now >= self.opened_at.mono.plus(Duration::from_secs(delay.seconds.into()))
+    }
+
     pub(super) fn is_over_durable(&self) -> bool {
         self.over.is_some_and(|over| over.durable)
     }
@@ -101,7 +120,7 @@ impl Oracle {
                     book.start_failed = Some(Kept { fact: *failed, durable: false });
                 }
             }
-            Record::Sampled(sampled) => self.with(sampled.serial, |book| book.cut = sampled.cut),
+            Record::Sampled(sampled) => self.owed_sampled(sampled, now),
             Record::Closed(closed) => self.owed_closed(closed, now),
             Record::Acknowledged(acknowledged) => self.owed_acknowledged(acknowledged.serial),
             Record::Billed(bill) => self.owed_billed(bill),
@@ -342,6 +361,7 @@ impl Oracle {
         let session_id = session_id(opened.attributes);
         if let Some(book) = self.books.get(&serial) {
             let same = book.session_id == session_id && book.scheme == opened.scheme && book.group == opened.group;
+            let same = same && book.terms == opened.terms;
             self.require(same, "a session keeps its id and its scheme", || format!("{serial:?}"));
             return;
         }
@@ -363,6 +383,7 @@ impl Oracle {
             incarnation,
             session_id,
             scheme: opened.scheme,
+            terms: opened.terms,
             group: opened.group.to_owned(),
             interim_s: opened.interim_s,
             opened_at: opened.at,
@@ -392,6 +413,17 @@ impl Oracle {
         self.require(believed, "invalid replies change nothing", || format!("the Start of {id}"));
     }
 
+    /// A cut at the end of a time comes no sooner.
+    fn owed_sampled(&mut self, sampled: &Sampled, now: Mono) {
+        let Some(book) = self.books.get_mut(&sampled.serial) else { return };
+        book.cut = sampled.cut;
+        let limits = self.incarnations[book.incarnation].limits;
+        let lasted = now.since(book.opened_at.mono).as_secs();
+        let early = sampled.cut == Some(CutBy::SessionTimeout)
+            && limits.session_timeout.is_none_or(|timeout| lasted < u64::from(timeout));
+        self.require(!early, "a Session-Timeout is waited for", || format!("{:?} after {lasted} s", sampled.serial));
+    }
+
     fn owed_closed(&mut self, closed: &Closed, now: Mono) {
         let boot = self.boots.current();
         let Some(book) = self.book(closed.serial, "closed") else { return };
@@ -401,7 +433,7 @@ impl Oracle {
         let (incarnation, id) = (book.incarnation, text(&book.session_id).into_owned());
         self.require(same, "a session closes once", || id.clone());
         let book = &self.books[&closed.serial];
-        let cut = book.cut;
+        let (cut, never_begun) = (book.cut, book.is_never_begun());
         if book.boot != boot || closed.cause == NAS_REBOOT {
             let right = book.boot != boot
                 && self.ends_with_box(book, closed)
@@ -427,7 +459,8 @@ impl Oracle {
         // Who was refused may be announced again by a ring that is read anew; it leaves as it came, with nothing counted.
         let gone = truth.gone.is_some() || vanished || truth.turned_away || cut.is_some();
         let cause = match cut {
-            Some(by) => closed.cause == by.terminate_cause(),
+            Some(by) => closed.cause == by.terminate_cause() || never_begun,
+            None if closed.cause == 0 => never_begun,
             None => vanished || truth.turned_away || truth.gone.is_none_or(|cause| cause == closed.cause),
         };
         self.require(gone, "who is online stays online", || format!("{id}, #{incarnation}, cause {}", closed.cause));
@@ -441,7 +474,7 @@ impl Oracle {
     fn owed_acknowledged(&mut self, serial: SessionSerial) {
         let Some(book) = self.book(serial, "acknowledged") else { return };
         book.over = Some(Kept { fact: Over::Acknowledged, durable: false });
-        let believed = book.closed.is_none() || book.sent.stop_answered;
+        let believed = book.closed.is_none() || book.sent.stop_answered || book.is_never_begun();
         let id = text(&book.session_id).into_owned();
         self.require(believed, "invalid replies change nothing", || format!("the Stop of {id}"));
     }

@@ -105,7 +105,9 @@ impl Oracle {
         self.boots.held_until = now.plus(OLD_STOPS_FIRST);
         self.boots.old_stops.clear();
         let boot = self.boots.current();
-        let is_old = |book: &&Book| book.boot < boot && book.over.is_none() && book.start_failed.is_none();
+        let is_old = |book: &&Book| {
+            book.boot < boot && book.over.is_none() && book.start_failed.is_none() && !book.is_never_begun()
+        };
         for book in self.books.values().filter(is_old) {
             let shard = shard_of(&self.incarnations[book.incarnation].name, shard_count);
             self.boots.old_stops.entry((shard, book.group.clone())).or_default().push(book.serial);

@@ -86,7 +86,7 @@ fn weigh(book: &Book, servers: &[Server], bills: usize) -> Evidence {
         let is_zero = said.counters == Counters::ZERO && said.session_time_s == 0;
         if book.start_failed.is_some() && is_zero && said.cause != u32::from(NAS_REBOOT) {
             zero_stops += 1;
-        } else if closed.is_some_and(|closed| as_sent(&closed.counters) == said.counters) {
+        } else if closed.is_some_and(|closed| as_sent(&book.terms, &closed.counters) == said.counters) {
             stops += 1;
         }
     }
@@ -112,6 +112,8 @@ fn judge(book: &Book, evidence: &Evidence) -> Option<Violation> {
     }
     match over.fact {
         Over::Acknowledged if bills > 0 => wrong("a Stop or a bill", "acknowledged, and billed".to_owned()),
+        // Who went while its Start waited was not accounted for.
+        Over::Acknowledged if stops == 0 && book.is_never_begun() => None,
         Over::Acknowledged if stops == 0 => wrong("at least once", "acknowledged, but no server has it".to_owned()),
         Over::Acknowledged => None,
         Over::Billed { .. } if bills == 0 => wrong("at least once", "the bill is gone".to_owned()),

@@ -1,9 +1,11 @@
 //! Who may be admitted, refused, cut; and which session is meant.
 
+use model::domain::QuotaAction;
 use model::settings::{AccountingMode, InterimFailPolicy, StartFail};
 use model::verdict::{Reason, Sentence, Verdict};
 
 use super::Oracle;
+use crate::plane::Limits;
 use crate::trace::text;
 
 impl Oracle {
@@ -19,6 +21,7 @@ impl Oracle {
             Sentence::Admit => self.admitted(incarnation, verdict.reason, &who),
             Sentence::Refuse => self.refused(incarnation, verdict.reason, &who),
             Sentence::Cut => self.cut(incarnation, verdict.reason, &who),
+            Sentence::Redirect => self.redirected(incarnation, verdict.reason, &who),
         }
         Some(incarnation)
     }
@@ -43,13 +46,50 @@ impl Oracle {
     fn refused(&mut self, incarnation: usize, reason: Reason, who: &str) {
         let book = self.books_of(incarnation).last();
         let offline = book.is_some_and(|book| book.scheme.start_fail == StartFail::Offline && !book.scheme.shadow);
-        let rightly = reason == Reason::StartFailed && offline;
-        self.require(rightly, "who has a domain is refused by `start-fail offline` only", || {
+        let late = book.is_some_and(|book| book.terms.start_delay.is_some_and(|delay| delay.offline));
+        let rightly = reason == Reason::StartFailed && offline || reason == Reason::StartDelay && late;
+        self.require(rightly, "who has a domain is refused by an `offline` policy only", || {
+            format!("{who}: {}", reason.as_str())
+        });
+    }
+
+    /// Whether what is said to have run out was limited at all; and a volume is used up before it is said to be.
+    fn has_run_out(&self, incarnation: usize, reason: Reason) -> bool {
+        let truth = &self.incarnations[incarnation];
+        let Limits { session_timeout, time_quota, volume_quota } = truth.limits;
+        let moved = volume_quota.is_some_and(|volume| truth.counted.octets() >= volume);
+        let quota = time_quota.is_some() || moved;
+        match reason {
+            Reason::SessionTimeout => session_timeout.is_some(),
+            Reason::QuotaOut => quota,
+            _ => session_timeout.is_some() || quota,
+        }
+    }
+
+    fn redirected(&mut self, incarnation: usize, reason: Reason, who: &str) {
+        let accounted = self.incarnations[incarnation].mode != AccountingMode::None;
+        let durable = self.books_of(incarnation).last().map_or(!accounted, |book| book.cut_durable);
+        let rightly = match self.incarnations[incarnation].quota_out {
+            QuotaAction::Redirect => reason == Reason::QuotaOut,
+            QuotaAction::RedirectAndStop => reason == Reason::AccountingStopped && durable,
+            QuotaAction::Cut | QuotaAction::Tell | QuotaAction::SendInterim => false,
+        };
+        let any = self.has_run_out(incarnation, Reason::AccountingStopped);
+        self.require(rightly && any, "who has used up a quota is led elsewhere where the domain says so", || {
             format!("{who}: {}", reason.as_str())
         });
     }
 
     fn cut(&mut self, incarnation: usize, reason: Reason, who: &str) {
+        if matches!(reason, Reason::SessionTimeout | Reason::QuotaOut) {
+            let offline = self.incarnations[incarnation].quota_out == QuotaAction::Cut;
+            let rightly = offline && self.has_run_out(incarnation, reason);
+            let accounted = self.incarnations[incarnation].mode != AccountingMode::None;
+            let durable = self.books_of(incarnation).last().map_or(!accounted, |book| book.cut_durable);
+            self.require(rightly, "`quota-out offline` cuts who has used up a quota", || who.to_owned());
+            self.require(durable, "no `cut` before it is durable", || who.to_owned());
+            return;
+        }
         let Some(book) = self.books_of(incarnation).last() else {
             self.violate("who is cut has a session", who.to_owned());
             return;

@@ -1,6 +1,6 @@
 //! What a plane says, as it stands in its ring.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use model::counters::{CounterSlot, Counters};
 use model::event::{ClassList, Down, PlaneEvent, Reset, Subscriber, Up, Update};
@@ -30,6 +30,7 @@ pub(crate) enum What {
     Update {
         name: Vec<u8>,
         framed_ip: Ipv4Addr,
+        framed_ipv6: Option<Ipv6Addr>,
     },
     Down {
         name: Vec<u8>,
@@ -51,9 +52,19 @@ pub(crate) struct Who {
     pub(crate) user: Vec<u8>,
     pub(crate) domain: Option<Vec<u8>>,
     pub(crate) framed_ip: Ipv4Addr,
+    pub(crate) framed_ipv6: Option<Ipv6Addr>,
+    pub(crate) limits: Limits,
     pub(crate) mac: [u8; 6],
     pub(crate) class: Vec<Vec<u8>>,
     pub(crate) acct_interim_interval: Option<u32>,
+}
+
+/// How long a subscriber may stay, and how much it may move.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) session_timeout: Option<u32>,
+    pub(crate) time_quota: Option<u64>,
+    pub(crate) volume_quota: Option<u64>,
 }
 
 impl Who {
@@ -66,6 +77,10 @@ impl Who {
             user: Some(&self.user),
             domain: self.domain.as_deref(),
             framed_ip: Some(self.framed_ip),
+            framed_ipv6_address: self.framed_ipv6,
+            session_timeout: self.limits.session_timeout,
+            time_quota: self.limits.time_quota,
+            volume_quota: self.limits.volume_quota,
             mac: Some(self.mac),
             class,
             acct_interim_interval: self.acct_interim_interval,
@@ -101,8 +116,9 @@ impl What {
             What::Up { name, who, counters, at, .. } => {
                 PlaneEvent::Up(Up { session: name, subscriber: who.subscriber(), counters: *counters, at: *at })
             }
-            What::Update { name, framed_ip } => {
-                let changed = Subscriber { framed_ip: Some(*framed_ip), ..Subscriber::default() };
+            What::Update { name, framed_ip, framed_ipv6 } => {
+                let (framed_ip, framed_ipv6_address) = (Some(*framed_ip), *framed_ipv6);
+                let changed = Subscriber { framed_ip, framed_ipv6_address, ..Subscriber::default() };
                 PlaneEvent::Update(Update { session: name, changed, at: None })
             }
             What::Down { name, cause, totals, at } => {

@@ -100,6 +100,7 @@ impl Plane {
                 name: NAME.into(),
                 epoch: EPOCH,
                 new_start: false,
+                narrow: false,
                 region: region.clone(),
                 engine_bell: engine_bell.clone(),
                 plane_bell: plane_bell.clone(),
@@ -158,6 +159,7 @@ impl Plane {
                     stage.online.fetch_add(1, Ordering::Relaxed);
                 }
                 Sentence::Refuse | Sentence::Cut => life.state = State::Over,
+                Sentence::Redirect => {}
             }
         }
         if self.bell.engine_wants_room() {

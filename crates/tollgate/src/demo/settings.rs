@@ -39,7 +39,7 @@ pub(super) fn settings(server: SocketAddr, schedule: &Schedule) -> Settings {
     let mut settings = Settings { sysname: "DEMO".to_owned(), ..Settings::default() };
     settings.radius_groups.insert(name(), group(server));
     settings.schemes.insert(name(), scheme(schedule));
-    let domain = Domain { accounting_scheme: Some(name()), radius_group: Some(name()) };
+    let domain = Domain { accounting_scheme: Some(name()), radius_group: Some(name()), ..Domain::default() };
     settings.domains.insert(name(), domain);
     settings.local_aaa_server = LocalAaaServer { pool_enabled: true, ..LocalAaaServer::default() };
     settings.local_aaa_server.cache.capacity = schedule.lives().max(1);

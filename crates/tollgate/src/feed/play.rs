@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use model::counters::{CounterSlot, Counters};
 use model::event::{Down, PlaneEvent, Reset, Up, Update};
 use model::time::Wall;
-use model::verdict::Sentence;
+use model::verdict::{Reason, Sentence};
 use plane::hello::Answer;
 
 use super::link::{Link, Look};
@@ -273,7 +273,13 @@ impl Player {
             });
             print(&format!("{line}\n"))?;
             match verdict.sentence {
-                Sentence::Admit => {}
+                // It stays, but it is not spoken of any more.
+                Sentence::Redirect if verdict.reason == Reason::AccountingStopped => {
+                    if self.live.contains_key(&session) {
+                        self.down(&session, ADMIN_RESET, None)?;
+                    }
+                }
+                Sentence::Admit | Sentence::Redirect => {}
                 Sentence::Refuse => {
                     if let Some(live) = self.live.remove(&session) {
                         self.link.give_slot_back(live.slot);

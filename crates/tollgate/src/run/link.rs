@@ -39,6 +39,8 @@ pub(crate) enum LinkEvent {
         epoch: u64,
         /// It announces nobody: whom it brings up is new ([`Hello::new_start`]).
         new_start: bool,
+        /// Its counters have 32 bits ([`Hello::narrow`]).
+        narrow: bool,
         region: Arc<PlaneRegion>,
         /// Rung by the plane.
         engine_bell: Arc<Waker>,
@@ -150,6 +152,7 @@ async fn link(stream: Stream, planes: Rc<RefCell<Planes>>, workers: Vec<WorkerHa
                 name: hello.name().into(),
                 epoch: hello.epoch,
                 new_start: hello.new_start,
+                narrow: hello.narrow,
                 region,
                 engine_bell,
                 plane_bell,

@@ -105,7 +105,7 @@ impl LinkedPlanes {
     /// A plane came or went.
     pub(crate) fn handle_link(&mut self, event: LinkEvent, now: Mono, shard: &mut Shard, datapath: &mut Datapath) {
         match event {
-            LinkEvent::Linked { plane, name, epoch, new_start, region, engine_bell, plane_bell, close } => {
+            LinkEvent::Linked { plane, name, epoch, new_start, narrow, region, engine_bell, plane_bell, close } => {
                 let Some(reader) = region.reader(self.shard) else { return };
                 let watch = datapath.watch(&engine_bell);
                 if let Err(error) = &watch {
@@ -115,8 +115,9 @@ impl LinkedPlanes {
                     );
                 }
                 let rings = u16::try_from(reader.rings().len()).unwrap_or(u16::MAX);
-                shard.handle_plane_linked(plane, &name, epoch, rings);
+                shard.handle_plane_linked(now, plane, &name, epoch, rings);
                 shard.handle_new_start(plane, new_start);
+                shard.handle_narrow(plane, narrow);
                 self.counters.set(plane, Some(region.counters()));
                 let marks = reader.rings().iter().map(|_| VecDeque::new()).collect();
                 let marked = reader.rings().iter().map(|ring| ring.cursor()).collect();

@@ -421,6 +421,13 @@ impl Worker {
                         "counters fell without a new generation; they are taken to have begun again"
                     );
                 }
+                Notice::QuotaOut(serial) => {
+                    tracing::info!(
+                        epoch = serial.epoch,
+                        sequence = serial.sequence,
+                        "a quota is used up, or the session timeout has run out; quota-out keeps the user online"
+                    );
+                }
                 Notice::InterimFailed(serial) => {
                     tracing::warn!(
                         epoch = serial.epoch,

@@ -55,6 +55,16 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         views: &View::ALL,
         level: 1,
+        section: "4",
+        formats: &["display domain [ domain:NAME<1-64> ]"],
+        undo: None,
+        help: &[("domain", "Domains of users, or one of them")],
+        action: Action::Display(domain),
+        stored: Stored::Never,
+    },
+    Command {
+        views: &View::ALL,
+        level: 1,
         section: "INTERFACES 2",
         formats: &["display accounting policy"],
         undo: None,
@@ -166,6 +176,16 @@ fn accounting_scheme(place: &Place, words: &Words) -> Display {
     };
     let named = words.text_if("scheme").map(Into::into);
     Display::Own(named.or(here).map_or(OwnDisplay::Schemes, OwnDisplay::Scheme))
+}
+
+/// With a name, or in the view of a domain: that one.
+fn domain(place: &Place, words: &Words) -> Display {
+    let here = match place {
+        Place::Domain(name) => Some(name.clone()),
+        _ => None,
+    };
+    let named = words.text_if("domain").map(Into::into);
+    Display::Own(named.or(here).map_or(OwnDisplay::Domains, OwnDisplay::Domain))
 }
 
 fn radius_configuration(_: &Place, words: &Words) -> Display {

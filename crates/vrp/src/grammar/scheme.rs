@@ -89,6 +89,21 @@ pub(super) const COMMANDS: &[Command] = &[
     },
     Command {
         views: &[View::Scheme],
+        level: 2,
+        section: "3.2",
+        formats: &["accounting interim no-send remain-time seconds:INTEGER<1-65535>"],
+        undo: Some(Undo { formats: &["accounting interim no-send remain-time"], run: |edit, _| no_send(edit, 0) }),
+        help: &[
+            ("interim", "Real-time accounting"),
+            ("no-send", "Leave real-time accounting packets out"),
+            ("remain-time", "When so little of the time quota is left"),
+            ("seconds", "Seconds"),
+        ],
+        action: Action::Configure(|edit, words| no_send(edit, words.number("seconds"))),
+        stored: Stored::Lines(stored_no_send),
+    },
+    Command {
+        views: &[View::Scheme],
         level: 3,
         section: "INTERFACES 2",
         formats: &["accounting policy { enforce | shadow }"],
@@ -246,6 +261,16 @@ fn undo_send_update(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
 fn stored_send_update(settings: &Settings, place: &Place) -> Vec<String> {
     let is_on = scheme_of(settings, place).is_some_and(|scheme| scheme.send_update);
     if is_on { vec!["accounting send-update".to_owned()] } else { Vec::new() }
+}
+
+fn no_send(edit: &mut Edit<'_>, seconds: u16) -> Result<Done, Refusal> {
+    edit.scheme()?.1.no_send_remain_s = seconds;
+    Ok(Done::Applied)
+}
+
+fn stored_no_send(settings: &Settings, place: &Place) -> Vec<String> {
+    let seconds = scheme_of(settings, place).map_or(0, |scheme| scheme.no_send_remain_s);
+    if seconds == 0 { Vec::new() } else { vec![format!("accounting interim no-send remain-time {seconds}")] }
 }
 
 fn policy(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+use model::domain::TrafficUnit;
 use model::report::{Discards, ServerReport};
 use model::settings::{Algorithm, ObjectName, RadiusGroup, Settings};
 use serde_json::{Value, json};
@@ -77,7 +78,7 @@ fn text_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> 
         ("Source-ports", group.source_ports.to_string()),
         ("Acct-Stop-Packet Resend", resend.to_owned()),
         ("Acct-Stop-Packet Resend-Times", group.stop_resend.to_string()),
-        ("Traffic-unit", "B".to_owned()),
+        ("Traffic-unit", unit_of(group.traffic_unit).to_owned()),
         ("ClassAsCar", "NO".to_owned()),
         ("Packet send algorithm", label_of(group)),
     ]);
@@ -91,6 +92,15 @@ fn label_of(group: &RadiusGroup) -> String {
     };
     let word = |is_set: bool, word: &'static str| if is_set { word } else { "" };
     [name, word(group.strict, " strict"), word(group.sequence, " sequence")].concat()
+}
+
+fn unit_of(unit: TrafficUnit) -> &'static str {
+    match unit {
+        TrafficUnit::Byte => "B",
+        TrafficUnit::Kbyte => "KB",
+        TrafficUnit::Mbyte => "MB",
+        TrafficUnit::Gbyte => "GB",
+    }
 }
 
 fn json_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> Value {
@@ -112,6 +122,7 @@ fn json_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> 
         "timeout_s": group.timeout_s,
         "source_ports": group.source_ports,
         "stop_resend": group.stop_resend,
+        "traffic_unit": group.traffic_unit.as_str(),
     })
 }
 

@@ -10,6 +10,7 @@ use super::table::{columns, labelled, total};
 pub(super) fn detail(name: &ObjectName, scheme: &AccountingScheme) -> Shown {
     let pinned = scheme.pinned(name.as_str());
     let interval = if pinned.interim_s == 0 { "-".to_owned() } else { pinned.interim_s.to_string() };
+    let no_send = if pinned.no_send_remain_s == 0 { "-".to_owned() } else { pinned.no_send_remain_s.to_string() };
     let text = labelled(&[
         ("Accounting-scheme-name", name.to_string()),
         ("Accounting-method", method(pinned.mode).to_owned()),
@@ -21,7 +22,8 @@ pub(super) fn detail(name: &ObjectName, scheme: &AccountingScheme) -> Shown {
         ("Realtime-accounting-traffic-update", yes(pinned.interim_traffic)),
         ("Realtime-accounting-failure-retries", pinned.interim_fail.max_times.to_string()),
         ("Realtime-accounting-hash", yes(pinned.interim_hash)),
-        // Ours: the vendor has no such row.
+        // Ours: the vendor has no such rows.
+        ("Realtime-accounting-no-send(sec)", no_send),
         ("Accounting-policy", if pinned.shadow { "Shadow" } else { "Enforce" }.to_owned()),
     ]);
     let json = json!({
@@ -42,6 +44,7 @@ pub(super) fn detail(name: &ObjectName, scheme: &AccountingScheme) -> Shown {
         "send_update": pinned.send_update,
         "traffic": pinned.interim_traffic,
         "hash": pinned.interim_hash,
+        "no_send_remain_s": pinned.no_send_remain_s,
         "policy": if pinned.shadow { "shadow" } else { "enforce" },
     });
     Shown { text, json }
@@ -120,6 +123,7 @@ mod tests {
   Realtime-accounting-traffic-update    : Yes
   Realtime-accounting-failure-retries   : 5
   Realtime-accounting-hash              : Yes
+  Realtime-accounting-no-send(sec)      : -
   Accounting-policy                     : Enforce
 ---------------------------------------------------------------------------
 ";

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::support::World;
+use crate::terms::terms;
+use model::domain::TrafficUnit;
 use model::settings::{
     AccountingMode, AccountingScheme, AccountingServer, Algorithm, BUILT_IN_DOMAINS, BUILT_IN_SCHEMES, BillFormat,
     BillReplay, BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode, CacheRounds, CacheWarning,
@@ -31,6 +33,7 @@ radius-server group g1
  radius-server retransmit 5 timeout 10
  radius-server source-ports 64
  undo radius-server accounting-stop-packet resend
+ radius-server traffic-unit mbyte
 #
 radius-server group g2
 #
@@ -47,6 +50,7 @@ aaa
   accounting start-fail online keep-accounting
   accounting interim interval 15 second hash
   accounting interim-fail max-times 5 offline
+  accounting interim no-send remain-time 60
  #
  accounting-scheme s2
   accounting start-fail offline
@@ -56,6 +60,11 @@ aaa
  domain d1
   accounting-scheme s1
   radius-server group g1
+  undo flow-statistic down
+  accounting dual-stack identical
+  accounting-start-delay 30 offline user-type ppp ipoe
+  accounting-start-delay ipv4 start-accounting immediately
+  quota-out redirect url http://pay.example/?u=1 redirect-stop-accounting
  #
  domain default0
  #
@@ -313,40 +322,43 @@ fn server() -> impl Strategy<Value = AccountingServer> {
 
 fn group() -> impl Strategy<Value = RadiusGroup> {
     let servers = prop::collection::vec(server(), 0..=16);
-    (servers, secret(), any::<bool>(), 1..=5_u8, 3..=25_u8, 1..=256_u16, any::<[u16; 3]>()).prop_map(
-        |(
-            mut accounting,
-            key,
-            shares,
-            retransmit,
-            timeout_s,
-            source_ports,
-            [stop_resend, start_resend, interim_resend],
-        )| {
-            let mut seen = Vec::new();
-            accounting.retain(|server| {
-                !seen.contains(&server.address) && {
-                    seen.push(server.address);
-                    true
-                }
-            });
-            let algorithm = if shares { Algorithm::LoadingShare } else { Algorithm::MasterBackup };
-            let [strict, sequence] = if shares { [false; 2] } else { [start_resend % 2 == 0, stop_resend % 2 == 0] };
-            RadiusGroup {
-                accounting,
-                shared_key: Some(key),
-                algorithm,
-                strict,
-                sequence,
+    (servers, secret(), any::<bool>(), 1..=5_u8, 3..=25_u8, 1..=256_u16, any::<([u16; 3], prop::sample::Index)>())
+        .prop_map(
+            |(
+                mut accounting,
+                key,
+                shares,
                 retransmit,
                 timeout_s,
                 source_ports,
-                stop_resend,
-                start_resend,
-                interim_resend,
-            }
-        },
-    )
+                ([stop_resend, start_resend, interim_resend], unit),
+            )| {
+                let mut seen = Vec::new();
+                accounting.retain(|server| {
+                    !seen.contains(&server.address) && {
+                        seen.push(server.address);
+                        true
+                    }
+                });
+                let algorithm = if shares { Algorithm::LoadingShare } else { Algorithm::MasterBackup };
+                let [strict, sequence] =
+                    if shares { [false; 2] } else { [start_resend % 2 == 0, stop_resend % 2 == 0] };
+                RadiusGroup {
+                    accounting,
+                    shared_key: Some(key),
+                    algorithm,
+                    strict,
+                    sequence,
+                    retransmit,
+                    timeout_s,
+                    source_ports,
+                    stop_resend,
+                    start_resend,
+                    interim_resend,
+                    traffic_unit: *unit.get(&TrafficUnit::ALL),
+                }
+            },
+        )
 }
 
 fn radius_health() -> impl Strategy<Value = RadiusHealth> {
@@ -421,13 +433,14 @@ fn scheme() -> impl Strategy<Value = AccountingScheme> {
         prop_oneof![Just(StartFail::Online), Just(StartFail::OnlineKeepAccounting), Just(StartFail::Offline)];
     let policy = prop_oneof![Just(InterimFailPolicy::Online), Just(InterimFailPolicy::Offline)];
     let mode = prop_oneof![Just(None), Just(Some(AccountingMode::None)), Just(Some(AccountingMode::Radius))];
-    (mode, start_fail, prop::option::of(interim()), 1..=u8::MAX, policy, any::<[bool; 2]>()).prop_map(
-        |(mode, start_fail, interim, max_times, policy, [send_update, shadow])| AccountingScheme {
+    (mode, start_fail, prop::option::of(interim()), 1..=u8::MAX, policy, any::<([bool; 2], u16)>()).prop_map(
+        |(mode, start_fail, interim, max_times, policy, ([send_update, shadow], no_send_remain_s))| AccountingScheme {
             mode,
             start_fail,
             interim,
             interim_fail: InterimFail { max_times, policy },
             send_update,
+            no_send_remain_s,
             shadow,
         },
     )
@@ -524,7 +537,7 @@ fn settings() -> impl Strategy<Value = Settings> {
     let groups = prop::collection::btree_map(name(), group(), 0..4);
     let schemes = prop::collection::btree_map(name(), scheme(), 0..6);
     let built_in = prop::collection::vec(scheme(), BUILT_IN_SCHEMES.len());
-    let binding = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<bool>(), any::<bool>());
+    let binding = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<bool>(), any::<bool>(), terms());
     let domains = prop::collection::btree_map(name(), binding.clone(), 0..6);
     let built_in_domains = prop::collection::vec(binding, BUILT_IN_DOMAINS.len());
     (box_wide, groups, schemes, built_in, domains, built_in_domains).prop_map(
@@ -548,12 +561,12 @@ fn settings() -> impl Strategy<Value = Settings> {
             let scheme_names: Vec<_> = schemes.keys().cloned().collect();
             let group_names: Vec<_> = radius_groups.keys().cloned().collect();
             let mut domains = BTreeMap::new();
-            for (name, (scheme, group, has_scheme, has_group)) in bindings {
+            for (name, (scheme, group, has_scheme, has_group, terms)) in bindings {
                 let default = ObjectName::from(Domain::default().scheme_or_default(name.as_str()));
                 let scheme = Some(scheme.get(&scheme_names).clone()).filter(|scheme| has_scheme && *scheme != default);
                 let group = has_group.then_some(group).filter(|_| !group_names.is_empty());
                 let radius_group = group.map(|group| group.get(&group_names).clone());
-                domains.insert(name, Domain { accounting_scheme: scheme, radius_group });
+                domains.insert(name, Domain { accounting_scheme: scheme, radius_group, ..terms });
             }
             Settings {
                 sysname,

@@ -7,4 +7,5 @@ mod queue;
 mod seeds;
 mod sitting;
 mod support;
+mod terms;
 mod users;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::counters::{Counters, Totals};
+use model::domain::{Allowance, Terms};
 use model::ids::{BillId, SessionSerial};
 use model::record::{
     Bill, BillReason, BillRun, BillRuns, BillStore, Closed, Delivered, Departed, Departure, Opened, Record, Returned,
@@ -588,6 +589,8 @@ pub(super) fn bill(counted: u64) -> Bill<'static> {
             group: "g1",
             scheme: PinnedScheme::default(),
             interim_s: 600,
+            terms: Terms::default(),
+            allowance: Allowance::default(),
             session_timeout_s: 0,
             at,
             counters: Default::default(),

@@ -1,0 +1,88 @@
+//! What time alone brings about for one session. It has one timer, which is set to whatever comes first: its next interim,
+//! the end of its Session-Timeout or time quota, a look at what it has moved, the end of the wait for addresses; and when
+//! it is cut, the end of the wait for its Down and nothing else.
+//!
+//! No other file sets that timer: what changes one of these moments calls [`Shard::arm`] afterwards.
+
+use std::time::Duration;
+
+use model::counters::CounterSource;
+use model::domain::Allowance;
+use model::time::{Mono, Now};
+
+use super::Shard;
+use crate::phase::next_interim;
+use crate::session::{Flags, Lane, NONE, Slot, State};
+
+impl Shard {
+    /// Sets the session's timer to whatever comes first, or takes it away.
+    pub(super) fn arm(&mut self, slot: Slot) {
+        match self.next_due(slot) {
+            Some(at) => self.timers.set(slot, at),
+            None => self.timers.cancel(slot),
+        }
+    }
+
+    fn next_due(&self, slot: Slot) -> Option<Mono> {
+        let session = self.session(slot);
+        if session.is_down() || session.flags.has(Flags::PROVISIONAL) {
+            return None;
+        }
+        let next = Some(session.next_interim).filter(|&at| at != Mono::ZERO);
+        if session.flags.has(Flags::CUT) {
+            return next;
+        }
+        match session.state {
+            State::Starting => self.delay_ends(slot),
+            State::NotAccounted | State::Accounting | State::StartFailed => {
+                next.into_iter().chain(self.quota_due(slot)).min()
+            }
+            State::Free | State::Stopping | State::Parked | State::Replaying | State::Ending => None,
+        }
+    }
+
+    /// The session's timer has fired.
+    pub(super) fn session_is_due(&mut self, slot: Slot, at: Now, counters: &impl CounterSource) {
+        let session = self.session(slot);
+        if session.is_down() {
+            return;
+        }
+        if session.flags.has(Flags::CUT) {
+            self.cut_is_overdue(slot, at, counters);
+            return;
+        }
+        let interim_is_due = session.next_interim != Mono::ZERO && session.next_interim <= at.mono;
+        if interim_is_due && session.state == State::Accounting {
+            self.interim_is_due(slot, at.mono, counters);
+        }
+        self.delay_may_end(slot, at.mono);
+        self.quota_may_end(slot, at, counters);
+        self.arm(slot);
+    }
+
+    fn interim_is_due(&mut self, slot: Slot, now: Mono, counters: &impl CounterSource) {
+        let session = self.session(slot);
+        let idle = session.lane == Lane::Out && session.request == NONE;
+        // The schedule keeps its phase whatever the last interim took (BEHAVIOUR.md 3.3, rule 6).
+        let scheduled = session.next_interim.plus(Duration::from_secs(session.interim_s.into()));
+        self.session_mut(slot).next_interim = next_interim(scheduled, self.session(slot).interim_s, now);
+        // The interim may wait, be skipped, or find the last one still unanswered: the walk that left the sample
+        // to it does not come back in time.
+        self.sample_now(slot, now, counters);
+        let idle = idle || self.session(slot).lane == Lane::Rest;
+        if idle && !self.is_skipped(slot, now) {
+            self.tick(slot, now);
+        }
+    }
+
+    /// Whether nothing has been counted since the last report under `traffic` (BEHAVIOUR.md 3.3, rule 5), or the time quota
+    /// is so nearly used up that what follows from that will tell (3.2, `no-send remain-time`).
+    fn is_skipped(&self, slot: Slot, now: Mono) -> bool {
+        let scheme = self.contracts.get(self.session(slot).contract).scheme;
+        let quota_at = self.account(slot).allowance.quota_at;
+        let remains = Duration::from_secs(scheme.no_send_remain_s.into());
+        let nearly_used_up =
+            !remains.is_zero() && quota_at != Allowance::NEVER && now < quota_at && quota_at.since(now) <= remains;
+        nearly_used_up || scheme.interim_traffic && !self.has_counted(slot)
+    }
+}
