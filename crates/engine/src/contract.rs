@@ -14,6 +14,8 @@ pub(crate) struct Contract {
     pub(crate) quota_out: QuotaAction,
     /// The group's place in the shard.
     pub(crate) group: u16,
+    /// That of the copies; [`NO_GROUP`]: there are none.
+    pub(crate) copy_group: u16,
     pub(crate) domain: ObjectName,
 }
 
@@ -67,6 +69,8 @@ impl Contracts {
 
     /// Whether a held contract names this group.
     pub(crate) fn names_group(&self, group: u16) -> bool {
-        self.items.iter().any(|(item, _)| item.as_ref().is_some_and(|item| item.group == group))
+        self.items
+            .iter()
+            .any(|(item, _)| item.as_ref().is_some_and(|item| item.group == group || item.copy_group == group))
     }
 }

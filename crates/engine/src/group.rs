@@ -13,6 +13,7 @@ use model::settings::{Algorithm, Secret};
 use model::time::Mono;
 
 use crate::choice::{Choice, Tried, choose, prefer};
+use crate::copies::Line;
 use crate::flow::Flow;
 use crate::server::{Server, Standing};
 use crate::session::{Lane, Slot};
@@ -49,6 +50,8 @@ pub(crate) struct Group {
     pub(crate) lanes: [Queue; Lane::COUNT],
     /// Stops that are not tried again yet, by the length of their rest.
     pub(crate) rests: [Queue; REST_COUNT],
+    /// Sessions whose copy waits for one of its servers.
+    pub(crate) copies: Line,
     /// What has rested since then or longer need not any more.
     pub(crate) woken: Option<Mono>,
     pub(crate) flow: Flow,
@@ -84,6 +87,7 @@ impl Group {
             interim_resend: 0,
             lanes: [Queue::EMPTY; Lane::COUNT],
             rests: [Queue::EMPTY; REST_COUNT],
+            copies: Line::default(),
             woken: None,
             flow: Flow::default(),
             turn: 0,
@@ -145,7 +149,8 @@ impl Group {
         let resting = self.rests.iter().map(|list| u64::from(list.count)).sum();
         let (came, went) = self.flow.recent(now);
         let (came, went) = (came.into(), went.into());
-        GroupReport { name: self.name.clone(), starts, stops, parked, interims, resting, came, went }
+        let copies = self.copies.len() as u64;
+        GroupReport { name: self.name.clone(), starts, stops, parked, interims, resting, copies, came, went }
     }
 
     /// Whether nothing waits.

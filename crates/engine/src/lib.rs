@@ -49,6 +49,7 @@ mod blob;
 mod brake;
 mod choice;
 mod contract;
+mod copies;
 mod flow;
 mod group;
 mod health;

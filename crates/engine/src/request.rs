@@ -21,6 +21,8 @@ pub(crate) const PACKET_MAX: usize = 4096;
 pub(crate) struct Request {
     pub(crate) session: Slot,
     pub(crate) kind: Kind,
+    /// It is a copy (`accounting-copy`).
+    pub(crate) is_copy: bool,
     pub(crate) group: u16,
     /// The server that has it; meaningless while [`Place::Failover`].
     pub(crate) server: u16,
@@ -75,6 +77,7 @@ impl Requests {
         let empty = Request {
             session: NONE,
             kind: Kind::Start,
+            is_copy: false,
             group: 0,
             server: 0,
             place: Place::Free,
@@ -105,6 +108,11 @@ impl Requests {
         !self.free.is_empty()
     }
 
+    /// Whether one more copy can be taken beside so many: copies have half of the places at most.
+    pub(crate) fn has_room_for_copies(&self, copies: u32) -> bool {
+        self.has_room() && (copies as usize) * 2 < self.slots.len()
+    }
+
     /// The number of the transaction that is opened next.
     pub(crate) fn next_number(&self) -> u64 {
         self.next_number
@@ -117,6 +125,7 @@ impl Requests {
         *request = Request {
             session,
             kind,
+            is_copy: false,
             group,
             event,
             place: Place::Failover,

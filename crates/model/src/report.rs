@@ -169,6 +169,8 @@ pub struct GroupReport {
     pub interims: u64,
     /// Stops in the queue that are not tried again yet.
     pub resting: u64,
+    /// Users whose copy waits for a place on a server; not part of the backlog.
+    pub copies: u64,
     /// Packets that became due in the last five seconds.
     pub came: u64,
     /// Packets that were acknowledged in the last five seconds.
@@ -197,6 +199,7 @@ impl GroupReport {
         self.parked += other.parked;
         self.interims += other.interims;
         self.resting += other.resting;
+        self.copies += other.copies;
         self.came += other.came;
         self.went += other.went;
     }
@@ -296,6 +299,8 @@ pub struct ShardReport {
     pub would_cut: u64,
     /// Log-ins that a policy would have refused, were it not `shadow`.
     pub would_refuse: u64,
+    /// Users whose accounting is not copied any more, because no copy server answered.
+    pub copies_given_up: u64,
     /// Times that the brake held a cut.
     pub cuts_held: u64,
     /// Whether the brake holds cuts now.

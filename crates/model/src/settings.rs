@@ -422,6 +422,8 @@ pub struct Domain {
     pub accounting_scheme: Option<ObjectName>,
     /// The group its sessions report to.
     pub radius_group: Option<ObjectName>,
+    /// The group that has a copy of all their accounting.
+    pub accounting_copy: Option<ObjectName>,
     /// Which directions are counted.
     pub flow_statistic: FlowStatistic,
     /// Whether the address families are told apart.
@@ -435,6 +437,11 @@ pub struct Domain {
 }
 
 impl Domain {
+    /// Whether its sessions report to this group, or are copied to it.
+    pub fn reports_to(&self, group: &ObjectName) -> bool {
+        [&self.radius_group, &self.accounting_copy].into_iter().flatten().any(|own| own == group)
+    }
+
     /// `default0` for domains `default0` and `default_admin`, `default1` for every other.
     pub fn scheme_or_default(&self, name: &str) -> &str {
         match &self.accounting_scheme {

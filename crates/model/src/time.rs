@@ -77,3 +77,11 @@ pub struct Now {
     /// For printing.
     pub wall: Wall,
 }
+
+impl Now {
+    /// A moment of this boot that has passed, on the wall as it is hung now.
+    pub fn at(self, mono: Mono) -> Now {
+        let ago = u64::try_from(self.mono.since(mono).as_millis()).unwrap_or(u64::MAX);
+        Now { mono, wall: Wall::from_millis(self.wall.as_millis().saturating_sub(ago)) }
+    }
+}

@@ -8,12 +8,14 @@
 //! | `bills` | where bills are, and what is done with them |
 //! | `wire` | what leaves, in which order, under which identifier; which replies are genuine |
 //! | `probes` | what is asked of servers that are Down |
+//! | `copies` | what a second group of servers is told |
 //! | `verdicts` | who may be admitted, refused, cut |
 //! | `reckoning` | the end: where every session ended up |
 
 mod bills;
 mod book;
 mod boots;
+mod copies;
 mod probes;
 mod reckoning;
 mod verdicts;
@@ -34,6 +36,7 @@ use crate::scenario::Scenario;
 use bills::Bills;
 use book::{Book, Fact};
 use boots::Boots;
+use copies::Copies;
 use probes::Probes;
 use wire::Attempt;
 
@@ -100,6 +103,7 @@ pub(crate) struct Oracle {
     /// When the engine last changed its mind about a server.
     health_changed: Option<Mono>,
     probes: Probes,
+    copies: Copies,
     lives: u32,
     pub(crate) violation: Option<Violation>,
 }
@@ -129,6 +133,7 @@ impl Oracle {
             attempts: BTreeMap::new(),
             health_changed: None,
             probes: Probes::default(),
+            copies: Copies::new(scenario.copy_server.clone(), scenario.copies_in_time()),
             lives: 0,
             violation: None,
         }

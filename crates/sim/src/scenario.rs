@@ -66,6 +66,8 @@ pub(crate) struct Scenario {
     pub(crate) settings: Settings,
     pub(crate) domains: Vec<String>,
     pub(crate) servers: Vec<(SocketAddr, Vec<u8>)>,
+    /// Has a copy of what some domains account.
+    pub(crate) copy_server: Option<CopyServer>,
     pub(crate) planes: usize,
     pub(crate) names_per_plane: usize,
     /// A subscriber does something every so many seconds at most.
@@ -79,6 +81,14 @@ pub(crate) struct Scenario {
     pub(crate) has_terms: bool,
     /// How long the world is in trouble.
     pub(crate) trouble: Duration,
+}
+
+/// The server that has copies.
+#[derive(Clone, Debug)]
+pub(crate) struct CopyServer {
+    pub(crate) address: SocketAddr,
+    pub(crate) secret: Vec<u8>,
+    pub(crate) dice: Dice,
 }
 
 impl Scenario {
@@ -129,6 +139,7 @@ impl Scenario {
             settings,
             domains,
             servers,
+            copy_server: None,
             planes,
             names_per_plane: names.div_ceil(planes),
             pace_s: dice.pick(&[10, 40, 120]),
@@ -143,13 +154,40 @@ impl Scenario {
         for group in scenario.settings.radius_groups.values_mut() {
             group.strict = group.algorithm == Algorithm::MasterBackup && dice.chance(65);
         }
+        if dice.chance(25) {
+            scenario.copy(dice);
+        }
         scenario
+    }
+
+    /// Some domains have a copy of their accounting.
+    fn copy(&mut self, dice: &mut Dice) {
+        let address = SocketAddr::from(([10, 0, 1, 1], 1813));
+        let server = CopyServer { address, secret: b"secret of the copies".to_vec(), dice: dice.fork() };
+        let accounting = vec![AccountingServer {
+            address,
+            shared_key: Some(Secret::new(server.secret.clone(), String::new())),
+            weight: 0,
+            message_authenticator: dice.chance(50),
+        }];
+        let name = ObjectName::from("copies");
+        self.settings.radius_groups.insert(name.clone(), RadiusGroup { accounting, ..RadiusGroup::default() });
+        for domain in self.settings.domains.values_mut() {
+            domain.accounting_copy = dice.chance(70).then(|| name.clone());
+        }
+        self.copy_server = Some(server);
     }
 
     /// Whether a sample that is due can only be late by the engine's own doing.
     pub(crate) fn samples_in_time(&self) -> bool {
         let Faults { disk, disk_slow, stalls, reboots, .. } = self.faults;
         reboots && !disk && !disk_slow && !stalls
+    }
+
+    /// Whether a copy server hears everything in time.
+    pub(crate) fn copies_in_time(&self) -> bool {
+        let Faults { network, servers, operator, reboots, .. } = self.faults;
+        !network && !servers && !operator && !reboots && self.settings.radius_limits.is_empty()
     }
 
     /// Whether an interim that is due can only be late by the engine's own doing.

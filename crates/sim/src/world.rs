@@ -16,7 +16,7 @@ use crate::driver::{Around, Command, Disks, Process, Start, Wants, read_card, re
 use crate::network::{Datagram, Network};
 use crate::oracle::{Oracle, Violation};
 use crate::plane::Plane;
-use crate::scenario::{Knobs, Scenario};
+use crate::scenario::{CopyServer, Knobs, Scenario};
 use crate::seed::Dice;
 use crate::server::Server;
 use crate::trace::Trace;
@@ -119,7 +119,9 @@ impl World {
         let scenario = Scenario::new(&mut dice.fork(), knobs);
         let servers =
             scenario.servers.iter().map(|(address, secret)| Server::new(*address, secret.clone(), dice.fork()));
-        let servers = servers.collect();
+        let mut servers: Vec<_> = servers.collect();
+        let copy_server = scenario.copy_server.iter().cloned();
+        servers.extend(copy_server.map(|CopyServer { address, secret, dice }| Server::new(address, secret, dice)));
         let planes = (0..scenario.planes).map(|number| Plane::new(number, &scenario, dice.fork())).collect();
         let oracle = Oracle::new(&scenario);
         let mut world = World {

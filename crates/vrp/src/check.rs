@@ -36,6 +36,8 @@ pub enum Problem {
     DomainGroupMissing(ObjectName),
     /// The domain's scheme reports to RADIUS, and the domain has no group. A warning.
     DomainWithoutGroup(ObjectName),
+    /// The domain's copies go to the group that it reports to. An error: its server would have everything twice.
+    DomainCopiesToItself(ObjectName),
     /// The domain reports to a group without an accounting server. A warning.
     DomainGroupEmpty(ObjectName),
     /// Neither the pool nor the resending is on: a Stop without an answer is abandoned. A warning (owner's decision 2).
@@ -63,6 +65,7 @@ impl Problem {
             Problem::ServerWithoutSecret { .. }
             | Problem::DomainSchemeMissing(_)
             | Problem::DomainGroupMissing(_)
+            | Problem::DomainCopiesToItself(_)
             | Problem::BackupWithoutServer { .. }
             | Problem::BackupWithoutLogin(_) => true,
             Problem::DomainWithoutGroup(_)
@@ -86,6 +89,9 @@ impl fmt::Display for Problem {
             }
             Problem::DomainGroupMissing(domain) => {
                 write!(f, "The RADIUS server group of domain {domain} does not exist.")
+            }
+            Problem::DomainCopiesToItself(domain) => {
+                write!(f, "Domain {domain} has its accounting copied to the RADIUS server group that it reports to.")
             }
             Problem::DomainWithoutGroup(domain) => {
                 write!(f, "Domain {domain} uses RADIUS accounting and has no RADIUS server group.")
@@ -167,6 +173,14 @@ fn check_domain(settings: &Settings, name: &ObjectName, domain: &Domain) -> Opti
     let Some(scheme) = settings.schemes.get(&scheme_name) else {
         return Some(Problem::DomainSchemeMissing(name.clone()));
     };
+    if let Some(copy) = &domain.accounting_copy {
+        if domain.radius_group.as_ref() == Some(copy) {
+            return Some(Problem::DomainCopiesToItself(name.clone()));
+        }
+        if !settings.radius_groups.contains_key(copy) {
+            return Some(Problem::DomainGroupMissing(name.clone()));
+        }
+    }
     let Some(group) = &domain.radius_group else {
         // A built-in domain that nobody touched is no cause for a warning at every commit.
         let reports = scheme.mode_or_default(scheme_name.as_str()) == AccountingMode::Radius;
@@ -180,6 +194,7 @@ fn check_domain(settings: &Settings, name: &ObjectName, domain: &Domain) -> Opti
     }
 }
 
+/// Whether Stops are reported to it that somebody would miss.
 fn is_used(settings: &Settings, group: &ObjectName) -> bool {
     settings.domains.values().any(|domain| domain.radius_group.as_ref() == Some(group))
 }

@@ -19,7 +19,7 @@ impl Shard {
     pub(super) fn reply_is_overdue(&mut self, index: u32, now: Mono) {
         let request = self.requests.get(index);
         let Place::Reply(identifier) = request.place else { return };
-        let (server, timeout, sent) = (request.server, request.timeout, request.sent);
+        let (server, timeout, sent, is_copy) = (request.server, request.timeout, request.sent, request.is_copy);
         let overtaken = self.is_overtaken(index);
         // One that was taken out of the group meanwhile had its last datagram.
         let removed = !self.groups[usize::from(request.group)].has(server);
@@ -33,7 +33,7 @@ impl Shard {
         }
         self.servers[usize::from(server)].given_up(identifier, now, timeout);
         self.requests.get_mut(index).place = Place::Failover;
-        if overtaken || self.choose(index, now) == Choice::Exhausted {
+        if overtaken || is_copy || self.choose(index, now) == Choice::Exhausted {
             self.close_request(index, Outcome::Unanswered, now);
         } else {
             self.failover.push_back(index);
@@ -43,7 +43,9 @@ impl Shard {
     /// A Down ends further transmissions of what its Stop, or its bill, will tell anyway (owner's decision 6).
     pub(super) fn is_overtaken(&self, index: u32) -> bool {
         let request = self.requests.get(index);
-        self.session(request.session).is_down() && matches!(request.kind, Kind::Start | Kind::Interim | Kind::ZeroStop)
+        !request.is_copy
+            && self.session(request.session).is_down()
+            && matches!(request.kind, Kind::Start | Kind::Interim | Kind::ZeroStop)
     }
 
     /// The session of this group whose turn it is, and the member that it asks; `None` while nobody has a place. Who prefers a
@@ -87,7 +89,7 @@ impl Shard {
         group.choose(&self.servers, &request.tried, authenticator, now, |range| self.draw(number, turn, range))
     }
 
-    fn draw(&self, number: u64, turn: u8, range: u64) -> u64 {
+    pub(super) fn draw(&self, number: u64, turn: u8, range: u64) -> u64 {
         self.key.draw(self.birth.epoch, self.birth.shard, number, turn, range)
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::domain::TrafficUnit;
-use model::settings::{AccountingMode, AccountingScheme, ObjectName, RadiusGroup, Settings};
+use model::settings::{AccountingMode, AccountingScheme, Domain, ObjectName, RadiusGroup, Settings};
 
 use super::Shard;
 use crate::attributes::write_nas;
@@ -145,9 +145,14 @@ impl Shard {
                 (None, _) | (_, AccountingMode::None) => NO_GROUP,
             };
             let unit = domain.radius_group.as_ref().and_then(|group| settings.radius_groups.get(group));
-            let terms = domain.terms(unit.map_or(TrafficUnit::default(), |group| group.traffic_unit));
-            let contract =
-                Contract { scheme, terms, quota_out: domain.quota_out.action(), group, domain: name.clone() };
+            let contract = Contract {
+                scheme,
+                terms: domain.terms(unit.map_or(TrafficUnit::default(), |group| group.traffic_unit)),
+                quota_out: domain.quota_out.action(),
+                group,
+                copy_group: self.copy_group_of(domain, scheme.mode),
+                domain: name.clone(),
+            };
             if let Some(number) = self.contracts.hold(contract) {
                 domains.insert(name.as_str().to_ascii_lowercase(), number);
             }
@@ -158,6 +163,14 @@ impl Shard {
         }
         for number in old.into_values() {
             self.contracts.release(number);
+        }
+    }
+
+    /// The group that a domain's sessions are copied to; who is not accounted is not copied.
+    fn copy_group_of(&mut self, domain: &Domain, mode: AccountingMode) -> u16 {
+        match (&domain.accounting_copy, mode) {
+            (Some(group), AccountingMode::Radius) => self.group_index(group.as_str()),
+            (None, _) | (_, AccountingMode::None) => NO_GROUP,
         }
     }
 

@@ -199,6 +199,7 @@ impl Shard {
     /// The session is over with this record.
     pub(super) fn end(&mut self, slot: Slot, last: Owed) {
         self.timers.cancel(slot);
+        self.end_copy(slot);
         self.session_mut(slot).state = State::Ending;
         self.owe(slot, last);
     }
@@ -211,6 +212,7 @@ impl Shard {
             || !account.records.is_empty()
             || account.awaited > 0
             || account.verdict.is_some()
+            || !self.copies.is_over(slot)
         {
             return;
         }
@@ -224,6 +226,7 @@ impl Shard {
             self.baselines.remove(&slot);
         }
         self.contracts.release(contract);
+        self.copies.forget(slot);
         self.table.remove(slot);
     }
 }

@@ -3,6 +3,7 @@
 mod attempts;
 mod checkpoint;
 mod configure;
+mod copying;
 mod counting;
 mod cut;
 mod deadlines;
@@ -41,6 +42,7 @@ pub use transmit::{BATCH_MAX, Transmit, TransmitBatch};
 use crate::authenticators::Authenticators;
 use crate::brake::Brake;
 use crate::contract::Contracts;
+use crate::copies::Copies;
 use crate::group::Group;
 use crate::health::{News, Rules};
 use crate::identity::Key;
@@ -138,6 +140,8 @@ pub enum Notice {
     CountersFell(SessionSerial),
     /// A quota of a session is used up, or its Session-Timeout has run out; it stays, redirected or not.
     QuotaOut(SessionSerial),
+    /// No copy server answered for this session, whose accounting is not copied any more.
+    CopyGivenUp(SessionSerial),
 }
 
 /// One core's sessions, without I/O: it is told what happened and asked what to do.
@@ -188,6 +192,7 @@ pub struct Shard {
     contracts: Contracts,
     brake: Brake,
     queue: StopQueue,
+    copies: Copies,
     /// The contract of each domain, by its name in lower case.
     domains: HashMap<Box<[u8]>, u16>,
     planes: Planes,
@@ -228,6 +233,8 @@ struct Counts {
     would_refuse: u64,
     /// Times that the brake held a cut.
     cuts_held: u64,
+    /// Users whose copying was given up.
+    copies_given_up: u64,
     /// Times that counters fell without a new generation.
     counter_regressions: u64,
     /// Events about sessions that are not known: delivered twice, or of a refused subscriber.
@@ -276,6 +283,7 @@ impl Shard {
             contracts: Contracts::default(),
             brake: Brake::default(),
             queue: StopQueue::new(),
+            copies: Copies::default(),
             domains: HashMap::new(),
             planes: Planes::new(Share { shard: birth.shard, shard_count: birth.shard_count }, birth.session_hash),
             owing: VecDeque::with_capacity(limits.sessions),
@@ -336,6 +344,9 @@ impl Shard {
         }
         if let Some(index) = lane.index() {
             self.table.push_back(&mut self.groups[group].lanes[index], lane, slot);
+        }
+        if matches!(lane, Lane::Start | Lane::Interim | Lane::Stop) {
+            self.copy(slot, self.kind_of(slot), now);
         }
     }
 

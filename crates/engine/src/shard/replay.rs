@@ -36,6 +36,7 @@ impl Shard {
             terms: opened.terms,
             quota_out: QuotaAction::default(),
             group: group.unwrap_or(NO_GROUP),
+            copy_group: NO_GROUP,
             domain: ObjectName::from(opened.domain),
         };
         let contract = self.contracts.hold(contract).ok_or(NoSlot)?;

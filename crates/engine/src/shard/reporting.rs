@@ -23,6 +23,7 @@ impl Shard {
             cut: self.counts.cut,
             would_cut: self.counts.would_cut,
             would_refuse: self.counts.would_refuse,
+            copies_given_up: self.counts.copies_given_up,
             cuts_held: self.counts.cuts_held,
             brake_holds: self.brake.holds(),
             cuts_unanswered: self.counts.cuts_unanswered,
@@ -36,7 +37,7 @@ impl Shard {
     /// Those that have servers, or something that waits.
     fn reported_groups(&self) -> Vec<GroupReport> {
         let reports = self.groups[1..].iter().map(|group| (group, group.report(self.latest.mono)));
-        let shown = reports.filter(|(group, report)| !group.members.is_empty() || report.backlog() > 0);
+        let shown = reports.filter(|(group, report)| !group.members.is_empty() || report.backlog() + report.copies > 0);
         shown.map(|(_, report)| report).collect()
     }
 

@@ -141,8 +141,17 @@ impl Shard {
             return Some(known.contract);
         }
         let index = if group.is_empty() { super::configure::NO_GROUP } else { self.group_index(group) };
-        let (terms_now, quota_out, domain_name) = (*terms, QuotaAction::default(), ObjectName::from(*domain));
-        let contract = Contract { scheme: *scheme, terms: terms_now, quota_out, group: index, domain: domain_name };
+        // Copies are not durable: whether there are any, the domain says as it is now.
+        let current = self.domains.get(domain.to_ascii_lowercase().as_bytes());
+        let copy_group = current.map_or(super::configure::NO_GROUP, |&number| self.contracts.get(number).copy_group);
+        let contract = Contract {
+            scheme: *scheme,
+            terms: *terms,
+            quota_out: QuotaAction::default(),
+            group: index,
+            copy_group,
+            domain: ObjectName::from(*domain),
+        };
         let contract = self.contracts.hold(contract)?;
         // Held once more as long as it stands there.
         self.contracts.share(contract);

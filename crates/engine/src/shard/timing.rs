@@ -28,6 +28,7 @@ impl Shard {
             group.handle_timeout(now.mono);
         }
         self.fail_unsent(now.mono);
+        self.fail_copies(now.mono);
         self.end_rests(now.mono);
         self.forget_groups();
         self.let_brake_go(now.mono);
@@ -48,6 +49,7 @@ impl Shard {
             self.planes.next_timeout(),
             self.next_sweep(),
             self.next_rest_end(),
+            self.next_copy_failure(),
             self.next_probe(),
         ]
         .into_iter()
@@ -59,6 +61,12 @@ impl Shard {
     pub(super) fn close_request(&mut self, index: u32, outcome: Outcome, now: Mono) {
         let request = self.requests.get(index);
         let (session, kind) = (request.session, request.kind);
+        if request.is_copy {
+            self.deadlines.cancel(index);
+            self.requests.close(index);
+            self.copy_ended(session, kind, outcome, now);
+            return;
+        }
         if kind == Kind::Interim && outcome == Outcome::Acknowledged {
             self.table.accounts[session as usize].reported = request.counters.sum();
         }

@@ -8,7 +8,9 @@ use model::time::Now;
 use wire::radius::authenticator::{Unsigned, sign_requests};
 
 use super::Shard;
+use super::intake::NAS_ERROR;
 use crate::choice::Choice;
+use crate::copies;
 use crate::packet::{self, Constant};
 use crate::policy::{Kind, Outcome};
 use crate::request::{PACKET_MAX, Place};
@@ -104,6 +106,7 @@ impl Shard {
         }
         self.transmit_failovers(now, room, batch);
         self.transmit_new(now, counters, room, batch);
+        self.transmit_copies(now, room, batch);
         self.sign(batch);
     }
 
@@ -213,10 +216,13 @@ impl Shard {
     }
 
     /// Encodes a request for a member of its group, with an identifier of its own. False: none is free.
-    fn place(&mut self, index: u32, member: usize, now: Now, batch: &mut TransmitBatch) -> bool {
+    pub(super) fn place(&mut self, index: u32, member: usize, now: Now, batch: &mut TransmitBatch) -> bool {
         let group = &self.groups[usize::from(self.requests.get(index).group)];
         let member_of = group.members[member].clone();
-        let (retransmit, timeout) = (group.retransmit, group.timeout);
+        let (retransmit, timeout) = match self.requests.get(index).is_copy {
+            true => (copies::TRANSMISSIONS, copies::TIMEOUT),
+            false => (group.retransmit, group.timeout),
+        };
         let server = &mut self.servers[usize::from(member_of.server)];
         let Some(identifier) = server.take_identifier(index) else { return false };
         server.handle_sent(now.mono);
@@ -233,12 +239,18 @@ impl Shard {
         request.transmissions_max = retransmit;
         request.timeout = timeout;
         request.tried.add(member_of.server);
-        let slot = request.session;
-        self.table.accounts[slot as usize].server = member_of.server;
+        let (slot, is_copy) = (request.session, request.is_copy);
+        if !is_copy {
+            self.table.accounts[slot as usize].server = member_of.server;
+        }
         let start = batch.next_start();
         let room = &mut batch.octets[start..start + PACKET_MAX];
         let own = self.table.blobs.attributes(self.table.sessions[slot as usize].blob);
-        let cause = self.table.accounts[slot as usize].cause;
+        let cause = match self.table.sessions[slot as usize].is_down() {
+            true => self.table.accounts[slot as usize].cause,
+            // Only the copy of one who is online is stopped: no server took it.
+            false => NAS_ERROR,
+        };
         let terms = &self.contracts.get(self.table.sessions[slot as usize].contract).terms;
         let constant = Constant { own, nas: &server.nas_attributes, terms, cause };
         let length = packet::encode(room, identifier.value, request, &constant, now);
@@ -251,8 +263,10 @@ impl Shard {
             fresh: true,
         };
         batch.entries.push(entry);
-        // These octets say where the subscriber is now.
-        self.session_mut(slot).flags.put(Flags::INTERIM_DUE, false);
+        if !is_copy {
+            // These octets say where the subscriber is now.
+            self.session_mut(slot).flags.put(Flags::INTERIM_DUE, false);
+        }
         self.wait_for_reply(index, Place::Reply(identifier), now);
         true
     }

@@ -4,6 +4,7 @@
 #![expect(clippy::cast_possible_truncation, reason = "numbers that the test itself chose")]
 #![expect(clippy::large_enum_variant, reason = "a handful of records")]
 
+mod copies;
 mod counters;
 mod domain;
 mod forget;

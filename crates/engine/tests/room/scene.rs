@@ -310,6 +310,7 @@ impl Scene {
                 Notice::QueueDrains { users, most } => format!("queue drains: {users} of {most}"),
                 Notice::CountersFell(_) => "counters fell".to_owned(),
                 Notice::QuotaOut(_) => "quota out".to_owned(),
+                Notice::CopyGivenUp(_) => "copy given up".to_owned(),
             };
             self.line(&text);
         }

@@ -13,7 +13,7 @@ use model::record::{
     Accepted, Bill, BillReason, Checkpointed, Closed, Delivered, Opened, Record, Sampled, StartFailed, TakenOver,
     ZeroStop,
 };
-use model::settings::PinnedScheme;
+use model::settings::{ObjectName, PinnedScheme};
 use model::time::{Mono, Now};
 use model::verdict::CutBy;
 
@@ -45,6 +45,7 @@ pub(super) struct Book {
     pub(super) scheme: PinnedScheme,
     pub(super) terms: Terms,
     pub(super) group: String,
+    pub(super) domain: ObjectName,
     pub(super) interim_s: u32,
     pub(super) opened_at: Now,
     /// In which boot of the box it came, and in which it ended.
@@ -156,6 +157,7 @@ impl Oracle {
     pub(crate) fn recovered(&mut self, recovered: &Recovered<Memory>) {
         self.lives += 1;
         self.probes.new_life();
+        self.copies.new_life(self.lives);
         let damaged = recovered.report.is_damaged();
         self.require(!damaged, "a crash damages nothing that was promised", || format!("{:?}", recovered.report));
         let unknown = recovered.state.replay.unknown_sessions();
@@ -385,6 +387,7 @@ impl Oracle {
             scheme: opened.scheme,
             terms: opened.terms,
             group: opened.group.to_owned(),
+            domain: ObjectName::from(opened.domain),
             interim_s: opened.interim_s,
             opened_at: opened.at,
             boot: self.boots.current(),

@@ -70,7 +70,7 @@ impl Oracle {
             return true;
         };
         let is_stop = packet.find(Type::ACCT_STATUS_TYPE).and_then(as_u32) == Some(STOP);
-        let secret = self.servers.get(&to).map_or(&[][..], |secret| secret);
+        let secret = self.secret_of(to);
         let signed = verify_request(&packet, secret).is_ok();
         let free = self.attempts.get(&key).is_none_or(|attempt| attempt.is_free(now.mono, self.lives));
         let is_down = self.probes.down.contains(&to);

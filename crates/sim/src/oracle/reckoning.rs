@@ -41,10 +41,13 @@ impl Oracle {
         self.require(stranger.is_none(), "a bill was written", || format!("{stranger:?}"));
         let mut found = Vec::new();
         let mut dropped = 0;
+        found.extend(self.reckon_copies(servers));
+        let first = |server: &&Server| self.servers.contains_key(&server.address);
+        let servers: Vec<_> = servers.iter().filter(first).collect();
         for book in self.books.values() {
             let places = self.whereabouts(book, &bills);
             dropped += u64::from(self.is_dropped_unread(&places));
-            found.extend(judge(book, &weigh(book, servers, places.len())));
+            found.extend(judge(book, &weigh(book, &servers, places.len())));
             if book.over.is_some_and(|over| matches!(over.fact, Over::Billed { .. })) {
                 if self.hides_a_copy(book, &places) {
                     let what = text(&book.session_id).into_owned();
@@ -79,7 +82,7 @@ fn departure_word(departure: Departure) -> &'static str {
     }
 }
 
-fn weigh(book: &Book, servers: &[Server], bills: usize) -> Evidence {
+fn weigh(book: &Book, servers: &[&Server], bills: usize) -> Evidence {
     let closed = book.closed.map(|closed| closed.fact);
     let (mut stops, mut zero_stops) = (0, 0);
     for said in servers.iter().flat_map(|server| server.stops(&book.session_id)) {

@@ -115,7 +115,7 @@ impl Sent {
 impl Oracle {
     /// A datagram leaves the engine.
     pub(crate) fn leaves(&mut self, now: Now, from: SocketAddr, to: SocketAddr, octets: &[u8], trace: &mut Trace) {
-        if self.probe_leaves(now, from, to, octets, trace) {
+        if self.probe_leaves(now, from, to, octets, trace) || self.copy_leaves(now, from, to, octets, trace) {
             return;
         }
         let read = Packet::parse(octets).ok().and_then(|packet| Some((packet, Said::read(&packet)?)));
@@ -176,13 +176,14 @@ impl Oracle {
 
     /// A datagram is handed to the engine: if it is the genuine answer to something, that is answered.
     pub(crate) fn reply_handed(&mut self, now: Now, datagram: &Datagram) {
+        self.copy_reply_handed(now.mono, datagram);
         let Ok(packet) = Packet::parse(&datagram.octets) else { return };
+        let secret = self.secret_of(datagram.from).to_vec();
         let Some(attempt) = self.attempts.get_mut(&(datagram.to, packet.identifier())) else { return };
-        let Some(secret) = self.servers.get(&attempt.server) else { return };
         if attempt.server != datagram.from
             || attempt.life != self.lives
             || packet.code() != Code::ACCOUNTING_RESPONSE
-            || verify_response(&packet, &attempt.authenticator, secret).is_err()
+            || verify_response(&packet, &attempt.authenticator, &secret).is_err()
         {
             return;
         }
@@ -241,8 +242,7 @@ impl Oracle {
             self.violate("a session reports to its own group", format!("{id} to {to}"));
             return;
         };
-        let secret = self.servers.get(&to).map_or(&[][..], |secret| secret);
-        let signed = verify_request(packet, secret).is_ok();
+        let signed = verify_request(packet, self.secret_of(to)).is_ok();
         let authenticated = said.has_message_authenticator == member.message_authenticator;
         self.require(signed, "every request is signed", || id.to_owned());
         self.require(authenticated, "Message-Authenticator is sent where it is configured", || id.to_owned());

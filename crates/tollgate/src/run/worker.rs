@@ -428,6 +428,14 @@ impl Worker {
                         "a quota is used up, or the session timeout has run out; quota-out keeps the user online"
                     );
                 }
+                Notice::CopyGivenUp(serial) => {
+                    let (epoch, sequence) = (serial.epoch, serial.sequence);
+                    tracing::warn!(
+                        epoch,
+                        sequence,
+                        "no copy server answered; the user's accounting is not copied any more"
+                    );
+                }
                 Notice::InterimFailed(serial) => {
                     tracing::warn!(
                         epoch = serial.epoch,

@@ -1,6 +1,6 @@
 //! Commands of the domain view.
 
-use model::settings::{Domain, Settings};
+use model::settings::{Domain, ObjectName, Settings};
 
 use crate::command::{Action, Command, Done, Edit, Place, Stored, Undo, View, Words};
 use crate::error::Refusal;
@@ -26,6 +26,19 @@ pub(super) const COMMANDS: &[Command] = &[
         action: Action::Configure(group),
         stored: Stored::Lines(stored_group),
     },
+    Command {
+        views: &[View::Domain],
+        level: 2,
+        section: "4",
+        formats: &["accounting-copy radius-server group:NAME<1-32>"],
+        undo: Some(Undo { formats: &["accounting-copy"], run: undo_copy }),
+        help: &[
+            ("accounting-copy", "A second copy of all accounting packets"),
+            ("radius-server", "To the servers of this group"),
+        ],
+        action: Action::Configure(copy),
+        stored: Stored::Lines(stored_copy),
+    },
 ];
 
 fn scheme(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
@@ -49,11 +62,16 @@ fn stored_scheme(settings: &Settings, place: &Place) -> Vec<String> {
 }
 
 fn group(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
-    let group = words.object("group");
-    let (group, _) = edit.settings.radius_groups.get_key_value(&group).ok_or(Refusal::GroupMissing)?;
-    let group = group.clone();
+    let group = existing_group(edit, words)?;
     edit.domain()?.1.radius_group = Some(group);
     Ok(Done::Applied)
+}
+
+/// As it was first spelled.
+fn existing_group(edit: &Edit<'_>, words: &Words) -> Result<ObjectName, Refusal> {
+    let groups = &edit.settings.radius_groups;
+    let (group, _) = groups.get_key_value(&words.object("group")).ok_or(Refusal::GroupMissing)?;
+    Ok(group.clone())
 }
 
 fn undo_group(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
@@ -64,6 +82,22 @@ fn undo_group(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
 fn stored_group(settings: &Settings, place: &Place) -> Vec<String> {
     let group = domain_of(settings, place).and_then(|domain| domain.radius_group.as_ref());
     group.map(|group| format!("radius-server group {group}")).into_iter().collect()
+}
+
+fn copy(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    let group = existing_group(edit, words)?;
+    edit.domain()?.1.accounting_copy = Some(group);
+    Ok(Done::Applied)
+}
+
+fn undo_copy(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
+    edit.domain()?.1.accounting_copy = None;
+    Ok(Done::Applied)
+}
+
+fn stored_copy(settings: &Settings, place: &Place) -> Vec<String> {
+    let group = domain_of(settings, place).and_then(|domain| domain.accounting_copy.as_ref());
+    group.map(|group| format!("accounting-copy radius-server {group}")).into_iter().collect()
 }
 
 fn domain_of<'a>(settings: &'a Settings, place: &Place) -> Option<&'a Domain> {

@@ -332,7 +332,7 @@ fn undo_radius_group(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal
         return Err(Refusal::GroupMissing);
     }
     let mut domains = edit.settings.domains.iter();
-    if let Some((domain, _)) = domains.find(|(_, domain)| domain.radius_group.as_ref() == Some(&group)) {
+    if let Some((domain, _)) = domains.find(|(_, domain)| domain.reports_to(&group)) {
         return Err(Refusal::GroupBound(domain.clone()));
     }
     edit.settings.radius_groups.remove(&group);

@@ -537,7 +537,8 @@ fn settings() -> impl Strategy<Value = Settings> {
     let groups = prop::collection::btree_map(name(), group(), 0..4);
     let schemes = prop::collection::btree_map(name(), scheme(), 0..6);
     let built_in = prop::collection::vec(scheme(), BUILT_IN_SCHEMES.len());
-    let binding = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<bool>(), any::<bool>(), terms());
+    let index = any::<prop::sample::Index>;
+    let binding = (index(), index(), any::<bool>(), any::<bool>(), any::<bool>(), terms());
     let domains = prop::collection::btree_map(name(), binding.clone(), 0..6);
     let built_in_domains = prop::collection::vec(binding, BUILT_IN_DOMAINS.len());
     (box_wide, groups, schemes, built_in, domains, built_in_domains).prop_map(
@@ -561,12 +562,16 @@ fn settings() -> impl Strategy<Value = Settings> {
             let scheme_names: Vec<_> = schemes.keys().cloned().collect();
             let group_names: Vec<_> = radius_groups.keys().cloned().collect();
             let mut domains = BTreeMap::new();
-            for (name, (scheme, group, has_scheme, has_group, terms)) in bindings {
+            for (name, (scheme, group, has_scheme, has_group, has_copy, terms)) in bindings {
                 let default = ObjectName::from(Domain::default().scheme_or_default(name.as_str()));
                 let scheme = Some(scheme.get(&scheme_names).clone()).filter(|scheme| has_scheme && *scheme != default);
                 let group = has_group.then_some(group).filter(|_| !group_names.is_empty());
                 let radius_group = group.map(|group| group.get(&group_names).clone());
-                domains.insert(name, Domain { accounting_scheme: scheme, radius_group, ..terms });
+                // To the first group, unless that is the domain's own.
+                let accounting_copy =
+                    group_names.first().filter(|first| has_copy && radius_group.as_ref() != Some(first));
+                let accounting_copy = accounting_copy.cloned();
+                domains.insert(name, Domain { accounting_scheme: scheme, radius_group, accounting_copy, ..terms });
             }
             Settings {
                 sysname,

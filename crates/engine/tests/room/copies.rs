@@ -1,0 +1,155 @@
+//! `accounting-copy`: a second stream with retries of its own, which never delays the first (BEHAVIOUR.md 4).
+
+use model::settings::{AccountingServer, ObjectName, RadiusGroup, Secret, Settings, StartFail};
+use wire::radius::attribute::Type;
+
+use crate::groups::each_minute;
+use crate::scene::{Scene, scheme, server};
+use crate::stage::SECRET;
+
+/// Server 1 has the accounting, server 2 the copies; an interim each minute.
+fn copied() -> Settings {
+    let mut settings = each_minute(1);
+    let accounting = vec![AccountingServer {
+        address: server(2),
+        shared_key: Some(Secret::new(SECRET.to_vec(), String::new())),
+        weight: 0,
+        message_authenticator: false,
+    }];
+    let copies = ObjectName::from("copies");
+    settings.radius_groups.insert(copies.clone(), RadiusGroup { accounting, ..RadiusGroup::default() });
+    settings.domains.values_mut().for_each(|domain| domain.accounting_copy = Some(copies.clone()));
+    settings
+}
+
+#[test]
+fn copy_of_every_packet_with_what_the_first_says() {
+    let scene = Scene::new(&copied()).up("a", 1).count(1, 0).pass(30).count(1, 500).pass(40).sees(
+        "0 admit a opened
+         0 start a to 1
+         0 start a to 2
+         60 interim a to 1
+         60 interim a to 2",
+    );
+    assert_eq!(scene.last(Type::ACCT_INPUT_OCTETS), Some(500));
+    let scene = scene.down_with("a", 1, Some(900)).pass(10).sees(
+        "70 stop a to 1
+         70 stop a to 2",
+    );
+    let [one, other] = scene.sent.last_chunk().unwrap();
+    for kind in [
+        Type::ACCT_SESSION_ID,
+        Type::ACCT_INPUT_OCTETS,
+        Type::ACCT_SESSION_TIME,
+        Type::ACCT_TERMINATE_CAUSE,
+        Type::EVENT_TIMESTAMP,
+    ] {
+        assert_eq!(one.u32(kind), other.u32(kind), "{kind:?}");
+    }
+    assert_eq!(scene.stage.shard.report().sessions, 0, "slots come back");
+}
+
+#[test]
+fn copy_has_its_own_retries_and_ends_after_three_misses() {
+    let scene = Scene::new(&copied()).silence(2).up("a", 1).pass(75).sees(
+        "0 admit a opened
+         0 start a to 1
+         0 start a to 2
+         5 start a to 2
+         10 start a to 2
+         15 copy given up
+         15 stop a to 2
+         20 stop a to 2
+         25 stop a to 2
+         60 interim a to 1",
+    );
+    // It is not begun again for this user, whatever comes.
+    let scene = scene.wake(2).pass(60).sees("120 interim a to 1");
+    let scene = scene.down("a").pass(5).sees("135 stop a to 1");
+    assert_eq!(scene.stage.shard.report().copies_given_up, 1);
+    scene.up("b", 2).pass(1).sees(
+        "140 admit b opened
+         140 start b to 1
+         140 start b to 2",
+    );
+}
+
+#[test]
+fn copy_that_is_lost_once_is_repeated() {
+    let scene = Scene::new(&copied()).silence(2).up("a", 1).pass(7).wake(2).pass(63).sees(
+        "0 admit a opened
+         0 start a to 1
+         0 start a to 2
+         5 start a to 2
+         10 start a to 2
+         60 interim a to 1
+         60 interim a to 2",
+    );
+    let repeated: Vec<_> = scene.sent.iter().filter(|asked| asked.to == server(2)).take(3).collect();
+    assert!(repeated.windows(2).all(|pair| pair[0].packet().octets() == pair[1].packet().octets()), "the same octets");
+}
+
+#[test]
+fn copy_goes_on_while_the_first_servers_are_silent() {
+    let mut settings = copied();
+    scheme(&mut settings).start_fail = StartFail::OnlineKeepAccounting;
+    let scene = Scene::new(&settings).silence(1).up("a", 1).pass(62);
+    let mut scene = scene;
+    let seen = scene.seen();
+    assert_eq!(seen.matches("start a to 2").count(), 1, "{seen}");
+    let mut scene = scene.pass(20).down("a").pass(5);
+    let seen = seen + &scene.seen();
+    assert_eq!(seen.matches("interim a to 2").count(), 1, "{seen}");
+    assert_eq!(seen.matches("stop a to 2").count(), 1, "{seen}");
+    assert_eq!(seen.matches("copy given up").count(), 0, "{seen}");
+}
+
+#[test]
+fn copy_of_a_log_in_that_is_refused_is_stopped_as_well() {
+    let mut settings = copied();
+    scheme(&mut settings).start_fail = StartFail::Offline;
+    let mut scene = Scene::new(&settings).silence(1).up("a", 1).pass(20);
+    let seen = scene.seen();
+    assert_eq!(seen.matches("start a to 2").count(), 1, "{seen}");
+    assert_eq!(seen.matches("stop a to 2").count(), 1, "{seen}");
+    assert_eq!(scene.last(Type::ACCT_SESSION_TIME), Some(0));
+    assert_eq!(scene.stage.shard.report().sessions, 0);
+}
+
+#[test]
+fn copy_server_that_is_dead_delays_nobody() {
+    let mut settings = copied();
+    settings.schemes.values_mut().for_each(|scheme| scheme.interim = None);
+    let mut scene = Scene::new(&settings).silence(2);
+    for number in 0..40u32 {
+        scene = scene.up(&format!("u{number}"), number);
+    }
+    scene = scene.pass(1);
+    let seen = scene.seen();
+    assert_eq!(seen.matches("admit").count(), 40, "{seen}");
+    assert_eq!(seen.lines().filter(|line| line.ends_with("to 1")).count(), 40, "{seen}");
+    for number in 0..40u32 {
+        scene = scene.down(&format!("u{number}"));
+    }
+    scene = scene.pass(1);
+    let seen = scene.seen();
+    assert_eq!(seen.lines().filter(|line| line.contains("stop") && line.ends_with("to 1")).count(), 40, "{seen}");
+    // Slots come back though nobody ever answers.
+    scene = scene.pass(200);
+    assert_eq!(scene.stage.shard.report().sessions, 0);
+    assert_eq!(scene.stage.shard.poll_timeout(), None, "nothing is left to wait for");
+}
+
+#[test]
+fn copy_goes_on_after_a_restart_with_what_is_due_next() {
+    let settings = copied();
+    let mut scene = Scene::new(&settings).up("a", 1).pass(30);
+    scene.seen();
+    let scene = scene.restart(2, &settings, &[("a", 1)]).pass(40);
+    let mut scene = scene;
+    let seen = scene.seen();
+    assert_eq!(seen.matches("start a").count(), 0, "{seen}");
+    assert_eq!(seen.matches("interim a to 2").count(), 1, "{seen}");
+    let mut scene = scene.down("a").pass(5);
+    assert_eq!(scene.seen().matches("stop a to 2").count(), 1);
+}
