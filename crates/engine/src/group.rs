@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::report::GroupReport;
-use model::settings::{Algorithm, Secret};
+use model::settings::{Algorithm, OptionalAttribute, Secret, UserNameFormat};
 use model::time::Mono;
 
 use crate::choice::{Choice, Tried, choose, prefer};
@@ -44,6 +44,10 @@ pub(crate) struct Group {
     /// Transmissions to one server.
     pub(crate) retransmit: u8,
     pub(crate) timeout: Duration,
+    pub(crate) user_name: UserNameFormat,
+    pub(crate) disabled_attributes: Vec<OptionalAttribute>,
+    /// Who is refused has a Stop all the same.
+    pub(crate) send_force: bool,
     pub(crate) stop_resend: u16,
     pub(crate) start_resend: u16,
     pub(crate) interim_resend: u16,
@@ -82,6 +86,9 @@ impl Group {
             removed: false,
             retransmit: 3,
             timeout: Duration::from_secs(5),
+            user_name: UserNameFormat::default(),
+            disabled_attributes: Vec::new(),
+            send_force: false,
             stop_resend: 0,
             start_resend: 0,
             interim_resend: 0,

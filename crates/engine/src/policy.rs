@@ -31,18 +31,21 @@ pub(crate) enum AfterStart {
     StopAtOnce,
     /// The log-in is refused.
     Refuse,
+    /// The log-in is refused, and a zero Stop leaves (`accounting-stop-packet send force`).
+    RefuseAndStop,
     /// The log-in would be refused; it is told, and accounting runs although no server has the Start.
     WouldRefuse,
 }
 
-/// `shadow`: nobody is refused. `down`: the subscriber has gone meanwhile; then its Stop tells the server all there is
+/// `shadow`: nobody is refused. `force`: who is refused has a Stop all the same. `down`: the subscriber has gone meanwhile; then its Stop tells the server all there is
 /// to tell.
-pub(crate) fn after_start(outcome: Outcome, policy: StartFail, shadow: bool, down: bool) -> AfterStart {
+pub(crate) fn after_start(outcome: Outcome, policy: StartFail, shadow: bool, force: bool, down: bool) -> AfterStart {
     match (outcome, policy, shadow, down) {
         (Outcome::Acknowledged, _, _, _) => AfterStart::Account,
         (Outcome::Unanswered, _, _, true) => AfterStart::KeepAccounting,
         (Outcome::Unanswered, StartFail::OnlineKeepAccounting, _, false) => AfterStart::KeepAccounting,
         (Outcome::Unanswered, StartFail::Online, _, false) => AfterStart::StopAtOnce,
+        (Outcome::Unanswered, StartFail::Offline, false, false) if force => AfterStart::RefuseAndStop,
         (Outcome::Unanswered, StartFail::Offline, false, false) => AfterStart::Refuse,
         (Outcome::Unanswered, StartFail::Offline, true, false) => AfterStart::WouldRefuse,
     }
@@ -146,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_start_leads_where_the_table_says() {
-        use AfterStart::{Account, KeepAccounting, Refuse, StopAtOnce, WouldRefuse};
+        use AfterStart::{Account, KeepAccounting, Refuse, RefuseAndStop, StopAtOnce, WouldRefuse};
         for (policy, shadow, unanswered) in [
             (StartFail::Online, false, StopAtOnce),
             (StartFail::Online, true, StopAtOnce),
@@ -155,10 +158,13 @@ mod tests {
             (StartFail::Offline, false, Refuse),
             (StartFail::Offline, true, WouldRefuse),
         ] {
-            assert_eq!(after_start(Outcome::Acknowledged, policy, shadow, false), Account);
-            assert_eq!(after_start(Outcome::Acknowledged, policy, shadow, true), Account);
-            assert_eq!(after_start(Outcome::Unanswered, policy, shadow, false), unanswered);
-            assert_eq!(after_start(Outcome::Unanswered, policy, shadow, true), KeepAccounting);
+            for force in [false, true] {
+                let forced = if force && unanswered == Refuse { RefuseAndStop } else { unanswered };
+                assert_eq!(after_start(Outcome::Acknowledged, policy, shadow, force, false), Account);
+                assert_eq!(after_start(Outcome::Acknowledged, policy, shadow, force, true), Account);
+                assert_eq!(after_start(Outcome::Unanswered, policy, shadow, force, false), forced);
+                assert_eq!(after_start(Outcome::Unanswered, policy, shadow, force, true), KeepAccounting);
+            }
             assert_eq!(waits_for_start(policy, shadow), unanswered == Refuse);
         }
     }

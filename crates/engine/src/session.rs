@@ -22,7 +22,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 ///             Start answered, or kept                Down, closed durable        answered
 ///   Starting ─────────────────────────▶ Accounting ──────────────────────▶ Stopping ─────▶ Ending
 ///      │ └─ start-fail online ──▶ StartFailed ── Down ─────────── bill ──────────────────────▲ ▲
-///      └─── start-fail offline ─────────────────────────────────────────────────────────────┘  │
+///      └─── start-fail offline ──── (Refused: send force) ───────────────────────────────────┘  │
 ///   NotAccounted ── Down ── (gone)                  Stopping ⇄ Parked (resend) ── bill ────────┤
 ///   Replaying (a bill, no session) ── departed, or returned ───────────────────────────────────┘
 /// ```
@@ -40,6 +40,8 @@ pub(crate) enum State {
     Accounting,
     /// Its Start failed and it stays online without accounting.
     StartFailed,
+    /// Its log-in was refused, and a zero Stop tells of it all the same (`send force`). For the ledger it is over.
+    Refused,
     /// Its Stop is due, waits or is out; or its `closed` record is not durable yet.
     Stopping,
     /// Its Stop failed and waits for another try.

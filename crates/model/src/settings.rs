@@ -4,7 +4,7 @@
 //! `display current-configuration` does not print (BEHAVIOUR.md section 10).
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::domain::{DualStack, FlowStatistic, QuotaOut, StartDelay, Terms, TrafficUnit};
 
 mod bills;
+mod packets;
 mod recovery;
 mod scheme;
 
@@ -20,6 +21,7 @@ pub use bills::{
     BillFormat, BillReplay, BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode, CfcardBackupMode,
     HostKeyPolicy, LocalAaaServer,
 };
+pub use packets::{OptionalAttribute, UserNameFormat};
 pub use recovery::{RadiusRecovery, RecoveryDetect};
 pub use scheme::{
     AccountingMode, AccountingScheme, CutBrake, Interim, InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit,
@@ -85,6 +87,13 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Whether every group that names this server has its alarms disabled.
+    pub fn is_alarm_disabled(&self, server: SocketAddr) -> bool {
+        let names = |group: &&RadiusGroup| group.accounting.iter().any(|member| member.address == server);
+        let mut naming = self.radius_groups.values().filter(names).peekable();
+        naming.peek().is_some() && naming.all(|group| group.alarm_disabled)
+    }
+
     /// `accounting checkpoint-interval` (INTERFACES.md section 2).
     pub const CHECKPOINT_INTERVAL_DEFAULT_S: u16 = 60;
 }
@@ -361,6 +370,14 @@ pub struct RadiusGroup {
     pub timeout_s: u8,
     /// Source ports per server, 1–256.
     pub source_ports: u16,
+    /// `accounting-stop-packet send force`: whom `start-fail offline` refuses has a Stop all the same.
+    pub send_force: bool,
+    /// What User-Name says.
+    pub user_name: UserNameFormat,
+    /// What its packets do without.
+    pub disabled_attributes: BTreeSet<OptionalAttribute>,
+    /// No alarms are raised for its servers.
+    pub alarm_disabled: bool,
     /// How often a failed Stop is tried again as a new transaction, 0 (off) – 65,535 (BEHAVIOUR.md 5.5).
     pub stop_resend: u16,
     /// How often a failed Start is tried again where accounting goes on without it, 0 (off) – 65,535.
@@ -382,6 +399,10 @@ impl Default for RadiusGroup {
             retransmit: 3,
             timeout_s: 5,
             source_ports: 16,
+            send_force: false,
+            user_name: UserNameFormat::default(),
+            disabled_attributes: BTreeSet::new(),
+            alarm_disabled: false,
             stop_resend: RadiusGroup::STOP_RESEND_DEFAULT,
             start_resend: 0,
             interim_resend: 0,

@@ -154,6 +154,9 @@ impl Scenario {
         for group in scenario.settings.radius_groups.values_mut() {
             group.strict = group.algorithm == Algorithm::MasterBackup && dice.chance(65);
         }
+        for group in scenario.settings.radius_groups.values_mut() {
+            group.send_force = dice.chance(25);
+        }
         if dice.chance(25) {
             scenario.copy(dice);
         }
@@ -267,7 +270,7 @@ fn group(dice: &mut Dice, servers: &[(SocketAddr, Vec<u8>)]) -> RadiusGroup {
         stop_resend: dice.pick(&[0, 0, 1, 2, 3]),
         start_resend: dice.pick(&[0, 0, 1, 4]),
         interim_resend: dice.pick(&[0, 0, 1, 4]),
-        traffic_unit: TrafficUnit::default(),
+        ..RadiusGroup::default()
     }
 }
 

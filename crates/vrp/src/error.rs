@@ -55,6 +55,10 @@ pub enum Refusal {
     GroupBound(ObjectName),
     /// No such accounting server.
     ServerMissing,
+    /// No attribute of this name can be left out.
+    AttributeMissing,
+    /// Users are authenticated by others.
+    AuthenticationElsewhere,
     /// 16 accounting servers exist in the group.
     ServersFull,
     /// Text in the shape of a stored secret that does not open.
@@ -100,6 +104,10 @@ impl fmt::Display for Refusal {
                 return write!(f, "Error: The RADIUS server group is used by domain {domain}.");
             }
             Refusal::ServerMissing => "The accounting server does not exist.",
+            Refusal::AttributeMissing => "The attribute does not exist.",
+            Refusal::AuthenticationElsewhere => {
+                "Users are authenticated by the packet plane; only accounting servers are configured here."
+            }
             Refusal::ServersFull => "The number of accounting servers in the group has reached the maximum (16).",
             Refusal::SecretUnreadable => "The cipher text cannot be decrypted.",
             Refusal::HwtacacsUnavailable => "HWTACACS accounting is not available in this version.",

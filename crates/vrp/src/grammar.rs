@@ -8,6 +8,7 @@ mod bill_action;
 mod bill_server;
 mod display;
 mod domain;
+mod packets;
 mod queue;
 mod radius;
 mod recovery;
@@ -28,7 +29,7 @@ const CONFIGURATION: &[View] =
 
 /// Every command there is, in order of declaration.
 pub fn commands() -> impl Iterator<Item = &'static Command> {
-    let views: [&[Command]; 15] = [
+    let views: [&[Command]; 16] = [
         sitting::COMMANDS,
         system::COMMANDS,
         recovery::COMMANDS,
@@ -37,6 +38,7 @@ pub fn commands() -> impl Iterator<Item = &'static Command> {
         scheme::COMMANDS,
         domain::COMMANDS,
         radius::COMMANDS,
+        packets::COMMANDS,
         terms::COMMANDS,
         bill::POOL,
         // The backup modes behind it ask for a bill server, when a file is read as well.

@@ -9,7 +9,7 @@ use crate::choice::{Choice, Tried};
 use crate::health::News;
 use crate::policy::{Kind, Outcome};
 use crate::request::Place;
-use crate::session::{Lane, Slot};
+use crate::session::{Lane, Slot, State};
 
 /// Sessions of a lane that may make way at once.
 const LOOK_AT_MOST: u32 = 16;
@@ -43,9 +43,10 @@ impl Shard {
     /// A Down ends further transmissions of what its Stop, or its bill, will tell anyway (owner's decision 6).
     pub(super) fn is_overtaken(&self, index: u32) -> bool {
         let request = self.requests.get(index);
-        !request.is_copy
-            && self.session(request.session).is_down()
-            && matches!(request.kind, Kind::Start | Kind::Interim | Kind::ZeroStop)
+        let session = self.session(request.session);
+        // Nothing follows the Stop of one who was refused.
+        let is_told_anyway = !request.is_copy && session.state != State::Refused && session.is_down();
+        is_told_anyway && matches!(request.kind, Kind::Start | Kind::Interim | Kind::ZeroStop)
     }
 
     /// The session of this group whose turn it is, and the member that it asks; `None` while nobody has a place. Who prefers a

@@ -328,7 +328,7 @@ impl Shard {
                 session.flags.has(Flags::OPENED_DURABLE) || account.awaited > 0 || !account.records.has(Owed::Opened);
             return if is_told { Found::Owing } else { Found::Nobody };
         }
-        if session.state == State::Ending { Found::Nobody } else { Found::Somebody }
+        if matches!(session.state, State::Refused | State::Ending) { Found::Nobody } else { Found::Somebody }
     }
 
     pub(super) fn heard_record(&self, plane: PlaneIndex, heard: HeardBefore) -> Heard<'_> {

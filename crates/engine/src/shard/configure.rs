@@ -90,6 +90,9 @@ impl Shard {
         group.strict = settings.strict;
         group.retransmit = settings.retransmit;
         group.timeout = Duration::from_secs(settings.timeout_s.into());
+        group.send_force = settings.send_force;
+        group.user_name = settings.user_name;
+        group.disabled_attributes = settings.disabled_attributes.iter().copied().collect();
         group.stop_resend = settings.stop_resend;
         group.start_resend = settings.start_resend;
         group.interim_resend = settings.interim_resend;

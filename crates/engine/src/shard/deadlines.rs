@@ -37,7 +37,7 @@ impl Shard {
             State::NotAccounted | State::Accounting | State::StartFailed => {
                 next.into_iter().chain(self.quota_due(slot)).min()
             }
-            State::Free | State::Stopping | State::Parked | State::Replaying | State::Ending => None,
+            State::Free | State::Refused | State::Stopping | State::Parked | State::Replaying | State::Ending => None,
         }
     }
 

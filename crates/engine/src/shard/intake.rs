@@ -111,7 +111,7 @@ impl Shard {
     /// Whether the event is about a session that was refused and whose verdict is on its way. The subscriber's leaving
     /// or coming again makes it needless.
     fn is_refused(&mut self, slot: Slot, event: &PlaneEvent<'_>) -> bool {
-        if self.session(slot).state != State::Ending {
+        if !matches!(self.session(slot).state, State::Ending | State::Refused) {
             return false;
         }
         let another = match event {
@@ -185,7 +185,8 @@ impl Shard {
             State::Accounting | State::StartFailed => self.pronounce(slot, Sentence::Admit, Reason::Known),
             // A verdict is on its way as soon as the `opened` record, or the Start, allows it.
             State::Starting if session.flags.has(Flags::OPENED_DURABLE) => self.admit_if_due(slot),
-            State::Starting | State::Free | State::Stopping | State::Parked | State::Replaying | State::Ending => {}
+            State::Starting | State::Free | State::Stopping | State::Parked | State::Replaying => {}
+            State::Refused | State::Ending => {}
         }
     }
 
@@ -207,10 +208,13 @@ impl Shard {
         let mut run = [0; attributes::RUN_MAX];
         let startup = self.birth.started.event_timestamp();
         let birth = SessionBirth { serial, domain, sysname: &self.sysname, startup };
-        let Some(length) = attributes::write(&mut run, subscriber, &id, &birth) else {
+        let group = &self.groups[usize::from(self.contracts.get(contract).group)];
+        let user = subscriber.user.map(|user| group.user_name.apply(user));
+        let Some(length) = attributes::write(&mut run, &Subscriber { user, ..*subscriber }, &id, &birth) else {
             self.refuse(origin.plane, up.session, Reason::Malformed);
             return;
         };
+        let length = attributes::leave_out(&mut run, length, &group.disabled_attributes);
         let Some(slot) = self.table.insert(origin.plane, up.session, &run[..length]) else {
             self.refuse(origin.plane, up.session, Reason::Full);
             return;
@@ -271,7 +275,10 @@ impl Shard {
         };
         let mut run = [0; attributes::RUN_MAX];
         let old = self.table.blobs.attributes(self.session(slot).blob);
-        let Some(length) = attributes::merge(&mut run, old, &update.changed) else { return };
+        let group = &self.groups[usize::from(self.group_of(slot))];
+        let user = update.changed.user.map(|user| group.user_name.apply(user));
+        let Some(length) = attributes::merge(&mut run, old, &Subscriber { user, ..update.changed }) else { return };
+        let length = attributes::leave_out(&mut run, length, &group.disabled_attributes);
         let has_moved = !attributes::same_addresses(old, &run[..length]);
         let changed = &update.changed;
         if !self.table.replace_attributes(slot, &run[..length]) {

@@ -39,12 +39,18 @@ impl Shard {
             State::StartFailed if flags.has(Flags::START_FAILED_DURABLE) && !flags.has(Flags::ZERO_STOP_DONE) => {
                 self.enqueue(slot, Lane::Stop, now);
             }
+            State::Refused if flags.has(Flags::ZERO_STOP_DONE) => {
+                self.session_mut(slot).state = State::Ending;
+                self.release(slot);
+            }
+            State::Refused if flags.has(Flags::REFUSED_DURABLE) => self.enqueue(slot, Lane::Stop, now),
             State::Ending => self.release(slot),
             State::Free
             | State::NotAccounted
             | State::Starting
             | State::Accounting
             | State::StartFailed
+            | State::Refused
             | State::Stopping
             | State::Parked
             | State::Replaying => {}
@@ -70,7 +76,7 @@ impl Shard {
                 let flags = &mut self.session_mut(slot).flags;
                 flags.set(Flags::ZERO_STOP_DONE);
                 flags.put(Flags::ZERO_STOP_ACKNOWLEDGED, acknowledged);
-                if acknowledged {
+                if acknowledged && self.session(slot).state == State::StartFailed {
                     self.owe(slot, Owed::StartFailed);
                 }
             }
@@ -81,7 +87,8 @@ impl Shard {
     fn start_ended(&mut self, slot: Slot, outcome: Outcome, now: Mono) {
         let scheme = self.contracts.get(self.session(slot).contract).scheme;
         let down = self.session(slot).is_down();
-        match after_start(outcome, scheme.start_fail, scheme.shadow, down) {
+        let force = self.groups[usize::from(self.group_of(slot))].send_force;
+        match after_start(outcome, scheme.start_fail, scheme.shadow, force, down) {
             after @ (AfterStart::Account | AfterStart::KeepAccounting | AfterStart::WouldRefuse) => {
                 if after == AfterStart::WouldRefuse {
                     self.counts.would_refuse += 1;
@@ -112,6 +119,11 @@ impl Shard {
             AfterStart::Refuse => {
                 self.counts.refused += 1;
                 self.end(slot, Owed::Acknowledged);
+            }
+            AfterStart::RefuseAndStop => {
+                self.counts.refused += 1;
+                self.end(slot, Owed::Acknowledged);
+                self.session_mut(slot).state = State::Refused;
             }
         }
     }

@@ -440,7 +440,7 @@ impl Shard {
     ) {
         for slot in self.table.slots() {
             let session = self.session(slot);
-            let live = !matches!(session.state, State::Free | State::Ending) && !session.is_down();
+            let live = !matches!(session.state, State::Free | State::Refused | State::Ending) && !session.is_down();
             if live && session.plane == plane && gone(self, slot) {
                 let read = counters.and_then(|counters| self.read_on(slot, counters));
                 let last = read.unwrap_or(self.account(slot).sample);

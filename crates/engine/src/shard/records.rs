@@ -104,7 +104,9 @@ impl Shard {
             Owed::Closed => Some(Flags::CLOSED_DURABLE),
             Owed::StartFailed => Some(Flags::START_FAILED_DURABLE),
             Owed::Accepted if self.waits_for_start(slot) || self.sends_update(slot) => Some(Flags::ACCEPTED_DURABLE),
-            Owed::Acknowledged if !self.session(slot).is_down() => Some(Flags::REFUSED_DURABLE),
+            Owed::Acknowledged if !self.session(slot).is_down() || self.session(slot).state == State::Refused => {
+                Some(Flags::REFUSED_DURABLE)
+            }
             Owed::Sampled if self.session(slot).flags.has(Flags::CUT) => Some(Flags::CUT_DURABLE),
             Owed::Accepted | Owed::Sampled | Owed::Acknowledged | Owed::Billed => None,
         };

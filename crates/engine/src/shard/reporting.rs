@@ -117,7 +117,7 @@ impl Shard {
             State::StartFailed => AccountingState::StartFailed,
             State::Stopping => AccountingState::Stopping,
             State::Parked | State::Replaying => AccountingState::Parked,
-            State::Free | State::Ending => AccountingState::Ending,
+            State::Free | State::Refused | State::Ending => AccountingState::Ending,
         }
     }
 }

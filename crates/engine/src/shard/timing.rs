@@ -122,7 +122,7 @@ impl Shard {
             State::Starting => Kind::Start,
             State::Accounting if self.is_queued_start(slot) => Kind::Start,
             State::Accounting => Kind::Interim,
-            State::StartFailed => Kind::ZeroStop,
+            State::StartFailed | State::Refused => Kind::ZeroStop,
             State::Stopping | State::Parked | State::Replaying => Kind::Stop,
             State::Free | State::NotAccounted | State::Ending => unreachable!("it has nothing to send"),
         }

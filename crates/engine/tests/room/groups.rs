@@ -4,7 +4,12 @@
 use std::time::Duration;
 
 use engine::News;
-use model::settings::{Algorithm, Interim, InterimSpelling, IntervalUnit, ObjectName, Secret, Settings, StartFail};
+use model::event::Subscriber;
+use model::settings::{
+    Algorithm, Interim, InterimSpelling, IntervalUnit, ObjectName, OptionalAttribute, Secret, Settings, StartFail,
+    UserNameFormat,
+};
+use wire::radius::attribute::Type;
 use wire::radius::authenticator::verify_request;
 
 use crate::scene::{Scene, group, plain, scheme, server};
@@ -52,6 +57,51 @@ fn with_weights(settings: &mut Settings, weights: &[u8]) {
     group(settings).algorithm = Algorithm::LoadingShare;
     for (member, weight) in group(settings).accounting.iter_mut().zip(weights) {
         member.weight = *weight;
+    }
+}
+
+#[test]
+fn row_5_1_user_name_with_and_without_domain() {
+    for (format, expected) in [
+        (UserNameFormat::DomainIncluded, "alice@isp"),
+        (UserNameFormat::Original, "alice@isp"),
+        (UserNameFormat::WithoutDomain, "alice"),
+    ] {
+        let mut settings = plain(1);
+        group(&mut settings).user_name = format;
+        let name = |scene: &Scene| {
+            let packet = scene.sent.last().unwrap();
+            String::from_utf8_lossy(packet.packet().find(Type::USER_NAME).unwrap()).into_owned()
+        };
+        let mut scene = Scene::new(&settings).up("alice", 1).pass(1);
+        assert_eq!(name(&scene), expected, "{format:?}");
+        let changed = Subscriber { user: Some(b"alice@isp"), framed_ip: Some([9; 4].into()), ..Subscriber::default() };
+        scene.stage.update("alice", changed);
+        let scene = scene.pass(1);
+        assert_eq!((name(&scene), scene.sent.len()), (expected.to_owned(), 2), "{format:?}");
+    }
+}
+
+#[test]
+fn row_5_1_disabled_attributes_are_left_out_of_every_packet() {
+    let mut settings = plain(1);
+    let kinds = |scene: &Scene| -> Vec<u8> {
+        scene.sent.last().unwrap().packet().attributes().map(|attribute| attribute.kind.0).collect()
+    };
+    let subscriber = Subscriber { mac: Some([2, 0, 0, 0, 0, 1]), nas_port: Some(7), ..Subscriber::default() };
+    for without in [&[][..], &[OptionalAttribute::NasPort, OptionalAttribute::CallingStationId]] {
+        group(&mut settings).disabled_attributes = without.iter().copied().collect();
+        let mut scene = Scene::new(&settings);
+        scene.stage.up_with("a", 1, subscriber);
+        let mut scene = scene.pass(1);
+        let has = |scene: &Scene| [Type::NAS_PORT, Type::CALLING_STATION_ID].map(|kind| kinds(scene).contains(&kind.0));
+        assert_eq!(has(&scene), [without.is_empty(); 2]);
+        // A changed MAC address would be told in Calling-Station-Id too.
+        scene
+            .stage
+            .update("a", Subscriber { mac: Some([2, 0, 0, 0, 0, 2]), framed_ip: Some([9; 4].into()), ..subscriber });
+        let scene = scene.pass(1).down("a").pass(1);
+        assert_eq!(has(&scene), [without.is_empty(); 2]);
     }
 }
 

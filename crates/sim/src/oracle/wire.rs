@@ -360,6 +360,9 @@ impl Oracle {
 
     fn stop_leaves(&mut self, now: Now, serial: SessionSerial, said: &Said, to: SocketAddr, id: &str) {
         let Some(book) = self.books.get_mut(&serial) else { return };
+        if book.over.is_some() && book.closed.is_none() {
+            return self.forced_stop_leaves(serial, said, to, id);
+        }
         if book.over.is_some() {
             return self.replay_leaves(now, serial, said, id);
         }
@@ -389,6 +392,22 @@ impl Oracle {
         self.require(says == before, "every Stop of a session says the same", || format!("{id}: {says:?}, {before:?}"));
         self.require(says == expected, "a Stop says what `closed` says", || format!("{id}: {says:?}, {expected:?}"));
         self.require(delay, "a request says when it was", || format!("{id}: {said:?}"));
+    }
+
+    /// Who was refused has one zero Stop where the group says so, when the refusal is durable.
+    fn forced_stop_leaves(&mut self, serial: SessionSerial, said: &Said, to: SocketAddr, id: &str) {
+        let is_forced = self.group_of(serial).send_force;
+        let lives = self.lives;
+        let Some(book) = self.books.get_mut(&serial) else { return };
+        let is_durable = book.over.is_some_and(|over| over.durable);
+        let is_first = book.sent.zero_stops.is_empty() || book.sent.zero_stop_life == lives;
+        let is_once = is_first && !book.sent.zero_stops.contains(&to);
+        book.sent.zero_stops.push(to);
+        book.sent.zero_stop_life = lives;
+        let is_zero = said.counters == Counters::ZERO && said.session_time_s == 0;
+        self.require(is_forced && is_durable, "who is refused owes no Stop", || id.to_owned());
+        self.require(is_zero, "the zero Stop has zero counters", || format!("{id}: {said:?}"));
+        self.require(is_once, "the zero Stop is one transaction", || id.to_owned());
     }
 
     /// A bill is sent once more: what its Stop said, with a delay counted on the wall.

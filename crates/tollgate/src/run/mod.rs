@@ -412,7 +412,9 @@ async fn serve(
         tokio::task::spawn_local(deliver::serve(uploads, daemon.clone()));
     }
     if let Some(news) = engine.server_news.take() {
-        tokio::task::spawn_local(server_news::serve(news, engine.workers.clone()));
+        let configured = daemon.clone();
+        let is_silent = move |server| configured.running().is_alarm_disabled(server);
+        tokio::task::spawn_local(server_news::serve(news, engine.workers.clone(), is_silent));
     }
     tracing::info!("tollgate ready");
     if let Err(error) = kernel::notify::sd_notify("READY=1") {

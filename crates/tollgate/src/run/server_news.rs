@@ -21,11 +21,15 @@ pub(crate) struct ServerNews {
     pub(crate) news: News,
 }
 
-/// Passes news on until the workers have ended.
-pub(crate) async fn serve(mut inbox: UnboundedReceiver<ServerNews>, workers: Vec<WorkerHandle>) {
+/// Passes news on until the workers have ended. `is_silent`: no alarm is raised for the server.
+pub(crate) async fn serve(
+    mut inbox: UnboundedReceiver<ServerNews>,
+    workers: Vec<WorkerHandle>,
+    is_silent: impl Fn(SocketAddr) -> bool,
+) {
     let mut down = BTreeSet::new();
     while let Some(told) = inbox.recv().await {
-        if is_new(&mut down, told) {
+        if is_new(&mut down, told) && !is_silent(told.server) {
             let server = told.server;
             match told.news {
                 News::Down => tracing::error!(target: "alarm", %server, "hwRadiusAcctServerDown"),

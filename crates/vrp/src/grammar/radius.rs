@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use model::settings::{AccountingServer, Algorithm, RadiusGroup, Settings};
+use model::settings::{AccountingServer, Algorithm, RadiusGroup, Secret, Settings};
 
 use crate::command::{Action, Command, Done, Edit, Place, Stored, Undo, View, Words};
 use crate::error::Refusal;
@@ -45,6 +45,22 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         views: &[View::RadiusGroup],
         level: 2,
+        section: "5.1",
+        formats: &["radius-server { shared-key secret:SECRET<1-128> | shared-key-cipher secret:SECRET<1-128> } \
+                    accounting { ip:X.X.X.X | ip:X:X::X:X } port:INTEGER<1-65535>"],
+        undo: Some(Undo {
+            formats: &["radius-server { shared-key | shared-key-cipher } accounting { ip:X.X.X.X | ip:X:X::X:X } \
+                        port:INTEGER<1-65535>"],
+            run: |edit, words| set_key_of_server(edit, words, None),
+        }),
+        help: &[("accounting", "Of one accounting server")],
+        action: Action::Configure(key_of_server),
+        // With its server.
+        stored: Stored::Lines(|_, _| Vec::new()),
+    },
+    Command {
+        views: &[View::RadiusGroup],
+        level: 2,
         section: "5.1, 5.3",
         formats: &["radius-server algorithm { loading-share | master-backup [ strict | sequence ]* }"],
         undo: Some(Undo { formats: &["radius-server algorithm"], run: undo_algorithm }),
@@ -62,7 +78,10 @@ pub(super) const COMMANDS: &[Command] = &[
         views: &[View::RadiusGroup],
         level: 2,
         section: "5.1",
-        formats: &["radius-server { retransmit times:INTEGER<1-5> | timeout seconds:INTEGER<3-25> }*"],
+        formats: &[
+            "radius-server { retransmit times:INTEGER<1-5> | timeout seconds:INTEGER<3-25> }*",
+            "radius-server accounting retransmit times:INTEGER<1-5> timeout seconds:INTEGER<3-25>",
+        ],
         undo: Some(Undo { formats: &["radius-server { retransmit | timeout }*"], run: undo_retransmit }),
         help: &[
             ("retransmit", "Transmissions to one server"),
@@ -159,6 +178,21 @@ fn accounting_server(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal
         Some(place) => servers[place] = server,
         None => servers.push(server),
     }
+    Ok(Done::Applied)
+}
+
+fn key_of_server(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    let address = SocketAddr::new(words.address("ip"), words.number("port"));
+    let server = edit.group()?.accounting.iter().find(|server| server.address == address);
+    let current = server.ok_or(Refusal::ServerMissing)?.shared_key.clone();
+    let secret = edit.secret(words, current.as_ref())?;
+    set_key_of_server(edit, words, secret)
+}
+
+fn set_key_of_server(edit: &mut Edit<'_>, words: &Words, secret: Option<Secret>) -> Result<Done, Refusal> {
+    let address = SocketAddr::new(words.address("ip"), words.number("port"));
+    let server = edit.group()?.accounting.iter_mut().find(|server| server.address == address);
+    server.ok_or(Refusal::ServerMissing)?.shared_key = secret;
     Ok(Done::Applied)
 }
 
@@ -298,7 +332,7 @@ fn stored_stop_resend(settings: &Settings, place: &Place) -> Vec<String> {
     }
 }
 
-fn group_of<'a>(settings: &'a Settings, place: &Place) -> Option<&'a RadiusGroup> {
+pub(super) fn group_of<'a>(settings: &'a Settings, place: &Place) -> Option<&'a RadiusGroup> {
     let Place::RadiusGroup(name) = place else { return None };
     settings.radius_groups.get(name)
 }

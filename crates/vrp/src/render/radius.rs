@@ -80,6 +80,7 @@ fn text_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> 
         ("Acct-Stop-Packet Resend-Times", group.stop_resend.to_string()),
         ("Traffic-unit", unit_of(group.traffic_unit).to_owned()),
         ("ClassAsCar", "NO".to_owned()),
+        ("User-name-format", group.user_name.as_str().to_owned()),
         ("Packet send algorithm", label_of(group)),
     ]);
     labelled(&rows)
@@ -113,6 +114,7 @@ fn json_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> 
             "up": is_up(server.address, reports),
         })
     };
+    let disabled: Vec<_> = group.disabled_attributes.iter().map(|attribute| attribute.as_str()).collect();
     json!({
         "name": name.as_str(),
         "accounting": group.accounting.iter().map(server).collect::<Vec<_>>(),
@@ -122,6 +124,10 @@ fn json_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> 
         "timeout_s": group.timeout_s,
         "source_ports": group.source_ports,
         "stop_resend": group.stop_resend,
+        "stop_send_force": group.send_force,
+        "user_name": group.user_name.as_str().to_ascii_lowercase(),
+        "disabled_attributes": disabled,
+        "alarm_disabled": group.alarm_disabled,
         "traffic_unit": group.traffic_unit.as_str(),
     })
 }

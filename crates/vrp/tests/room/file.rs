@@ -10,8 +10,9 @@ use model::settings::{
     AccountingMode, AccountingScheme, AccountingServer, Algorithm, BUILT_IN_DOMAINS, BUILT_IN_SCHEMES, BillFormat,
     BillReplay, BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode, CacheRounds, CacheWarning,
     CfcardBackupMode, CutBrake, Domain, HostKeyPolicy, Interim, InterimFail, InterimFailPolicy, InterimSpelling,
-    IntervalUnit, LimitedServers, LocalAaaServer, ObjectName, PlaneLink, RadiusCache, RadiusGroup, RadiusHealth,
-    RadiusLimits, RadiusRecovery, RecoveryDetect, Secret, Settings, SpeedLimit, StartFail,
+    IntervalUnit, LimitedServers, LocalAaaServer, ObjectName, OptionalAttribute, PlaneLink, RadiusCache, RadiusGroup,
+    RadiusHealth, RadiusLimits, RadiusRecovery, RecoveryDetect, Secret, Settings, SpeedLimit, StartFail,
+    UserNameFormat,
 };
 use proptest::prelude::*;
 use vrp::{Sealer, config};
@@ -321,10 +322,22 @@ fn server() -> impl Strategy<Value = AccountingServer> {
 }
 
 fn group() -> impl Strategy<Value = RadiusGroup> {
+    let formats = [UserNameFormat::DomainIncluded, UserNameFormat::Original, UserNameFormat::WithoutDomain];
+    let without = prop::sample::subsequence(OptionalAttribute::ALL.to_vec(), 0..=8);
+    let carried = (any::<[bool; 2]>(), any::<prop::sample::Index>(), without);
     let servers = prop::collection::vec(server(), 0..=16);
-    (servers, secret(), any::<bool>(), 1..=5_u8, 3..=25_u8, 1..=256_u16, any::<([u16; 3], prop::sample::Index)>())
+    (
+        servers,
+        secret(),
+        any::<bool>(),
+        1..=5_u8,
+        3..=25_u8,
+        1..=256_u16,
+        any::<([u16; 3], prop::sample::Index)>(),
+        carried,
+    )
         .prop_map(
-            |(
+            move |(
                 mut accounting,
                 key,
                 shares,
@@ -332,6 +345,7 @@ fn group() -> impl Strategy<Value = RadiusGroup> {
                 timeout_s,
                 source_ports,
                 ([stop_resend, start_resend, interim_resend], unit),
+                (flags, format, without),
             )| {
                 let mut seen = Vec::new();
                 accounting.retain(|server| {
@@ -356,6 +370,10 @@ fn group() -> impl Strategy<Value = RadiusGroup> {
                     start_resend,
                     interim_resend,
                     traffic_unit: *unit.get(&TrafficUnit::ALL),
+                    send_force: flags[0],
+                    alarm_disabled: flags[1],
+                    user_name: *format.get(&formats),
+                    disabled_attributes: without.into_iter().collect(),
                 }
             },
         )
