@@ -320,7 +320,9 @@ impl Plane {
 
     fn update(&mut self, name: &[u8], oracle: &mut Oracle) {
         let Some(live) = self.live.get_mut(name) else { return };
-        live.who.framed_ip = Ipv4Addr::from_bits(0x6440_0000 | (self.dice.next() & 0xffff) as u32);
+        // Another one, for certain: an update tells something.
+        let other = 1 + (self.dice.next() % 0xffff) as u32;
+        live.who.framed_ip = Ipv4Addr::from_bits(live.who.framed_ip.to_bits() ^ other);
         if let Some(dice) = self.limits.as_mut().filter(|_| live.who.framed_ipv6.is_none()) {
             live.who.framed_ipv6 = dice.chance(50).then(|| ipv6(dice.next()));
         }

@@ -17,7 +17,13 @@ use crate::seed::Dice;
 
 /// Beside the stream of a world: what domains say was asked of chance later than all the rest, and worlds without it, those
 /// that tests name among them, are what they were.
-pub(crate) const TERMS: u64 = 1196;
+pub(crate) const TERMS: u64 = 5274;
+
+/// The same of probes, and of who is asked first.
+const PROBES: u64 = 7666;
+
+/// The same of copies, and of Stops for those who are refused.
+const COPIES: u64 = 4111;
 
 /// What the command line may fix; the seed fixes the rest.
 #[derive(Clone, Copy, Debug, Default)]
@@ -95,6 +101,8 @@ impl Scenario {
     pub(crate) fn new(dice: &mut Dice, knobs: Knobs) -> Scenario {
         let mut terms = dice.beside(TERMS);
         let has_terms = terms.chance(50);
+        let mut probes = dice.beside(PROBES);
+        let mut copies = dice.beside(COPIES);
         let servers: Vec<_> = (1..=dice.between(1, 3))
             .map(|n| {
                 let address = SocketAddr::from(([10, 0, 0, n.to_le_bytes()[0]], 1813));
@@ -150,15 +158,12 @@ impl Scenario {
             has_terms,
             trouble: Duration::from_secs(60 * minutes),
         };
-        scenario.settings.radius_recovery.accounting = recovery(dice);
+        set_recovery(&mut probes, &mut scenario.settings);
         for group in scenario.settings.radius_groups.values_mut() {
-            group.strict = group.algorithm == Algorithm::MasterBackup && dice.chance(65);
+            group.send_force = copies.chance(25);
         }
-        for group in scenario.settings.radius_groups.values_mut() {
-            group.send_force = dice.chance(25);
-        }
-        if dice.chance(25) {
-            scenario.copy(dice);
+        if copies.chance(25) {
+            scenario.copy(&mut copies);
         }
         scenario
     }
@@ -310,13 +315,18 @@ fn health(dice: &mut Dice) -> RadiusHealth {
     }
 }
 
-fn recovery(dice: &mut Dice) -> Option<RecoveryDetect> {
+/// Half of the worlds send probes, or ask the server that authenticated a user first.
+fn set_recovery(dice: &mut Dice, settings: &mut Settings) {
+    let is_asked = dice.chance(50);
     let detect = RecoveryDetect {
         user: dice.chance(40).then(|| "tester".to_owned()),
         interval_s: dice.pick(&[1, 10, 60]),
         threshold: dice.pick(&[1, 1, 2]),
     };
-    dice.chance(30).then_some(detect)
+    settings.radius_recovery.accounting = (is_asked && dice.chance(60)).then_some(detect);
+    for group in settings.radius_groups.values_mut() {
+        group.strict = group.algorithm == Algorithm::MasterBackup && !(is_asked && dice.chance(70));
+    }
 }
 
 /// The queue is often so small that somebody has to leave it.

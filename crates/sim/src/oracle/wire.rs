@@ -72,11 +72,12 @@ pub(super) struct Sent {
     zero_stop_life: u32,
     /// Event time and session time of the last interim, which are one transaction's own.
     interim: Option<(u32, u32)>,
+    /// When that was, first of all its datagrams.
+    interim_left: Option<Mono>,
     interim_counters: Counters,
     /// What the last interim said that was answered in this life.
     reported: Option<Counters>,
-    /// The one that follows an acknowledged Start at once has left.
-    updated: bool,
+    ticks: Ticks,
     /// The address that the last Start or interim told, and whether it has ever changed.
     framed_ip: Option<u32>,
     has_moved: bool,
@@ -89,7 +90,6 @@ pub(super) struct Sent {
     may_be_resent: bool,
     /// The last interim that was surely answered.
     pub(super) sure_since: Option<Mono>,
-    phase: Option<u64>,
 }
 
 impl Sent {
@@ -109,6 +109,41 @@ impl Sent {
     /// Interims in a row that were not answered.
     pub(super) fn failures(&self) -> u32 {
         self.streak + u32::from(self.interim.is_some() && !self.interim_answered)
+    }
+}
+
+/// What is known of the moments at which a session's interims are due.
+#[derive(Default)]
+struct Ticks {
+    /// The interim that follows an acknowledged Start at once has left.
+    updated: bool,
+    /// Where in the interval they lie. Two places, where a slow disk has held that interim back until the first tick: one of
+    /// them is not a tick's.
+    phases: Vec<u64>,
+}
+
+impl Ticks {
+    /// An interim leaves at this place in the interval, nanoseconds; by how much it is late, unless it is in time or may be the
+    /// one that follows the Start.
+    fn late(&mut self, offset: u64, interval: u64, hash: bool, follows_start: bool) -> Option<u64> {
+        const SLACK: u64 = 300_000_000;
+        if self.phases.is_empty() {
+            self.phases.push(if hash { offset } else { 0 });
+        }
+        let behind = |phase: u64| (offset + interval - phase) % interval.max(1);
+        let is_near = |phase: u64| behind(phase) < SLACK || interval - behind(phase) < SLACK;
+        if self.phases.iter().any(|&phase| is_near(phase)) {
+            self.phases.retain(|&phase| is_near(phase));
+            return None;
+        }
+        if !follows_start {
+            return Some(behind(self.phases[0]));
+        }
+        self.updated = true;
+        if hash {
+            self.phases.push(offset);
+        }
+        None
     }
 }
 
@@ -318,8 +353,12 @@ impl Oracle {
         let group = self.settings.radius_groups.get(&ObjectName::from(book.group.as_str()));
         let resends = group.is_some_and(|group| group.interim_resend > 0);
         let sent = &mut book.sent;
-        // One that nobody answered may be tried again out of turn, and then it is no other one that fails.
-        let may_be_resent = resends && sent.interim.is_some() && !sent.interim_answered;
+        // One that nobody answered may be tried again out of turn, and then it is no other one that fails. So may one that has
+        // failed unsent while no server was Up.
+        let before = sent.interim_left.replace(now.mono).or(book.accepted.map(|accepted| accepted.fact.at));
+        let unsent = self.health_changed.is_some_and(|at| before.is_none_or(|before| at >= before));
+        let unanswered = sent.interim.is_some() && !sent.interim_answered;
+        let may_be_resent = resends && (unanswered || unsent);
         sent.unsure |= may_be_resent;
         sent.may_be_resent = may_be_resent;
         sent.streak = sent.failures();
@@ -338,24 +377,22 @@ impl Oracle {
         let interval = u64::from(book.interim_s) * 1_000_000_000;
         let after = now.mono.since(accepted.fact.at);
         let early = u128::from(interval) > after.as_nanos();
-        let sends_update = book.scheme.send_update && !accepted.fact.keep_accounting;
-        // On a slow disk the one that follows the Start may come when the first tick is past: then it tells no phase.
-        if sends_update && !std::mem::replace(&mut sent.updated, true) {
-            let in_order = accepted.durable || interval > 0 && !early;
-            return self.require(in_order, "no interim before `accepted` is durable", || id.to_owned());
-        }
         // In a coarse unit what was moved may not be seen.
         let in_octets = book.terms.traffic_unit == TrafficUnit::Byte;
         let told = in_octets && book.scheme.interim_traffic && sent.reported == Some(said.counters);
         let offset = u64::try_from(after.as_nanos()).unwrap_or_default() % interval.max(1);
-        let phase = *sent.phase.get_or_insert(if book.scheme.interim_hash { offset } else { 0 });
-        let late = (offset + interval - phase) % interval.max(1);
-        let slack = Duration::from_millis(300).as_nanos();
-        let punctual = u128::from(late) < slack || u128::from(interval - late) < slack;
+        let follows_start = book.scheme.send_update && !accepted.fact.keep_accounting && !sent.ticks.updated;
+        if follows_start && (interval == 0 || early || told) {
+            sent.ticks.updated = true;
+            return self.require(accepted.durable, "no interim before `accepted` is durable", || id.to_owned());
+        }
+        let late = sent.ticks.late(offset, interval, book.scheme.interim_hash, follows_start && accepted.durable);
+        let punctual = late.is_none() || !self.is_punctual;
         self.require(!early, "the first interim lies in [T, 2T]", || format!("{id} after {after:?}"));
-        let punctual = punctual || !self.is_punctual;
         self.require(!told, "`traffic` tells nothing twice", || format!("{id}: {:?}", said.counters));
-        self.require(punctual, "interims keep their phase", || format!("{id}: {late} ns of {interval} ns late"));
+        self.require(punctual, "interims keep their phase", || {
+            format!("{id}: {} ns of {interval} ns late", late.unwrap_or_default())
+        });
     }
 
     fn stop_leaves(&mut self, now: Now, serial: SessionSerial, said: &Said, to: SocketAddr, id: &str) {
