@@ -1,8 +1,9 @@
 //! A group of servers, and the work that waits for one of them.
 //!
-//! Work waits in four lanes (owner's decision 7). Their order is Starts, fresh Stops, parked Stops, interims; but
-//! of any eight places that come free, the first three lanes each have some of their own, so that neither an old
-//! backlog nor a storm of log-ins starves the others.
+//! Work waits in five lanes (owner's decision 7). Their order is Starts whose verdict waits, fresh Stops, Starts of those who are
+//! online already, parked Stops, interims; but of any eight places that come free, the first four lanes each have some of their
+//! own, so that neither an old backlog nor a storm of log-ins starves the others. A log-in that waits for the server so waits for
+//! no Start that nobody waits for, however many there are.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -67,13 +68,10 @@ pub(crate) struct Group {
 
 /// Which lane has a place of its own, in turn. The rest of the eight go by order.
 const OWN_PLACES: [Lane; 8] =
-    [Lane::Start, Lane::Stop, Lane::Start, Lane::Parked, Lane::Start, Lane::Stop, Lane::Start, Lane::Out];
-
-/// Order when the lane in turn is empty.
-const ORDER: [Lane; Lane::COUNT] = [Lane::Start, Lane::Stop, Lane::Parked, Lane::Interim];
+    [Lane::Start, Lane::Stop, Lane::Start, Lane::Parked, Lane::Start, Lane::Stop, Lane::Admitted, Lane::Out];
 
 /// Lanes in which Starts may stand, new ones and those of an earlier life.
-const HELD: [Lane; 2] = [Lane::Start, Lane::Parked];
+const HELD: [Lane; 3] = [Lane::Start, Lane::Admitted, Lane::Parked];
 
 impl Group {
     /// A group without servers: what waits in it fails at once (BEHAVIOUR.md 3.4).
@@ -135,7 +133,7 @@ impl Group {
             lane.index().is_some_and(|index| self.lanes[index].count > 0 && !blocked[index])
                 && !(held && HELD.contains(lane))
         };
-        Some(own).filter(waits).or_else(|| ORDER.into_iter().find(waits))
+        Some(own).filter(waits).or_else(|| Lane::ORDER.into_iter().find(waits))
     }
 
     /// The next place that comes free belongs to the next lane in turn.
@@ -152,7 +150,8 @@ impl Group {
     /// What waits in it, and how fast that comes and goes.
     pub(crate) fn report(&self, now: Mono) -> GroupReport {
         let waiting = self.lanes.map(|queue| queue.count.into());
-        let [starts, stops, parked, interims] = waiting;
+        let [waited_for, stops, admitted, parked, interims] = waiting;
+        let starts = waited_for + admitted;
         let resting = self.rests.iter().map(|list| u64::from(list.count)).sum();
         let (came, went) = self.flow.recent(now);
         let (came, went) = (came.into(), went.into());
@@ -221,9 +220,11 @@ mod tests {
     fn a_lane_that_is_blocked_is_passed() {
         let mut group = Group::new(String::new());
         group.lanes[0].count = 1;
-        group.lanes[3].count = 1;
+        group.lanes[4].count = 1;
         assert_eq!(next(&group, 0), Some(Lane::Start));
-        assert_eq!(group.next_lane(Mono::ZERO, [true, false, false, false]), Some(Lane::Interim));
+        let mut blocked = [false; Lane::COUNT];
+        blocked[0] = true;
+        assert_eq!(group.next_lane(Mono::ZERO, blocked), Some(Lane::Interim));
         assert_eq!(group.next_lane(Mono::ZERO, [true; Lane::COUNT]), None);
     }
 
@@ -239,12 +240,14 @@ mod tests {
             group.end_turn();
             taken[lane] += 1;
         }
-        assert_eq!(taken, [500, 200, 100, 0], "starts, stops, parked, interims");
-        group.lanes[0].count = 0;
-        group.lanes[1].count = 0;
-        group.lanes[2].count = 0;
-        assert_eq!(next(&group, 0), Some(Lane::Interim));
-        group.lanes[3].count = 0;
+        assert_eq!(taken, [400, 200, 100, 100, 0], "starts, stops, starts of who is online, parked, interims");
+        for lane in Lane::ORDER {
+            for _ in 0..800 {
+                assert!(next(&group, 0).is_some_and(|taken| taken.index() >= lane.index()));
+                group.end_turn();
+            }
+            group.lanes[lane.index().unwrap()].count = 0;
+        }
         assert_eq!(next(&group, 0), None);
     }
 
@@ -261,9 +264,11 @@ mod tests {
         assert_eq!(next(&group, 1), Some(Lane::Stop));
         group.lanes[1].count = 0;
         group.release_starts();
-        group.lanes[2].count = 1;
-        assert_eq!(next(&group, 1), None);
-        group.lanes[2].count = 0;
+        for held in [2, 3] {
+            group.lanes[held].count = 1;
+            assert_eq!(next(&group, 1), None);
+            group.lanes[held].count = 0;
+        }
         assert_eq!(next(&group, 30), Some(Lane::Start));
         group.release_starts();
         assert_eq!(next(&group, 2), Some(Lane::Start));

@@ -127,10 +127,12 @@ pub(crate) enum Lane {
     /// In none.
     #[default]
     Out,
-    /// A Start.
+    /// A Start whose outcome a verdict waits for.
     Start,
     /// A Stop that has not been tried, or the zero Stop.
     Stop,
+    /// A Start of somebody who is online already.
+    Admitted,
     /// What has failed before: most often a Stop.
     Parked,
     /// An interim.
@@ -141,13 +143,16 @@ pub(crate) enum Lane {
 
 impl Lane {
     /// How many queues a group has.
-    pub(crate) const COUNT: usize = 4;
+    pub(crate) const COUNT: usize = 5;
+    /// Those queues, in the order in which they are asked.
+    pub(crate) const ORDER: [Lane; Lane::COUNT] =
+        [Lane::Start, Lane::Stop, Lane::Admitted, Lane::Parked, Lane::Interim];
 
     /// The queue's place in its group, if it waits for a place on a server.
     pub(crate) fn index(self) -> Option<usize> {
         match self {
             Lane::Out | Lane::Rest => None,
-            Lane::Start | Lane::Stop | Lane::Parked | Lane::Interim => Some(self as usize - 1),
+            Lane::Start | Lane::Stop | Lane::Admitted | Lane::Parked | Lane::Interim => Some(self as usize - 1),
         }
     }
 }

@@ -7,7 +7,9 @@ use model::verdict::CutBy;
 use super::restore::NAS_REBOOT;
 use super::{Notice, Shard};
 use crate::phase::first_interim;
-use crate::policy::{AfterInterim, AfterStart, AfterStop, Kind, Outcome, after_interim, after_start, after_stop};
+use crate::policy::{
+    AfterInterim, AfterStart, AfterStop, Kind, Outcome, after_interim, after_start, after_stop, waits_for_start,
+};
 use crate::session::{Flags, Lane, NONE, Owed, Slot, State, serial};
 
 impl Shard {
@@ -22,7 +24,9 @@ impl Shard {
         let flags = session.flags;
         match session.state {
             State::Starting if flags.has(Flags::OPENED_DURABLE) && !flags.has(Flags::DELAYED) => {
-                self.enqueue(slot, Lane::Start, now);
+                let scheme = self.contracts.get(session.contract).scheme;
+                let waits = waits_for_start(scheme.start_fail, scheme.shadow) && !flags.has(Flags::DOWN);
+                self.enqueue(slot, if waits { Lane::Start } else { Lane::Admitted }, now);
             }
             State::Accounting if flags.has(Flags::DOWN) => {
                 self.session_mut(slot).state = State::Stopping;

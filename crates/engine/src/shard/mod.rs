@@ -345,7 +345,7 @@ impl Shard {
         if let Some(index) = lane.index() {
             self.table.push_back(&mut self.groups[group].lanes[index], lane, slot);
         }
-        if matches!(lane, Lane::Start | Lane::Interim | Lane::Stop) {
+        if matches!(lane, Lane::Start | Lane::Admitted | Lane::Interim | Lane::Stop) {
             self.copy(slot, self.kind_of(slot), now);
         }
     }

@@ -85,7 +85,7 @@ impl Shard {
             }
             let Some(down_since) = self.groups[group].down_since(&self.servers) else { continue };
             let patience = self.groups[group].patience();
-            for lane in [Lane::Start, Lane::Stop, Lane::Parked, Lane::Interim] {
+            for lane in Lane::ORDER {
                 // What a failure puts back into a lane is not looked at again: the count is taken before.
                 let waiting = lane.index().map_or(0, |index| self.groups[group].lanes[index].count);
                 for _ in 0..waiting {
@@ -111,8 +111,7 @@ impl Shard {
             return None;
         }
         let down_since = group.down_since(&self.servers)?;
-        let heads =
-            [Lane::Start, Lane::Stop, Lane::Parked, Lane::Interim].into_iter().filter_map(|lane| group.first(lane));
+        let heads = Lane::ORDER.into_iter().filter_map(|lane| group.first(lane));
         heads.map(|slot| self.account(slot).queued.max(down_since).plus(group.patience())).min()
     }
 

@@ -10,6 +10,7 @@ mod domain;
 mod forget;
 mod groups;
 mod interim_fail;
+mod lanes;
 mod preference;
 mod probing;
 mod queue;

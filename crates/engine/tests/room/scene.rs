@@ -109,6 +109,12 @@ impl Scene {
         self
     }
 
+    /// It belongs to this domain.
+    pub(crate) fn up_in(mut self, domain: &str, name: &str, slot: u32) -> Scene {
+        self.stage.up_in(domain, name, slot, Subscriber::default());
+        self
+    }
+
     /// And says it later.
     pub(crate) fn updates(mut self, name: &str, changed: Subscriber<'_>) -> Scene {
         self.stage.update(name, changed);

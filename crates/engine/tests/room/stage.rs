@@ -393,8 +393,12 @@ impl Stage {
 
     /// Its name and domain are put in.
     pub(crate) fn up_with(&mut self, name: &str, slot: u32, subscriber: Subscriber<'_>) {
-        let user = format!("{name}@isp");
-        let subscriber = Subscriber { user: Some(user.as_bytes()), domain: Some(b"isp"), ..subscriber };
+        self.up_in("isp", name, slot, subscriber);
+    }
+
+    pub(crate) fn up_in(&mut self, domain: &str, name: &str, slot: u32, subscriber: Subscriber<'_>) {
+        let user = format!("{name}@{domain}");
+        let subscriber = Subscriber { user: Some(user.as_bytes()), domain: Some(domain.as_bytes()), ..subscriber };
         let counters = CounterSlot { slot, generation: 1 };
         self.event(PlaneEvent::Up(Up { session: name.as_bytes(), subscriber, counters, at: None }));
     }

@@ -6,6 +6,7 @@
 mod common;
 
 mod accounts;
+mod bad_lines;
 mod bills;
 mod commands;
 mod crashes;
@@ -19,4 +20,5 @@ mod real_input;
 mod reboots;
 mod start_fail;
 mod status_server;
+mod storm;
 mod survives;

@@ -57,6 +57,12 @@ impl Life {
         self.history.last().map_or_else(Totals::default, |(_, totals)| *totals)
     }
 
+    /// From its begin to the last time that something was counted, its end or just before.
+    pub(crate) fn lasted(&self) -> Duration {
+        let [first, last] = [self.history.first(), self.history.last()].map(|entry| entry.map(|(at, _)| *at));
+        last.zip(first).map_or(Duration::ZERO, |(last, first)| last.duration_since(first))
+    }
+
     /// What was counted until then.
     pub(crate) fn totals_at(&self, moment: Instant) -> Totals {
         let until = self.history.partition_point(|(at, _)| *at <= moment);

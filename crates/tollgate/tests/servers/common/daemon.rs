@@ -92,18 +92,22 @@ impl Daemon {
         Daemon::start_by(&mut command, site, datapath, &[])
     }
 
+    /// As [`Daemon::start`], with slots for so many sessions.
+    pub(crate) fn start_sized(site: &Site, datapath: &str, sessions: usize) -> Daemon {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+        Daemon::start_as(command.args(Daemon::sized_arguments(site, sessions)), site, datapath)
+    }
+
     /// As [`Daemon::start_told`], by a command that runs `tollgate` with the arguments that it is given.
     pub(crate) fn start_by(command: &mut Command, site: &Site, datapath: &str, more: &[&str]) -> Daemon {
+        Daemon::start_as(command.args(Daemon::arguments(site)).args(more), site, datapath)
+    }
+
+    fn start_as(command: &mut Command, site: &Site, datapath: &str) -> Daemon {
         let log = site.path(&format!("daemon-{datapath}.log"));
         let errors = std::fs::File::create(&log).unwrap();
         let process = Process::start(
-            command
-                .args(Daemon::arguments(site))
-                .args(["--datapath", datapath])
-                .args(more)
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(errors),
+            command.args(["--datapath", datapath]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors),
         );
         let mut daemon = Daemon { process, control: site.control(), state: site.state(), log: log.clone() };
         wait_until("the daemon is ready", seconds(30), || {
@@ -118,9 +122,13 @@ impl Daemon {
 
     /// The arguments of `tollgate run` in a site.
     pub(crate) fn arguments(site: &Site) -> Vec<OsString> {
+        Daemon::sized_arguments(site, 20_000)
+    }
+
+    fn sized_arguments(site: &Site, sessions: usize) -> Vec<OsString> {
         let named = [("--config", site.config()), ("--state-dir", site.state()), ("--control", site.control())];
         let named = named.into_iter().flat_map(|(name, path)| [name.into(), path.into()]);
-        ["run".into()].into_iter().chain(named).chain(["--sessions".into(), "20000".into()]).collect()
+        ["run".into()].into_iter().chain(named).chain(["--sessions".into(), sessions.to_string().into()]).collect()
     }
 
     /// How many lines with this in them its log has since it was started.

@@ -68,6 +68,13 @@ impl FreeRadius {
         self.process.signal(signal);
     }
 
+    /// How many records of a kind the server in this directory has written, one that it is writing among them.
+    pub(crate) fn count(directory: &Path, kind: &str) -> usize {
+        // None has come yet.
+        let text = std::fs::read_to_string(detail_path(directory)).unwrap_or_default();
+        text.matches(&format!("\tAcct-Status-Type = {kind}\n")).count()
+    }
+
     /// What the server in this directory has written.
     pub(crate) fn detail(directory: &Path) -> Detail {
         Detail::read(&detail_path(directory))

@@ -1,5 +1,6 @@
 //! What the tests share: a site to run a daemon in, a RADIUS server, plane scripts, and waiting with a bound.
 
+mod bad_line;
 mod bill_servers;
 mod crowd;
 mod daemon;
@@ -7,15 +8,19 @@ mod detail;
 mod disk;
 mod feed;
 mod free_radius;
+mod heard;
+mod line_card;
 mod lines;
 mod process;
 mod random;
 mod site;
+mod slow_server;
 mod told;
 mod tracer;
 
 use std::time::{Duration, Instant};
 
+pub(crate) use bad_line::{BadLine, Weather};
 pub(crate) use bill_servers::{OpenSsh, Plan, Tftpd};
 pub(crate) use crowd::{Crowd, Habits, Life, TICK};
 pub(crate) use daemon::{Daemon, Said, path, run_command, tollgate};
@@ -23,10 +28,13 @@ pub(crate) use detail::{Detail, Record};
 pub(crate) use disk::{Disk, SmallDisk};
 pub(crate) use feed::{Feed, Script, Totals, count, down, up};
 pub(crate) use free_radius::FreeRadius;
+pub(crate) use heard::HeardOnce;
+pub(crate) use line_card::LineCard;
 pub(crate) use lines::Lines;
 pub(crate) use process::{Process, Signal};
 pub(crate) use random::Random;
 pub(crate) use site::{SECRET, Site, free_port};
+pub(crate) use slow_server::SlowServer;
 pub(crate) use told::{Places, Told};
 pub(crate) use tracer::Tracer;
 
