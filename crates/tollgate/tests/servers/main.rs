@@ -9,6 +9,7 @@ mod accounts;
 mod bad_lines;
 mod bills;
 mod commands;
+mod copies;
 mod crashes;
 mod cuts;
 mod disks;

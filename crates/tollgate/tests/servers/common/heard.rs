@@ -53,6 +53,11 @@ impl<'a> HeardOnce<'a> {
         heard
     }
 
+    /// Records that repeat another.
+    pub(crate) fn repeated(&self) -> usize {
+        self.repeated
+    }
+
     fn of(&self, session: &str, kind: &str) -> Vec<&'a Record> {
         let all = (session, kind, 0)..=(session, kind, u64::MAX);
         // The map's keys outlive any lookup.
