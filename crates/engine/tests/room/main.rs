@@ -24,5 +24,6 @@ mod scheme;
 mod stage;
 mod start_delay;
 mod start_phase;
+mod transaction;
 mod vectors;
 mod verdicts;

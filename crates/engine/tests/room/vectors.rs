@@ -65,6 +65,19 @@ fn vector_2_with_hash_the_first_tick_lies_in_30_to_60_and_then_every_30() {
     assert_eq!(firsts.len(), names.len(), "everyone has a phase of its own");
 }
 
+/// `interim interval 10` (minutes), and what the authentication server says.
+#[test]
+fn vector_3_attribute_85_of_59_60_3932100_and_3932101() {
+    let mut settings = plain(1);
+    scheme(&mut settings).interim = interval(10, IntervalUnit::Minute, false);
+    for (said, expected) in [(59, 600), (60, 60), (3_932_100, 3_932_100), (3_932_101, 600)] {
+        let scene = Scene::new(&settings).up_with_interval("a", 1, said).pass(expected - 1);
+        assert_eq!(scene.sent.len(), 1, "{said}: the Start");
+        let scene = scene.pass(2);
+        assert_eq!(scene.sent.len(), 2, "{said}: and an interim at {expected}");
+    }
+}
+
 #[test]
 fn vector_4_with_three_times_online_the_fourth_failure_is_told_and_an_answer_clears() {
     let scene = Scene::new(&each_minute(3, InterimFailPolicy::Online)).up("a", 1).pass(59);
@@ -208,6 +221,20 @@ fn vector_9_start_fail_offline_refuses_and_sends_no_stop() {
          5 start a to 1
          10 start a to 1
          15 refuse a start-failed",
+    );
+}
+
+#[test]
+fn vector_9_with_send_force_one_stop_is_sent() {
+    let mut settings = start_fails(StartFail::Offline);
+    group(&mut settings).send_force = true;
+    let scene = Scene::new(&settings).silence(1).up("a", 1).pass(14).wake(1).pass(600);
+    scene.sees(
+        "0 start a to 1
+         5 start a to 1
+         10 start a to 1
+         15 refuse a start-failed
+         15 stop a to 1",
     );
 }
 

@@ -182,6 +182,7 @@ fn over_lines_that_lose_a_tenth_each_way_nothing_is_lost_either() {
 
 /// Both servers are at the end of lines that lose so many of a thousand datagrams; `pace` log-ins and log-outs a second. The master
 /// is killed when it has heard `starts` Starts, and comes back when the backup has heard as many.
+#[expect(clippy::print_stdout, reason = "the figures of two tests")]
 fn fail_over(lost: usize, lines: usize, pace: u32, interval: u16, starts: usize) {
     let site = Site::new();
     let [mut master, backup] = ["master", "backup"].map(|name| Server::start(&site, name));

@@ -76,11 +76,12 @@ fn a_storm_of_log_outs_is_durable_at_once_and_drains_as_fast_as_the_server_bears
 
 #[test]
 fn a_log_in_has_its_verdict_at_once_while_the_parked_stops_of_a_storm_drain() {
-    const LOG_INS: usize = 40;
+    // Few enough that the drain outlasts them.
+    let log_ins = if is_full() { 200 } else { 20 };
     let server = SlowServer::start();
     let site = site(&server);
     let daemon = start(&site);
-    let mut card = LineCard::link(&site, sessions() + 1 + LOG_INS);
+    let mut card = LineCard::link(&site, sessions() + 1 + log_ins);
     card.come(sessions());
     server.bear(0);
     card.go(0..sessions());
@@ -91,17 +92,22 @@ fn a_log_in_has_its_verdict_at_once_while_the_parked_stops_of_a_storm_drain() {
     // It finds that the server is back.
     card.log_in();
     let mut waits: Vec<Duration> = Vec::new();
-    for _ in 0..LOG_INS {
+    for _ in 0..log_ins {
         waits.push(card.log_in());
         card.hear(Duration::from_millis(20));
     }
     let left = sessions() as u64 - server.served().stops;
-    let round_trip = &daemon.display("display radius-server packet ip-address 127.0.0.1 accounting")[0];
+    let row = &daemon.display("display radius-server packet ip-address 127.0.0.1 accounting")[0];
+    let round_trip = Duration::from_nanos(row["round_trip_ns"].as_u64().unwrap());
     waits.sort_unstable();
-    let (median, slowest) = (waits[LOG_INS / 2], waits[LOG_INS - 1]);
-    println!("{LOG_INS} log-ins: median {median:?}, slowest {slowest:?}; {left} Stops still wait; {round_trip}");
+    let (median, slowest) = (waits[log_ins / 2], waits[log_ins - 1]);
+    let in_time = waits.iter().filter(|wait| **wait <= round_trip + Duration::from_millis(50)).count();
+    println!(
+        "{in_time} of {log_ins} log-ins within the round trip of {round_trip:?} and 50 ms more; median {median:?}, slowest \
+         {slowest:?}; {left} Stops still wait"
+    );
     assert!(left > 0, "nothing drains any more");
-    let all = sessions() + 1 + LOG_INS;
+    let all = sessions() + 1 + log_ins;
     card.go(sessions()..all);
     wait_for_stops(&server, &daemon, all);
     let served = server.served();
