@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::report::GroupReport;
-use model::settings::{Algorithm, OptionalAttribute, Secret, UserNameFormat};
+use model::settings::{AccountingOn, Algorithm, OptionalAttribute, Secret, UserNameFormat};
 use model::time::Mono;
 
 use crate::choice::{Choice, Tried, choose, prefer};
@@ -64,6 +64,10 @@ pub(crate) struct Group {
     /// Stops that tell of an earlier boot of the box and have not had their transaction; Starts wait for them, until then.
     old_stops: u32,
     held_until: Mono,
+    /// Whether its servers are told when accounting begins and ceases.
+    pub(crate) accounting_on: AccountingOn,
+    /// Servers that are to be told before a Start leaves.
+    pub(crate) untold: u16,
 }
 
 /// Which lane has a place of its own, in turn. The rest of the eight go by order.
@@ -98,6 +102,8 @@ impl Group {
             turn: 0,
             old_stops: 0,
             held_until: Mono::ZERO,
+            accounting_on: AccountingOn::Disabled,
+            untold: 0,
         }
     }
 
@@ -110,6 +116,11 @@ impl Group {
     /// One of those Stops has had its transaction.
     pub(crate) fn release_starts(&mut self) {
         self.old_stops = self.old_stops.saturating_sub(1);
+    }
+
+    /// Whether Stops of an earlier boot go first.
+    pub(crate) fn holds_for_old_stops(&self, now: Mono) -> bool {
+        self.old_stops > 0 && now < self.held_until
     }
 
     /// Ends the wait for old Stops as `now` allows.
@@ -128,7 +139,7 @@ impl Group {
     /// The lane whose first session is next, those aside that nobody in can leave now.
     pub(crate) fn next_lane(&self, now: Mono, blocked: [bool; Lane::COUNT]) -> Option<Lane> {
         let own = OWN_PLACES[usize::from(self.turn % 8)];
-        let held = self.old_stops > 0 && now < self.held_until;
+        let held = self.holds_for_old_stops(now) || self.untold > 0;
         let waits = |lane: &Lane| {
             lane.index().is_some_and(|index| self.lanes[index].count > 0 && !blocked[index])
                 && !(held && HELD.contains(lane))

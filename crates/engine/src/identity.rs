@@ -54,6 +54,15 @@ impl Key {
         scale(self.hash(b'c', life, transaction << 8 | u64::from(turn)), range)
     }
 
+    /// The hash of a name of this kind.
+    pub(crate) fn name(&self, kind: u8, name: &[u8]) -> u32 {
+        let mut hasher = SipHasher13::new_with_key(&self.0);
+        hasher.write_u8(b'n');
+        hasher.write_u8(kind);
+        hasher.write(name);
+        (hasher.finish() >> 32) as u32
+    }
+
     /// The Request Authenticator of a shard's probe: nobody who lacks the key foresees it, and no other probe has it.
     pub(crate) fn authenticator(&self, epoch: u32, shard: u16, number: u64) -> [u8; 16] {
         let life = u64::from(epoch) << 16 | u64::from(shard);

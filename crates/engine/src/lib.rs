@@ -23,7 +23,7 @@
 //!
 //! **How many, how much:** per session 64 octets that each interim touches, an account, its name and attributes, about
 //! 9 octets of timer and 6 of index; all counted out by [`Limits`]. Nothing is allocated after [`Shard::new`] but for
-//! configurations, displays and baselines.
+//! configurations, displays and baselines, and while authorization servers are configured for the index of sessions.
 //!
 //! | file | what it knows |
 //! |---|---|
@@ -39,12 +39,16 @@
 //! | `contract` | what a session took at log-in |
 //! | `identity`, `attributes`, `packet` | Acct-Session-Id; a session's attributes; a request's octets |
 //! | `memory` | memory made ready before a shard's life begins |
+//! | `announce` | Accounting-On and -Off towards one server |
+//! | `authorization` | what authorization servers ask for, judged for the whole box |
 //! | `octets` | how long records are, for whoever keeps things in proportion |
 
 #![forbid(unsafe_code)]
 
+mod announce;
 mod attributes;
 mod authenticators;
+pub mod authorization;
 mod blob;
 mod brake;
 mod choice;

@@ -25,6 +25,7 @@ pub fn record_octets(record: &Record<'_>) -> usize {
         Record::Billed(bill) => BILL_ID + 3 + 23 + 17 + CLOSED + opened_octets(&bill.opened),
         Record::Checkpointed(checkpointed) => checkpointed_octets(checkpointed),
         Record::Heard(heard) => 23 + heard.plane.len(),
+        Record::Announced(_) => 23 + 16 + 1,
         Record::Departed(departed) => 36 + departed.bills.octets().len(),
         Record::Returned(_) => BILL_ID + 1,
         Record::Started(_) | Record::TransferBegun(_) | Record::TransferAbandoned(_) | Record::Claimed(_) => 0,

@@ -22,6 +22,9 @@ pub struct PortId(pub u32);
 /// What stands for a probe where a request would: no shard has so many.
 const PROBE: u32 = NONE - 1;
 
+/// The same for an Accounting-On or -Off.
+const ANNOUNCEMENT: u32 = NONE - 2;
+
 const QUARANTINE_MIN: Duration = Duration::from_secs(5);
 
 /// How many identifiers in a row are taken from one port, so that datagrams of one port follow each other.
@@ -76,6 +79,8 @@ pub(crate) enum Lookup {
     Request(u32),
     /// It is the probe that is out.
     Probe,
+    /// It is the Accounting-On or -Off that is out.
+    Announcement,
     /// None waits, or it was given up.
     Unknown,
 }
@@ -237,6 +242,22 @@ impl Server {
         Some(identifier)
     }
 
+    /// The same for an Accounting-On or -Off.
+    pub(crate) fn take_announcement(&mut self) -> Option<Identifier> {
+        self.take(ANNOUNCEMENT)
+    }
+
+    /// Its verified reply came.
+    pub(crate) fn announcement_answered(&mut self, identifier: Identifier) {
+        self.forget(identifier);
+        self.free(identifier);
+    }
+
+    /// It did not come in time.
+    pub(crate) fn announcement_given_up(&mut self, identifier: Identifier, now: Mono, timeout: Duration) {
+        self.rest(identifier, now, timeout);
+    }
+
     fn take(&mut self, request: u32) -> Option<Identifier> {
         // The current port as long as its run lasts, then the others, and at last the current one again.
         for _ in 0..=self.ports.len() {
@@ -260,6 +281,7 @@ impl Server {
         match self.ports[usize::from(identifier.port)].requests[usize::from(identifier.value)] {
             NONE => Lookup::Unknown,
             PROBE => Lookup::Probe,
+            ANNOUNCEMENT => Lookup::Announcement,
             request => Lookup::Request(request),
         }
     }

@@ -5,6 +5,7 @@
 //! | module | what it opens |
 //! |---|---|
 //! | [`datapath`] | the workers' datagrams: batched UDP over io_uring, or over epoll where the kernel has no io_uring |
+//! | [`datagram`](mod@datagram) | a plain UDP socket for the control thread |
 //! | [`waker`] | an eventfd that ends a worker's wait from any thread |
 //! | [`clock`] | the boot clock that measures, the wall clock that is printed, the identity of this boot |
 //! | [`file`](mod@file) | the log's preallocated files, files replaced whole, the lock on a directory |
@@ -31,6 +32,7 @@
 
 pub mod clock;
 pub mod cores;
+pub mod datagram;
 pub mod datapath;
 pub mod file;
 pub mod limits;

@@ -24,6 +24,7 @@
 //! 13 departed     store 1, departure 1, transfer 8, wall 8, in octets 8, out octets 8, runs
 //! 14 claimed      bill id
 //! 15 returned     bill id, was sent 1
+//! 17 announced    server, boot id 16, state 1
 //!
 //! bill id       epoch 4, sequence 8
 //! runs          length 2, then each: epoch 4, first sequence 8, count 4
@@ -80,6 +81,7 @@ pub(crate) const KIND_TRANSFER_ABANDONED: u8 = 12;
 pub(crate) const KIND_DEPARTED: u8 = 13;
 pub(crate) const KIND_CLAIMED: u8 = 14;
 pub(crate) const KIND_RETURNED: u8 = 15;
+pub(crate) const KIND_ANNOUNCED: u8 = 17;
 
 const KIND_LEN: usize = 1;
 const SERIAL_LEN: usize = 4 + 8;

@@ -21,7 +21,7 @@ mod live;
 mod rings;
 
 use model::ids::SessionSerial;
-use model::record::{Accepted, Checkpointed, Heard, Record, StartFailed, Started};
+use model::record::{Accepted, Announced, Checkpointed, Heard, Record, StartFailed, Started};
 use model::time::{Mono, Now, Wall};
 
 use self::arena::Arena;
@@ -82,6 +82,8 @@ pub struct Replay {
     book: BillBook,
     rings: Rings,
     heard: HeardRings,
+    /// The newest of each server.
+    announced: Vec<Announced>,
     /// Engine starts, by epoch.
     lives: Vec<Started>,
     /// The session of each record of a batch.
@@ -132,6 +134,11 @@ impl Replay {
     /// has taken over stays taken over when there are four.
     pub fn heard(&self) -> impl Iterator<Item = Heard<'_>> {
         self.heard.iter()
+    }
+
+    /// What each server was last told of the accounting of the box.
+    pub fn announced(&self) -> &[Announced] {
+        &self.announced
     }
 
     /// The engine starts that the store tells of, by epoch.
@@ -298,6 +305,10 @@ impl Replay {
         match &record {
             Record::Started(started) => self.know(started),
             Record::Heard(heard) => self.heard.hear(heard),
+            Record::Announced(announced) => {
+                self.announced.retain(|known| known.server != announced.server);
+                self.announced.push(*announced);
+            }
             Record::Billed(bill) => {
                 // A bill is complete in itself: its session may be unknown, it counts all the same, and what its Up
                 // and Down took over is in it.

@@ -9,9 +9,9 @@ use model::counters::{CounterSlot, Counters, Totals};
 use model::domain::{Allowance, DualStack, FlowStatistic, StartDelay, Terms, TrafficUnit, UserTypes};
 use model::ids::{BillId, SessionSerial};
 use model::record::{
-    Accepted, Acknowledged, Bill, BillReason, BillRun, BillRuns, BillStore, Checkpointed, Claimed, Closed, Delivered,
-    Departed, Departure, Heard, Opened, Record, Returned, Sampled, StartFailed, Started, TakenOver, TransferAbandoned,
-    TransferBegun, ZeroStop,
+    Accepted, Acknowledged, Announced, Announcement, Bill, BillReason, BillRun, BillRuns, BillStore, Checkpointed,
+    Claimed, Closed, Delivered, Departed, Departure, Heard, Opened, Record, Returned, Sampled, StartFailed, Started,
+    TakenOver, TransferAbandoned, TransferBegun, ZeroStop,
 };
 use model::settings::{AccountingMode, BillFormat, InterimFail, InterimFailPolicy, PinnedScheme, StartFail};
 use model::time::{Mono, Now, Wall};
@@ -123,6 +123,15 @@ fn records_of_bills_and_rings_stand_on_the_disk_as_documented() {
 
     let heard = Heard { plane: "vpp0", plane_epoch: 9, ring: 3, through: 4096, shard: 1, shard_count: 4 };
     check_vector(&Record::Heard(heard), "0a 0900000000000000 0300 0010000000000000 0100 0400 04 76707030");
+    let announced = Announced {
+        server: SocketAddr::from(([192, 0, 2, 7], 1813)),
+        boot_id: *b"a boot of a box!",
+        state: Announcement::Told,
+    };
+    check_vector(
+        &Record::Announced(announced),
+        "11 04 c0000207 000000000000000000000000 1507 00000000 6120626f6f74206f66206120626f7821 02",
+    );
     let begun = TransferBegun {
         number: 5,
         store: BillStore::Cfcard,
@@ -449,7 +458,7 @@ fn servers() -> impl Strategy<Value = Option<SocketAddr>> {
 }
 
 fn cuts() -> impl Strategy<Value = Option<CutBy>> {
-    prop::sample::select(vec![None, Some(CutBy::InterimFail), Some(CutBy::Operator)])
+    prop::sample::select(vec![None, Some(CutBy::InterimFail), Some(CutBy::Operator), Some(CutBy::Disconnect)])
 }
 
 fn zero_stops() -> impl Strategy<Value = ZeroStop> {
@@ -517,6 +526,11 @@ fn no_bills() -> BillRuns<'static> {
 fn later_kinds() -> impl Strategy<Value = Record<'static>> {
     prop_oneof![
         checkpointeds().prop_map(Record::Checkpointed),
+        (any::<[u8; 16]>(), any::<u16>(), any::<[u8; 16]>(), 1..=3_u8).prop_map(|(address, port, boot_id, state)| {
+            let server = SocketAddr::from((address, port));
+            let state = Announcement::from_u8(state).unwrap_or(Announcement::Due);
+            Record::Announced(Announced { server, boot_id, state })
+        }),
         (any::<u64>(), any::<u16>(), any::<u64>(), any::<u16>(), 1..=u16::MAX).prop_map(
             |(plane_epoch, ring, through, shard, shard_count)| {
                 let shard = shard % shard_count;

@@ -43,6 +43,8 @@ pub enum Record<'a> {
     Checkpointed(Checkpointed<'a>),
     /// How far a plane's event ring has been heard.
     Heard(Heard<'a>),
+    /// What a server was told, or is to be told, of the accounting of the whole box.
+    Announced(Announced),
     /// A file of bills will be transferred: its name and its octets are fixed from here on.
     TransferBegun(TransferBegun<'a>),
     /// The file could not be made again as it was; its bills are free again.
@@ -245,6 +247,41 @@ pub struct Heard<'a> {
     pub shard: u16,
     /// … of so many.
     pub shard_count: u16,
+}
+
+/// How far a server has been told that accounting begins, or ceases (RFC 2866 section 5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// The server.
+    pub server: SocketAddr,
+    /// The boot of the box that this is about.
+    pub boot_id: [u8; 16],
+    /// What it is told.
+    pub state: Announcement,
+}
+
+/// What a server is told of the accounting of a boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Announcement {
+    /// It is to be told that accounting begins, before any Start.
+    Due = 1,
+    /// It was told, or was not to be reached: Starts may have left since.
+    Told = 2,
+    /// It is told that accounting has ceased: before any Start it is to be told that it begins again.
+    Off = 3,
+}
+
+impl Announcement {
+    /// From the number in a record.
+    pub const fn from_u8(value: u8) -> Option<Announcement> {
+        Some(match value {
+            1 => Announcement::Due,
+            2 => Announcement::Told,
+            3 => Announcement::Off,
+            _ => return None,
+        })
+    }
 }
 
 /// Where bills are kept.

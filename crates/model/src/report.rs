@@ -6,6 +6,10 @@ use crate::counters::Counters;
 use crate::ids::SessionSerial;
 use crate::time::Wall;
 
+mod authorization;
+
+pub use authorization::{AuthorizationReport, AuthorizationServerReport, DynamicCounts};
+
 /// Which subscribers an operator means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserSelector {

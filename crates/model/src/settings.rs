@@ -12,11 +12,15 @@ use zeroize::Zeroizing;
 
 use crate::domain::{DualStack, FlowStatistic, QuotaOut, StartDelay, Terms, TrafficUnit};
 
+mod announcement;
+mod authorization;
 mod bills;
 mod packets;
 mod recovery;
 mod scheme;
 
+pub use announcement::AccountingOn;
+pub use authorization::{AuthorizationServer, RadiusAuthorization};
 pub use bills::{
     BillFormat, BillReplay, BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode, CfcardBackupMode,
     HostKeyPolicy, LocalAaaServer,
@@ -45,6 +49,8 @@ pub struct Settings {
     pub radius_limits: BTreeMap<LimitedServers, RadiusLimits>,
     /// The queue of Stops that are tried again.
     pub radius_cache: RadiusCache,
+    /// Who may have subscribers logged out or changed (RFC 5176).
+    pub radius_authorization: RadiusAuthorization,
     /// Groups of RADIUS servers.
     pub radius_groups: BTreeMap<ObjectName, RadiusGroup>,
     /// Accounting schemes, built-in ones included.
@@ -69,6 +75,7 @@ impl Default for Settings {
             radius_recovery: RadiusRecovery::default(),
             radius_limits: BTreeMap::new(),
             radius_cache: RadiusCache::default(),
+            radius_authorization: RadiusAuthorization::default(),
             radius_groups: BTreeMap::new(),
             schemes: BTreeMap::new(),
             domains: BTreeMap::new(),
@@ -386,6 +393,8 @@ pub struct RadiusGroup {
     pub interim_resend: u16,
     /// What octets are counted in.
     pub traffic_unit: TrafficUnit,
+    /// Whether its servers are told when accounting begins and ceases.
+    pub accounting_on: AccountingOn,
 }
 
 impl Default for RadiusGroup {
@@ -407,6 +416,7 @@ impl Default for RadiusGroup {
             start_resend: 0,
             interim_resend: 0,
             traffic_unit: TrafficUnit::default(),
+            accounting_on: AccountingOn::Disabled,
         }
     }
 }

@@ -66,6 +66,8 @@ pub enum Reason {
     /// A quota is used up, and its accounting ends although it stays online: the plane answers with a Down, and says
     /// nothing of the session any more.
     AccountingStopped = 16,
+    /// An authorization server said so (RFC 5176).
+    Disconnected = 20,
 }
 
 /// Acct-Terminate-Cause *Session Timeout* (RFC 2866 section 5.10): of a timeout, a time quota and a volume quota.
@@ -85,6 +87,10 @@ pub enum CutBy {
     QuotaOut = 4,
     /// Any of these limits, and it is led elsewhere instead of logged out.
     Redirected = 5,
+    /// A Disconnect-Request (RFC 5176).
+    Disconnect = 8,
+    /// `shutdown accounting`.
+    Shutdown = 9,
 }
 
 impl CutBy {
@@ -96,23 +102,31 @@ impl CutBy {
             CutBy::SessionTimeout => Reason::SessionTimeout,
             CutBy::QuotaOut => Reason::QuotaOut,
             CutBy::Redirected => Reason::AccountingStopped,
+            CutBy::Disconnect => Reason::Disconnected,
+            CutBy::Shutdown => Reason::ShuttingDown,
         }
     }
 
     /// And what it does then. Either way it says Down.
     pub const fn sentence(self) -> Sentence {
         match self {
-            CutBy::InterimFail | CutBy::Operator | CutBy::SessionTimeout | CutBy::QuotaOut => Sentence::Cut,
+            CutBy::InterimFail
+            | CutBy::Operator
+            | CutBy::SessionTimeout
+            | CutBy::QuotaOut
+            | CutBy::Disconnect
+            | CutBy::Shutdown => Sentence::Cut,
             CutBy::Redirected => Sentence::Redirect,
         }
     }
 
-    /// Acct-Terminate-Cause: *NAS Error* (BEHAVIOUR.md 3.4), *Admin Reset*, *Session Timeout* for quotas as well
+    /// Acct-Terminate-Cause: *NAS Error* (BEHAVIOUR.md 3.4), *Admin Reset*, *Admin Reboot*, *Session Timeout* for quotas as well
     /// (BEHAVIOUR.md 8.3, RFC 2866 section 5.10).
     pub const fn terminate_cause(self) -> u8 {
         match self {
             CutBy::InterimFail => 9,
-            CutBy::Operator => 6,
+            CutBy::Operator | CutBy::Disconnect => 6,
+            CutBy::Shutdown => 7,
             CutBy::SessionTimeout | CutBy::QuotaOut | CutBy::Redirected => SESSION_TIMEOUT,
         }
     }
@@ -125,6 +139,8 @@ impl CutBy {
             3 => CutBy::SessionTimeout,
             4 => CutBy::QuotaOut,
             5 => CutBy::Redirected,
+            8 => CutBy::Disconnect,
+            9 => CutBy::Shutdown,
             _ => return None,
         })
     }
@@ -173,6 +189,7 @@ impl Reason {
             Reason::QuotaOut => "quota-out",
             Reason::StartDelay => "start-delay",
             Reason::AccountingStopped => "accounting-stopped",
+            Reason::Disconnected => "disconnected",
         }
     }
 
@@ -195,6 +212,7 @@ impl Reason {
             14 => Reason::QuotaOut,
             15 => Reason::StartDelay,
             16 => Reason::AccountingStopped,
+            20 => Reason::Disconnected,
             _ => return None,
         })
     }

@@ -8,6 +8,7 @@
 //! ```
 
 mod boot;
+mod orders;
 mod worker;
 mod writer;
 
@@ -23,6 +24,8 @@ use model::settings::Settings;
 use model::time::{Mono, Now, Wall};
 
 pub(crate) use boot::{Memory, read_card, read_store};
+use orders::Desk;
+pub(crate) use orders::EAR;
 use worker::Worker;
 pub(crate) use worker::shard_of;
 pub(crate) use writer::Command;
@@ -65,6 +68,13 @@ impl Death {
     }
 }
 
+/// What one shard knows of the beginning of accounting.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum AnnouncingNews {
+    OldStopsGone,
+    StartsMayGo(SocketAddr),
+}
+
 /// The ledger's disk and the CF card.
 pub(crate) struct Disks {
     pub(crate) ledger: Disk,
@@ -90,6 +100,8 @@ pub(crate) struct Around {
     pub(crate) sent: Vec<Datagram>,
     /// What shards have just found out of servers.
     pub(crate) server_news: Vec<(SocketAddr, News)>,
+    /// What they know of the beginning of accounting, and the others wait for.
+    pub(crate) announcing_news: Vec<AnnouncingNews>,
 }
 
 /// Which plane of the world is behind each of the process's numbers, while it is linked.
@@ -157,6 +169,7 @@ pub(crate) struct Process {
     recovered: Option<Recovered<Memory>>,
     writer: Writer,
     pub(crate) workers: Vec<Worker>,
+    desk: Desk,
     links: Links,
     pub(crate) death: Death,
     /// Told to end: events wait, records leave.
@@ -185,6 +198,7 @@ impl Process {
         let Start { life, boot_id, now, shard_count, port_next, .. } = *start;
         // What nobody had heard when the last process died, nobody hears.
         around.server_news.clear();
+        around.announcing_news.clear();
         let (mut recovered, begin) = boot::recover(disk, around);
         let (keeper, started) = boot::begin(&mut recovered, begin, start, &mut dice);
         around.trace.say(format_args!("life {life}: epoch {}, {shard_count} shards", started.epoch));
@@ -197,6 +211,7 @@ impl Process {
             recovered: Some(recovered),
             writer: Writer::new(keeper, &start.scenario.settings.sysname, shard_count, dice.fork()),
             workers: Vec::new(),
+            desk: Desk::default(),
             links: Links::default(),
             death: Death::default(),
             ending: false,
@@ -282,9 +297,13 @@ impl Process {
             &mut self.links,
             self.port_next,
         );
+        let (announced, is_new_boot) = (recovered.state.replay.announced(), !recovered.state.is_in_boot(self.boot_id));
+        around.oracle.announcing_begins(self.boot_id, is_new_boot, announced);
         for worker in &mut self.workers {
             worker.note_links(&self.links);
+            worker.shard.begin_announcing(now, self.boot_id, is_new_boot, announced);
         }
+        self.desk.configure(settings);
         around.trace.say(format_args!("life {}: {} sessions restored", self.life, recovered.state.sessions()));
     }
 
@@ -323,6 +342,15 @@ impl Process {
 
     /// What one shard has found out of a server, the others hear.
     fn pass_news(&mut self, from: usize, now: Mono, around: &mut Around, wants: &mut Wants) {
+        for news in around.announcing_news.drain(..) {
+            for (number, worker) in self.workers.iter_mut().enumerate().filter(|(number, _)| *number != from) {
+                match news {
+                    AnnouncingNews::OldStopsGone => worker.shard.handle_old_stops_gone(),
+                    AnnouncingNews::StartsMayGo(server) => worker.shard.handle_starts_may_go(server),
+                }
+                wants.workers.push((now, number));
+            }
+        }
         for (server, news) in around.server_news.drain(..) {
             for (number, worker) in self.workers.iter_mut().enumerate().filter(|(number, _)| *number != from) {
                 worker.shard.handle_server_news(now, server, news);
@@ -337,6 +365,7 @@ impl Process {
         let Some(worker) = self.workers.get_mut(number) else { return Ok(()) };
         let progress = worker.turn(now, &self.links, durable, self.ending, around, &mut self.death)?;
         self.pass_news(number, now.mono, around, wants);
+        self.answer_orders(number, now, around);
         let worker = &self.workers[number];
         if worker.has_records() {
             wants.writer = Some(now.mono.plus(Duration::from_micros(20)));

@@ -21,6 +21,7 @@
 //! | `world` | what happens when; the faults, reboots of the box and the operator's commands among them |
 //! | `plane` | a packet plane: event ring, counters, verdicts, restarts |
 //! | `network`, `server` | the way, which forges and loses; RADIUS accounting servers with moods |
+//! | `authorizer` | who has subscribers logged out and changed |
 //! | `bill_server` | what takes files of bills, refuses them, or takes them and is not heard |
 //! | `disk` | sectors that survive, vanish or tear; a card that is pulled out |
 //! | `driver` | the process around the shards and the ledger: the loops of worker and writer, recovery |
@@ -33,6 +34,7 @@
 
 #![forbid(unsafe_code)]
 
+mod authorizer;
 mod bill_server;
 mod disk;
 mod driver;

@@ -7,22 +7,26 @@
 //! | `book` | what the ledger is told of each session, and what of it is durable |
 //! | `bills` | where bills are, and what is done with them |
 //! | `wire` | what leaves, in which order, under which identifier; which replies are genuine |
+//! | `orders` | what authorization servers ask for, and are told |
+//! | `announcing` | what servers are told of the beginning of accounting |
 //! | `probes` | what is asked of servers that are Down |
 //! | `copies` | what a second group of servers is told |
 //! | `verdicts` | who may be admitted, refused, cut |
 //! | `reckoning` | the end: where every session ended up |
 
+mod announcing;
 mod bills;
 mod book;
 mod boots;
 mod copies;
+mod orders;
 mod probes;
 mod reckoning;
 mod verdicts;
 mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use engine::News;
 use model::counters::{Counters, Totals};
@@ -31,12 +35,14 @@ use model::ids::SessionSerial;
 use model::settings::{AccountingMode, CacheBackupMode, LocalAaaServer, ObjectName, Settings};
 use model::time::{Mono, Now};
 
-use crate::plane::{Limits, Plane, Saying, What};
+use crate::plane::{Limits, Plane, Saying, What, Who};
 use crate::scenario::Scenario;
+use announcing::Announcing;
 use bills::Bills;
 use book::{Book, Fact};
 use boots::Boots;
 use copies::Copies;
+use orders::Orders;
 use probes::Probes;
 use wire::Attempt;
 
@@ -53,6 +59,9 @@ pub struct Violation {
 pub(crate) struct Incarnation {
     pub(crate) plane: usize,
     pub(crate) name: Vec<u8>,
+    pub(crate) user: Vec<u8>,
+    /// Addresses that it has had.
+    pub(crate) addresses: Vec<u32>,
     pub(crate) mode: AccountingMode,
     /// What it moved, over all generations of its counters.
     pub(crate) counted: Counters,
@@ -88,6 +97,8 @@ pub(crate) struct Oracle {
     by_session_id: BTreeMap<Vec<u8>, SessionSerial>,
     bills: Bills,
     boots: Boots,
+    orders: Orders,
+    announcing: Announcing,
     /// What each shard's records of this life say, and how many of them the log has announced.
     appended: Vec<(Vec<Fact>, usize)>,
     /// What recovery has just read, and what it read that is durable since.
@@ -124,6 +135,8 @@ impl Oracle {
             by_session_id: BTreeMap::new(),
             bills: Bills::default(),
             boots: Boots::new(scenario.planes, scenario.samples_in_time(), interval_s.into()),
+            orders: Orders::default(),
+            announcing: Announcing::default(),
             appended: Vec::new(),
             just_read: BTreeMap::new(),
             read: BTreeMap::new(),
@@ -156,7 +169,7 @@ impl Oracle {
     }
 
     /// A subscriber came online.
-    pub(crate) fn came(&mut self, plane: usize, name: &[u8], domain: usize, limits: Limits) -> usize {
+    pub(crate) fn came(&mut self, plane: usize, name: &[u8], domain: usize, who: &Who) -> usize {
         let domain = ObjectName::from(self.domains[domain].as_str());
         let scheme = self.settings.domains[&domain].scheme_or_default(domain.as_str()).to_owned();
         let mode = self.settings.schemes[&ObjectName::from(scheme.as_str())].mode_or_default(&scheme);
@@ -165,6 +178,8 @@ impl Oracle {
         self.incarnations.push(Incarnation {
             plane,
             name: name.to_vec(),
+            user: who.user.clone(),
+            addresses: vec![who.framed_ip.to_bits()],
             mode,
             counted: Counters::ZERO,
             history: VecDeque::new(),
@@ -174,11 +189,16 @@ impl Oracle {
             let_in: false,
             flow,
             quota_out,
-            limits,
+            limits: who.limits,
             has_both: false,
             turned_away: false,
         });
         self.incarnations.len() - 1
+    }
+
+    /// It has another address.
+    pub(crate) fn moved(&mut self, incarnation: usize, framed_ip: Ipv4Addr) {
+        self.incarnations[incarnation].addresses.push(framed_ip.to_bits());
     }
 
     /// It moved octets.

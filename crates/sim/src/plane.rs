@@ -49,6 +49,8 @@ pub(crate) struct Plane {
     tells_time: bool,
     dual_stack: bool,
     domains: Vec<String>,
+    /// So few that several subscribers have the same.
+    has_few_addresses: bool,
     /// No subscriber comes any more.
     pub(crate) closing: bool,
 }
@@ -91,6 +93,7 @@ impl Plane {
             tells_time: dice.chance(30),
             dual_stack: dice.chance(50),
             domains: scenario.domains.clone(),
+            has_few_addresses: scenario.is_ordered(),
             closing: false,
             dice,
         }
@@ -121,6 +124,12 @@ impl Plane {
     /// Whether the engine has consumed all that was ever said.
     pub(crate) fn is_quiet(&self) -> bool {
         self.ring.is_empty() && self.backlog.is_empty()
+    }
+
+    /// A subscriber who is online: its name and address.
+    pub(crate) fn somebody(&self, dice: &mut Dice) -> Option<(Vec<u8>, u32)> {
+        let live = (!self.live.is_empty()).then(|| dice.index(self.live.len()))?;
+        self.live.values().nth(live).map(|live| (live.who.user.clone(), live.who.framed_ip.to_bits()))
     }
 
     /// Whether nobody is online.
@@ -284,7 +293,7 @@ impl Plane {
         let who = Who {
             user: [name, b"@", self.domains[domain].as_bytes()].concat(),
             domain: self.dice.chance(50).then(|| self.domains[domain].clone().into_bytes()),
-            framed_ip: Ipv4Addr::from_bits(0x6440_0000 | (number & 0xffff) as u32),
+            framed_ip: address(number & if self.has_few_addresses { 0x1f } else { 0xffff }),
             framed_ipv6: self.limits.as_mut().and_then(|dice| dice.chance(50).then(|| ipv6(number))),
             limits: self.limits.as_mut().map(limits).unwrap_or_default(),
             mac: [2, 0, 0, 0, 0, number.to_le_bytes()[2]],
@@ -293,7 +302,7 @@ impl Plane {
         };
         let at = self.tells_time.then_some(now.wall);
         let counters = self.take_slot();
-        let incarnation = oracle.came(self.number, name, domain, who.limits);
+        let incarnation = oracle.came(self.number, name, domain, &who);
         let rate = self.dice.pick(&[1_000, 1_000_000, 1 << 28, 1 << 31]);
         let live = Live { incarnation, who: who.clone(), counters, at, admitted: false, rate };
         self.live.insert(name.to_vec(), live);
@@ -320,12 +329,18 @@ impl Plane {
 
     fn update(&mut self, name: &[u8], oracle: &mut Oracle) {
         let Some(live) = self.live.get_mut(name) else { return };
-        // Another one, for certain: an update tells something.
-        let other = 1 + (self.dice.next() % 0xffff) as u32;
-        live.who.framed_ip = Ipv4Addr::from_bits(live.who.framed_ip.to_bits() ^ other);
+        let drawn = self.dice.next();
+        live.who.framed_ip = if self.has_few_addresses {
+            // Not one that it had a moment ago: who moved there and back has nothing to tell.
+            address(u64::from(live.who.framed_ip.to_bits() & 0xffff) + 1 + drawn % 3)
+        } else {
+            // Another one, for certain: an update tells something.
+            Ipv4Addr::from_bits(live.who.framed_ip.to_bits() ^ (1 + (drawn % 0xffff) as u32))
+        };
         if let Some(dice) = self.limits.as_mut().filter(|_| live.who.framed_ipv6.is_none()) {
             live.who.framed_ipv6 = dice.chance(50).then(|| ipv6(dice.next()));
         }
+        oracle.moved(live.incarnation, live.who.framed_ip);
         let (incarnation, framed_ip, framed_ipv6) = (live.incarnation, live.who.framed_ip, live.who.framed_ipv6);
         self.say(incarnation, What::Update { name: name.to_vec(), framed_ip, framed_ipv6 }, oracle);
     }
@@ -404,4 +419,8 @@ fn limits(dice: &mut Dice) -> Limits {
 /// Somebody's address.
 fn ipv6(number: u64) -> Ipv6Addr {
     Ipv6Addr::from_bits(0x2001_0db8 << 96 | u128::from(number & 0xffff))
+}
+
+fn address(number: u64) -> Ipv4Addr {
+    Ipv4Addr::from_bits(0x6440_0000 | u32::try_from(number).unwrap_or_default())
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 use model::domain::{DualStack, FlowStatistic, QuotaOut, StartDelay, TrafficUnit, UserTypes};
 use model::event::Access;
 use model::settings::{
-    AccountingMode, AccountingScheme, AccountingServer, Algorithm, BillFormat, BillReplay, BillServer, BillServerLogin,
-    CacheBackupMode, CacheRounds, CacheWarning, Domain, Interim, InterimFail, InterimFailPolicy, InterimSpelling,
-    IntervalUnit, LimitedServers, LocalAaaServer, ObjectName, PlaneLink, RadiusCache, RadiusGroup, RadiusHealth,
-    RadiusLimits, RecoveryDetect, Secret, Settings, SpeedLimit, StartFail,
+    AccountingMode, AccountingOn, AccountingScheme, AccountingServer, Algorithm, BillFormat, BillReplay, BillServer,
+    BillServerLogin, CacheBackupMode, CacheRounds, CacheWarning, Domain, Interim, InterimFail, InterimFailPolicy,
+    InterimSpelling, IntervalUnit, LimitedServers, LocalAaaServer, ObjectName, PlaneLink, RadiusCache, RadiusGroup,
+    RadiusHealth, RadiusLimits, RecoveryDetect, Secret, Settings, SpeedLimit, StartFail,
 };
 
 use crate::seed::Dice;
@@ -23,7 +23,7 @@ pub(crate) const TERMS: u64 = 5274;
 const PROBES: u64 = 7666;
 
 /// The same of copies, and of Stops for those who are refused.
-const COPIES: u64 = 4111;
+const BESIDE_COPIES: u64 = 4111;
 
 /// What the command line may fix; the seed fixes the rest.
 #[derive(Clone, Copy, Debug, Default)]
@@ -89,6 +89,9 @@ pub(crate) struct Scenario {
     pub(crate) trouble: Duration,
 }
 
+/// The group that has copies.
+pub(crate) const COPIES: &str = "copies";
+
 /// The server that has copies.
 #[derive(Clone, Debug)]
 pub(crate) struct CopyServer {
@@ -102,7 +105,7 @@ impl Scenario {
         let mut terms = dice.beside(TERMS);
         let has_terms = terms.chance(50);
         let mut probes = dice.beside(PROBES);
-        let mut copies = dice.beside(COPIES);
+        let mut copies = dice.beside(BESIDE_COPIES);
         let servers: Vec<_> = (1..=dice.between(1, 3))
             .map(|n| {
                 let address = SocketAddr::from(([10, 0, 0, n.to_le_bytes()[0]], 1813));
@@ -178,12 +181,28 @@ impl Scenario {
             weight: 0,
             message_authenticator: dice.chance(50),
         }];
-        let name = ObjectName::from("copies");
+        let name = ObjectName::from(COPIES);
         self.settings.radius_groups.insert(name.clone(), RadiusGroup { accounting, ..RadiusGroup::default() });
         for domain in self.settings.domains.values_mut() {
             domain.accounting_copy = dice.chance(70).then(|| name.clone());
         }
         self.copy_server = Some(server);
+    }
+
+    /// In some worlds groups have their servers told when accounting begins. With dice of its own, so that the other worlds stay
+    /// as they are.
+    pub(crate) fn tell_servers(&mut self, dice: &mut Dice) {
+        if dice.chance(19) {
+            for group in self.settings.radius_groups.values_mut() {
+                group.accounting_on =
+                    dice.pick(&[AccountingOn::Disabled, AccountingOn::Enabled, AccountingOn::Wait, AccountingOn::Wait]);
+            }
+        }
+    }
+
+    /// Whether a server has subscribers logged out and changed.
+    pub(crate) fn is_ordered(&self) -> bool {
+        !self.settings.radius_authorization.servers.is_empty()
     }
 
     /// Whether a sample that is due can only be late by the engine's own doing.

@@ -3,6 +3,7 @@
 //! First comes trouble, as long as the scenario says. Then all faults stop; a while later every subscriber leaves; and
 //! then the engine has so long to bring everything to an end.
 
+mod orders;
 mod trouble;
 
 use std::collections::BTreeMap;
@@ -10,9 +11,10 @@ use std::time::Duration;
 
 use model::time::{Mono, Now, Wall};
 
+use crate::authorizer::Authorizer;
 use crate::bill_server::BillServer;
 use crate::disk::Disk;
-use crate::driver::{Around, Command, Disks, Process, Start, Wants, read_card, read_store};
+use crate::driver::{Around, Command, Disks, EAR, Process, Start, Wants, read_card, read_store};
 use crate::network::{Datagram, Network};
 use crate::oracle::{Oracle, Violation};
 use crate::plane::Plane;
@@ -29,6 +31,8 @@ const CALM: Duration = Duration::from_secs(100);
 /// By then everything must have come to its end: a server is taken for dead for three minutes, a Stop has up to four
 /// transactions with pauses between, over three servers.
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
+/// So much longer where the queue is tried again a few users at a time.
+const PATIENCE_OF_ROUNDS: Duration = Duration::from_secs(60 * 60);
 
 /// Something that happens.
 enum Happening {
@@ -48,6 +52,8 @@ enum Happening {
     ToServer(Datagram),
     /// A subscriber does something.
     Subscriber { plane: usize, name: Vec<u8> },
+    /// A server asks for subscribers to be logged out or changed.
+    Order,
     /// A plane's subscribers move octets.
     Count { plane: usize },
     /// A plane reads its verdicts.
@@ -98,6 +104,7 @@ pub struct World {
     dice: Dice,
     /// Of an operator who resets the card while it is emptied.
     hasty: Option<Dice>,
+    authorizer: Option<Authorizer>,
     disks: Disks,
     network: Network,
     servers: Vec<Server>,
@@ -116,7 +123,9 @@ impl World {
     /// The world of `seed`; `traced` keeps the trace.
     pub fn new(seed: u64, knobs: Knobs, traced: bool) -> World {
         let mut dice = Dice::new(seed);
-        let scenario = Scenario::new(&mut dice.fork(), knobs);
+        let mut scenario = Scenario::new(&mut dice.fork(), knobs);
+        let authorizer = World::authorizer(seed, &mut scenario);
+        scenario.tell_servers(&mut Dice::new(seed.rotate_left(46)));
         let servers =
             scenario.servers.iter().map(|(address, secret)| Server::new(*address, secret.clone(), dice.fork()));
         let mut servers: Vec<_> = servers.collect();
@@ -144,6 +153,7 @@ impl World {
                 trace: Trace::new(traced),
                 sent: Vec::new(),
                 server_news: Vec::new(),
+                announcing_news: Vec::new(),
             },
             process: None,
             life: 0,
@@ -154,6 +164,7 @@ impl World {
             faults: BTreeMap::new(),
             scenario,
             dice,
+            authorizer,
             hasty: seed.is_multiple_of(4).then(|| Dice::new(!seed)),
         };
         world.begin();
@@ -236,6 +247,9 @@ impl World {
             let first = self.dice.seconds(1, 60);
             self.after(first, Happening::Trouble(trouble));
         }
+        if self.authorizer.is_some() {
+            self.after(Duration::from_secs(1), Happening::Order);
+        }
         self.after(trouble, Happening::Heal);
         self.after(trouble + CALM, Happening::Close);
     }
@@ -271,6 +285,7 @@ impl World {
                 self.after(next, Happening::Subscriber { plane, name });
                 self.wake_workers();
             }
+            Happening::Order => self.order(),
             Happening::Count { plane } => {
                 let now = self.now();
                 self.around.planes[plane].count(now, &mut self.around.oracle);
@@ -436,6 +451,10 @@ impl World {
     }
 
     fn reach_server(&mut self, datagram: &Datagram) {
+        if datagram.from == EAR {
+            self.authorizer.iter_mut().for_each(|authorizer| authorizer.hear(&datagram.octets));
+            return;
+        }
         let Some(server) = self.servers.iter_mut().find(|server| server.address == datagram.to) else { return };
         for (delay, octets) in server.handle(self.now, datagram.from, &datagram.octets) {
             let reply = Datagram { from: datagram.to, to: datagram.from, octets };
@@ -449,6 +468,10 @@ impl World {
     }
 
     fn reach_engine(&mut self, datagram: &Datagram) {
+        if datagram.to == EAR {
+            self.reach_ear(datagram);
+            return;
+        }
         if let Some(worker) = self.process.as_mut().and_then(|process| process.receive(datagram)) {
             self.wake(worker, self.now.plus(Duration::from_micros(10)));
         }
@@ -466,13 +489,18 @@ impl World {
         }
     }
 
+    fn patience(&self) -> Duration {
+        let has_rounds = self.scenario.settings.radius_cache.rounds.is_some();
+        if has_rounds { PATIENCE + PATIENCE_OF_ROUNDS } else { PATIENCE }
+    }
+
     fn has_ended(&self) -> bool {
         if self.around.oracle.violation.is_some() {
             return true;
         }
         let Some(closed) = self.closed else { return false };
         let quiet = self.around.planes.iter().all(|plane| plane.is_quiet() && plane.is_empty());
-        quiet && self.process.as_ref().is_some_and(Process::is_quiet) || self.now > closed.plus(PATIENCE)
+        quiet && self.process.as_ref().is_some_and(Process::is_quiet) || self.now > closed.plus(self.patience())
     }
 
     fn reckon(&mut self) {

@@ -29,6 +29,11 @@ fn worlds_break_no_rule() {
         "bills reset",
         "replays",
         "files delivered",
+        "disconnects acknowledged",
+        "changes acknowledged",
+        "answers repeated",
+        "orders that mean several",
+        "accounting-on",
     ] {
         assert!(happened.get(what).is_some_and(|count| *count > 0), "no {what}: {happened:?}");
     }

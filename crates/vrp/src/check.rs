@@ -1,7 +1,9 @@
 //! What only the whole tree can tell: checked at `commit` and when a file has been read.
 
+mod authorization;
+
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use model::record::BillStore;
 use model::settings::{
@@ -56,6 +58,13 @@ pub enum Problem {
     CfcardKept,
     /// Bills go over SFTP, and no host key is known: every server is refused. A warning.
     HostKeyMissing,
+    /// The authorization server's group does not exist. An error.
+    AuthorizationGroupMissing(IpAddr),
+    /// Neither the authorization server nor its group has a secret. An error.
+    AuthorizationWithoutSecret(IpAddr),
+    /// The authorization server speaks to one address of a port on which another may speak to any. An error: the one that
+    /// listens to any hears all.
+    AuthorizationHidden(IpAddr),
 }
 
 impl Problem {
@@ -67,7 +76,10 @@ impl Problem {
             | Problem::DomainGroupMissing(_)
             | Problem::DomainCopiesToItself(_)
             | Problem::BackupWithoutServer { .. }
-            | Problem::BackupWithoutLogin(_) => true,
+            | Problem::BackupWithoutLogin(_)
+            | Problem::AuthorizationGroupMissing(_)
+            | Problem::AuthorizationWithoutSecret(_)
+            | Problem::AuthorizationHidden(_) => true,
             Problem::DomainWithoutGroup(_)
             | Problem::DomainGroupEmpty(_)
             | Problem::StopsUnprotected(_)
@@ -112,6 +124,14 @@ impl fmt::Display for Problem {
                 "local-bill {} backup-mode sftp needs the user name, password and port of the bill server.",
                 store.as_str()
             ),
+            Problem::AuthorizationGroupMissing(ip) => {
+                write!(f, "The RADIUS server group of authorization server {ip} does not exist.")
+            }
+            Problem::AuthorizationWithoutSecret(ip) => write!(f, "Authorization server {ip} has no shared key."),
+            Problem::AuthorizationHidden(ip) => write!(
+                f,
+                "The destination-ip of authorization server {ip} needs one at every other server of its port, too."
+            ),
             Problem::CfcardKept => f.write_str(
                 "Bills stay on the CF card: local-bill cfcard backup-mode sftp needs the user name, password and port \
                  of the bill server.",
@@ -141,6 +161,7 @@ pub fn check(settings: &Settings) -> Vec<Finding> {
         let problem = check_domain(settings, name, domain);
         findings.extend(problem.map(|problem| Finding { place: Place::Domain(name.clone()), problem }));
     }
+    findings.extend(authorization::check(settings).map(|problem| Finding { place: Place::System, problem }));
     let bills = check_bills(&settings.local_aaa_server).into_iter();
     findings.extend(bills.map(|problem| Finding { place: Place::LocalAaaServer, problem }));
     findings

@@ -116,6 +116,8 @@ pub(crate) enum Operation {
 /// What the daemon is asked to do at once (BEHAVIOUR.md 2.2, action commands). Nothing of it is configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ActionRequest {
+    /// `shutdown accounting`
+    ShutdownAccounting,
     /// `local-bill cache backup`: move the pool's bills where its backup mode says, in mode `none` to the bill server
     /// if there is one, else to the CF card (BEHAVIOUR.md 11.6).
     CacheBackup,
@@ -175,6 +177,7 @@ pub(crate) enum OwnDisplay {
     CandidateChanges,
     CandidateMerge,
     LocalBillConfiguration,
+    Authorization,
     Schemes,
     Scheme(ObjectName),
     Domains,
@@ -202,6 +205,13 @@ pub enum DisplayRequest {
         start: u32,
         /// How many, 1–100; fewer when the pool ends before.
         count: u32,
+    },
+    /// [`crate::render::authorization_packet`]
+    AuthorizationPacket {
+        /// The server.
+        address: IpAddr,
+        /// CoA-Requests, or Disconnect-Requests.
+        coa: bool,
     },
     /// [`crate::render::queued_stops`]
     QueuedStops {

@@ -1,6 +1,7 @@
 //! What can be wrong with a line, in the vendor's words where they are public (BEHAVIOUR.md 2.3).
 
 use std::fmt;
+use std::net::IpAddr;
 
 use model::record::BillStore;
 use model::settings::ObjectName;
@@ -84,6 +85,12 @@ pub enum Refusal {
     BillStoreUnavailable,
     /// The queue of Stops holds so many users, which is more than it would take.
     CacheFilled(u64),
+    /// No such authorization server.
+    AuthorizationServerMissing,
+    /// 16 authorization servers exist.
+    AuthorizationServersFull,
+    /// An authorization server has the secret of the group.
+    GroupAuthorizes(IpAddr),
     /// The all-clear would come with the alarm, or before it.
     LowerLimitTooHigh,
 }
@@ -129,6 +136,11 @@ impl fmt::Display for Refusal {
                     f,
                     "Error: The cache holds packets of {users} users; the number cannot be lowered so far."
                 );
+            }
+            Refusal::AuthorizationServerMissing => "The authorization server does not exist.",
+            Refusal::AuthorizationServersFull => "The number of authorization servers has reached the maximum (16).",
+            Refusal::GroupAuthorizes(ip) => {
+                return write!(f, "Error: The RADIUS server group is used by authorization server {ip}.");
             }
             Refusal::LowerLimitTooHigh => "The lower limit must be less than the upper limit.",
             Refusal::BillStoreUnavailable => "The store of local bills does not answer.",

@@ -3,6 +3,8 @@
 //! The order is the order of the saved text: within a view, and among the sections of a view.
 
 mod aaa;
+mod announcement;
+mod authorization;
 mod bill;
 mod bill_action;
 mod bill_server;
@@ -29,16 +31,18 @@ const CONFIGURATION: &[View] =
 
 /// Every command there is, in order of declaration.
 pub fn commands() -> impl Iterator<Item = &'static Command> {
-    let views: [&[Command]; 16] = [
+    let views: [&[Command]; 18] = [
         sitting::COMMANDS,
         system::COMMANDS,
         recovery::COMMANDS,
         queue::COMMANDS,
+        authorization::COMMANDS,
         aaa::COMMANDS,
         scheme::COMMANDS,
         domain::COMMANDS,
         radius::COMMANDS,
         packets::COMMANDS,
+        announcement::COMMANDS,
         terms::COMMANDS,
         bill::POOL,
         // The backup modes behind it ask for a bill server, when a file is read as well.

@@ -80,7 +80,7 @@ mod tests {
         check(View::Scheme, "accounting inter", &["interim", "interim-fail"]);
         check(View::RadiusGroup, "radius-server retransmit 3 ", &["<cr>", "timeout"]);
         check(View::System, "nonsense ", &[]);
-        check(View::User, "", &["cut", "display", "quit", "radius-server", "reset", "save", "system-view"]);
+        check(View::User, "", &["cut", "display", "quit", "radius-server", "reset", "save", "shutdown", "system-view"]);
     }
 
     #[test]

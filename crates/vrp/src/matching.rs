@@ -24,6 +24,17 @@ pub(crate) struct Form {
     has_secret: bool,
 }
 
+impl Form {
+    /// Whether `word` may be meant for its first keyword.
+    fn begins_like(&self, word: &str) -> bool {
+        let letter = |text: &str| text.bytes().next().map(|octet| octet.to_ascii_lowercase());
+        match self.node.leaves().first() {
+            Some(Leaf::Word(keyword)) => letter(keyword) == letter(word),
+            Some(Leaf::Argument(_)) | None => true,
+        }
+    }
+}
+
 /// Every form of every command, in order of declaration.
 pub(crate) static FORMS: LazyLock<Vec<Form>> = LazyLock::new(|| grammar::commands().flat_map(forms_of).collect());
 
@@ -219,9 +230,11 @@ fn mismatch(tokens: &[Token<'_>], word: usize, stop: &Stop, paths: &[Path]) -> M
 
 /// Which words must not be shown. The words before the offending one are known for what they are; it and those
 /// after it are hidden when a secret was expected there, when a keyword before them announces one, or when one of
-/// the forms that were still open has one.
+/// the forms that were still open has one: at the first word, those that begin with its letter.
 fn hidden(tokens: &[Token<'_>], word: usize, stop: &Stop, paths: &[Path]) -> Vec<bool> {
-    let open_secret = stop.misstep != Misstep::Incomplete && paths.iter().any(|path| path.form.has_secret);
+    let first = tokens.first().map_or("", |token| token.text);
+    let may_be_meant = |path: &Path| path.form.has_secret && (word > 0 || path.form.begins_like(first));
+    let open_secret = stop.misstep != Misstep::Incomplete && paths.iter().any(may_be_meant);
     let mut announced = false;
     let mut hidden = Vec::with_capacity(tokens.len());
     for (index, token) in tokens.iter().enumerate() {

@@ -4,6 +4,7 @@
 //! the JSON text. Times are printed in UTC; in JSON they are epoch seconds.
 
 mod access_user;
+mod authorization;
 mod bill;
 mod bill_configuration;
 mod domain;
@@ -14,6 +15,7 @@ mod scheme;
 mod table;
 
 pub use access_user::{access_user, access_users};
+pub use authorization::authorization_packet;
 pub use bill::{local_bill_cache, local_bill_information};
 pub use policy::accounting_policy;
 pub use queue::{queued_stops, radius_server_backlog};
@@ -49,6 +51,7 @@ pub(crate) fn own(
         OwnDisplay::CandidateChanges => configuration(listing::changes(running, candidate)),
         OwnDisplay::CandidateMerge => configuration(listing::whole(candidate)),
         OwnDisplay::LocalBillConfiguration => bill_configuration::local_bill_configuration(&running.local_aaa_server),
+        OwnDisplay::Authorization => authorization::configuration(&running.radius_authorization),
         OwnDisplay::Schemes => scheme::list(running),
         OwnDisplay::Scheme(name) => {
             let (name, found) = running.schemes.get_key_value(name).ok_or(Refusal::SchemeMissing)?;

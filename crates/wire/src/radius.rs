@@ -12,6 +12,7 @@
 
 pub mod attribute;
 pub mod authenticator;
+pub mod authorization;
 pub mod encode;
 mod hmac;
 pub mod message_authenticator;

@@ -7,7 +7,7 @@ use model::event::Prefix;
 use model::time::Wall;
 use wire::radius::authenticator::{Unsigned, sign_request, verify_request, verify_response};
 use wire::radius::name::{self, Form, Name};
-use wire::radius::{Code, Encoder, Packet, Type, VendorType, message_authenticator, server};
+use wire::radius::{Code, Encoder, Packet, Type, VendorType, authorization, message_authenticator, server};
 
 #[test]
 fn packets() {
@@ -15,9 +15,10 @@ fn packets() {
         include_str!("vectors/rfc.txt"),
         include_str!("vectors/freeradius.txt"),
         include_str!("vectors/accounting.txt"),
+        include_str!("vectors/authorization.txt"),
     ];
     let vectors: Vec<Vector> = files.iter().flat_map(|file| parse_vectors(file)).collect();
-    assert_eq!(vectors.len(), 9, "a vector was added or lost");
+    assert_eq!(vectors.len(), 13, "a vector was added or lost");
     vectors.iter().for_each(check);
 }
 
@@ -50,6 +51,7 @@ struct Vector {
     request: Vec<u8>,
     reply: Vec<u8>,
     our_reply: Vec<u8>,
+    our_verdict: Option<Result<(), u32>>,
 }
 
 fn check(vector: &Vector) {
@@ -71,7 +73,10 @@ fn check(vector: &Vector) {
     }
     if !vector.our_reply.is_empty() {
         let mut buffer = [0; 4096];
-        let reply = server::respond(&request, &vector.secret, &mut buffer).unwrap();
+        let reply = match vector.our_verdict {
+            None => server::respond(&request, &vector.secret, &mut buffer).unwrap(),
+            Some(verdict) => authorization::answer(&request, verdict, &vector.secret, &mut buffer).unwrap(),
+        };
         assert_eq!(hex(reply), hex(&vector.our_reply), "{name}: our reply");
     }
 }
@@ -219,6 +224,7 @@ fn parse_vectors(file: &str) -> Vec<Vector> {
             "identifier" => vector.identifier = rest.parse().unwrap(),
             "secret" => vector.secret = rest.into(),
             "authenticator" => vector.authenticator = Some(unhex(rest).try_into().unwrap()),
+            "our-verdict" => vector.our_verdict = Some(rest.parse().map_or(Ok(()), Err)),
             "request" | "reply" | "our-reply" => octets_of = word,
             _ => vector.attributes.push(line.trim().to_owned()),
         }

@@ -40,6 +40,7 @@ impl Shard {
         }
         self.queue.set(&settings.radius_cache, self.birth.shard_count);
         self.brake.set(settings.cut_brake);
+        self.lookup.set(!settings.radius_authorization.servers.is_empty());
         for (name, group) in &settings.radius_groups {
             self.configure_group(name, group);
         }
@@ -96,6 +97,7 @@ impl Shard {
         group.stop_resend = settings.stop_resend;
         group.start_resend = settings.start_resend;
         group.interim_resend = settings.interim_resend;
+        group.accounting_on = settings.accounting_on;
     }
 
     /// Each shard has its share of what the box may ask a server.

@@ -36,6 +36,10 @@ impl Shard {
         for group in 1..self.groups.len() {
             while batch.len() < room && self.requests.has_room_for_copies(self.copies.out()) {
                 let Some((slot, kind)) = self.copies.first(&mut self.groups[group].copies) else { break };
+                // Whoever is to be told that accounting begins hears that first.
+                if self.groups[group].untold > 0 && matches!(kind, Kind::Start | Kind::Interim) {
+                    break;
+                }
                 let number = self.requests.next_number();
                 let draw = |range| self.draw(number, 0, range);
                 let choice = self.groups[group].choose(&self.servers, &Tried::default(), None, now.mono, draw);

@@ -37,11 +37,16 @@ impl Shard {
     }
 
     /// Whether the session has a subscriber that can be logged out.
-    fn is_online(&self, slot: Slot) -> bool {
+    pub(super) fn is_online(&self, slot: Slot) -> bool {
+        self.is_up(slot) && !self.session(slot).flags.has(Flags::PROVISIONAL)
+    }
+
+    /// Whether the session has a subscriber, for all that is known.
+    pub(super) fn is_up(&self, slot: Slot) -> bool {
         let session = self.session(slot);
         let lives =
             matches!(session.state, State::NotAccounted | State::Starting | State::Accounting | State::StartFailed);
-        lives && !session.is_down() && !session.flags.has(Flags::PROVISIONAL)
+        lives && !session.is_down()
     }
 
     fn is_meant(&self, slot: Slot, selector: &UserSelector) -> bool {

@@ -120,7 +120,7 @@ impl Shard {
             _ => false,
         };
         if another {
-            self.table.delist(slot);
+            self.delist(slot);
             self.withdraw_verdict(slot);
             self.session_mut(slot).flags.set(Flags::DOWN);
             self.release(slot);
@@ -192,6 +192,10 @@ impl Shard {
 
     fn open(&mut self, now: Now, origin: EventOrigin, up: &Up<'_>) {
         let subscriber = &up.subscriber;
+        if self.announcing.is_shut() {
+            self.refuse(origin.plane, up.session, Reason::ShuttingDown);
+            return;
+        }
         // Nobody may stay for no time (BEHAVIOUR.md 5.6).
         if subscriber.session_timeout == Some(0) {
             self.refuse(origin.plane, up.session, Reason::SessionTimeout);
@@ -221,7 +225,7 @@ impl Shard {
         };
         self.next_sequence += 1;
         self.contracts.share(contract);
-        self.table.enlist(slot);
+        self.enlist(slot);
         let scheme = self.contracts.get(contract).scheme;
         let round = self.planes.round(origin.plane);
         let event = moment_of(up.at, now);
@@ -273,16 +277,34 @@ impl Shard {
             self.counts.unknown_session += 1;
             return;
         };
+        let counted = update.changed.volume_quota.and_then(|_| self.read(slot, counters));
+        self.change(now, Some(origin), slot, update, counted.unwrap_or(self.account(slot).sample));
+    }
+
+    /// What a session says of itself is new, and a volume quota counts from what it has `counted`. False, and nothing changed,
+    /// when there is no room for it. The ledger is told, with the event's place if it was an event.
+    pub(super) fn change(
+        &mut self,
+        now: Now,
+        origin: Option<EventOrigin>,
+        slot: Slot,
+        update: &Update<'_>,
+        counted: Counters,
+    ) -> bool {
         let mut run = [0; attributes::RUN_MAX];
         let old = self.table.blobs.attributes(self.session(slot).blob);
         let group = &self.groups[usize::from(self.group_of(slot))];
         let user = update.changed.user.map(|user| group.user_name.apply(user));
-        let Some(length) = attributes::merge(&mut run, old, &Subscriber { user, ..update.changed }) else { return };
+        let said = Subscriber { user, ..update.changed };
+        let Some(length) = attributes::merge(&mut run, old, &said) else { return false };
         let length = attributes::leave_out(&mut run, length, &group.disabled_attributes);
         let has_moved = !attributes::same_addresses(old, &run[..length]);
         let changed = &update.changed;
-        if !self.table.replace_attributes(slot, &run[..length]) {
-            return;
+        self.unindex(slot);
+        let has_room = self.table.replace_attributes(slot, &run[..length]);
+        self.index(slot);
+        if !has_room {
+            return false;
         }
         if changed.acct_interim_interval.is_some() {
             let from_scheme = self.contracts.get(self.session(slot).contract).scheme.interim_s;
@@ -290,27 +312,47 @@ impl Shard {
             self.resume_phase(slot, now.mono);
         }
         self.note_authenticator(slot, changed);
-        self.renew_limits(slot, changed, moment_of(update.at, now).mono, counters);
-        self.changed(origin, slot);
+        self.renew_limits(slot, changed, moment_of(update.at, now).mono, counted);
+        match origin {
+            Some(origin) => self.changed(origin, slot),
+            None => self.owe_opened(slot),
+        }
         self.addresses_may_be_known(slot, now.mono);
         // A new address is told at once, whatever the interval (BEHAVIOUR.md 3.3, rule 1).
+        if has_moved {
+            self.report_at_once(slot, now.mono);
+        }
+        true
+    }
+
+    /// An interim follows, unless what waits to be sent tells all that it could.
+    pub(super) fn report_at_once(&mut self, slot: Slot, now: Mono) {
         let session = self.session(slot);
         let is_told = match session.state {
             // Before the ledger is told that accounting runs, a new life would begin with the Start.
-            State::Accounting => session.lane == Lane::Interim || self.account(slot).records.has(Owed::Accepted),
+            State::Accounting if self.account(slot).records.has(Owed::Accepted) => {
+                // It follows when that is durable.
+                self.session_mut(slot).flags.set(Flags::INTERIM_DUE);
+                return;
+            }
+            State::Accounting => session.lane == Lane::Interim,
             // A Start that has not left yet tells it.
             State::Starting => session.request == NONE,
             _ => true,
         };
-        if has_moved && !is_told {
+        if !is_told {
             self.session_mut(slot).flags.set(Flags::INTERIM_DUE);
-            self.settle(slot, now.mono);
+            self.settle(slot, now);
         }
     }
 
     /// What the event changed is written to the ledger, with its place, so that a second delivery is recognised.
     fn changed(&mut self, origin: EventOrigin, slot: Slot) {
         self.account_mut(slot).opened_by = self.taken_over(origin);
+        self.owe_opened(slot);
+    }
+
+    fn owe_opened(&mut self, slot: Slot) {
         let session = self.session(slot);
         if session.state != State::NotAccounted && !session.flags.has(Flags::PROVISIONAL) {
             self.owe(slot, Owed::Opened);
@@ -338,7 +380,7 @@ impl Shard {
 
     /// The subscriber has gone: its numbers are fixed, and the Stop leaves when they are durable.
     pub(super) fn close(&mut self, slot: Slot, now: Now, ending: &Ending) {
-        self.table.delist(slot);
+        self.delist(slot);
         self.timers.cancel(slot);
         if self.session(slot).flags.has(Flags::PROVISIONAL) {
             self.confirm(slot);

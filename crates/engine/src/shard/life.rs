@@ -237,7 +237,7 @@ impl Shard {
         if session.flags.has(Flags::REPLAY) {
             self.counts.replays -= 1;
         }
-        self.table.delist(slot);
+        self.delist(slot);
         if self.session(slot).flags.has(Flags::BASELINE) {
             self.baselines.remove(&slot);
         }

@@ -1,6 +1,8 @@
 //! The shard: every session of one core, from its Up to its last record.
 
+mod announcing;
 mod attempts;
+mod authorize;
 mod checkpoint;
 mod configure;
 mod copying;
@@ -11,6 +13,7 @@ mod delay;
 mod history;
 mod intake;
 mod life;
+mod lookup;
 mod planes;
 mod probing;
 mod queue;
@@ -52,8 +55,11 @@ use crate::server::Server;
 use crate::session::{Account, Lane, Session, Slot};
 use crate::table::Table;
 use crate::wheel::Wheel;
+use announcing::Announcing;
+use authorize::Orders;
 use checkpoint::Checkpoints;
 use history::Share;
+use lookup::Lookup;
 use planes::Planes;
 use probing::Probing;
 pub(crate) use queue::REST_COUNT;
@@ -136,6 +142,21 @@ pub enum Notice {
         /// As many as it takes.
         most: u32,
     },
+    /// This shard has no Stops of an earlier boot that go before Starts. The first shard is to be told, see
+    /// [`Shard::handle_old_stops_gone`].
+    OldStopsGone,
+    /// Starts may go to this server: it was told that accounting begins. The other shards are to be told as well, see
+    /// [`Shard::handle_starts_may_go`].
+    StartsMayGo(SocketAddr),
+    /// A server was told that accounting begins, or has ceased.
+    Announced {
+        /// The server.
+        server: SocketAddr,
+        /// Accounting-Off.
+        is_off: bool,
+        /// It has answered.
+        is_answered: bool,
+    },
     /// A session's counters fell without a new generation; they were taken to have begun again.
     CountersFell(SessionSerial),
     /// A quota of a session is used up, or its Session-Timeout has run out; it stays, redirected or not.
@@ -193,6 +214,9 @@ pub struct Shard {
     brake: Brake,
     queue: StopQueue,
     copies: Copies,
+    lookup: Lookup,
+    orders: Orders,
+    announcing: Announcing,
     /// The contract of each domain, by its name in lower case.
     domains: HashMap<Box<[u8]>, u16>,
     planes: Planes,
@@ -284,6 +308,9 @@ impl Shard {
             brake: Brake::default(),
             queue: StopQueue::new(),
             copies: Copies::default(),
+            lookup: Lookup::default(),
+            orders: Orders::default(),
+            announcing: Announcing::default(),
             domains: HashMap::new(),
             planes: Planes::new(Share { shard: birth.shard, shard_count: birth.shard_count }, birth.session_hash),
             owing: VecDeque::with_capacity(limits.sessions),
@@ -310,7 +337,9 @@ impl Shard {
 
     fn notice(&mut self, notice: Notice) {
         // The other shards have to hear what one finds out of a server, whatever else there is to tell.
-        if self.notices.len() < NOTICE_COUNT_MAX || matches!(notice, Notice::Server(..)) {
+        if self.notices.len() < NOTICE_COUNT_MAX
+            || matches!(notice, Notice::Server(..) | Notice::OldStopsGone | Notice::StartsMayGo(_))
+        {
             self.notices.push_back(notice);
         }
     }

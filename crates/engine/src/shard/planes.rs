@@ -385,7 +385,7 @@ impl Shard {
 
     pub(super) fn forget_provisional(&mut self, slot: Slot) {
         self.confirm(slot);
-        self.table.delist(slot);
+        self.delist(slot);
         self.session_mut(slot).state = State::Ending;
         self.release(slot);
     }

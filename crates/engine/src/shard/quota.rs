@@ -47,15 +47,8 @@ impl Shard {
     }
 
     /// The same for a session that has counted something.
-    pub(super) fn renew_limits(
-        &mut self,
-        slot: Slot,
-        said: &Subscriber<'_>,
-        from: Mono,
-        counters: &impl CounterSource,
-    ) {
-        let counted = said.volume_quota.and_then(|_| self.read(slot, counters));
-        self.allow(slot, said, from, counted.unwrap_or(self.account(slot).sample));
+    pub(super) fn renew_limits(&mut self, slot: Slot, said: &Subscriber<'_>, from: Mono, counted: Counters) {
+        self.allow(slot, said, from, counted);
         self.arm(slot);
     }
 

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use model::counters::Counters;
 use model::ids::{BillId, PlaneIndex};
 use model::record::{
-    Accepted, Acknowledged, Bill, BillReason, Closed, Delivered, Opened, Record, Sampled, StartFailed, ZeroStop,
+    Accepted, Acknowledged, Announced, Bill, BillReason, Closed, Delivered, Opened, Record, Sampled, StartFailed,
+    ZeroStop,
 };
 use model::time::{Mono, Now};
 use model::verdict::{Reason, Sentence};
@@ -32,6 +33,8 @@ pub(super) struct Awaited {
 /// What is handed out next.
 #[derive(Clone, Copy, Debug)]
 enum Next {
+    /// What a server is told of the accounting of the box.
+    Announced(Announced),
     /// How far a ring was heard.
     Heard(PlaneIndex, HeardBefore),
     /// A session, written again.
@@ -62,6 +65,7 @@ impl Shard {
         self.record_count += 1;
         match next {
             Next::Owed(slot, owed) => self.await_durable(slot, owed),
+            Next::Announced(announced) => self.announcing.handed_out(&announced, self.record_count),
             Next::Checkpoint(_) | Next::Heard(..) => {}
         }
         let octets = record_octets(&self.record(next));
@@ -71,6 +75,9 @@ impl Shard {
 
     /// What was heard waits for all that was owed before; checkpoints give way, unless they are far behind.
     fn next_record(&mut self) -> Option<Next> {
+        if let Some(announced) = self.announcing.next_record() {
+            return Some(Next::Announced(announced));
+        }
         if let Some((plane, heard)) = self.checkpoints.next_heard(self.record_count) {
             return Some(Next::Heard(plane, heard));
         }
@@ -88,6 +95,7 @@ impl Shard {
         if self.account(slot).records.is_empty() {
             self.owing.pop_front();
             self.checkpoints.owed_less();
+            self.orders.owed_less(self.record_count + 1);
         }
         Some(Next::Owed(slot, owed))
     }
@@ -103,7 +111,13 @@ impl Shard {
             Owed::Opened => Some(Flags::OPENED_DURABLE),
             Owed::Closed => Some(Flags::CLOSED_DURABLE),
             Owed::StartFailed => Some(Flags::START_FAILED_DURABLE),
-            Owed::Accepted if self.waits_for_start(slot) || self.sends_update(slot) => Some(Flags::ACCEPTED_DURABLE),
+            Owed::Accepted
+                if self.waits_for_start(slot)
+                    || self.sends_update(slot)
+                    || self.session(slot).flags.has(Flags::INTERIM_DUE) =>
+            {
+                Some(Flags::ACCEPTED_DURABLE)
+            }
             Owed::Acknowledged if !self.session(slot).is_down() || self.session(slot).state == State::Refused => {
                 Some(Flags::REFUSED_DURABLE)
             }
@@ -123,7 +137,7 @@ impl Shard {
 
     /// Whether a record is owed: by a session, or because what was heard has to be told.
     pub fn owes_records(&self) -> bool {
-        !self.owing.is_empty() || self.checkpoints.has_heard()
+        !self.owing.is_empty() || self.checkpoints.has_heard() || self.announcing.has_records()
     }
 
     /// Whether everything that the shard was told of is in the records polled so far: what was read of a plane's rings
@@ -137,6 +151,8 @@ impl Shard {
     pub fn handle_durable(&mut self, now: Now, through: u64) {
         self.let_leave();
         self.checkpoints.handle_durable(through);
+        self.orders.handle_durable(through);
+        self.announcements_are_durable(through);
         while let Some(&Awaited { through: needed, slot, what }) = self.awaited.front()
             && needed <= through
         {
@@ -208,6 +224,7 @@ impl Shard {
 
     fn record(&self, next: Next) -> Record<'_> {
         match next {
+            Next::Announced(announced) => Record::Announced(announced),
             Next::Heard(plane, heard) => Record::Heard(self.heard_record(plane, heard)),
             Next::Checkpoint(slot) => Record::Checkpointed(self.checkpointed(slot)),
             Next::Owed(slot, Owed::Acknowledged) if self.session(slot).flags.has(Flags::REPLAY) => {

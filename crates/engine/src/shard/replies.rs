@@ -118,6 +118,10 @@ impl Shard {
                 self.probe_is_answered(server, identifier, &packet, now);
                 None
             }
+            Lookup::Announcement => {
+                self.announcement_is_answered(server, identifier, &packet);
+                None
+            }
             Lookup::Unknown => {
                 discards.unknown_identifier += 1;
                 None

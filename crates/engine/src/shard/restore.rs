@@ -45,7 +45,7 @@ pub struct NoSlot;
 /// Acct-Terminate-Cause *NAS Reboot* (RFC 2866 section 5.10): an extension of the vendor's list.
 pub(super) const NAS_REBOOT: u8 = 11;
 /// So long after the start a group's Starts wait for its Stops of an earlier boot (DESIGN.md section 4).
-const OLD_STOPS_FIRST: Duration = Duration::from_secs(30);
+pub(super) const OLD_STOPS_FIRST: Duration = Duration::from_secs(30);
 /// Sessions that are found by their names together.
 pub const RESTORE_BATCH: usize = 64;
 
@@ -66,6 +66,7 @@ impl Shard {
                 self.contracts.release(contract);
             }
             self.table.enlist_all(&online);
+            self.lookup.forget();
         }
         Ok(())
     }

@@ -24,6 +24,7 @@ impl Shard {
             server.handle_timeout(now.mono);
         }
         self.end_probes(now.mono);
+        self.end_announcements(now.mono);
         for group in &mut self.groups {
             group.handle_timeout(now.mono);
         }
@@ -51,6 +52,7 @@ impl Shard {
             self.next_rest_end(),
             self.next_copy_failure(),
             self.next_probe(),
+            self.next_announcement(),
         ]
         .into_iter()
         .chain(wheels);

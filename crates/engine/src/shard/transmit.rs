@@ -99,6 +99,7 @@ impl Shard {
         batch.clear();
         let room = room.min(BATCH_MAX);
         self.transmit_probes(now, room, batch);
+        self.transmit_announcements(now, room, batch);
         while batch.len() < room
             && let Some(index) = self.again.pop_front()
         {

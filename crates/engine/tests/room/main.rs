@@ -4,6 +4,7 @@
 #![expect(clippy::cast_possible_truncation, reason = "numbers that the test itself chose")]
 #![expect(clippy::large_enum_variant, reason = "a handful of records")]
 
+mod authorization;
 mod copies;
 mod counters;
 mod domain;
@@ -11,6 +12,7 @@ mod forget;
 mod groups;
 mod interim_fail;
 mod lanes;
+mod on_off;
 mod preference;
 mod probing;
 mod queue;

@@ -289,6 +289,11 @@ impl Scene {
             self.line(&format!("status-server to {number}"));
             return;
         }
+        if let acct_status_type::ACCOUNTING_ON | acct_status_type::ACCOUNTING_OFF = asked.status() {
+            let word = if asked.status() == acct_status_type::ACCOUNTING_ON { "on" } else { "off" };
+            self.line(&format!("{word} to {number}"));
+            return;
+        }
         let kind = match asked.status() {
             acct_status_type::START => "start",
             acct_status_type::INTERIM_UPDATE => "interim",
@@ -317,6 +322,12 @@ impl Scene {
                 Notice::CountersFell(_) => "counters fell".to_owned(),
                 Notice::QuotaOut(_) => "quota out".to_owned(),
                 Notice::CopyGivenUp(_) => "copy given up".to_owned(),
+                Notice::OldStopsGone => "old stops gone".to_owned(),
+                Notice::StartsMayGo(_) => "starts may go".to_owned(),
+                Notice::Announced { is_off, is_answered, .. } => {
+                    let word = if is_off { "off" } else { "on" };
+                    format!("{word} {}", if is_answered { "acknowledged" } else { "given up" })
+                }
             };
             self.line(&text);
         }

@@ -11,8 +11,8 @@ use model::domain::{Allowance, Terms};
 use model::event::{Down, EventOrigin, PlaneEvent, Subscriber, Up, Update};
 use model::ids::{BillId, PlaneIndex, SessionSerial};
 use model::record::{
-    Accepted, Bill, BillReason, Checkpointed, Closed, Delivered, Departure, Heard, Opened, Record, Returned, Sampled,
-    StartFailed, TakenOver, ZeroStop,
+    Accepted, Announced, Bill, BillReason, Checkpointed, Closed, Delivered, Departure, Heard, Opened, Record, Returned,
+    Sampled, StartFailed, TakenOver, ZeroStop,
 };
 use model::settings::{
     AccountingScheme, AccountingServer, Domain, Interim, InterimSpelling, IntervalUnit, ObjectName, PinnedScheme,
@@ -150,6 +150,7 @@ pub(crate) enum Kept {
     Billed { serial: SessionSerial, reason: BillReason, delivered: Delivered, closed: Closed },
     Checkpointed(Live),
     Heard { plane_epoch: u64, ring: u16, through: u64, shard: u16, shard_count: u16 },
+    Announced(Announced),
     Departed { departure: Departure, ids: Vec<BillId>, at: Wall, octets: (u64, u64) },
     Returned(Returned),
 }
@@ -182,6 +183,7 @@ pub(crate) fn kept(record: &Record<'_>) -> Kept {
             shard: *shard,
             shard_count: *shard_count,
         },
+        Record::Announced(announced) => Kept::Announced(*announced),
         Record::Departed(departed) => Kept::Departed {
             departure: departed.departure,
             ids: departed.bills.ids().collect(),
@@ -223,7 +225,7 @@ pub(crate) fn replay(records: &[Kept]) -> BTreeMap<SessionSerial, Live> {
             Kept::Checkpointed(whole) => {
                 live.insert(whole.born.serial, whole);
             }
-            Kept::Heard { .. } | Kept::Departed { .. } | Kept::Returned(_) => {}
+            Kept::Announced(_) | Kept::Heard { .. } | Kept::Departed { .. } | Kept::Returned(_) => {}
         }
     }
     live

@@ -13,11 +13,12 @@ use model::time::Now;
 
 use super::{
     BILL_ID_LEN, BILL_LEN_FIXED, CLOSED_LEN, DEPARTED_LEN_FIXED, HAS_ACCEPTED, HAS_CLOSED, HAS_SAMPLED,
-    HAS_START_FAILED, HEARD_LEN_FIXED, KIND_ACCEPTED, KIND_ACKNOWLEDGED, KIND_BILLED, KIND_CHECKPOINTED, KIND_CLAIMED,
-    KIND_CLOSED, KIND_DEPARTED, KIND_HEARD, KIND_LEN, KIND_OPENED, KIND_RETURNED, KIND_SAMPLED, KIND_START_FAILED,
-    KIND_STARTED, KIND_TRANSFER_ABANDONED, KIND_TRANSFER_BEGUN, NOW_LEN, OPENED_LEN_FIXED, RECORD_LEN_MAX, SAMPLE_LEN,
-    SCHEME_SEND_UPDATE, SCHEME_SHADOW, SCHEME_TRAFFIC, SERIAL_LEN, TERMS_DELAY_OFFLINE, TERMS_DOWN_UNCOUNTED,
-    TERMS_IDENTICAL, TERMS_IPV4_STARTS, TERMS_UP_UNCOUNTED, TRANSFER_BEGUN_LEN_FIXED,
+    HAS_START_FAILED, HEARD_LEN_FIXED, KIND_ACCEPTED, KIND_ACKNOWLEDGED, KIND_ANNOUNCED, KIND_BILLED,
+    KIND_CHECKPOINTED, KIND_CLAIMED, KIND_CLOSED, KIND_DEPARTED, KIND_HEARD, KIND_LEN, KIND_OPENED, KIND_RETURNED,
+    KIND_SAMPLED, KIND_START_FAILED, KIND_STARTED, KIND_TRANSFER_ABANDONED, KIND_TRANSFER_BEGUN, NOW_LEN,
+    OPENED_LEN_FIXED, RECORD_LEN_MAX, SAMPLE_LEN, SCHEME_SEND_UPDATE, SCHEME_SHADOW, SCHEME_TRAFFIC, SERIAL_LEN,
+    SERVER_LEN, TERMS_DELAY_OFFLINE, TERMS_DOWN_UNCOUNTED, TERMS_IDENTICAL, TERMS_IPV4_STARTS, TERMS_UP_UNCOUNTED,
+    TRANSFER_BEGUN_LEN_FIXED,
 };
 
 /// The record does not fit: into the octets handed in, into [`RECORD_LEN_MAX`], or one of its texts into its length.
@@ -53,6 +54,7 @@ pub fn encoded_len(record: &Record<'_>) -> usize {
             Record::Departed(departed) => DEPARTED_LEN_FIXED + departed.bills.octets().len(),
             Record::Claimed(_) => BILL_ID_LEN,
             Record::Returned(_) => BILL_ID_LEN + 1,
+            Record::Announced(_) => SERVER_LEN + 16 + 1,
         }
 }
 
@@ -126,6 +128,12 @@ pub fn encode(record: &Record<'_>, out: &mut [u8]) -> Result<usize, TooLong> {
         Record::Claimed(claimed) => {
             writer.put([KIND_CLAIMED]);
             writer.bill_id(claimed.id);
+        }
+        Record::Announced(announced) => {
+            writer.put([KIND_ANNOUNCED]);
+            writer.server(Some(announced.server));
+            writer.put(announced.boot_id);
+            writer.put([announced.state as u8]);
         }
         Record::Returned(returned) => {
             writer.put([KIND_RETURNED]);

@@ -155,7 +155,7 @@ fn words_have_the_same_numbers() {
     // The words that are printed are the names in capitals.
     let name = |word: &str| format!("TOLLGATE_{}", word.to_uppercase().replace('-', "_"));
     rows.extend((1..).map_while(Sentence::from_u8).map(|sentence| (name(sentence.as_str()), sentence as u64)));
-    rows.extend((1..).map_while(Reason::from_u8).map(|reason| (name(reason.as_str()), reason as u64)));
+    rows.extend((1..=u8::MAX).filter_map(Reason::from_u8).map(|reason| (name(reason.as_str()), reason as u64)));
     rows.extend([("PPPOE", Access::Pppoe), ("IPOE", Access::Ipoe)].map(|(word, access)| (name(word), access as u64)));
     rows.extend([("L2TP", Access::L2tp), ("STATIC", Access::Static)].map(|(word, access)| (name(word), access as u64)));
     rows.extend(

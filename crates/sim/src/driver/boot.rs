@@ -36,6 +36,11 @@ impl Memory {
         self.replay.session_count()
     }
 
+    /// Whether the last life was in this boot.
+    pub(crate) fn is_in_boot(&self, boot_id: [u8; 16]) -> bool {
+        self.boot_last == Some(boot_id)
+    }
+
     /// The events of each plane that were taken over.
     fn taken_over(&self) -> BTreeMap<String, Vec<TakenOver>> {
         let mut planes: BTreeMap<String, Vec<TakenOver>> = BTreeMap::new();

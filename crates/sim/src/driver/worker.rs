@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use engine::authorization::{Order, Token};
 use engine::{Birth, Limits, Notice, Received, Shard, TransmitBatch};
 use ledger::frame;
 use model::event::EventOrigin;
@@ -12,7 +13,7 @@ use model::record::Record;
 use model::time::{Mono, Now};
 use model::verdict::{Reason, Sentence};
 
-use super::{Around, Death, Died, Links, Tables};
+use super::{AnnouncingNews, Around, Death, Died, Links, Tables};
 use crate::network::Datagram;
 use crate::plane::{Plane, VERDICTS_MAX};
 use crate::seed::Dice;
@@ -51,6 +52,8 @@ pub(crate) struct Worker {
     pub(crate) ring: VecDeque<Vec<u8>>,
     /// Bills to be sent once more, in the octets of their records.
     pub(crate) replays: VecDeque<(BillId, Box<[u8]>)>,
+    /// Orders of authorization servers.
+    pub(crate) orders: VecDeque<(Token, Order)>,
     ring_records_max: usize,
     /// What the ring held after the last turn, and whether some of it was new.
     ring_len: usize,
@@ -87,6 +90,7 @@ impl Worker {
             inbox: VecDeque::new(),
             ring: VecDeque::new(),
             replays: VecDeque::new(),
+            orders: VecDeque::new(),
             ring_records_max: dice.pick(&[1, 3, 16, 256]),
             ring_len: 0,
             rings_bell: false,
@@ -160,6 +164,7 @@ impl Worker {
     ) -> Result<bool, Died> {
         let mut progress = false;
         if !ending {
+            progress |= self.take_orders(now, around, death)?;
             progress |= self.take_events(now, links, around, death)?;
             progress |= self.take_datagrams(now, around, death)?;
             progress |= self.take_replays(now, around, death)?;
@@ -187,6 +192,17 @@ impl Worker {
         death.step()?;
         self.hear_notices(now, around);
         Ok(progress)
+    }
+
+    fn take_orders(&mut self, now: Now, around: &mut Around, death: &mut Death) -> Result<bool, Died> {
+        let mut any = false;
+        while let Some((token, order)) = self.orders.pop_front() {
+            around.oracle.order_taken(now.mono, self.number, token);
+            self.shard.handle_order(now, token, &order);
+            any = true;
+            death.step()?;
+        }
+        Ok(any)
     }
 
     fn take_events(&mut self, now: Now, links: &Links, around: &mut Around, death: &mut Death) -> Result<bool, Died> {
@@ -373,6 +389,11 @@ impl Worker {
     fn hear_notices(&mut self, now: Now, around: &mut Around) {
         while let Some(notice) = self.shard.poll_notice() {
             around.trace.say(format_args!("shard {}: {notice:?}", self.number));
+            match notice {
+                Notice::OldStopsGone => around.announcing_news.push(AnnouncingNews::OldStopsGone),
+                Notice::StartsMayGo(server) => around.announcing_news.push(AnnouncingNews::StartsMayGo(server)),
+                _ => {}
+            }
             if let Notice::Server(server, news) = notice {
                 around.oracle.server_health_changed(now.mono, server, news);
                 around.server_news.push((server, news));

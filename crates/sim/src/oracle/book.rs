@@ -1,6 +1,7 @@
 //! What the ledger is told of each session. A fact is *polled* when the shard hands its record out, and durable when
 //! the log says so; after a crash only what recovery reads is a fact at all.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ledger::frame;
@@ -10,14 +11,15 @@ use model::domain::Terms;
 use model::event::Access;
 use model::ids::SessionSerial;
 use model::record::{
-    Accepted, Bill, BillReason, Checkpointed, Closed, Delivered, Opened, Record, Sampled, StartFailed, TakenOver,
-    ZeroStop,
+    Accepted, Announcement, Bill, BillReason, Checkpointed, Closed, Delivered, Opened, Record, Sampled, StartFailed,
+    TakenOver, ZeroStop,
 };
 use model::settings::{ObjectName, PinnedScheme};
 use model::time::{Mono, Now};
 use model::verdict::CutBy;
 
 use super::boots::{NAS_REBOOT, Samples, learn};
+use super::orders::Ordered;
 use super::wire::Sent;
 use super::{Oracle, is_within};
 use crate::driver::Memory;
@@ -67,6 +69,7 @@ pub(super) struct Book {
     /// In how many lives it was told of.
     pub(super) lives: u32,
     pub(super) sent: Sent,
+    pub(super) ordered: Ordered,
 }
 
 /// What an appended record says, as far as its durability matters.
@@ -79,6 +82,7 @@ pub(super) enum Fact {
     Closed(SessionSerial),
     Sampled(SessionSerial, Mono, Option<CutBy>),
     Over(SessionSerial),
+    Announced(SocketAddr, Announcement),
 }
 
 impl Book {
@@ -114,14 +118,27 @@ impl Oracle {
         let fact = fact_of(record);
         trace.say(format_args!("record {fact:?}"));
         match record {
-            Record::Opened(opened) => self.owed_opened(opened),
+            Record::Opened(opened) => {
+                let is_told_again = self.books.contains_key(&opened.serial);
+                self.owed_opened(opened);
+                if is_told_again {
+                    self.terms_told(opened);
+                }
+            }
+            Record::Checkpointed(Checkpointed { opened, .. }) => {
+                self.with(opened.serial, |book| book.ordered.checkpointed(opened));
+            }
             Record::Accepted(accepted) => self.owed_accepted(accepted),
             Record::StartFailed(failed) => {
                 if let Some(book) = self.book(failed.serial, "start-failed") {
                     book.start_failed = Some(Kept { fact: *failed, durable: false });
                 }
             }
-            Record::Sampled(sampled) => self.owed_sampled(sampled, now),
+            Record::Sampled(sampled) => {
+                self.check_disconnect(sampled.serial, sampled.cut);
+                self.owed_sampled(sampled, now);
+            }
+            Record::Announced(announced) => self.announcing.owed(announced),
             Record::Closed(closed) => self.owed_closed(closed, now),
             Record::Acknowledged(acknowledged) => self.owed_acknowledged(acknowledged.serial),
             Record::Billed(bill) => self.owed_billed(bill),
@@ -228,13 +245,19 @@ impl Oracle {
                 self.by_session_id.remove(&book.session_id);
             }
         }
+        let mut wrong = None;
         for book in self.books.values_mut() {
+            match book.ordered.begin_life() {
+                Ok(interim_s) => book.interim_s = interim_s,
+                Err(told) => _ = wrong.get_or_insert(format!("{}: {told}", text(&book.session_id))),
+            }
             if book.over.is_none() {
                 book.lives += 1;
                 book.sent.new_life();
             }
             book.sent.current = None;
         }
+        self.require(wrong.is_none(), "what was changed stays changed", || wrong.unwrap_or_default());
         self.forget_newest();
     }
 
@@ -245,6 +268,7 @@ impl Oracle {
                 self.owed_opened(opened);
                 self.with(opened.serial, |book| {
                     book.opened_read = true;
+                    book.ordered.read(opened);
                     learn(&mut book.samples, record);
                 });
             }
@@ -257,6 +281,7 @@ impl Oracle {
                 self.owed_opened(opened);
                 self.with(opened.serial, |book| {
                     book.opened_read = true;
+                    book.ordered.read(opened);
                     learn(&mut book.samples, record);
                     book.cut = sampled.and_then(|sampled| sampled.cut).or(book.cut);
                     accepted.iter().for_each(|fact| read(&mut book.accepted, *fact));
@@ -330,7 +355,10 @@ impl Oracle {
 
     fn make_durable(&mut self, fact: Fact) {
         let keep = |book: &mut Book| match fact {
-            Fact::Opened(_) => book.opened_durable = true,
+            Fact::Opened(_) => {
+                book.opened_durable = true;
+                book.ordered.make_durable();
+            }
             Fact::Accepted(_) => book.accepted.iter_mut().for_each(|kept| kept.durable = true),
             Fact::StartFailed(_) => book.start_failed.iter_mut().for_each(|kept| kept.durable = true),
             Fact::Closed(_) => book.closed.iter_mut().for_each(|kept| kept.durable = true),
@@ -339,10 +367,11 @@ impl Oracle {
                 book.samples.make_durable(at);
                 book.cut_durable |= cut.is_some();
             }
-            Fact::Nothing => {}
+            Fact::Nothing | Fact::Announced(..) => {}
         };
         match fact {
             Fact::Nothing => {}
+            Fact::Announced(server, state) => self.announcing.make_durable(server, state),
             Fact::Opened(serial)
             | Fact::Accepted(serial)
             | Fact::StartFailed(serial)
@@ -404,6 +433,7 @@ impl Oracle {
             over: None,
             lives: 1,
             sent: Sent::default(),
+            ordered: Ordered::new(opened),
         };
         self.books.insert(serial, book);
     }
@@ -436,6 +466,9 @@ impl Oracle {
         let (incarnation, id) = (book.incarnation, text(&book.session_id).into_owned());
         self.require(same, "a session closes once", || id.clone());
         let book = &self.books[&closed.serial];
+        let (ordered_cut, is_late) = (book.ordered.cut(), book.ordered.is_late(now));
+        self.require(!is_late, "an interim follows a CoA at once", || id.clone());
+        let book = &self.books[&closed.serial];
         let (cut, never_begun) = (book.cut, book.is_never_begun());
         if book.boot != boot || closed.cause == NAS_REBOOT {
             let right = book.boot != boot
@@ -466,6 +499,8 @@ impl Oracle {
             None if closed.cause == 0 => never_begun,
             None => vanished || truth.turned_away || truth.gone.is_none_or(|cause| cause == closed.cause),
         };
+        let promised = ordered_cut.is_none_or(|by| closed.cause == by.terminate_cause() || never_begun);
+        self.require(promised, "a Disconnect-ACK is kept", || format!("{id}: {}", closed.cause));
         self.require(gone, "who is online stays online", || format!("{id}, #{incarnation}, cause {}", closed.cause));
         self.require(cause, "a Stop says why", || format!("{id}: {}", closed.cause));
         let right = if exact { closed.counters == counted } else { is_within(&closed.counters, &counted) };
@@ -514,6 +549,7 @@ fn fact_of(record: &Record<'_>) -> Fact {
         Record::Sampled(sampled) => Fact::Sampled(sampled.serial, sampled.at, sampled.cut),
         Record::Acknowledged(acknowledged) => Fact::Over(acknowledged.serial),
         Record::Billed(bill) => Fact::Over(bill.opened.serial),
+        Record::Announced(announced) => Fact::Announced(announced.server, announced.state),
         _ => Fact::Nothing,
     }
 }

@@ -95,6 +95,15 @@ impl Boots {
     pub(super) fn current(&self) -> usize {
         self.current
     }
+
+    pub(super) fn shard_count(&self) -> usize {
+        self.shard_count
+    }
+
+    /// Whether the process was not told to end.
+    pub(super) fn is_running(&self) -> bool {
+        self.ends.is_none()
+    }
 }
 
 impl Oracle {
@@ -160,6 +169,7 @@ impl Oracle {
     /// The process has died: what was counted an interval before was sampled, and is durable.
     pub(crate) fn died(&mut self, now: Mono) {
         let now = self.boots.ends.take().unwrap_or(now);
+        self.orders_died(now);
         let Boots { samples_in_time, interval_nanos, .. } = self.boots;
         let boot = self.boots.current();
         if samples_in_time {
@@ -184,6 +194,7 @@ impl Oracle {
     /// The box is booted.
     pub(crate) fn booted(&mut self) {
         self.boots.current += 1;
+        self.announcing.boot();
         self.health_changed = None;
     }
 

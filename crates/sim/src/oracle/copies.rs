@@ -15,7 +15,7 @@ use wire::radius::{Code, Packet};
 use super::wire::Attempt;
 use super::{Oracle, Violation, as_sent, is_within};
 use crate::network::Datagram;
-use crate::scenario::CopyServer;
+use crate::scenario::{COPIES, CopyServer};
 use crate::server::{Said, Server};
 use crate::trace::{Trace, text};
 
@@ -89,6 +89,9 @@ impl Oracle {
         self.require(is_signed, "every request is signed", || id.clone());
         self.require(is_free, "an identifier names one request at a time", || format!("{id}, {key:?}"));
         self.require(is_alone, "a session's copy has one transaction at a time", || id.clone());
+        if said.status != STOP {
+            self.check_start_told(COPIES, to);
+        }
         self.copy_says(serial, &said, &id);
         let attempt = Attempt {
             serial,
@@ -184,6 +187,12 @@ impl Oracle {
             }
         }
         None
+    }
+
+    /// Those of the first streams, and the copies'.
+    pub(super) fn every_server(&self) -> Vec<SocketAddr> {
+        let copy = self.copies.server.iter().map(|copy| copy.address);
+        self.servers.keys().copied().chain(copy).collect()
     }
 
     /// What a server is spoken to with, whatever it is asked.

@@ -2,7 +2,7 @@
 
 use model::domain::QuotaAction;
 use model::settings::{AccountingMode, InterimFailPolicy, StartFail};
-use model::verdict::{Reason, Sentence, Verdict};
+use model::verdict::{CutBy, Reason, Sentence, Verdict};
 
 use super::Oracle;
 use crate::plane::Limits;
@@ -80,7 +80,20 @@ impl Oracle {
         });
     }
 
+    /// A server has ordered it, and the ledger has that.
+    fn disconnected(&mut self, incarnation: usize, who: &str) {
+        let book = self.books_of(incarnation).last();
+        let durable = match book {
+            Some(book) => book.cut == Some(CutBy::Disconnect) && book.cut_durable,
+            None => self.is_disconnected_unaccounted(incarnation),
+        };
+        self.require(durable, "no `cut` before it is durable", || who.to_owned());
+    }
+
     fn cut(&mut self, incarnation: usize, reason: Reason, who: &str) {
+        if reason == Reason::Disconnected {
+            return self.disconnected(incarnation, who);
+        }
         if matches!(reason, Reason::SessionTimeout | Reason::QuotaOut) {
             let offline = self.incarnations[incarnation].quota_out == QuotaAction::Cut;
             let rightly = offline && self.has_run_out(incarnation, reason);

@@ -97,6 +97,11 @@ impl Sent {
         self.starts + self.interims + self.stops > 0 || !self.zero_stops.is_empty()
     }
 
+    /// The interval is another.
+    pub(super) fn forget_phase(&mut self) {
+        self.ticks.phases.clear();
+    }
+
     pub(super) fn new_life(&mut self) {
         self.current = None;
         (self.starts_now, self.interims_now, self.stops_now) = (0, 0, 0);
@@ -150,7 +155,11 @@ impl Ticks {
 impl Oracle {
     /// A datagram leaves the engine.
     pub(crate) fn leaves(&mut self, now: Now, from: SocketAddr, to: SocketAddr, octets: &[u8], trace: &mut Trace) {
-        if self.probe_leaves(now, from, to, octets, trace) || self.copy_leaves(now, from, to, octets, trace) {
+        let datagram = Datagram { from, to, octets: octets.to_vec() };
+        if self.probe_leaves(now, from, to, octets, trace)
+            || self.announcement_leaves(now, &datagram, trace)
+            || self.copy_leaves(now, from, to, octets, trace)
+        {
             return;
         }
         let read = Packet::parse(octets).ok().and_then(|packet| Some((packet, Said::read(&packet)?)));
@@ -174,7 +183,11 @@ impl Oracle {
             self.check_signature(&packet, &said, to, &group, &id);
             self.check_free(now, key, serial, &id);
             match said.status {
-                START => self.start_leaves(now, serial, &said, &id),
+                START => {
+                    let name = self.books.get(&serial).map_or(String::new(), |book| book.group.clone());
+                    self.check_start_told(&name, to);
+                    self.start_leaves(now, serial, &said, &id);
+                }
                 INTERIM_UPDATE => self.interim_leaves(now, serial, &said, &id),
                 STOP => self.stop_leaves(now, serial, &said, to, &id),
                 _ => self.violate("every datagram is an accounting request", id.clone()),
@@ -211,6 +224,7 @@ impl Oracle {
 
     /// A datagram is handed to the engine: if it is the genuine answer to something, that is answered.
     pub(crate) fn reply_handed(&mut self, now: Now, datagram: &Datagram) {
+        self.announcement_answered(datagram);
         self.copy_reply_handed(now.mono, datagram);
         let Ok(packet) = Packet::parse(&datagram.octets) else { return };
         let secret = self.secret_of(datagram.from).to_vec();
@@ -334,7 +348,8 @@ impl Oracle {
         let truth = &self.incarnations[book.incarnation];
         let monotonic = truth.counters_lost || is_within(&sent.interim_counters, &said.counters);
         let within = is_within(&said.counters, &as_sent(&book.terms, &truth.counted));
-        let again = sent.interim == Some((said.event_timestamp, said.session_time_s));
+        // What was answered does not go on to the next server: it is another one of the same second.
+        let again = sent.interim == Some((said.event_timestamp, said.session_time_s)) && !sent.interim_answered;
         sent.interims += 1;
         sent.interims_now += 1;
         sent.interim_counters = said.counters;
@@ -352,6 +367,8 @@ impl Oracle {
         let Some(book) = self.books.get_mut(&serial) else { return };
         let group = self.settings.radius_groups.get(&ObjectName::from(book.group.as_str()));
         let resends = group.is_some_and(|group| group.interim_resend > 0);
+        let (late, cut) = (book.ordered.is_late(now.mono), book.ordered.cut());
+        let is_ordered = book.ordered.reports();
         let sent = &mut book.sent;
         // One that nobody answered may be tried again out of turn, and then it is no other one that fails. So may one that has
         // failed unsent while no server was Up.
@@ -370,9 +387,15 @@ impl Oracle {
         // So does one that tells of a quota which is used up.
         let truth = &self.incarnations[book.incarnation];
         let tells_quota = truth.quota_out == QuotaAction::SendInterim && truth.limits != Limits::default();
-        if may_be_resent || tells_quota || has_moved || sent.has_moved && sent.interims_now == 1 {
+        let at_once =
+            may_be_resent || tells_quota || has_moved || is_ordered || sent.has_moved && sent.interims_now == 1;
+        self.require(!late, "an interim follows a CoA at once", || id.to_owned());
+        self.require(cut.is_none(), "who is cut tells nothing but the Stop", || id.to_owned());
+        if at_once {
             return;
         }
+        let Some(book) = self.books.get_mut(&serial) else { return };
+        let sent = &mut book.sent;
         let Some(accepted) = book.accepted else { return };
         let interval = u64::from(book.interim_s) * 1_000_000_000;
         let after = now.mono.since(accepted.fact.at);

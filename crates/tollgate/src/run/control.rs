@@ -23,6 +23,7 @@ use vrp::{ActionRequest, Answer, CommandError, DisplayRequest, Sealer, Shell};
 use super::daemon::Daemon;
 use super::local_bills;
 use super::messages::{WorkerMessage, WriterMessage};
+use super::shutdown;
 use super::users;
 use crate::bills::Shape;
 use hearing::{Heard, IDLE_MAX, LINE_MAX};
@@ -266,6 +267,9 @@ async fn act(request: &ActionRequest, daemon: &Daemon) -> Result<Reply, String> 
         let users = if count == 1 { "user is" } else { "users are" };
         return Ok(said(&format!("Info: {count} {users} being logged out.")));
     }
+    if matches!(request, ActionRequest::ShutdownAccounting) {
+        return Ok(said(&shutdown::shut_down(daemon).await));
+    }
     if let Some(count) = queue(request, daemon).await {
         let packets = if count == 1 { "packet" } else { "packets" };
         let what = if matches!(request, ActionRequest::ResendQueue) { "sent again" } else { "given up" };
@@ -336,6 +340,9 @@ async fn display(request: DisplayRequest, daemon: &Daemon) -> Result<Shown, vrp:
             let total = stops.len() as u64;
             stops.truncate(QUEUED_STOP_ROWS);
             Ok(render::queued_stops(&stops, total))
+        }
+        DisplayRequest::AuthorizationPacket { address, coa } => {
+            render::authorization_packet(address, coa, &daemon.authorization.report())
         }
         DisplayRequest::RadiusServerBacklog { group } => {
             render::radius_server_backlog(&daemon.running(), group.as_ref(), &reports(daemon).await)

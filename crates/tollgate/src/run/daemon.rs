@@ -11,6 +11,7 @@ use model::settings::Settings;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::authorization;
 use super::link::{self, Planes};
 use super::messages::{WorkerHandle, WorkerMessage, WriterMessage};
 use super::ring::WriterBell;
@@ -35,6 +36,7 @@ pub(crate) struct Daemon {
     pub(crate) commits: tokio::sync::Mutex<()>,
     /// The task that takes planes, while a link is configured.
     pub(crate) link: RefCell<Option<JoinHandle<()>>>,
+    pub(crate) authorization: Rc<authorization::Listener>,
 }
 
 impl Daemon {
@@ -66,12 +68,14 @@ impl Daemon {
             ),
             _ => None,
         };
+        let authorization = self.authorization.open(&settings).await?;
         let problems = self.configure_workers(&settings).await?;
         let (bills, nas) = (settings.local_aaa_server.clone(), settings.sysname.clone());
         self.tell_writer(WriterMessage::Configure { bills, nas });
         if settings.plane_link.path != before.plane_link.path {
             self.replace_link(listener);
         }
+        self.authorization.configure(&settings, authorization);
         let whereabouts = self.whereabouts(&settings);
         if whereabouts != self.whereabouts(&before) && whereabouts.record(&self.state_dir).is_err() {
             tracing::error!("the new settings were not recorded for `tollgate bills`");

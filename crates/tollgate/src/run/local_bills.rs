@@ -17,9 +17,10 @@ pub(crate) async fn act(request: &ActionRequest, daemon: &Daemon) -> Result<(), 
         ActionRequest::CfcardBackup { file_name } => {
             ask(daemon, |reply| WriterMessage::BackupCfcard(file_name.clone(), reply)).await
         }
-        ActionRequest::CutAccessUser(_) | ActionRequest::ResendQueue | ActionRequest::ResetQueue { .. } => {
-            Err("that is no matter of local bills".to_owned())
-        }
+        ActionRequest::ShutdownAccounting
+        | ActionRequest::CutAccessUser(_)
+        | ActionRequest::ResendQueue
+        | ActionRequest::ResetQueue { .. } => Err("that is no matter of local bills".to_owned()),
         ActionRequest::CfcardReset => {
             let bills = ask(daemon, WriterMessage::ResetCfcard).await?;
             tracing::warn!(target: "audit", bills, "the CF card was reset");

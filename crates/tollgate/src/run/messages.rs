@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, Sender};
 use engine::News;
+use engine::authorization::{Order, Outcome as Obeyed, Token};
 use kernel::waker::Waker;
 use ledger::keeper::{BackupRefused, ResetRefused};
 use ledger::transfer::Outcome;
@@ -15,6 +16,7 @@ use model::settings::{LocalAaaServer, Settings};
 use tokio::sync::oneshot;
 
 use super::link::LinkEvent;
+use super::server_news::AnnouncingNews;
 use crate::bills::Kept;
 
 /// For a worker.
@@ -33,12 +35,20 @@ pub(crate) enum WorkerMessage {
     ResetQueue(Option<IpAddr>, oneshot::Sender<u64>),
     /// Cut these subscribers, and tell how many there were.
     Cut(UserSelector, oneshot::Sender<u64>),
+    /// Obey an authorization server, and say so when the ledger has it.
+    Order(Token, Arc<Order>, oneshot::Sender<Obeyed>),
     /// Tell the session of this Acct-Session-Id.
     AccessUser(String, oneshot::Sender<Option<AccessUser>>),
     /// A packet plane came or went.
     Link(LinkEvent),
     /// Another worker found out that a server is Down, or answers again.
     ServerNews(SocketAddr, News),
+    /// Another worker knows something of the beginning of accounting.
+    Announcing(AnnouncingNews),
+    /// Log everybody out and let nobody in; the answer says how many are still online.
+    ShutDown(oneshot::Sender<u64>),
+    /// Tell the servers that accounting has ceased; the answer says how many have answered, and how many have not.
+    AnnounceOff(oneshot::Sender<(u64, u64)>),
     /// Send this bill's Stop once more.
     Replay(BillId, Box<[u8]>),
     /// Hand everything to the writer and end.

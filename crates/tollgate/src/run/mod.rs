@@ -10,6 +10,7 @@
 //! is made, the store is recovered and this life's first record is durable before a worker exists, every socket is bound
 //! before the first event is taken.
 
+pub(crate) mod authorization;
 pub(crate) mod bills;
 pub(crate) mod clock;
 pub(crate) mod control;
@@ -23,6 +24,7 @@ pub(crate) mod planes;
 pub(crate) mod restore;
 pub(crate) mod ring;
 mod server_news;
+mod shutdown;
 pub(crate) mod store;
 pub(crate) mod users;
 pub(crate) mod worker;
@@ -58,7 +60,7 @@ use messages::{WorkerHandle, WorkerMessage, WriterMessage};
 use planes::LinkedPlanes;
 use restore::Heirs;
 use ring::{Durable, Needed, ShardEnd, WriterSleep};
-use server_news::ServerNews;
+use server_news::WorkerNews;
 use store::Store;
 use worker::{Seat, Worker};
 use writer::{Wiring, Writer};
@@ -140,7 +142,7 @@ pub(crate) struct Engine {
     /// Files for the bill server, for whoever delivers them.
     uploads: RefCell<Option<UnboundedReceiver<Upload>>>,
     /// What the workers find out of servers, for whoever passes it on.
-    server_news: RefCell<Option<UnboundedReceiver<ServerNews>>>,
+    server_news: RefCell<Option<UnboundedReceiver<WorkerNews>>>,
     card_dir: PathBuf,
     /// The store's name, and the number of this engine start on it.
     life: (StoreId, u32),
@@ -255,6 +257,10 @@ impl Engine {
         }
         let shards = built.iter_mut().map(|(worker, _)| &mut worker.shard).collect();
         Heirs::new(shards, &mut planes, now).take(&recovered, started.boot_id)?;
+        let is_new_boot = recovered.boot_id != Some(started.boot_id);
+        for (worker, _) in &mut built {
+            worker.shard.begin_announcing(now, started.boot_id, is_new_boot, recovered.state.announced());
+        }
         // What nobody needs any more is given back beside the start, not before it.
         spawn("tollgate-heap", None, move || drop(recovered))?;
         let handles: Vec<WorkerHandle> =
@@ -359,6 +365,7 @@ struct Doors {
     control: tokio::net::UnixListener,
     _control_file: control::SocketFile,
     link: Option<kernel::seqpacket::Listener>,
+    authorization: authorization::NewDoors,
     terminated: Signal,
     interrupted: Signal,
 }
@@ -375,7 +382,8 @@ impl Doors {
             link::bind(path.as_ref()).map_err(cannot)
         };
         let link = settings.plane_link.path.as_ref().map(bind).transpose()?;
-        Ok(Doors { control, _control_file: control_file, link, terminated, interrupted })
+        let authorization = authorization::NewDoors::first(settings).map_err(Failure::failed)?;
+        Ok(Doors { control, _control_file: control_file, link, authorization, terminated, interrupted })
     }
 }
 
@@ -388,7 +396,7 @@ async fn serve(
     engine: &Engine,
     doors: Doors,
 ) -> Outcome {
-    let Doors { control, _control_file, link, mut terminated, mut interrupted } = doors;
+    let Doors { control, _control_file, link, authorization, mut terminated, mut interrupted } = doors;
     let control_path = std::path::absolute(&args.control).unwrap_or_else(|_| args.control.clone());
     let daemon = Rc::new(Daemon {
         settings: RefCell::new(settings),
@@ -403,10 +411,12 @@ async fn serve(
         bell: engine.bell.clone(),
         planes: engine.planes.clone(),
         link: RefCell::new(None),
+        authorization: authorization::Listener::new(engine.workers.clone()),
         commits: tokio::sync::Mutex::default(),
     });
     daemon.whereabouts(&daemon.running()).record(&store.directory)?;
     daemon.replace_link(link);
+    daemon.authorization.configure(&daemon.running(), authorization);
     tokio::task::spawn_local(control::serve(control, daemon.clone()));
     if let Some(uploads) = engine.uploads.take() {
         tokio::task::spawn_local(deliver::serve(uploads, daemon.clone()));

@@ -21,14 +21,37 @@ pub(crate) struct ServerNews {
     pub(crate) news: News,
 }
 
+/// What one worker knows of the beginning of accounting, and the others wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AnnouncingNews {
+    /// It has no Stops of an earlier boot that go first.
+    OldStopsGone,
+    /// Starts may go to this server.
+    StartsMayGo(SocketAddr),
+}
+
+/// What a worker has to say to the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WorkerNews {
+    Server(ServerNews),
+    Announcing(u16, AnnouncingNews),
+}
+
 /// Passes news on until the workers have ended. `is_silent`: no alarm is raised for the server.
 pub(crate) async fn serve(
-    mut inbox: UnboundedReceiver<ServerNews>,
+    mut inbox: UnboundedReceiver<WorkerNews>,
     workers: Vec<WorkerHandle>,
     is_silent: impl Fn(SocketAddr) -> bool,
 ) {
     let mut down = BTreeSet::new();
     while let Some(told) = inbox.recv().await {
+        let told = match told {
+            WorkerNews::Server(told) => told,
+            WorkerNews::Announcing(from, news) => {
+                others(&workers, from).for_each(|worker| worker.tell(WorkerMessage::Announcing(news)));
+                continue;
+            }
+        };
         if is_new(&mut down, told) && !is_silent(told.server) {
             let server = told.server;
             match told.news {
@@ -36,9 +59,13 @@ pub(crate) async fn serve(
                 News::Up => tracing::warn!(target: "alarm", %server, "hwRadiusAcctServerUp"),
             }
         }
-        let others = workers.iter().enumerate().filter(|&(number, _)| number != usize::from(told.shard));
-        others.for_each(|(_, worker)| worker.tell(WorkerMessage::ServerNews(told.server, told.news)));
+        others(&workers, told.shard).for_each(|worker| worker.tell(WorkerMessage::ServerNews(told.server, told.news)));
     }
+}
+
+fn others(workers: &[WorkerHandle], from: u16) -> impl Iterator<Item = &WorkerHandle> {
+    let others = workers.iter().enumerate().filter(move |&(number, _)| number != usize::from(from));
+    others.map(|(_, worker)| worker)
 }
 
 /// Whether the operator does not know it yet.

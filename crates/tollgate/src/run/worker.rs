@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arrayvec::ArrayVec;
 use crossbeam::channel::Sender;
+use engine::authorization::{Outcome, Token};
 use engine::{Notice, PortId, Received, Shard, TransmitBatch};
 use kernel::datapath::{BindSpec, Completion, Datapath, SocketIndex};
 use kernel::waker::Waker;
@@ -16,12 +17,13 @@ use model::record::Record;
 use model::settings::Settings;
 use model::time::{Mono, Now};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
 
 use super::clock;
 use super::messages::{WorkerInbox, WorkerMessage, WriterMessage};
 use super::planes::LinkedPlanes;
 use super::ring::{Durable, Needed, WriterBell};
-use super::server_news::ServerNews;
+use super::server_news::{AnnouncingNews, ServerNews, WorkerNews};
 
 /// Events taken from one ring before the rest of the loop has its turn.
 const EVENTS_MAX: usize = 256;
@@ -63,7 +65,11 @@ pub(crate) struct Worker {
     /// When servers without source ports are tried again.
     bind_again: Option<Mono>,
     /// To the control thread.
-    news: UnboundedSender<ServerNews>,
+    news: UnboundedSender<WorkerNews>,
+    /// Who waits to hear that the servers know that accounting has ceased.
+    told_off: Option<oneshot::Sender<(u64, u64)>>,
+    /// Who waits for the outcome of an order.
+    orders: Vec<(Token, oneshot::Sender<Outcome>)>,
 }
 
 /// One shard's end of its way to the writer.
@@ -131,7 +137,7 @@ impl Worker {
         writer: (WriterBell, Sender<WriterMessage>),
         inbox: WorkerInbox,
         planes: LinkedPlanes,
-        news: UnboundedSender<ServerNews>,
+        news: UnboundedSender<WorkerNews>,
     ) -> Worker {
         let Seat { number, ring, durable, needed, waker } = seat;
         Worker {
@@ -154,6 +160,8 @@ impl Worker {
             gated: false,
             bind_again: None,
             news,
+            told_off: None,
+            orders: Vec::new(),
         }
     }
 
@@ -173,6 +181,8 @@ impl Worker {
             // What has become durable may leave in this round: nothing else would end the sleep behind it.
             let durable = self.durable.through();
             self.shard.handle_durable(now, durable);
+            self.answer_orders();
+            self.answer_told_off();
             self.tell_needed();
             self.transmit(now);
             self.hand_over_records();
@@ -213,6 +223,21 @@ impl Worker {
                 }
                 WorkerMessage::Cut(selector, reply) => {
                     let _ = reply.send(self.shard.cut_access_users(now, &selector));
+                }
+                WorkerMessage::Order(token, order, reply) => {
+                    self.orders.push((token, reply));
+                    self.shard.handle_order(now, token, &order);
+                }
+                WorkerMessage::Announcing(AnnouncingNews::OldStopsGone) => self.shard.handle_old_stops_gone(),
+                WorkerMessage::Announcing(AnnouncingNews::StartsMayGo(server)) => {
+                    self.shard.handle_starts_may_go(server);
+                }
+                WorkerMessage::ShutDown(reply) => {
+                    let _ = reply.send(self.shard.shut_down(now));
+                }
+                WorkerMessage::AnnounceOff(reply) => {
+                    self.shard.announce_off(now);
+                    self.told_off = Some(reply);
                 }
                 WorkerMessage::Replay(id, record) => self.replay(now, id, &record),
                 WorkerMessage::Link(event) => {
@@ -351,11 +376,30 @@ impl Worker {
         if any {
             self.ring.publish();
         }
-        if urgent || self.shard.owes_records() {
+        if urgent || !self.orders.is_empty() || self.shard.owes_records() {
             self.writer.ring();
         }
         if self.shard.has_told_all() {
             self.planes.mark(self.shard.record_count());
+        }
+    }
+
+    fn answer_told_off(&mut self) {
+        if self.told_off.is_some()
+            && let Some(counts) = self.shard.told_off()
+            && let Some(reply) = self.told_off.take()
+        {
+            let _ = reply.send(counts);
+        }
+    }
+
+    /// Who gave an order hears of it when the ledger has what it changed.
+    fn answer_orders(&mut self) {
+        while let Some((token, outcome)) = self.shard.poll_outcome() {
+            if let Some(place) = self.orders.iter().position(|(other, _)| *other == token) {
+                // Who does not wait any more needs no answer.
+                let _ = self.orders.swap_remove(place).1.send(outcome);
+            }
         }
     }
 
@@ -384,7 +428,17 @@ impl Worker {
             match notice {
                 Notice::Server(server, news) => {
                     // Who has ended needs no news.
-                    let _ = self.news.send(ServerNews { shard: self.number, server, news });
+                    let _ = self.news.send(WorkerNews::Server(ServerNews { shard: self.number, server, news }));
+                }
+                Notice::OldStopsGone => self.tell_others(AnnouncingNews::OldStopsGone),
+                Notice::StartsMayGo(server) => self.tell_others(AnnouncingNews::StartsMayGo(server)),
+                Notice::Announced { server, is_off, is_answered } => {
+                    let packet = if is_off { "Accounting-Off" } else { "Accounting-On" };
+                    if is_answered {
+                        tracing::info!(%server, "{packet} was acknowledged");
+                    } else {
+                        tracing::warn!(%server, "{packet} was not acknowledged; it is not sent any more");
+                    }
                 }
                 Notice::WouldCut(serial) => {
                     tracing::warn!(
@@ -445,6 +499,11 @@ impl Worker {
                 }
             }
         }
+    }
+
+    fn tell_others(&self, news: AnnouncingNews) {
+        // Who has ended needs no news.
+        let _ = self.news.send(WorkerNews::Announcing(self.number, news));
     }
 
     fn wait(&mut self, now: Now) {

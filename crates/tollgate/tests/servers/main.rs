@@ -6,6 +6,7 @@
 mod common;
 
 mod accounts;
+mod authorization;
 mod bad_lines;
 mod bills;
 mod commands;
@@ -16,6 +17,7 @@ mod disks;
 mod hostile_replies;
 mod local_bills;
 mod mistakes;
+mod on_off;
 mod plays;
 mod real_input;
 mod reboots;

@@ -335,6 +335,10 @@ fn undo_radius_group(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal
     if let Some((domain, _)) = domains.find(|(_, domain)| domain.reports_to(&group)) {
         return Err(Refusal::GroupBound(domain.clone()));
     }
+    let mut servers = edit.settings.radius_authorization.servers.iter();
+    if let Some((&ip, _)) = servers.find(|(_, server)| server.server_group.as_ref() == Some(&group)) {
+        return Err(Refusal::GroupAuthorizes(ip));
+    }
     edit.settings.radius_groups.remove(&group);
     Ok(Done::Applied)
 }

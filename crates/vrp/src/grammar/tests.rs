@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::settings::{AccountingServer, BillServer, BillServerLogin, RadiusGroup, Settings};
+use model::settings::{AccountingServer, AuthorizationServer, BillServer, BillServerLogin, RadiusGroup, Settings};
 
 use super::commands;
 use crate::command::{Action, Command, Place, Stored, View};
@@ -61,6 +61,10 @@ fn settings() -> Settings {
     let group = settings.radius_groups.get_mut(&"x1".into()).unwrap();
     group.accounting.extend([1, 65_535].map(|port| server(&format!("[2001:db8::1]:{port}"))));
     let password = crate::secret::read("k", None, &World).unwrap();
+    for address in ["192.0.2.1", "2001:db8::1"] {
+        let server = AuthorizationServer { shared_key: Some(password.clone()), ..AuthorizationServer::default() };
+        settings.radius_authorization.servers.insert(address.parse().unwrap(), server);
+    }
     settings.local_aaa_server.bill_server = Some(BillServer {
         address: "192.0.2.9".parse().unwrap(),
         file_name: "x1".to_owned(),
@@ -158,7 +162,7 @@ fn every_line_that_a_declaration_admits_is_obeyed_and_survives_the_file() {
                     assert!(matches!(&error.fault, Fault::Refusal(r) if refused(r)), "{line}: {error:?}");
                 }
                 _ => {
-                    let may_ask = ["save", "local-bill cfcard reset"].contains(&line.as_str());
+                    let may_ask = ["save", "local-bill cfcard reset", "shutdown accounting"].contains(&line.as_str());
                     assert!(!shell.is_asking() || may_ask, "{line} asks");
                 }
             }
@@ -258,6 +262,7 @@ fn every_stored_setting_can_be_taken_back() {
         // Stops, the counting and the domain in names are switched off, and the pool is larger than by default.
         let goes_elsewhere = [
             "radius-server accounting",
+            "radius-server authorization 2001",
             "radius-server user-name",
             "bill-server",
             "local-bill cfcard capacity",

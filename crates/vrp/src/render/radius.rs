@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use model::domain::TrafficUnit;
 use model::report::{Discards, ServerReport};
-use model::settings::{Algorithm, ObjectName, RadiusGroup, Settings};
+use model::settings::{AccountingOn, Algorithm, ObjectName, RadiusGroup, Settings};
 use serde_json::{Value, json};
 
 use super::Shown;
@@ -78,12 +78,21 @@ fn text_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> 
         ("Source-ports", group.source_ports.to_string()),
         ("Acct-Stop-Packet Resend", resend.to_owned()),
         ("Acct-Stop-Packet Resend-Times", group.stop_resend.to_string()),
+        ("Accounting-On", on_of(group).to_owned()),
         ("Traffic-unit", unit_of(group.traffic_unit).to_owned()),
         ("ClassAsCar", "NO".to_owned()),
         ("User-name-format", group.user_name.as_str().to_owned()),
         ("Packet send algorithm", label_of(group)),
     ]);
     labelled(&rows)
+}
+
+fn on_of(group: &RadiusGroup) -> &'static str {
+    match group.accounting_on {
+        AccountingOn::Disabled => "NO",
+        AccountingOn::Enabled => "YES",
+        AccountingOn::Wait => "YES wait",
+    }
 }
 
 fn label_of(group: &RadiusGroup) -> String {
@@ -129,6 +138,7 @@ fn json_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> 
         "disabled_attributes": disabled,
         "alarm_disabled": group.alarm_disabled,
         "traffic_unit": group.traffic_unit.as_str(),
+        "accounting_on": on_of(group).to_ascii_lowercase(),
     })
 }
 

@@ -7,12 +7,12 @@ use crate::support::World;
 use crate::terms::terms;
 use model::domain::TrafficUnit;
 use model::settings::{
-    AccountingMode, AccountingScheme, AccountingServer, Algorithm, BUILT_IN_DOMAINS, BUILT_IN_SCHEMES, BillFormat,
-    BillReplay, BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode, CacheRounds, CacheWarning,
-    CfcardBackupMode, CutBrake, Domain, HostKeyPolicy, Interim, InterimFail, InterimFailPolicy, InterimSpelling,
-    IntervalUnit, LimitedServers, LocalAaaServer, ObjectName, OptionalAttribute, PlaneLink, RadiusCache, RadiusGroup,
-    RadiusHealth, RadiusLimits, RadiusRecovery, RecoveryDetect, Secret, Settings, SpeedLimit, StartFail,
-    UserNameFormat,
+    AccountingMode, AccountingOn, AccountingScheme, AccountingServer, Algorithm, AuthorizationServer, BUILT_IN_DOMAINS,
+    BUILT_IN_SCHEMES, BillFormat, BillReplay, BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode,
+    CacheRounds, CacheWarning, CfcardBackupMode, CutBrake, Domain, HostKeyPolicy, Interim, InterimFail,
+    InterimFailPolicy, InterimSpelling, IntervalUnit, LimitedServers, LocalAaaServer, ObjectName, OptionalAttribute,
+    PlaneLink, RadiusAuthorization, RadiusCache, RadiusGroup, RadiusHealth, RadiusLimits, RadiusRecovery,
+    RecoveryDetect, Secret, Settings, SpeedLimit, StartFail, UserNameFormat,
 };
 use proptest::prelude::*;
 use vrp::{Sealer, config};
@@ -324,7 +324,7 @@ fn server() -> impl Strategy<Value = AccountingServer> {
 fn group() -> impl Strategy<Value = RadiusGroup> {
     let formats = [UserNameFormat::DomainIncluded, UserNameFormat::Original, UserNameFormat::WithoutDomain];
     let without = prop::sample::subsequence(OptionalAttribute::ALL.to_vec(), 0..=8);
-    let carried = (any::<[bool; 2]>(), any::<prop::sample::Index>(), without);
+    let carried = (any::<[bool; 2]>(), any::<prop::sample::Index>(), without, accounting_on());
     let servers = prop::collection::vec(server(), 0..=16);
     (
         servers,
@@ -345,7 +345,7 @@ fn group() -> impl Strategy<Value = RadiusGroup> {
                 timeout_s,
                 source_ports,
                 ([stop_resend, start_resend, interim_resend], unit),
-                (flags, format, without),
+                (flags, format, without, accounting_on),
             )| {
                 let mut seen = Vec::new();
                 accounting.retain(|server| {
@@ -369,6 +369,7 @@ fn group() -> impl Strategy<Value = RadiusGroup> {
                     stop_resend,
                     start_resend,
                     interim_resend,
+                    accounting_on,
                     traffic_unit: *unit.get(&TrafficUnit::ALL),
                     send_force: flags[0],
                     alarm_disabled: flags[1],
@@ -377,6 +378,10 @@ fn group() -> impl Strategy<Value = RadiusGroup> {
                 }
             },
         )
+}
+
+fn accounting_on() -> impl Strategy<Value = AccountingOn> {
+    prop::sample::select(vec![AccountingOn::Disabled, AccountingOn::Enabled, AccountingOn::Wait])
 }
 
 fn radius_health() -> impl Strategy<Value = RadiusHealth> {
@@ -430,6 +435,25 @@ fn radius_cache() -> impl Strategy<Value = RadiusCache> {
             pending_limit_optimize,
         },
     )
+}
+
+/// With secrets of their own; all speak to one address each, or none.
+fn radius_authorization() -> impl Strategy<Value = RadiusAuthorization> {
+    let server = (secret(), prop::option::of(1..=u16::MAX), 0..=AuthorizationServer::ACK_RESERVED_MAX_S);
+    let servers = prop::collection::btree_map(ip(), server, 0..4);
+    (servers, any::<bool>(), any::<bool>()).prop_map(|(servers, speak_to_one, realtime_packet_disabled)| {
+        let server = |(ip, (secret, port, ack_reserved_s))| {
+            let server = AuthorizationServer {
+                shared_key: Some(secret),
+                server_group: None,
+                destination_ip: speak_to_one.then_some(ip),
+                destination_port: Option::filter(port, |port| *port != AuthorizationServer::PORT_DEFAULT),
+                ack_reserved_s,
+            };
+            (ip, server)
+        };
+        RadiusAuthorization { servers: servers.into_iter().map(server).collect(), realtime_packet_disabled }
+    })
 }
 
 fn interim() -> impl Strategy<Value = Interim> {
@@ -549,7 +573,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         0..=86_400_u32,
         local_aaa_server(),
         1..=3_600_u16,
-        (radius_health(), radius_recovery(), radius_limits(), radius_cache()),
+        (radius_health(), radius_recovery(), radius_limits(), radius_cache(), radius_authorization()),
         prop::option::of((1..=100_u8, 1..=86_400_u32).prop_map(|(percent, seconds)| CutBrake { percent, seconds })),
     );
     let groups = prop::collection::btree_map(name(), group(), 0..4);
@@ -568,7 +592,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 grace_s,
                 local_aaa_server,
                 checkpoint_interval_s,
-                (radius_health, radius_recovery, radius_limits, radius_cache),
+                (radius_health, radius_recovery, radius_limits, radius_cache, radius_authorization),
                 cut_brake,
             ) = box_wide;
             schemes.extend(BUILT_IN_SCHEMES.map(ObjectName::from).into_iter().zip(built_in));
@@ -599,6 +623,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 radius_recovery,
                 radius_limits,
                 radius_cache,
+                radius_authorization,
                 radius_groups,
                 schemes,
                 domains,

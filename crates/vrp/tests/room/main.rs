@@ -1,5 +1,7 @@
 //! The room as a black box: lines and files in, answers and settings out.
 
+mod announcement;
+mod authorization;
 mod bills;
 mod file;
 mod hostile;

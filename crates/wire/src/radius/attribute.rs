@@ -12,7 +12,7 @@ mod values;
 
 pub use numbers::huawei;
 pub use values::{
-    acct_authentic, acct_status_type, acct_terminate_cause, framed_protocol, nas_port_type, service_type,
+    acct_authentic, acct_status_type, acct_terminate_cause, error_cause, framed_protocol, nas_port_type, service_type,
 };
 
 /// An attribute's type. The names are those of the RFCs.

@@ -10,7 +10,18 @@ use super::{Code, EncodeError, Encoder, Packet, Type, message_authenticator};
 /// Message-Authenticator gets one back, in front. A reply is never longer than its request, so a buffer of 4,096
 /// octets always suffices.
 pub fn respond<'a>(request: &Packet<'_>, secret: &[u8], buffer: &'a mut [u8]) -> Result<&'a mut [u8], EncodeError> {
-    let mut encoder = Encoder::packet(buffer, Code::ACCOUNTING_RESPONSE, request.identifier());
+    reply(request, Code::ACCOUNTING_RESPONSE, &[], secret, buffer)
+}
+
+/// The same with any code, and these attributes behind the echoed ones.
+pub(super) fn reply<'a>(
+    request: &Packet<'_>,
+    code: Code,
+    run: &[u8],
+    secret: &[u8],
+    buffer: &'a mut [u8],
+) -> Result<&'a mut [u8], EncodeError> {
+    let mut encoder = Encoder::packet(buffer, code, request.identifier());
     encoder.authenticator(request.authenticator());
     if request.find(Type::MESSAGE_AUTHENTICATOR).is_some_and(|value| value.len() == 16) {
         encoder.message_authenticator();
@@ -18,6 +29,7 @@ pub fn respond<'a>(request: &Packet<'_>, secret: &[u8], buffer: &'a mut [u8]) ->
     for attribute in request.attributes().filter(|attribute| attribute.kind == Type::PROXY_STATE) {
         encoder.attribute(attribute);
     }
+    encoder.raw(run);
     let response = encoder.finish()?;
     message_authenticator::sign(response, secret);
     sign_response(response, request.authenticator(), secret);

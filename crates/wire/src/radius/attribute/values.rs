@@ -64,6 +64,26 @@ pub mod acct_terminate_cause {
     pub const HOST_REQUEST: u32 = 18;
 }
 
+/// Error-Cause (RFC 5176 section 3.5).
+pub mod error_cause {
+    /// An attribute that is not known here, or has no place in the request.
+    pub const UNSUPPORTED_ATTRIBUTE: u32 = 401;
+    /// Nothing tells which session is meant, or what is to change.
+    pub const MISSING_ATTRIBUTE: u32 = 402;
+    /// Another NAS is meant.
+    pub const NAS_IDENTIFICATION_MISMATCH: u32 = 403;
+    /// The request makes no sense.
+    pub const INVALID_REQUEST: u32 = 404;
+    /// The Service-Type is not known here.
+    pub const UNSUPPORTED_SERVICE: u32 = 405;
+    /// A value is malformed or out of range.
+    pub const INVALID_ATTRIBUTE_VALUE: u32 = 407;
+    /// No such session.
+    pub const SESSION_CONTEXT_NOT_FOUND: u32 = 503;
+    /// There is no room to obey it now.
+    pub const RESOURCES_UNAVAILABLE: u32 = 506;
+}
+
 /// Service-Type (RFC 2865 section 5.6).
 pub mod service_type {
     /// Login.
