@@ -67,7 +67,7 @@ pub(crate) fn prefer(
     now: Mono,
 ) -> Option<Choice> {
     let is_it =
-        |member: &Member| servers[usize::from(member.server)].address.ip() == address && !tried.has(member.server);
+        |member: &Member| servers[usize::from(member.server)].path.address.ip() == address && !tried.has(member.server);
     let mut members = members.iter().enumerate().filter(|(_, member)| !tried.is_full() && is_it(member));
     members.find_map(|(position, member)| match servers[usize::from(member.server)].standing(now) {
         Standing::Free => Some(Choice::Member(position)),
@@ -208,7 +208,8 @@ mod tests {
     type Line = (&'static [(u8, Is)], &'static [usize]);
 
     fn server(is: Is) -> Server {
-        let mut server = Server::new(SocketAddr::from(([192, 0, 2, 1], 1813)), Rules::from(&RadiusHealth::default()));
+        let mut server =
+            Server::new(SocketAddr::from(([192, 0, 2, 1], 1813)).into(), Rules::from(&RadiusHealth::default()));
         server.source = (is != Unbound).then_some(IpAddr::from([192, 0, 2, 2]));
         server.add_port(PortId(0));
         if matches!(is, Down | Probed | Trial) {
@@ -290,7 +291,7 @@ mod tests {
             let (group, mut servers, tried) = group(&members);
             let address = IpAddr::from([192, 0, 2, 77]);
             if let Some(second) = servers.get_mut(1) {
-                second.address.set_ip(address);
+                second.path.address.set_ip(address);
             }
             assert_eq!(prefer(&group, &servers, &tried, address, LATER), expected, "line {number}");
         }

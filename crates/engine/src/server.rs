@@ -4,10 +4,11 @@
 //! reply, or when its quarantine has passed: the server's timeout, and at least five seconds, from the give-up.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use model::report::ServerReport;
+use model::settings::ServerPath;
 use model::time::Mono;
 
 use crate::health::{Health, News, Rules};
@@ -85,9 +86,9 @@ pub(crate) enum Lookup {
     Unknown,
 }
 
-/// One accounting server, shared by all groups that name it (BEHAVIOUR.md 5.1).
+/// One accounting server, shared by all groups that lead to it on the same path (BEHAVIOUR.md 5.1).
 pub(crate) struct Server {
-    pub(crate) address: SocketAddr,
+    pub(crate) path: ServerPath,
     /// Attributes that are the same in every request from this source: NAS-IP-Address, NAS-Identifier, …
     pub(crate) nas_attributes: Vec<u8>,
     /// The address that requests come from, once its ports are bound.
@@ -131,6 +132,7 @@ pub(crate) struct Counts {
     pub(crate) responses: u64,
     pub(crate) timeouts: u64,
     pub(crate) identifiers_exhausted: u64,
+    pub(crate) no_source_ip_blocks: u64,
     probes: u64,
     probe_responses: u64,
     pending_limit_blocks: u64,
@@ -149,9 +151,9 @@ impl Counts {
 
 impl Server {
     /// A server that nothing is known of: taken for alive, without ports.
-    pub(crate) fn new(address: SocketAddr, rules: Rules) -> Server {
+    pub(crate) fn new(path: ServerPath, rules: Rules) -> Server {
         Server {
-            address,
+            path,
             nas_attributes: Vec::new(),
             source: None,
             ports: Vec::new(),
@@ -388,8 +390,8 @@ impl Server {
 
     pub(crate) fn report(&self) -> ServerReport {
         ServerReport {
-            address: self.address,
-            up: self.health.is_up(),
+            path: self.path,
+            up: self.is_up(),
             pending: self.in_flight.into(),
             window: self.window.width().into(),
             starts: self.counts.starts,
@@ -401,6 +403,7 @@ impl Server {
             identifiers_exhausted: self.counts.identifiers_exhausted,
             pending_limit_blocks: self.counts.pending_limit_blocks,
             speed_limit_blocks: self.counts.speed_limit_blocks,
+            no_source_ip_blocks: self.counts.no_source_ip_blocks,
             probes: self.counts.probes,
             probe_responses: self.counts.probe_responses,
             round_trip_ns: self.counts.round_trip_ns,
@@ -420,12 +423,13 @@ impl Server {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+    use std::net::SocketAddr;
 
     use super::*;
 
     fn server(ports: u32) -> Server {
         let rules = Rules::from(&model::settings::RadiusHealth::default());
-        let mut server = Server::new(SocketAddr::from(([127, 0, 0, 1], 1813)), rules);
+        let mut server = Server::new(SocketAddr::from(([127, 0, 0, 1], 1813)).into(), rules);
         server.source = Some(IpAddr::from([127, 0, 0, 1]));
         for port in 0..ports {
             server.add_port(PortId(port));

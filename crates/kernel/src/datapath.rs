@@ -153,9 +153,12 @@ impl From<io::Error> for OpenError {
 
 /// What to bind.
 #[derive(Clone, Copy, Debug)]
-pub struct BindSpec {
+pub struct BindSpec<'a> {
     /// The own address; port 0 takes any free one. IPv6 sockets carry IPv6 only.
     pub local: SocketAddr,
+    /// The device that everything comes in and leaves through, whatever the routing table says: a VRF (SO_BINDTODEVICE of
+    /// socket(7)). `None`: any.
+    pub device: Option<&'a str>,
     /// The kernel's receive buffer in octets, 0 for the system's default. Unprivileged, `net.core.rmem_max` bounds it.
     pub receive_buffer: u32,
     /// The kernel's send buffer in octets, 0 for the system's default. Unprivileged, `net.core.wmem_max` bounds it.
@@ -335,9 +338,9 @@ impl Datapath {
     /// Binds an unconnected UDP socket, which receives from the next wait on.
     ///
     /// # Errors
-    /// `AddrInUse`, `AddrNotAvailable`, `PermissionDenied` of the system; `QuotaExceeded` when [`Limits::sockets`] are
+    /// `AddrInUse`, `AddrNotAvailable`, `PermissionDenied` and ENODEV (no such device) of the system; `QuotaExceeded` when [`Limits::sockets`] are
     /// bound or still closing.
-    pub fn bind(&mut self, spec: BindSpec) -> io::Result<SocketIndex> {
+    pub fn bind(&mut self, spec: BindSpec<'_>) -> io::Result<SocketIndex> {
         on_engine!(self, engine => engine.bind(spec))
     }
 

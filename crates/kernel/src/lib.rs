@@ -9,6 +9,7 @@
 //! | [`waker`] | an eventfd that ends a worker's wait from any thread |
 //! | [`clock`] | the boot clock that measures, the wall clock that is printed, the identity of this boot |
 //! | [`file`](mod@file) | the log's preallocated files, files replaced whole, the lock on a directory |
+//! | [`source`] | the own address that datagrams leave from |
 //! | [`shared_memory`] | a packet plane's sealed memory as 64-bit atomics |
 //! | [`seqpacket`] | the Unix sockets that pass descriptors |
 //! | [`cores`] | pinning a thread |
@@ -41,4 +42,5 @@ pub mod notify;
 pub mod random;
 pub mod seqpacket;
 pub mod shared_memory;
+pub mod source;
 pub mod waker;

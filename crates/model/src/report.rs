@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::counters::Counters;
 use crate::ids::SessionSerial;
+use crate::settings::ServerPath;
 use crate::time::Wall;
 
 mod authorization;
@@ -212,9 +213,9 @@ impl GroupReport {
 /// What one shard has counted of one accounting server (after RFC 4670). Counters only grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerReport {
-    /// The server.
-    pub address: SocketAddr,
-    /// Whether it is taken for alive.
+    /// The server, and the way to it.
+    pub path: ServerPath,
+    /// Whether it is taken for alive, and can be spoken to.
     pub up: bool,
     /// Requests now waiting for a reply.
     pub pending: u64,
@@ -238,6 +239,8 @@ pub struct ServerReport {
     pub pending_limit_blocks: u64,
     /// Times that `speed-limit` held work back.
     pub speed_limit_blocks: u64,
+    /// Times that its source ports could not be had, for want of an interface or an address.
+    pub no_source_ip_blocks: u64,
     /// Probes of `state-recovery-detect`, while it was Down.
     pub probes: u64,
     /// Verified replies to them.

@@ -18,6 +18,7 @@ mod bills;
 mod packets;
 mod recovery;
 mod scheme;
+mod server;
 
 pub use announcement::AccountingOn;
 pub use authorization::{AuthorizationServer, RadiusAuthorization};
@@ -31,6 +32,7 @@ pub use scheme::{
     AccountingMode, AccountingScheme, CutBrake, Interim, InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit,
     PinnedScheme, StartFail,
 };
+pub use server::{AccountingServer, InterfaceName, ServerPath, Source};
 
 /// The whole running configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,8 +97,9 @@ impl Default for Settings {
 
 impl Settings {
     /// Whether every group that names this server has its alarms disabled.
-    pub fn is_alarm_disabled(&self, server: SocketAddr) -> bool {
-        let names = |group: &&RadiusGroup| group.accounting.iter().any(|member| member.address == server);
+    pub fn is_alarm_disabled(&self, server: &ServerPath) -> bool {
+        let names =
+            |group: &&RadiusGroup| group.accounting.iter().any(|member| member.is_at(server.address, server.vpn));
         let mut naming = self.radius_groups.values().filter(names).peekable();
         naming.peek().is_some() && naming.all(|group| group.alarm_disabled)
     }
@@ -377,6 +380,8 @@ pub struct RadiusGroup {
     pub timeout_s: u8,
     /// Source ports per server, 1–256.
     pub source_ports: u16,
+    /// The interface whose address requests leave from, to servers that have no source of their own.
+    pub source: Option<InterfaceName>,
     /// `accounting-stop-packet send force`: whom `start-fail offline` refuses has a Stop all the same.
     pub send_force: bool,
     /// What User-Name says.
@@ -408,6 +413,7 @@ impl Default for RadiusGroup {
             retransmit: 3,
             timeout_s: 5,
             source_ports: 16,
+            source: None,
             send_force: false,
             user_name: UserNameFormat::default(),
             disabled_attributes: BTreeSet::new(),
@@ -431,19 +437,12 @@ impl RadiusGroup {
     pub fn secret_of<'a>(&'a self, server: &'a AccountingServer) -> Option<&'a Secret> {
         server.shared_key.as_ref().or(self.shared_key.as_ref())
     }
-}
 
-/// One accounting server of a group.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AccountingServer {
-    /// Address and port.
-    pub address: SocketAddr,
-    /// Its own secret, which beats the group's.
-    pub shared_key: Option<Secret>,
-    /// Share under `loading-share`; printed even when 0.
-    pub weight: u8,
-    /// Whether requests carry Message-Authenticator; off by default, for servers disagree on it (RFC 2869 section 5.14).
-    pub message_authenticator: bool,
+    /// The way that requests of this group take to `server`.
+    pub fn path_of(&self, server: &AccountingServer) -> ServerPath {
+        let source = server.source.or(self.source.map(Source::Interface));
+        ServerPath { address: server.address, vpn: server.vpn, source }
+    }
 }
 
 /// A domain (BEHAVIOUR.md section 4).

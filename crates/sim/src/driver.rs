@@ -20,7 +20,7 @@ use ledger::keeper::Area;
 use ledger::recover::Recovered;
 use model::counters::{CounterSlot, CounterSource, Counters};
 use model::ids::PlaneIndex;
-use model::settings::Settings;
+use model::settings::{ServerPath, Settings};
 use model::time::{Mono, Now, Wall};
 
 pub(crate) use boot::{Memory, read_card, read_store};
@@ -99,7 +99,7 @@ pub(crate) struct Around {
     /// Datagrams that have just left.
     pub(crate) sent: Vec<Datagram>,
     /// What shards have just found out of servers.
-    pub(crate) server_news: Vec<(SocketAddr, News)>,
+    pub(crate) server_news: Vec<(ServerPath, News)>,
     /// What they know of the beginning of accounting, and the others wait for.
     pub(crate) announcing_news: Vec<AnnouncingNews>,
 }

@@ -176,10 +176,9 @@ impl Scenario {
         let address = SocketAddr::from(([10, 0, 1, 1], 1813));
         let server = CopyServer { address, secret: b"secret of the copies".to_vec(), dice: dice.fork() };
         let accounting = vec![AccountingServer {
-            address,
             shared_key: Some(Secret::new(server.secret.clone(), String::new())),
-            weight: 0,
             message_authenticator: dice.chance(50),
+            ..AccountingServer::new(address)
         }];
         let name = ObjectName::from(COPIES);
         self.settings.radius_groups.insert(name.clone(), RadiusGroup { accounting, ..RadiusGroup::default() });
@@ -275,10 +274,10 @@ fn group(dice: &mut Dice, servers: &[(SocketAddr, Vec<u8>)]) -> RadiusGroup {
         let (address, secret) = &servers[(first + n) % servers.len()];
         let shared_key = Some(Secret::new(secret.clone(), String::new()));
         AccountingServer {
-            address: *address,
             shared_key,
             weight: dice.pick(&[0, 1, 5]),
             message_authenticator: dice.chance(50),
+            ..AccountingServer::new(*address)
         }
     });
     let accounting = accounting.collect();
@@ -291,6 +290,7 @@ fn group(dice: &mut Dice, servers: &[(SocketAddr, Vec<u8>)]) -> RadiusGroup {
         retransmit: dice.pick(&[1, 2, 3]),
         timeout_s: dice.pick(&[3, 4, 6]),
         source_ports: dice.pick(&[1, 1, 2, 16]),
+        source: None,
         stop_resend: dice.pick(&[0, 0, 1, 2, 3]),
         start_resend: dice.pick(&[0, 0, 1, 4]),
         interim_resend: dice.pick(&[0, 0, 1, 4]),

@@ -3,12 +3,12 @@
 mod authorization;
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use model::record::BillStore;
 use model::settings::{
     AccountingMode, CacheBackupMode, CfcardBackupMode, Domain, HostKeyPolicy, LocalAaaServer, ObjectName, RadiusGroup,
-    Settings,
+    ServerPath, Settings,
 };
 
 use crate::command::Place;
@@ -30,7 +30,14 @@ pub enum Problem {
         /// The group.
         group: ObjectName,
         /// The server.
-        server: SocketAddr,
+        server: ServerPath,
+    },
+    /// One server, and two groups that lead to it from different sources. An error: it is one object.
+    ServerSourcesDiffer {
+        /// The server, as the first group leads to it.
+        server: ServerPath,
+        /// The groups.
+        groups: [ObjectName; 2],
     },
     /// The domain's scheme does not exist. An error.
     DomainSchemeMissing(ObjectName),
@@ -72,6 +79,7 @@ impl Problem {
     pub fn is_error(&self) -> bool {
         match self {
             Problem::ServerWithoutSecret { .. }
+            | Problem::ServerSourcesDiffer { .. }
             | Problem::DomainSchemeMissing(_)
             | Problem::DomainGroupMissing(_)
             | Problem::DomainCopiesToItself(_)
@@ -95,6 +103,13 @@ impl fmt::Display for Problem {
         match self {
             Problem::ServerWithoutSecret { group, server } => {
                 write!(f, "Accounting server {server} of RADIUS server group {group} has no shared key.")
+            }
+            Problem::ServerSourcesDiffer { server, groups: [one, other] } => {
+                let server = ServerPath { source: None, ..*server };
+                write!(
+                    f,
+                    "Accounting server {server} has one source in RADIUS server group {one} and another in {other}."
+                )
             }
             Problem::DomainSchemeMissing(domain) => {
                 write!(f, "The accounting scheme of domain {domain} does not exist.")
@@ -146,13 +161,28 @@ impl fmt::Display for Problem {
 /// Everything that is wrong with `settings` as a whole, errors and warnings.
 pub fn check(settings: &Settings) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let mut paths: Vec<(&ObjectName, ServerPath)> = Vec::new();
     for (name, group) in &settings.radius_groups {
         let place = Place::RadiusGroup(name.clone());
         let unsigned = group.accounting.iter().filter(|server| group.secret_of(server).is_none());
         findings.extend(unsigned.map(|server| Finding {
             place: place.clone(),
-            problem: Problem::ServerWithoutSecret { group: name.clone(), server: server.address },
+            problem: Problem::ServerWithoutSecret {
+                group: name.clone(),
+                server: ServerPath { source: None, ..group.path_of(server) },
+            },
         }));
+        for path in group.accounting.iter().map(|server| group.path_of(server)) {
+            let known = paths.iter().find(|(_, known)| known.is_same_server(&path));
+            match known {
+                Some((other, known)) if *known != path => findings.push(Finding {
+                    place: place.clone(),
+                    problem: Problem::ServerSourcesDiffer { server: *known, groups: [(*other).clone(), name.clone()] },
+                }),
+                Some(_) => {}
+                None => paths.push((name, path)),
+            }
+        }
         if group.stop_resend == 0 && !settings.local_aaa_server.pool_enabled && is_used(settings, name) {
             findings.push(Finding { place, problem: Problem::StopsUnprotected(name.clone()) });
         }

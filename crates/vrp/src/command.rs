@@ -4,7 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use model::ids::SessionSerial;
 use model::report::UserSelector;
-use model::settings::{AccountingScheme, Domain, LocalAaaServer, ObjectName, RadiusGroup, Secret, Settings};
+use model::settings::{
+    AccountingScheme, Domain, InterfaceName, LocalAaaServer, ObjectName, RadiusGroup, Secret, Settings,
+};
 
 use crate::error::Refusal;
 use crate::secret::{self, Sealer};
@@ -227,6 +229,8 @@ pub enum DisplayRequest {
     RadiusServerPacket {
         /// The server.
         address: IpAddr,
+        /// The VRF that it is in; `None`: none.
+        vpn: Option<InterfaceName>,
         /// Its port; `None`: every port of the address.
         port: Option<u16>,
     },
@@ -443,6 +447,11 @@ impl Words {
             Value::Address(address) => Some(*address),
             _ => undeclared(name),
         }
+    }
+
+    /// The name of an interface that may be left out.
+    pub(crate) fn interface_if(&self, name: &str) -> Option<InterfaceName> {
+        self.text_if(name).map(|word| InterfaceName::new(word).unwrap_or_else(|| undeclared(name)))
     }
 
     /// A user's id that the syntax demands.

@@ -154,7 +154,7 @@ impl Reader<'_> {
             self.errors = errors
                 .map(|finding| {
                     let opened = self.opened.iter().rev().find(|(place, _)| *place == finding.place);
-                    let error = CommandError::plain(Fault::Problem(finding.problem));
+                    let error = CommandError::plain(Fault::Problem(Box::new(finding.problem)));
                     LineError { number: opened.map_or(1, |(_, number)| *number), error }
                 })
                 .collect();

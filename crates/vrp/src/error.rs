@@ -58,8 +58,8 @@ pub enum Refusal {
     ServerMissing,
     /// No attribute of this name can be left out.
     AttributeMissing,
-    /// Users are authenticated by others.
-    AuthenticationElsewhere,
+    /// The source address is of another family than the server's.
+    SourceFamily,
     /// 16 accounting servers exist in the group.
     ServersFull,
     /// Text in the shape of a stored secret that does not open.
@@ -112,8 +112,8 @@ impl fmt::Display for Refusal {
             }
             Refusal::ServerMissing => "The accounting server does not exist.",
             Refusal::AttributeMissing => "The attribute does not exist.",
-            Refusal::AuthenticationElsewhere => {
-                "Users are authenticated by the packet plane; only accounting servers are configured here."
+            Refusal::SourceFamily => {
+                "The source address and the server's must be of one family, both IPv4 or both IPv6."
             }
             Refusal::ServersFull => "The number of accounting servers in the group has reached the maximum (16).",
             Refusal::SecretUnreadable => "The cipher text cannot be decrypted.",
@@ -157,7 +157,7 @@ pub enum Fault {
     /// What it asks for cannot be.
     Refusal(Refusal),
     /// The tree as a whole cannot be taken.
-    Problem(Problem),
+    Problem(Box<Problem>),
 }
 
 impl fmt::Display for Fault {

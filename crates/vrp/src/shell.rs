@@ -273,7 +273,7 @@ impl Shell {
         let problems = check(&self.candidate).into_iter().map(|finding| finding.problem);
         let (mut errors, warnings): (Vec<_>, Vec<_>) = problems.partition(Problem::is_error);
         if !errors.is_empty() {
-            return Ok(Answer::Error(CommandError::plain(Fault::Problem(errors.swap_remove(0)))));
+            return Ok(Answer::Error(CommandError::plain(Fault::Problem(Box::new(errors.swap_remove(0))))));
         }
         Ok(Answer::Commit(Commit { settings: Box::new(self.candidate.clone()), warnings }))
     }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use model::ids::SessionSerial;
+use model::settings::InterfaceName;
 
 use crate::secret;
 
@@ -17,6 +18,8 @@ pub(crate) enum Kind {
     Name { min: u32, max: u32 },
     /// `STEM<a-b>`: a name without a suffix, for files that get one (BEHAVIOUR.md 7.1).
     Stem { min: u32, max: u32 },
+    /// `INTERFACE`: the name of a network interface or of a VRF.
+    Interface,
     /// `SHA256`: the fingerprint of a host key as OpenSSH prints it, `SHA256:` and 43 characters of Base64.
     Fingerprint,
     /// `PATH<a-b>`: anything without blanks and control characters.
@@ -52,6 +55,7 @@ impl Kind {
         match text {
             "X.X.X.X" => return Some(Kind::Ipv4),
             "X:X::X:X" => return Some(Kind::Ipv6),
+            "INTERFACE" => return Some(Kind::Interface),
             "USERID" => return Some(Kind::UserId),
             "SHA256" => return Some(Kind::Fingerprint),
             _ => {}
@@ -83,6 +87,7 @@ impl Kind {
             Kind::Stem { min, max } => {
                 text(within(word, min, max) && graphic(word) && may_name(word) && !word.contains('.'))
             }
+            Kind::Interface => text(InterfaceName::new(word).is_some()),
             Kind::Fingerprint => text(is_fingerprint(word)),
             Kind::Path { min, max } => text(within(word, min, max) && !word.chars().any(char::is_control)),
             Kind::Secret { min, max } => text(may_be_secret(word, min, max)),
@@ -99,6 +104,7 @@ impl Kind {
             Kind::Text { min, max } | Kind::Name { min, max } | Kind::Stem { min, max } | Kind::Path { min, max } => {
                 format!("STRING<{min}-{max}>")
             }
+            Kind::Interface => format!("STRING<1-{}>", InterfaceName::LENGTH_MAX),
             Kind::Fingerprint => "SHA256:STRING<43-43>".to_owned(),
             Kind::Secret { min, max } => format!("STRING<{min}-{max}>/<{min}-268>"),
             Kind::UserId => "INTEGER-INTEGER".to_owned(),
@@ -182,6 +188,7 @@ mod tests {
                     "accept-frist",
                 ],
             ),
+            ("INTERFACE", &["a", "LoopBack0", "eth0.100"], &["..", "a/b", "eth0:1", "sixteen-octets-x", "\u{e9}"]),
             ("PATH<1-8>", &["/a/b", "/\u{e9}"], &["/12345678", "/\u{1}"]),
             ("SECRET<1-4>", &["abcd", "%^%#sealed%^%#"], &["abcde", "%^%#abc", "ab\u{0}"]),
             (

@@ -190,7 +190,7 @@ impl Shard {
                 let last_stop = if is_off { now.mono } else { now.mono.plus(OLD_STOPS_FIRST) };
                 errands.push(Errand {
                     server: member.server,
-                    address: self.servers[usize::from(member.server)].address,
+                    address: self.servers[usize::from(member.server)].path.address,
                     groups: vec![number],
                     is_off,
                     waits,

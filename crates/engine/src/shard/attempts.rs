@@ -1,7 +1,6 @@
 //! One transaction's way over the servers: when the wait for a reply runs out, and whom it asks next.
 
-use std::net::SocketAddr;
-
+use model::settings::ServerPath;
 use model::time::Mono;
 
 use super::{Notice, Shard};
@@ -100,14 +99,14 @@ impl Shard {
             self.wake_groups_of(server, self.latest.mono);
         }
         if let Some(news) = news {
-            self.notice(Notice::Server(self.servers[usize::from(server)].address, news));
+            self.notice(Notice::Server(self.servers[usize::from(server)].path, news));
         }
     }
 
     /// Another shard gave this [`Notice::Server`]: what one finds out holds for all, and is not told again.
-    pub fn handle_server_news(&mut self, now: Mono, server: SocketAddr, news: News) {
+    pub fn handle_server_news(&mut self, now: Mono, server: ServerPath, news: News) {
         for number in 0..self.servers.len() {
-            if self.servers[number].address == server {
+            if self.servers[number].path == server {
                 self.servers[number].heard(now, news);
                 if news == News::Up {
                     #[expect(clippy::cast_possible_truncation, reason = "servers are numbered with 16 bits")]

@@ -1,13 +1,13 @@
 //! A new configuration, taken whole. Sessions keep the contract that they took at log-in; groups and servers are
-//! shared by name and address, so requests that are out go on with the secret they were sent with.
+//! shared by name and by path, so requests that are out go on with the secret they were sent with, and from the socket.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::domain::TrafficUnit;
-use model::settings::{AccountingMode, AccountingScheme, Domain, ObjectName, RadiusGroup, Settings};
+use model::settings::{AccountingMode, AccountingScheme, Domain, ObjectName, RadiusGroup, ServerPath, Settings};
 
 use super::Shard;
 use crate::attributes::write_nas;
@@ -52,22 +52,31 @@ impl Shard {
         self.forget_groups();
     }
 
-    /// Source ports that have no socket yet, with the server that each is for.
-    pub fn unbound_ports(&self) -> impl Iterator<Item = (PortId, SocketAddr)> {
-        let servers = self.servers.iter().filter(|server| server.source.is_none());
-        servers.flat_map(|server| {
+    /// Source ports that have no socket yet, with the server that each is for. A server that no group leads to any more
+    /// needs none.
+    pub fn unbound_ports(&self) -> impl Iterator<Item = (PortId, ServerPath)> {
+        let servers = self.servers.iter().enumerate().filter(|(_, server)| server.source.is_none());
+        let wanted = servers.filter(move |(number, _)| self.is_member(*number));
+        wanted.flat_map(|(_, server)| {
             (0..server.port_count()).map(|port| {
                 #[expect(clippy::cast_possible_truncation, reason = "at most 256 ports")]
-                (server.port_id(port as u16), server.address)
+                (server.port_id(port as u16), server.path)
             })
         })
     }
 
     /// The sockets of this server's ports are bound, and its requests come from `source`.
-    pub fn handle_bound(&mut self, server: SocketAddr, source: IpAddr) {
-        for known in self.servers.iter_mut().filter(|known| known.address == server) {
+    pub fn handle_bound(&mut self, server: ServerPath, source: IpAddr) {
+        for known in self.servers.iter_mut().filter(|known| known.path == server) {
             known.source = Some(source);
             known.nas_attributes = write_nas(source);
+        }
+    }
+
+    /// The sockets of this server's ports could not be bound: there is no such interface, or no such address.
+    pub fn handle_not_bound(&mut self, server: ServerPath) {
+        for known in self.servers.iter_mut().filter(|known| known.path == server) {
+            known.counts.no_source_ip_blocks += 1;
         }
     }
 
@@ -76,7 +85,7 @@ impl Shard {
         for server in &settings.accounting {
             // A server without a secret cannot be spoken to; the commit warned of it.
             let Some(secret) = settings.secret_of(server) else { continue };
-            let index = self.server_index(server.address, settings.source_ports);
+            let index = self.server_index(settings.path_of(server), settings.source_ports);
             members.push(Member {
                 server: index,
                 secret: Arc::new(secret.clone()),
@@ -104,7 +113,7 @@ impl Shard {
     fn configure_limits(&mut self, settings: &Settings) {
         let shards = self.birth.shard_count;
         for server in &mut self.servers {
-            let limits = settings.limits_of(server.address);
+            let limits = settings.limits_of(server.path.address);
             let share = |count: u16| u32::from((count / shards).max(1));
             let pace = limits.speed.map(|limit| Pace::new(share(limit.count), limit.seconds.into()));
             server.set_limits(limits.pending.map(share), pace);
@@ -121,10 +130,10 @@ impl Shard {
         u16::try_from(index).expect("a configuration has fewer than 65,536 groups")
     }
 
-    fn server_index(&mut self, address: SocketAddr, source_ports: u16) -> u16 {
-        let known = self.servers.iter().position(|server| server.address == address);
+    fn server_index(&mut self, path: ServerPath, source_ports: u16) -> u16 {
+        let known = self.servers.iter().position(|server| server.path == path);
         let index = known.unwrap_or_else(|| {
-            self.servers.push(Server::new(address, self.health_rules));
+            self.servers.push(Server::new(path, self.health_rules));
             self.servers.len() - 1
         });
         let number = u16::try_from(index).expect("a configuration has fewer than 65,536 servers");

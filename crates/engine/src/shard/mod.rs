@@ -35,7 +35,7 @@ use hashbrown::HashMap;
 use model::counters::Counters;
 use model::ids::SessionSerial;
 use model::report::Discards;
-use model::settings::RadiusHealth;
+use model::settings::{RadiusHealth, ServerPath};
 use model::time::{Mono, Now, Wall};
 
 pub use replies::Received;
@@ -111,7 +111,7 @@ pub struct Busy;
 pub enum Notice {
     /// A server did not answer for too long, or answers again (BEHAVIOUR.md 5.2): each told once, in turn. The other shards
     /// are to be told as well, see [`Shard::handle_server_news`].
-    Server(SocketAddr, News),
+    Server(ServerPath, News),
     /// Real-time accounting of a session has failed; the policy keeps the subscriber online.
     InterimFailed(SessionSerial),
     /// `offline` would have cut this session; `shadow` keeps it.

@@ -406,7 +406,7 @@ impl Shard {
             resend_times: account.tries.saturating_sub(1),
             session_time_s: account.session_time_s,
             user: String::from_utf8_lossy(attributes::user_name(run).unwrap_or_default()).into_owned(),
-            server: self.servers.get(usize::from(account.server)).map(|server| server.address),
+            server: self.servers.get(usize::from(account.server)).map(|server| server.path.address),
         }
     }
 
@@ -418,7 +418,7 @@ impl Shard {
         for slot in self.table.slots() {
             let session = self.session(slot);
             let rests = matches!(session.lane, Lane::Rest | Lane::Parked) && session.state == State::Parked;
-            let asked = self.servers.get(usize::from(self.account(slot).server)).map(|server| server.address.ip());
+            let asked = self.servers.get(usize::from(self.account(slot).server)).map(|server| server.path.address.ip());
             if rests && (server.is_none() || server == asked) {
                 self.dequeue(slot);
                 self.give_up_stop(slot, BillReason::QueueDropped);

@@ -301,7 +301,7 @@ impl Shard {
             reason: account.bill.unwrap_or(BillReason::StopUnanswered),
             delivered: if sent { Delivered::Unknown } else { Delivered::No },
             zero_stop: zero_stop(session.flags),
-            server: self.servers.get(usize::from(account.server)).map(|server| server.address),
+            server: self.servers.get(usize::from(account.server)).map(|server| server.path.address),
             nas_address: self.nas_address(slot),
             opened: self.opened(slot),
             closed: self.closed(slot),

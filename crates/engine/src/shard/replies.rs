@@ -103,7 +103,7 @@ impl Shard {
             }
         };
         let &(server, port) = self.ports.get(datagram.port.0 as usize)?;
-        if self.servers[usize::from(server)].address != datagram.from {
+        if self.servers[usize::from(server)].path.address != datagram.from {
             discards.wrong_address += 1;
             return None;
         }

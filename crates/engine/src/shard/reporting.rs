@@ -43,12 +43,14 @@ impl Shard {
 
     /// Those that some group has, and those that a request still waits for.
     fn reported_servers(&self) -> impl Iterator<Item = &Server> {
-        let is_member = |number: usize| {
-            let mut members = self.groups.iter().flat_map(|group| &group.members);
-            members.any(|member| usize::from(member.server) == number)
-        };
-        let shown = move |(number, server): &(usize, &Server)| server.in_flight > 0 || is_member(*number);
+        let shown = move |(number, server): &(usize, &Server)| server.in_flight > 0 || self.is_member(*number);
         self.servers.iter().enumerate().filter(shown).map(|(_, server)| server)
+    }
+
+    /// Whether some group has the server of this number.
+    pub(super) fn is_member(&self, number: usize) -> bool {
+        let mut members = self.groups.iter().flat_map(|group| &group.members);
+        members.any(|member| usize::from(member.server) == number)
     }
 
     /// The first `count` sessions in the order of their slots, sessions that wait for their Stop's end included.

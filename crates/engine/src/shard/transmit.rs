@@ -86,7 +86,7 @@ impl TransmitBatch {
 
     /// What was written at `start`, signed, belongs to no request.
     pub(super) fn add_signed(&mut self, server: &Server, identifier: Identifier, start: usize, length: usize) {
-        let (port, to) = (server.port_id(identifier.port), server.address);
+        let (port, to) = (server.port_id(identifier.port), server.path.address);
         self.entries.push(Entry { port, to, start, length, request: NONE, fresh: false });
     }
 }
@@ -122,7 +122,7 @@ impl Shard {
         }
         let server = &mut self.servers[usize::from(self.requests.get(index).server)];
         server.counts.retransmissions += 1;
-        let (port, to) = (server.port_id(identifier.port), server.address);
+        let (port, to) = (server.port_id(identifier.port), server.path.address);
         let (start, packet) = (batch.next_start(), self.requests.packet(index));
         batch.octets[start..start + packet.len()].copy_from_slice(packet);
         batch.entries.push(Entry { port, to, start, length: packet.len(), request: index, fresh: false });
@@ -257,7 +257,7 @@ impl Shard {
         let length = packet::encode(room, identifier.value, request, &constant, now);
         let entry = Entry {
             port: server.port_id(identifier.port),
-            to: server.address,
+            to: server.path.address,
             start,
             length,
             request: index,

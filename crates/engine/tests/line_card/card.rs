@@ -39,7 +39,7 @@ pub(crate) fn settings() -> Settings {
     settings.radius_cache.packets = 256_000;
     settings.radius_cache.memory_threshold = 85;
     let shared_key = Some(Secret::new(SECRET.to_vec(), String::new()));
-    let server = AccountingServer { address: SERVER, shared_key, weight: 0, message_authenticator: false };
+    let server = AccountingServer { shared_key, ..AccountingServer::new(SERVER) };
     let group = RadiusGroup { accounting: vec![server], stop_resend: 100, ..RadiusGroup::default() };
     settings.radius_groups.insert(name("radius"), group);
     let spelling = InterimSpelling::Interval;
@@ -100,7 +100,7 @@ impl Card {
         let mut shard = Shard::new(birth, Limits { sessions, requests: 4096 }, now.mono);
         shard.handle_plane_known(now.mono, PLANE, "vpp0", Vec::new());
         shard.configure(settings);
-        shard.handle_bound(SERVER, IpAddr::from([192, 0, 2, 1]));
+        shard.handle_bound(SERVER.into(), IpAddr::from([192, 0, 2, 1]));
         shard.handle_plane_linked(now.mono, PLANE, "vpp0", 1, 1);
         Card {
             shard,

@@ -10,12 +10,8 @@ use crate::stage::SECRET;
 /// Server 1 has the accounting, server 2 the copies; an interim each minute.
 fn copied() -> Settings {
     let mut settings = each_minute(1);
-    let accounting = vec![AccountingServer {
-        address: server(2),
-        shared_key: Some(Secret::new(SECRET.to_vec(), String::new())),
-        weight: 0,
-        message_authenticator: false,
-    }];
+    let shared_key = Some(Secret::new(SECRET.to_vec(), String::new()));
+    let accounting = vec![AccountingServer { shared_key, ..AccountingServer::new(server(2)) }];
     let copies = ObjectName::from("copies");
     settings.radius_groups.insert(copies.clone(), RadiusGroup { accounting, ..RadiusGroup::default() });
     settings.domains.values_mut().for_each(|domain| domain.accounting_copy = Some(copies.clone()));

@@ -6,8 +6,8 @@ use std::time::Duration;
 use engine::News;
 use model::event::Subscriber;
 use model::settings::{
-    Algorithm, Interim, InterimSpelling, IntervalUnit, ObjectName, OptionalAttribute, Secret, Settings, StartFail,
-    UserNameFormat,
+    AccountingServer, Algorithm, InterfaceName, Interim, InterimSpelling, IntervalUnit, ObjectName, OptionalAttribute,
+    Secret, Settings, Source, StartFail, UserNameFormat,
 };
 use wire::radius::attribute::Type;
 use wire::radius::authenticator::verify_request;
@@ -106,7 +106,7 @@ fn row_5_1_disabled_attributes_are_left_out_of_every_packet() {
 }
 
 fn shown(scene: &Scene) -> Vec<std::net::SocketAddr> {
-    scene.stage.shard.report().servers.iter().map(|server| server.address).collect()
+    scene.stage.shard.report().servers.iter().map(|server| server.path.address).collect()
 }
 
 #[test]
@@ -359,6 +359,82 @@ fn row_5_2_other_rules_hold_at_once() {
     assert!(scene.seen().contains("245 server down"));
 }
 
+/// The same, and requests to server 1 leave from another address.
+fn from_elsewhere(settings: &Settings) -> Settings {
+    let mut settings = settings.clone();
+    group(&mut settings).accounting[0].source = Some(Source::Address([192, 0, 2, 77].into()));
+    settings
+}
+
+#[test]
+fn row_5_1_a_changed_source_leaves_alone_what_is_out() {
+    let settings = refusing(1);
+    let changed = from_elsewhere(&settings);
+    let mut scene = Scene::new(&settings).silence(1).up("a", 1).pass(2).commit(&changed).wake(1);
+    assert_eq!(shown(&scene), [server(1); 2], "a request waits for the old one");
+    let start = scene.sent[0].clone();
+    scene.stage.reply(&start);
+    let scene = scene.pass(61).sees(
+        "0 start a to 1
+         2 admit a start-accepted
+         62 interim a to 1",
+    );
+    assert_ne!(scene.sent[1].port, start.port, "what is new leaves from the new one");
+    assert_eq!(shown(&scene), [server(1)]);
+}
+
+#[test]
+fn row_5_1_a_changed_source_is_tried_by_what_was_not_answered() {
+    let settings = refusing(1);
+    let scene = Scene::new(&settings).silence(1).up("a", 1).pass(2).commit(&from_elsewhere(&settings)).pass(30);
+    let scene = scene.sees(
+        "0 start a to 1
+         5 start a to 1
+         10 start a to 1
+         15 start a to 1
+         20 refuse a start-failed",
+    );
+    let ports: Vec<_> = scene.sent.iter().map(|sent| sent.port).collect();
+    assert!(ports[0] != ports[1] && ports[1..].iter().all(|port| *port == ports[1]), "{ports:?}");
+}
+
+#[test]
+fn row_5_1_a_server_in_a_vrf_is_another_server() {
+    let mut settings = refusing(2);
+    let members = &mut group(&mut settings).accounting;
+    members[1] = AccountingServer { vpn: InterfaceName::new("red"), ..members[0].clone() };
+    let (plain, red) = (group(&mut settings).accounting[0].clone(), group(&mut settings).accounting[1].clone());
+    let mut scene = Scene::new(&settings);
+    let paths: Vec<_> = scene.stage.shard.report().servers.iter().map(|server| server.path).collect();
+    assert_eq!(paths, [&plain, &red].map(|server| group(&mut settings).path_of(server)));
+    let now = scene.stage.now.mono;
+    scene.stage.shard.handle_server_news(now, paths[0], News::Down);
+    let up = |scene: &Scene| scene.stage.shard.report().servers.iter().map(|server| server.up).collect::<Vec<_>>();
+    assert_eq!(up(&scene), [false, true]);
+}
+
+#[test]
+fn row_5_1_a_server_without_a_source_address_is_counted_and_passed_over() {
+    let settings = refusing(2);
+    let mut changed = settings.clone();
+    group(&mut changed).source = InterfaceName::new("late0");
+    let mut scene = Scene::new(&settings);
+    let shard = &mut scene.stage.shard;
+    shard.configure(&changed);
+    let mut unbound: Vec<_> = shard.unbound_ports().map(|(_, server)| server).collect();
+    unbound.dedup();
+    let paths = [1, 2].map(|number| group(&mut changed).path_of(&AccountingServer::new(server(number))));
+    assert_eq!(unbound, paths);
+    shard.handle_not_bound(paths[0]);
+    shard.handle_bound(paths[1], [192, 0, 2, 1].into());
+    let told: Vec<_> = shard.report().servers.iter().map(|server| (server.up, server.no_source_ip_blocks)).collect();
+    assert_eq!(told, [(false, 1), (true, 0)]);
+    let mut scene = scene.up("a", 1).pass(1).sees("0 start a to 2\n0 admit a start-accepted");
+    // Whom no group leads to any more needs no source.
+    scene.stage.shard.configure(&settings);
+    assert_eq!(scene.stage.shard.unbound_ports().count(), 0);
+}
+
 #[test]
 fn row_5_1_down_for_one_group_is_down_for_all() {
     let mut settings = each_minute(2);
@@ -378,10 +454,10 @@ fn row_5_1_down_for_one_group_is_down_for_all() {
 fn row_5_1_down_for_one_shard_is_down_on_every_shard() {
     let mut scene = Scene::new(&each_minute(2));
     let now = scene.stage.now.mono;
-    scene.stage.shard.handle_server_news(now, server(1), News::Down);
+    scene.stage.shard.handle_server_news(now, server(1).into(), News::Down);
     let mut scene = scene.up("a", 1).pass(1).sees("0 admit a opened\n0 start a to 2");
     let now = scene.stage.now.mono;
-    scene.stage.shard.handle_server_news(now, server(1), News::Up);
+    scene.stage.shard.handle_server_news(now, server(1).into(), News::Up);
     scene.up("b", 2).pass(1).sees("1 admit b opened\n1 start b to 1");
 }
 

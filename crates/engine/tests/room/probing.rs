@@ -48,7 +48,7 @@ fn of_server_1(seen: &str) -> Vec<(f64, String)> {
 }
 
 fn report(scene: &Scene) -> ServerReport {
-    scene.stage.shard.report().servers.into_iter().find(|report| report.address == server(1)).unwrap()
+    scene.stage.shard.report().servers.into_iter().find(|report| report.path == server(1).into()).unwrap()
 }
 
 fn probes(scene: &Scene) -> Vec<&Asked> {
@@ -159,8 +159,8 @@ fn row_5_2_the_first_shard_asks_for_all() {
         let birth = Birth { epoch: 1, key: [7; 16], started: now.wall, shard, shard_count: 2, session_hash: name_hash };
         let mut shard = Shard::new(birth, Limits { sessions: 4, requests: 4 }, now.mono);
         shard.configure(&probed(1, None, 1));
-        shard.handle_bound(server(1), IpAddr::from([192, 0, 2, 1]));
-        shard.handle_server_news(now.mono, server(1), News::Down);
+        shard.handle_bound(server(1).into(), IpAddr::from([192, 0, 2, 1]));
+        shard.handle_server_news(now.mono, server(1).into(), News::Down);
         let (table, mut batch, mut asked) = (Table::default(), TransmitBatch::default(), false);
         let mut now = now;
         for _ in 0..100 {

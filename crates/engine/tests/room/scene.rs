@@ -25,10 +25,8 @@ pub(crate) fn server(number: u8) -> SocketAddr {
 pub(crate) fn plain(servers: u8) -> Settings {
     let mut settings = settings(Setup::default());
     let accounting = (1..=servers).map(|number| AccountingServer {
-        address: server(number),
         shared_key: Some(Secret::new(SECRET.to_vec(), String::new())),
-        weight: 0,
-        message_authenticator: false,
+        ..AccountingServer::new(server(number))
     });
     let group = RadiusGroup { accounting: accounting.collect(), stop_resend: 0, ..RadiusGroup::default() };
     settings.radius_groups.insert(ObjectName::from("radius"), group);

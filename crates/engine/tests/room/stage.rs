@@ -16,7 +16,7 @@ use model::record::{
 };
 use model::settings::{
     AccountingScheme, AccountingServer, Domain, Interim, InterimSpelling, IntervalUnit, ObjectName, PinnedScheme,
-    RadiusGroup, Secret, Settings, StartFail,
+    RadiusGroup, Secret, ServerPath, Settings, StartFail,
 };
 use model::time::{Mono, Now, Wall};
 use model::verdict::{Reason, Sentence};
@@ -286,12 +286,8 @@ pub(crate) fn settings(setup: Setup) -> Settings {
     let name = |name: &str| ObjectName::from(name);
     let mut settings = Settings { sysname: "BNG1".to_owned(), ..Settings::default() };
     settings.checkpoint_interval_s = setup.checkpoint_interval_s;
-    let server = AccountingServer {
-        address: SERVER,
-        shared_key: Some(Secret::new(SECRET.to_vec(), String::new())),
-        weight: 0,
-        message_authenticator: false,
-    };
+    let shared_key = Some(Secret::new(SECRET.to_vec(), String::new()));
+    let server = AccountingServer { shared_key, ..AccountingServer::new(SERVER) };
     let group = RadiusGroup {
         accounting: vec![server],
         retransmit: 2,
@@ -366,7 +362,7 @@ impl Stage {
     /// A commit; new servers can be reached at once.
     pub(crate) fn configure(&mut self, settings: &Settings) {
         self.shard.configure(settings);
-        let unbound: Vec<SocketAddr> = self.shard.unbound_ports().map(|(_, server)| server).collect();
+        let unbound: Vec<ServerPath> = self.shard.unbound_ports().map(|(_, server)| server).collect();
         for server in unbound {
             self.shard.handle_bound(server, IpAddr::from([192, 0, 2, 1]));
         }

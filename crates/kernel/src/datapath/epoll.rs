@@ -81,7 +81,7 @@ impl Epoll {
         })
     }
 
-    pub(super) fn bind(&mut self, spec: BindSpec) -> io::Result<SocketIndex> {
+    pub(super) fn bind(&mut self, spec: BindSpec<'_>) -> io::Result<SocketIndex> {
         let number = free_number(&self.sockets)?;
         let socket = socket::open(&spec)?;
         let token = Token(number.into());

@@ -44,8 +44,8 @@ fn check(limits: Limits, test: impl Fn(Datapath) + Sync) {
     }
 }
 
-fn any_v4() -> BindSpec {
-    BindSpec { local: (Ipv4Addr::LOCALHOST, 0).into(), receive_buffer: 0, send_buffer: 0 }
+fn any_v4() -> BindSpec<'static> {
+    BindSpec { local: (Ipv4Addr::LOCALHOST, 0).into(), device: None, receive_buffer: 0, send_buffer: 0 }
 }
 
 fn peer() -> (UdpSocket, SocketAddr) {
@@ -94,7 +94,7 @@ fn datagrams_go_and_come_back() {
     check(SMALL, |mut datapath| {
         for local in [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), (Ipv6Addr::LOCALHOST, 0).into()] {
             let echo = UdpSocket::bind(local).unwrap();
-            let spec = BindSpec { local, receive_buffer: 1 << 20, send_buffer: 1 << 20 };
+            let spec = BindSpec { local, device: None, receive_buffer: 1 << 20, send_buffer: 1 << 20 };
             let socket = datapath.bind(spec).unwrap();
             let address = datapath.local_addr(socket).unwrap();
             assert!(address.ip() == local.ip() && address.port() != 0);

@@ -94,7 +94,7 @@ impl Uring {
         })
     }
 
-    pub(super) fn bind(&mut self, spec: BindSpec) -> io::Result<SocketIndex> {
+    pub(super) fn bind(&mut self, spec: BindSpec<'_>) -> io::Result<SocketIndex> {
         let number = place::free_number(&self.sockets)?;
         let seat = Seat::Socket(number);
         let socket = socket::open(&spec)?;
@@ -511,7 +511,7 @@ mod tests {
     #[test]
     fn the_kernel_lets_go_of_everything() {
         let local = (Ipv4Addr::LOCALHOST, 0).into();
-        let spec = BindSpec { local, receive_buffer: 0, send_buffer: 0 };
+        let spec = BindSpec { local, device: None, receive_buffer: 0, send_buffer: 0 };
         for waits in 0..4 {
             let mut engine = match Uring::open(Limits::default()) {
                 Ok(engine) => engine,

@@ -395,7 +395,7 @@ impl Worker {
                 _ => {}
             }
             if let Notice::Server(server, news) = notice {
-                around.oracle.server_health_changed(now.mono, server, news);
+                around.oracle.server_health_changed(now.mono, server.address, news);
                 around.server_news.push((server, news));
             }
         }

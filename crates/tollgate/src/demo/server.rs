@@ -201,6 +201,6 @@ fn totals(request: &Packet<'_>) -> Totals {
     }
 }
 
-fn at(local: SocketAddr) -> BindSpec {
-    BindSpec { local, receive_buffer: SOCKET_BUFFER, send_buffer: SOCKET_BUFFER }
+fn at(local: SocketAddr) -> BindSpec<'static> {
+    BindSpec { local, device: None, receive_buffer: SOCKET_BUFFER, send_buffer: SOCKET_BUFFER }
 }

@@ -47,7 +47,7 @@ pub(super) fn settings(server: SocketAddr, schedule: &Schedule) -> Settings {
 }
 
 fn group(server: SocketAddr) -> RadiusGroup {
-    let server = AccountingServer { address: server, shared_key: None, weight: 0, message_authenticator: false };
+    let server = AccountingServer::new(server);
     RadiusGroup {
         accounting: vec![server],
         shared_key: Some(Secret::new(SECRET.to_vec(), String::new())),

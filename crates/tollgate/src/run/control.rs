@@ -347,9 +347,9 @@ async fn display(request: DisplayRequest, daemon: &Daemon) -> Result<Shown, vrp:
         DisplayRequest::RadiusServerBacklog { group } => {
             render::radius_server_backlog(&daemon.running(), group.as_ref(), &reports(daemon).await)
         }
-        DisplayRequest::RadiusServerPacket { address, port } => {
+        DisplayRequest::RadiusServerPacket { address, vpn, port } => {
             let reports = reports(daemon).await;
-            render::radius_server_packet(address, port, &servers(&reports), &discards(&reports))
+            render::radius_server_packet(address, vpn, port, &servers(&reports), &discards(&reports))
         }
     }
 }
@@ -386,7 +386,7 @@ async fn access_user(daemon: &Daemon, session_id: &str) -> Option<AccessUser> {
 fn servers(reports: &[ShardReport]) -> Vec<ServerReport> {
     let mut rows: Vec<ServerReport> = Vec::new();
     for report in reports.iter().flat_map(|report| &report.servers) {
-        match rows.iter_mut().find(|row| row.address == report.address) {
+        match rows.iter_mut().find(|row| row.path == report.path) {
             None => rows.push(*report),
             Some(row) => {
                 row.up |= report.up;
@@ -401,6 +401,9 @@ fn servers(reports: &[ShardReport]) -> Vec<ServerReport> {
                 row.identifiers_exhausted += report.identifiers_exhausted;
                 row.pending_limit_blocks += report.pending_limit_blocks;
                 row.speed_limit_blocks += report.speed_limit_blocks;
+                row.no_source_ip_blocks += report.no_source_ip_blocks;
+                row.probes += report.probes;
+                row.probe_responses += report.probe_responses;
                 row.round_trip_ns = row.round_trip_ns.max(report.round_trip_ns);
             }
         }

@@ -1,7 +1,7 @@
 //! What the control thread asks of the others. Questions are few and answers go back through a channel of their own,
 //! so a slow asker holds nobody up.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, Sender};
@@ -12,7 +12,7 @@ use ledger::keeper::{BackupRefused, ResetRefused};
 use ledger::transfer::Outcome;
 use model::ids::BillId;
 use model::report::{AccessUser, LocalBillInformation, QueuedStop, ShardReport, UserSelector};
-use model::settings::{LocalAaaServer, Settings};
+use model::settings::{LocalAaaServer, ServerPath, Settings};
 use tokio::sync::oneshot;
 
 use super::link::LinkEvent;
@@ -42,7 +42,7 @@ pub(crate) enum WorkerMessage {
     /// A packet plane came or went.
     Link(LinkEvent),
     /// Another worker found out that a server is Down, or answers again.
-    ServerNews(SocketAddr, News),
+    ServerNews(ServerPath, News),
     /// Another worker knows something of the beginning of accounting.
     Announcing(AnnouncingNews),
     /// Log everybody out and let nobody in; the answer says how many are still online.

@@ -44,7 +44,7 @@ use ledger::log::LogBounds;
 use ledger::recover::Life;
 use ledger::segment::StoreId;
 use ledger::transfer::Upload;
-use model::settings::Settings;
+use model::settings::{ServerPath, Settings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -423,7 +423,7 @@ async fn serve(
     }
     if let Some(news) = engine.server_news.take() {
         let configured = daemon.clone();
-        let is_silent = move |server| configured.running().is_alarm_disabled(server);
+        let is_silent = move |server: &ServerPath| configured.running().is_alarm_disabled(server);
         tokio::task::spawn_local(server_news::serve(news, engine.workers.clone(), is_silent));
     }
     tracing::info!("tollgate ready");

@@ -2,12 +2,13 @@
 //!
 //! Workers send their news in, alarms and messages to the other workers go out. Two workers may find out the same at once:
 //! the alarm is raised once and cleared once. The queue holds two items for each outage of each server and worker, and no
-//! worker waits for it; an address stays here while its server is Down.
+//! worker waits for it; a path stays here while its server is Down.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use engine::News;
+use model::settings::ServerPath;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::messages::{WorkerHandle, WorkerMessage};
@@ -17,7 +18,7 @@ use super::messages::{WorkerHandle, WorkerMessage};
 pub(crate) struct ServerNews {
     /// The worker's shard.
     pub(crate) shard: u16,
-    pub(crate) server: SocketAddr,
+    pub(crate) server: ServerPath,
     pub(crate) news: News,
 }
 
@@ -41,7 +42,7 @@ pub(crate) enum WorkerNews {
 pub(crate) async fn serve(
     mut inbox: UnboundedReceiver<WorkerNews>,
     workers: Vec<WorkerHandle>,
-    is_silent: impl Fn(SocketAddr) -> bool,
+    is_silent: impl Fn(&ServerPath) -> bool,
 ) {
     let mut down = BTreeSet::new();
     while let Some(told) = inbox.recv().await {
@@ -52,7 +53,7 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        if is_new(&mut down, told) && !is_silent(told.server) {
+        if is_new(&mut down, told) && !is_silent(&told.server) {
             let server = told.server;
             match told.news {
                 News::Down => tracing::error!(target: "alarm", %server, "hwRadiusAcctServerDown"),
@@ -69,7 +70,7 @@ fn others(workers: &[WorkerHandle], from: u16) -> impl Iterator<Item = &WorkerHa
 }
 
 /// Whether the operator does not know it yet.
-fn is_new(down: &mut BTreeSet<SocketAddr>, told: ServerNews) -> bool {
+fn is_new(down: &mut BTreeSet<ServerPath>, told: ServerNews) -> bool {
     match told.news {
         News::Down => down.insert(told.server),
         News::Up => down.remove(&told.server),
@@ -78,12 +79,14 @@ fn is_new(down: &mut BTreeSet<SocketAddr>, told: ServerNews) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     #[test]
     fn what_two_find_out_at_once_is_one_alarm() {
         let mut down = BTreeSet::new();
-        let server = |number: u8| SocketAddr::from(([192, 0, 2, number], 1813));
+        let server = |number: u8| ServerPath::from(SocketAddr::from(([192, 0, 2, number], 1813)));
         let steps = [
             (0, server(1), News::Down, true),
             (1, server(1), News::Down, false),

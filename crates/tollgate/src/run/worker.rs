@@ -1,6 +1,6 @@
 //! A worker: one core, one shard, one datapath, and one loop written from top to bottom.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +9,13 @@ use crossbeam::channel::Sender;
 use engine::authorization::{Outcome, Token};
 use engine::{Notice, PortId, Received, Shard, TransmitBatch};
 use kernel::datapath::{BindSpec, Completion, Datapath, SocketIndex};
+use kernel::source::{Family, address_of, source_towards};
 use kernel::waker::Waker;
 use lanes::ring::Producer;
 use ledger::frame::{self, RECORD_LEN_MAX};
 use model::ids::BillId;
 use model::record::Record;
-use model::settings::Settings;
+use model::settings::{InterfaceName, ServerPath, Settings, Source};
 use model::time::{Mono, Now};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
@@ -108,12 +109,12 @@ impl Sockets {
     fn bind(
         &mut self,
         datapath: &mut Datapath,
-        server: SocketAddr,
+        server: &ServerPath,
         ports: impl Iterator<Item = PortId>,
     ) -> Result<IpAddr, String> {
-        let source = source_towards(server).map_err(|error| format!("no source address towards {server}: {error}"))?;
-        let local = SocketAddr::new(source, 0);
-        let spec = BindSpec { local, receive_buffer: SOCKET_BUFFER, send_buffer: SOCKET_BUFFER };
+        let source = source_of(server).map_err(|error| format!("no source address towards {server}: {error}"))?;
+        let (local, device) = (SocketAddr::new(source, 0), server.vpn.as_ref().map(InterfaceName::as_str));
+        let spec = BindSpec { local, device, receive_buffer: SOCKET_BUFFER, send_buffer: SOCKET_BUFFER };
         let mut bound = Vec::new();
         for port in ports {
             match datapath.bind(spec) {
@@ -288,15 +289,18 @@ impl Worker {
     }
 
     fn bind_ports(&mut self, now: Now) -> Vec<String> {
-        let unbound: Vec<(PortId, SocketAddr)> = self.shard.unbound_ports().collect();
-        let mut servers: Vec<SocketAddr> = unbound.iter().map(|&(_, server)| server).collect();
+        let unbound: Vec<(PortId, ServerPath)> = self.shard.unbound_ports().collect();
+        let mut servers: Vec<ServerPath> = unbound.iter().map(|&(_, server)| server).collect();
         servers.dedup();
         let mut problems = Vec::new();
         for server in servers {
             let ports = unbound.iter().filter(|&&(_, other)| other == server).map(|&(port, _)| port);
-            match self.sockets.bind(&mut self.datapath, server, ports) {
+            match self.sockets.bind(&mut self.datapath, &server, ports) {
                 Ok(source) => self.shard.handle_bound(server, source),
-                Err(problem) => problems.push(problem),
+                Err(problem) => {
+                    self.shard.handle_not_bound(server);
+                    problems.push(problem);
+                }
             }
         }
         self.bind_again = (!problems.is_empty()).then(|| now.mono.plus(BIND_AGAIN));
@@ -520,12 +524,13 @@ impl Worker {
     }
 }
 
-/// The address that the system would send from.
-fn source_towards(server: SocketAddr) -> std::io::Result<IpAddr> {
-    let any: IpAddr = if server.is_ipv4() { [0; 4].into() } else { [0u16; 8].into() };
-    let socket = UdpSocket::bind((any, 0))?;
-    socket.connect(server)?;
-    Ok(socket.local_addr()?.ip())
+/// The address that requests for this server leave from.
+fn source_of(server: &ServerPath) -> std::io::Result<IpAddr> {
+    match server.source {
+        None => source_towards(server.address, server.vpn.as_ref().map(InterfaceName::as_str)),
+        Some(Source::Interface(name)) => address_of(name.as_str(), Family::of(&server.address)),
+        Some(Source::Address(address)) => Ok(address),
+    }
 }
 
 /// Datagrams copied together, so that their authenticators are computed together.

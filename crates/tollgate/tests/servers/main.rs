@@ -18,6 +18,7 @@ mod hostile_replies;
 mod local_bills;
 mod mistakes;
 mod on_off;
+mod paths;
 mod plays;
 mod real_input;
 mod reboots;

@@ -87,12 +87,14 @@ pub(super) const COMMANDS: &[Command] = &[
         level: 1,
         section: "5.7",
         formats: &["display radius-server packet { ip-address ip:X.X.X.X | ipv6-address ip:X:X::X:X } \
-                    [ port:INTEGER<1-65535> ] accounting"],
+                    [ vpn-instance vpn:INTERFACE ] [ port:INTEGER<1-65535> ] accounting"],
         undo: None,
         help: &[
             ("packet", "Packet counters of a server"),
             ("ip-address", "Server by its IPv4 address"),
             ("ipv6-address", "Server by its IPv6 address"),
+            ("vpn-instance", "Server in a VRF"),
+            ("vpn", "Device of the VRF"),
             ("accounting", "Accounting packets"),
         ],
         action: Action::Display(radius_packet),
@@ -193,7 +195,8 @@ fn radius_configuration(_: &Place, words: &Words) -> Display {
 }
 
 fn radius_packet(_: &Place, words: &Words) -> Display {
-    Display::Live(DisplayRequest::RadiusServerPacket { address: words.address("ip"), port: words.number_if("port") })
+    let (address, vpn, port) = (words.address("ip"), words.interface_if("vpn"), words.number_if("port"));
+    Display::Live(DisplayRequest::RadiusServerPacket { address, vpn, port })
 }
 
 fn local_bill_cache(_: &Place, words: &Words) -> Display {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use model::settings::{AccountingServer, Algorithm, RadiusGroup, Secret, Settings};
+use model::settings::{AccountingServer, Algorithm, InterfaceName, RadiusGroup, Secret, Settings, Source};
 
 use crate::command::{Action, Command, Done, Edit, Place, Stored, Undo, View, Words};
 use crate::error::Refusal;
@@ -28,17 +28,29 @@ pub(super) const COMMANDS: &[Command] = &[
         section: "5.1",
         formats: &[
             "radius-server accounting { ip:X.X.X.X | ip:X:X::X:X } port:INTEGER<1-65535> \
-             [ { shared-key secret:SECRET<1-128> | shared-key-cipher secret:SECRET<1-128> } | weight weight:INTEGER<0-100> \
+             [ vpn-instance vpn:INTERFACE \
+             | source { interface:INTERFACE | ip-address source:X.X.X.X | ip-address source:X:X::X:X } \
+             | { shared-key secret:SECRET<1-128> | shared-key-cipher secret:SECRET<1-128> } | weight weight:INTEGER<0-100> \
              | message-authenticator ]*",
             "radius-server accounting { ip:X.X.X.X | ip:X:X::X:X } \
-             { { shared-key secret:SECRET<1-128> | shared-key-cipher secret:SECRET<1-128> } | message-authenticator }* \
+             { vpn-instance vpn:INTERFACE \
+             | source { interface:INTERFACE | ip-address source:X.X.X.X | ip-address source:X:X::X:X } \
+             | { shared-key secret:SECRET<1-128> | shared-key-cipher secret:SECRET<1-128> } | message-authenticator }* \
              port:INTEGER<1-65535> [ weight weight:INTEGER<0-100> ]",
         ],
         undo: Some(Undo {
-            formats: &["radius-server accounting { ip:X.X.X.X | ip:X:X::X:X } [ port:INTEGER<1-65535> ]"],
+            formats: &["radius-server accounting { ip:X.X.X.X | ip:X:X::X:X } [ vpn-instance vpn:INTERFACE ] \
+                        [ port:INTEGER<1-65535> ]"],
             run: undo_accounting_server,
         }),
-        help: &[("accounting", "Accounting server")],
+        help: &[
+            ("accounting", "Accounting server"),
+            ("vpn-instance", "Of a VRF"),
+            ("vpn", "Device of the VRF"),
+            ("source", "Where requests leave from"),
+            ("interface", "The address of this interface"),
+            ("ip-address", "An address"),
+        ],
         action: Action::Configure(accounting_server),
         stored: Stored::Lines(stored_accounting_servers),
     },
@@ -47,13 +59,17 @@ pub(super) const COMMANDS: &[Command] = &[
         level: 2,
         section: "5.1",
         formats: &["radius-server { shared-key secret:SECRET<1-128> | shared-key-cipher secret:SECRET<1-128> } \
-                    accounting { ip:X.X.X.X | ip:X:X::X:X } port:INTEGER<1-65535>"],
+                    accounting { ip:X.X.X.X | ip:X:X::X:X } [ vpn-instance vpn:INTERFACE ] port:INTEGER<1-65535>"],
         undo: Some(Undo {
             formats: &["radius-server { shared-key | shared-key-cipher } accounting { ip:X.X.X.X | ip:X:X::X:X } \
-                        port:INTEGER<1-65535>"],
+                        [ vpn-instance vpn:INTERFACE ] port:INTEGER<1-65535>"],
             run: |edit, words| set_key_of_server(edit, words, None),
         }),
-        help: &[("accounting", "Of one accounting server")],
+        help: &[
+            ("accounting", "Of one accounting server"),
+            ("vpn-instance", "Of one in a VRF"),
+            ("vpn", "Device of the VRF"),
+        ],
         action: Action::Configure(key_of_server),
         // With its server.
         stored: Stored::Lines(|_, _| Vec::new()),
@@ -101,6 +117,19 @@ pub(super) const COMMANDS: &[Command] = &[
         help: &[("source-ports", "Source ports per server"), ("count", "Their number")],
         action: Action::Configure(source_ports),
         stored: Stored::Lines(stored_source_ports),
+    },
+    Command {
+        views: &[View::RadiusGroup],
+        level: 2,
+        section: "5.1",
+        formats: &["radius-server source interface interface:INTERFACE"],
+        undo: Some(Undo { formats: &["radius-server source interface"], run: undo_source }),
+        help: &[
+            ("source", "Where requests leave from, to servers that have no source of their own"),
+            ("interface", "The address of this interface"),
+        ],
+        action: Action::Configure(source),
+        stored: Stored::Lines(stored_source),
     },
     Command {
         views: &[View::RadiusGroup],
@@ -157,11 +186,27 @@ fn stored_shared_key(settings: &Settings, place: &Place) -> Vec<String> {
     secret.map(|secret| format!("radius-server shared-key-cipher {}", secret.stored())).into_iter().collect()
 }
 
-/// The server of the line as it is to be; one of that address and port is replaced as a whole.
+/// The server that a line names.
+fn server_of(words: &Words) -> (SocketAddr, Option<InterfaceName>) {
+    (SocketAddr::new(words.address("ip"), words.number("port")), words.interface_if("vpn"))
+}
+
+fn source_of(words: &Words) -> Option<Source> {
+    let address = words.address_if("source").map(Source::Address);
+    address.or_else(|| words.interface_if("interface").map(Source::Interface))
+}
+
+/// The server of the line as it is to be; one of that address, port and VRF is replaced as a whole.
 fn accounting_server(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
-    let address = SocketAddr::new(words.address("ip"), words.number("port"));
+    let (address, vpn) = server_of(words);
+    let source = source_of(words);
+    if let Some(Source::Address(source)) = source
+        && source.is_ipv4() != address.is_ipv4()
+    {
+        return Err(Refusal::SourceFamily);
+    }
     let servers = &edit.group()?.accounting;
-    let place = servers.iter().position(|server| server.address == address);
+    let place = servers.iter().position(|server| server.is_at(address, vpn));
     if place.is_none() && servers.len() >= RadiusGroup::SERVER_COUNT_MAX {
         return Err(Refusal::ServersFull);
     }
@@ -169,6 +214,8 @@ fn accounting_server(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal
     let shared_key = edit.secret(words, current.as_ref())?;
     let server = AccountingServer {
         address,
+        vpn,
+        source,
         shared_key,
         weight: words.number_if("weight").unwrap_or(0),
         message_authenticator: words.has("message-authenticator"),
@@ -182,27 +229,31 @@ fn accounting_server(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal
 }
 
 fn key_of_server(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
-    let address = SocketAddr::new(words.address("ip"), words.number("port"));
-    let server = edit.group()?.accounting.iter().find(|server| server.address == address);
+    let (address, vpn) = server_of(words);
+    let server = edit.group()?.accounting.iter().find(|server| server.is_at(address, vpn));
     let current = server.ok_or(Refusal::ServerMissing)?.shared_key.clone();
     let secret = edit.secret(words, current.as_ref())?;
     set_key_of_server(edit, words, secret)
 }
 
 fn set_key_of_server(edit: &mut Edit<'_>, words: &Words, secret: Option<Secret>) -> Result<Done, Refusal> {
-    let address = SocketAddr::new(words.address("ip"), words.number("port"));
-    let server = edit.group()?.accounting.iter_mut().find(|server| server.address == address);
+    let (address, vpn) = server_of(words);
+    let server = edit.group()?.accounting.iter_mut().find(|server| server.is_at(address, vpn));
     server.ok_or(Refusal::ServerMissing)?.shared_key = secret;
     Ok(Done::Applied)
 }
 
-/// Without a port, every server of the address goes.
+/// Without a port, every server of the address goes, and without a VRF only those that are in none.
 fn undo_accounting_server(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
-    let ip = words.address("ip");
+    let (ip, vpn) = (words.address("ip"), words.interface_if("vpn"));
     let port: Option<u16> = words.number_if("port");
+    let is_meant = |server: &AccountingServer| {
+        let AccountingServer { address, .. } = server;
+        address.ip() == ip && server.vpn == vpn && port.is_none_or(|port| address.port() == port)
+    };
     let servers = &mut edit.group()?.accounting;
     let count = servers.len();
-    servers.retain(|server| server.address.ip() != ip || port.is_some_and(|port| server.address.port() != port));
+    servers.retain(|server| !is_meant(server));
     if servers.len() == count { Err(Refusal::ServerMissing) } else { Ok(Done::Applied) }
 }
 
@@ -213,6 +264,12 @@ fn stored_accounting_servers(settings: &Settings, place: &Place) -> Vec<String> 
 
 fn stored_server(server: &AccountingServer) -> String {
     let mut line = format!("radius-server accounting {} {}", server.address.ip(), server.address.port());
+    if let Some(vpn) = &server.vpn {
+        let _ = write!(line, " vpn-instance {vpn}");
+    }
+    if let Some(source) = &server.source {
+        let _ = write!(line, " source {source}");
+    }
     if let Some(secret) = &server.shared_key {
         let _ = write!(line, " shared-key-cipher {}", secret.stored());
     }
@@ -294,6 +351,21 @@ fn stored_source_ports(settings: &Settings, place: &Place) -> Vec<String> {
     let default = RadiusGroup::default().source_ports;
     let count = group_of(settings, place).map_or(default, |group| group.source_ports);
     if count == default { Vec::new() } else { vec![format!("radius-server source-ports {count}")] }
+}
+
+fn source(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    edit.group()?.source = words.interface_if("interface");
+    Ok(Done::Applied)
+}
+
+fn undo_source(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
+    edit.group()?.source = None;
+    Ok(Done::Applied)
+}
+
+fn stored_source(settings: &Settings, place: &Place) -> Vec<String> {
+    let source = group_of(settings, place).and_then(|group| group.source);
+    source.map(|interface| format!("radius-server source interface {interface}")).into_iter().collect()
 }
 
 fn stop_resend(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {

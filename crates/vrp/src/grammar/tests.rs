@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use model::settings::{AccountingServer, AuthorizationServer, BillServer, BillServerLogin, RadiusGroup, Settings};
+use model::settings::{
+    AccountingServer, AuthorizationServer, BillServer, BillServerLogin, InterfaceName, RadiusGroup, Settings,
+};
 
 use super::commands;
 use crate::command::{Action, Command, Place, Stored, View};
@@ -47,12 +49,7 @@ fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.schemes.entry("x1".into()).or_default();
     settings.domains.entry("x1".into()).or_default();
-    let server = |address: &str| AccountingServer {
-        address: address.parse().unwrap(),
-        shared_key: None,
-        weight: 0,
-        message_authenticator: false,
-    };
+    let server = |address: &str| AccountingServer::new(address.parse().unwrap());
     let group = RadiusGroup {
         accounting: [1, 65_535].map(|port| server(&format!("192.0.2.1:{port}"))).to_vec(),
         ..RadiusGroup::default()
@@ -60,6 +57,8 @@ fn settings() -> Settings {
     settings.radius_groups.insert("x1".into(), group);
     let group = settings.radius_groups.get_mut(&"x1".into()).unwrap();
     group.accounting.extend([1, 65_535].map(|port| server(&format!("[2001:db8::1]:{port}"))));
+    let in_vrf = |server: &AccountingServer| AccountingServer { vpn: InterfaceName::new("x1"), ..server.clone() };
+    group.accounting.extend(group.accounting.iter().map(in_vrf).collect::<Vec<_>>());
     let password = crate::secret::read("k", None, &World).unwrap();
     for address in ["192.0.2.1", "2001:db8::1"] {
         let server = AuthorizationServer { shared_key: Some(password.clone()), ..AuthorizationServer::default() };
@@ -102,6 +101,7 @@ fn fillings(kind: Kind) -> Vec<String> {
         Kind::Text { max, .. } | Kind::Path { max, .. } => vec!["a".to_owned(), "a".repeat(max as usize)],
         Kind::Name { .. } => vec!["x1".to_owned()],
         Kind::Stem { max, .. } => vec!["x1".to_owned(), "a".repeat(max as usize)],
+        Kind::Interface => vec!["x1".to_owned()],
         Kind::Fingerprint => vec![format!("SHA256:{}", "A".repeat(43))],
         Kind::Secret { max, .. } => vec!["k".to_owned(), "k".repeat(max as usize), "%^%#yek%^%#".to_owned()],
         Kind::UserId => vec!["0-0".to_owned(), format!("{}-{}", u32::MAX, u64::MAX)],
@@ -156,8 +156,8 @@ fn every_line_that_a_declaration_admits_is_obeyed_and_survives_the_file() {
             let mut shell = sitting(view);
             match shell.execute(&line, &World) {
                 Answer::Error(error) => {
-                    // The last: two of its ends do not go together.
-                    let known = [Refusal::HwtacacsUnavailable, Refusal::LowerLimitTooHigh];
+                    // The last two: two of its ends do not go together.
+                    let known = [Refusal::HwtacacsUnavailable, Refusal::LowerLimitTooHigh, Refusal::SourceFamily];
                     let refused = |refusal: &Refusal| known.contains(refusal);
                     assert!(matches!(&error.fault, Fault::Refusal(r) if refused(r)), "{line}: {error:?}");
                 }
@@ -189,6 +189,7 @@ fn one_beyond_each_end_of_each_range_is_a_wrong_parameter() {
                     vec!["a".repeat(max as usize + 1)]
                 }
                 Kind::Fingerprint => [42, 44].map(|length| format!("SHA256:{}", "A".repeat(length))).to_vec(),
+                Kind::Interface => ["..", "a/b", "a:b", "sixteen-octets-x"].map(str::to_owned).to_vec(),
                 Kind::Secret { max, .. } => vec!["a".repeat(max as usize + 1)],
                 Kind::UserId => ["1", "-1", "1-", "1--1", "+1-1", "4294967296-0"].map(str::to_owned).to_vec(),
                 Kind::Ipv4 | Kind::Ipv6 => vec!["1.2.3".to_owned(), "0.0.0.0".to_owned(), "::".to_owned()],

@@ -1,11 +1,11 @@
 //! `display radius-server configuration` and `display radius-server packet` (BEHAVIOUR.md 5.7).
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use model::domain::TrafficUnit;
 use model::report::{Discards, ServerReport};
-use model::settings::{AccountingOn, Algorithm, ObjectName, RadiusGroup, Settings};
+use model::settings::{AccountingOn, Algorithm, InterfaceName, ObjectName, RadiusGroup, ServerPath, Settings};
 use serde_json::{Value, json};
 
 use super::Shown;
@@ -39,16 +39,18 @@ pub fn radius_server_configuration(
 /// [`Refusal::ServerMissing`] when no report is of such a server.
 pub fn radius_server_packet(
     address: IpAddr,
+    vpn: Option<InterfaceName>,
     port: Option<u16>,
     reports: &[ServerReport],
     discards: &Discards,
 ) -> Result<Shown, Refusal> {
-    let mut servers: BTreeMap<SocketAddr, ServerReport> = BTreeMap::new();
+    let mut servers: BTreeMap<ServerPath, ServerReport> = BTreeMap::new();
     let asked = |report: &&ServerReport| {
-        report.address.ip() == address && port.is_none_or(|port| report.address.port() == port)
+        let ServerPath { address: own, vpn: own_vpn, .. } = report.path;
+        own.ip() == address && own_vpn == vpn && port.is_none_or(|port| own.port() == port)
     };
     for report in reports.iter().filter(asked) {
-        servers.entry(report.address).and_modify(|sum| add(sum, report)).or_insert(*report);
+        servers.entry(report.path).and_modify(|sum| add(sum, report)).or_insert(*report);
     }
     if servers.is_empty() {
         return Err(Refusal::ServerMissing);
@@ -61,10 +63,10 @@ pub fn radius_server_packet(
 fn text_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> String {
     let mut rows = vec![("Server-group-name", name.to_string()), ("Authentication-server", "-".to_owned())];
     for server in &group.accounting {
-        let state = if is_up(server.address, reports) { "UP" } else { "DOWN" };
+        let state = if is_up(&group.path_of(server), reports) { "UP" } else { "DOWN" };
         let (ip, port, weight) = (server.address.ip(), server.address.port(), server.weight);
         rows.push(("Accounting-server", format!("IP:{ip} Port:{port} Weight[{weight}] [{state}]")));
-        rows.push(("", "Vpn: -".to_owned()));
+        rows.push(("", format!("Vpn: {}", server.vpn.as_ref().map_or("-", InterfaceName::as_str))));
     }
     if group.accounting.is_empty() {
         rows.push(("Accounting-server", "-".to_owned()));
@@ -117,10 +119,12 @@ fn json_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> 
     let server = |server: &model::settings::AccountingServer| {
         json!({
             "server": server.address.to_string(),
+            "vpn": server.vpn.map(|vpn| vpn.to_string()),
+            "source": group.path_of(server).source.map(|source| source.to_string()),
             "weight": server.weight,
             "message_authenticator": server.message_authenticator,
             "own_shared_key": server.shared_key.is_some(),
-            "up": is_up(server.address, reports),
+            "up": is_up(&group.path_of(server), reports),
         })
     };
     let disabled: Vec<_> = group.disabled_attributes.iter().map(|attribute| attribute.as_str()).collect();
@@ -132,6 +136,7 @@ fn json_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> 
         "retransmit": group.retransmit,
         "timeout_s": group.timeout_s,
         "source_ports": group.source_ports,
+        "source": group.source.map(|interface| interface.to_string()),
         "stop_resend": group.stop_resend,
         "stop_send_force": group.send_force,
         "user_name": group.user_name.as_str().to_ascii_lowercase(),
@@ -143,8 +148,8 @@ fn json_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> 
 }
 
 /// One shard that hears the server is enough.
-fn is_up(address: SocketAddr, reports: &[ServerReport]) -> bool {
-    let mut of_server = reports.iter().filter(|report| report.address == address).peekable();
+fn is_up(path: &ServerPath, reports: &[ServerReport]) -> bool {
+    let mut of_server = reports.iter().filter(|report| report.path == *path).peekable();
     of_server.peek().is_none() || of_server.any(|report| report.up)
 }
 
@@ -163,6 +168,7 @@ fn add(sum: &mut ServerReport, report: &ServerReport) {
     sum.identifiers_exhausted += report.identifiers_exhausted;
     sum.pending_limit_blocks += report.pending_limit_blocks;
     sum.speed_limit_blocks += report.speed_limit_blocks;
+    sum.no_source_ip_blocks += report.no_source_ip_blocks;
     sum.probes += report.probes;
     sum.probe_responses += report.probe_responses;
 }
@@ -185,15 +191,12 @@ fn packet_text(server: &ServerReport) -> String {
         [("Speed Limit Block", server.speed_limit_blocks), ("Pending Limit Block", server.pending_limit_blocks)],
         [("Window", server.window), ("Identifiers Exhausted", server.identifiers_exhausted)],
         [("Probe Requests", server.probes), ("Probe Responses", server.probe_responses)],
+        [("Mean Round Trip(us)", server.round_trip_ns / 1000), ("No Source IP Block", server.no_source_ip_blocks)],
     ];
     let rows = two_per_row(&pairs);
-    let address = server.address;
+    let path = server.path;
     let state = if server.up { "UP" } else { "DOWN" };
-    format!(
-        "Total radius server accounting packets of {address} [{state}]:\n{rows}  {:<24}: {}\n",
-        "Mean Round Trip(us)",
-        server.round_trip_ns / 1000
-    )
+    format!("Total radius server accounting packets of {path} [{state}]:\n{rows}")
 }
 
 fn discards_text(discards: &Discards) -> String {
@@ -230,7 +233,9 @@ fn two_per_row(pairs: &[[(&str, u64); 2]]) -> String {
 
 fn packet_json(server: &ServerReport, discards: &Discards) -> Value {
     json!({
-        "server": server.address.to_string(),
+        "server": server.path.address.to_string(),
+        "vpn": server.path.vpn.map(|vpn| vpn.to_string()),
+        "source": server.path.source.map(|source| source.to_string()),
         "up": server.up,
         "pending": server.pending,
         "window": server.window,
@@ -243,6 +248,7 @@ fn packet_json(server: &ServerReport, discards: &Discards) -> Value {
         "identifiers_exhausted": server.identifiers_exhausted,
         "pending_limit_blocks": server.pending_limit_blocks,
         "speed_limit_blocks": server.speed_limit_blocks,
+        "no_source_ip_blocks": server.no_source_ip_blocks,
         "probes": server.probes,
         "probe_responses": server.probe_responses,
         "round_trip_ns": server.round_trip_ns,
@@ -263,9 +269,14 @@ mod tests {
     use super::*;
     use model::settings::{AccountingServer, Secret};
 
+    fn path(address: &str, vpn: Option<&str>) -> ServerPath {
+        let vpn = vpn.and_then(InterfaceName::new);
+        ServerPath { vpn, ..ServerPath::from(address.parse::<std::net::SocketAddr>().unwrap()) }
+    }
+
     fn report(address: &str, up: bool, responses: u64, round_trip_ns: u64) -> ServerReport {
         ServerReport {
-            address: address.parse().unwrap(),
+            path: path(address, None),
             up,
             pending: 1,
             window: 64,
@@ -278,6 +289,7 @@ mod tests {
             identifiers_exhausted: 6,
             pending_limit_blocks: 7,
             speed_limit_blocks: 8,
+            no_source_ip_blocks: 3,
             probes: 9,
             probe_responses: 2,
             round_trip_ns,
@@ -298,12 +310,7 @@ mod tests {
         let mut settings = Settings::default();
         let group = RadiusGroup {
             accounting: ["192.0.2.1:1813", "[2001:db8::1]:1813"]
-                .map(|address| AccountingServer {
-                    address: address.parse().unwrap(),
-                    shared_key: None,
-                    weight: 7,
-                    message_authenticator: false,
-                })
+                .map(|address| AccountingServer { weight: 7, ..AccountingServer::new(address.parse().unwrap()) })
                 .to_vec(),
             shared_key: Some(Secret::new(b"topsecret".to_vec(), "%^%#sealed%^%#".to_owned())),
             stop_resend: 0,
@@ -348,7 +355,7 @@ mod tests {
             report("192.0.2.1:1814", true, 9, 9_000_000),
         ];
         let ip = "192.0.2.1".parse().unwrap();
-        let shown = radius_server_packet(ip, Some(1813), &reports, &NONE).unwrap();
+        let shown = radius_server_packet(ip, None, Some(1813), &reports, &NONE).unwrap();
         let words = shown.text.split_whitespace().collect::<Vec<_>>().join(" ");
         for part in [
             "[UP]",
@@ -360,9 +367,36 @@ mod tests {
         ] {
             assert!(words.contains(part), "{part} in {words}");
         }
-        assert!(words.contains("Mean Round Trip(us) : 4000"), "{words}");
-        assert_eq!(radius_server_packet(ip, None, &reports, &NONE).unwrap().json.as_array().map(Vec::len), Some(2));
-        assert_eq!(radius_server_packet(ip, Some(9), &reports, &NONE), Err(Refusal::ServerMissing));
+        assert!(words.contains("Mean Round Trip(us) : 4000 No Source IP Block : 6"), "{words}");
+        assert_eq!(
+            radius_server_packet(ip, None, None, &reports, &NONE).unwrap().json.as_array().map(Vec::len),
+            Some(2)
+        );
+        assert_eq!(radius_server_packet(ip, None, Some(9), &reports, &NONE), Err(Refusal::ServerMissing));
+    }
+
+    #[test]
+    fn row_5_7_a_server_in_a_vrf_has_counters_and_a_state_of_its_own() {
+        let mut settings = settings();
+        let servers = &mut settings.radius_groups.get_mut(&"g1".into()).unwrap().accounting;
+        servers[1] = AccountingServer { vpn: InterfaceName::new("red"), ..servers[0].clone() };
+        let plain = report("192.0.2.1:1813", true, 1, 1_000_000);
+        let red = ServerReport { path: path("192.0.2.1:1813", Some("red")), up: false, ..plain };
+        let shown = radius_server_configuration(&settings, None, &[plain, red]).unwrap();
+        let words = shown.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in ["Port:1813 Weight[7] [UP] Vpn: -", "Port:1813 Weight[7] [DOWN] Vpn: red"] {
+            assert!(words.replace(" : ", " ").contains(part), "{part} in {words}");
+        }
+        assert_eq!(shown.json[0]["accounting"][1]["vpn"], "red");
+        let ip = "192.0.2.1".parse().unwrap();
+        for (vpn, state) in [(None, "192.0.2.1:1813 [UP]"), (Some("red"), "192.0.2.1:1813 vpn-instance red [DOWN]")] {
+            let vpn = vpn.and_then(InterfaceName::new);
+            let shown = radius_server_packet(ip, vpn, None, &[plain, red], &NONE).unwrap();
+            assert!(shown.text.contains(state), "{state} in {}", shown.text);
+            assert_eq!(shown.json.as_array().map(Vec::len), Some(1));
+        }
+        let missing = radius_server_packet(ip, InterfaceName::new("blue"), None, &[plain, red], &NONE);
+        assert_eq!(missing, Err(Refusal::ServerMissing));
     }
 
     #[test]
@@ -377,7 +411,7 @@ mod tests {
             bad_authenticator: 7,
         };
         let reports = [report("192.0.2.1:1813", true, 1, 1_000_000), report("192.0.2.1:1814", true, 1, 1_000_000)];
-        let shown = radius_server_packet("192.0.2.1".parse().unwrap(), None, &reports, &discards).unwrap();
+        let shown = radius_server_packet("192.0.2.1".parse().unwrap(), None, None, &reports, &discards).unwrap();
         let words = shown.text.split_whitespace().collect::<Vec<_>>().join(" ");
         let block = "Packets discarded, of all servers: Bad Authenticators : 7 Unknown Identifiers : 6 \
                      Wrong Addresses : 5 Unknown Types : 4 Malformed : 3 Truncated : 1 Oversized : 2 Total Discarded : 28";

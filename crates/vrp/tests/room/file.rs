@@ -9,10 +9,10 @@ use model::domain::TrafficUnit;
 use model::settings::{
     AccountingMode, AccountingOn, AccountingScheme, AccountingServer, Algorithm, AuthorizationServer, BUILT_IN_DOMAINS,
     BUILT_IN_SCHEMES, BillFormat, BillReplay, BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode,
-    CacheRounds, CacheWarning, CfcardBackupMode, CutBrake, Domain, HostKeyPolicy, Interim, InterimFail,
+    CacheRounds, CacheWarning, CfcardBackupMode, CutBrake, Domain, HostKeyPolicy, InterfaceName, Interim, InterimFail,
     InterimFailPolicy, InterimSpelling, IntervalUnit, LimitedServers, LocalAaaServer, ObjectName, OptionalAttribute,
     PlaneLink, RadiusAuthorization, RadiusCache, RadiusGroup, RadiusHealth, RadiusLimits, RadiusRecovery,
-    RecoveryDetect, Secret, Settings, SpeedLimit, StartFail, UserNameFormat,
+    RecoveryDetect, Secret, Settings, Source, SpeedLimit, StartFail, UserNameFormat,
 };
 use proptest::prelude::*;
 use vrp::{Sealer, config};
@@ -31,8 +31,10 @@ radius-server group g1
  radius-server shared-key-cipher %^%#T746f70%^%#
  radius-server accounting 192.0.2.1 1813 weight 0
  radius-server accounting 2001:db8::1 1813 shared-key-cipher %^%#T6b%^%# weight 5 message-authenticator
+ radius-server accounting 192.0.2.1 1813 vpn-instance red source ip-address 10.0.0.1 weight 0
  radius-server retransmit 5 timeout 10
  radius-server source-ports 64
+ radius-server source interface LoopBack0
  undo radius-server accounting-stop-packet resend
  radius-server traffic-unit mbyte
 #
@@ -310,10 +312,26 @@ fn ip() -> impl Strategy<Value = IpAddr> {
     prop_oneof![v4.prop_map(IpAddr::V4), v6.prop_map(IpAddr::V6)]
 }
 
+fn interface() -> impl Strategy<Value = InterfaceName> {
+    // Now and then a keyword, which is a name all the same where it cannot be the keyword.
+    let word = prop_oneof![4 => "[!-.0-9;-~]{1,15}", 1 => Just("interface".to_owned()), 1 => Just("weight".to_owned())];
+    word.prop_filter_map("a name", |name| InterfaceName::new(&name))
+}
+
 fn server() -> impl Strategy<Value = AccountingServer> {
-    (ip(), 1..=u16::MAX, prop::option::of(secret()), 0..=100_u8, any::<bool>()).prop_map(
-        |(ip, port, shared_key, weight, message_authenticator)| AccountingServer {
+    let source = |ip: IpAddr| {
+        let address = match ip {
+            IpAddr::V4(_) => Just(Source::Address([192, 0, 2, 77].into())),
+            IpAddr::V6(_) => Just(Source::Address([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x77].into())),
+        };
+        prop::option::of(prop_oneof![address, source_interface()])
+    };
+    let path = ip().prop_flat_map(move |ip| (Just(ip), prop::option::of(interface()), source(ip)));
+    (path, 1..=u16::MAX, prop::option::of(secret()), 0..=100_u8, any::<bool>()).prop_map(
+        |((ip, vpn, source), port, shared_key, weight, message_authenticator)| AccountingServer {
             address: SocketAddr::new(ip, port),
+            vpn,
+            source,
             shared_key,
             weight,
             message_authenticator,
@@ -321,18 +339,26 @@ fn server() -> impl Strategy<Value = AccountingServer> {
     )
 }
 
+/// An interface that is not named as the keyword that may stand in its place.
+fn source_interface() -> impl Strategy<Value = Source> {
+    interface()
+        .prop_filter("no keyword", |name| !name.as_str().eq_ignore_ascii_case("ip-address"))
+        .prop_map(Source::Interface)
+}
+
 fn group() -> impl Strategy<Value = RadiusGroup> {
     let formats = [UserNameFormat::DomainIncluded, UserNameFormat::Original, UserNameFormat::WithoutDomain];
     let without = prop::sample::subsequence(OptionalAttribute::ALL.to_vec(), 0..=8);
     let carried = (any::<[bool; 2]>(), any::<prop::sample::Index>(), without, accounting_on());
     let servers = prop::collection::vec(server(), 0..=16);
+    let source = prop::option::of(interface());
     (
         servers,
         secret(),
         any::<bool>(),
         1..=5_u8,
         3..=25_u8,
-        1..=256_u16,
+        (1..=256_u16, source),
         any::<([u16; 3], prop::sample::Index)>(),
         carried,
     )
@@ -343,14 +369,14 @@ fn group() -> impl Strategy<Value = RadiusGroup> {
                 shares,
                 retransmit,
                 timeout_s,
-                source_ports,
+                (source_ports, source),
                 ([stop_resend, start_resend, interim_resend], unit),
                 (flags, format, without, accounting_on),
             )| {
                 let mut seen = Vec::new();
                 accounting.retain(|server| {
-                    !seen.contains(&server.address) && {
-                        seen.push(server.address);
+                    !seen.contains(&(server.address, server.vpn)) && {
+                        seen.push((server.address, server.vpn));
                         true
                     }
                 });
@@ -366,6 +392,7 @@ fn group() -> impl Strategy<Value = RadiusGroup> {
                     retransmit,
                     timeout_s,
                     source_ports,
+                    source,
                     stop_resend,
                     start_resend,
                     interim_resend,

@@ -5,6 +5,7 @@ mod authorization;
 mod bills;
 mod file;
 mod hostile;
+mod paths;
 mod queue;
 mod seeds;
 mod sitting;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::support::{World, obey, run, sitting, sitting_after};
-use model::settings::{AccountingMode, InterimFail, Settings, StartFail};
+use model::settings::{AccountingMode, InterfaceName, InterimFail, Settings, StartFail};
 use serde_json::Value;
 use vrp::{Answer, DisplayRequest, Place, Refusal, Shell};
 
@@ -597,11 +597,19 @@ fn displays_of_live_rows_are_requests() {
         ("display local-bill information", DisplayRequest::LocalBillInformation),
         (
             "display radius-server packet ip-address 192.0.2.1 accounting",
-            DisplayRequest::RadiusServerPacket { address: "192.0.2.1".parse().unwrap(), port: None },
+            DisplayRequest::RadiusServerPacket { address: "192.0.2.1".parse().unwrap(), vpn: None, port: None },
         ),
         (
             "display radius-server packet ipv6-address 2001:db8::1 1813 accounting",
-            DisplayRequest::RadiusServerPacket { address: "2001:db8::1".parse().unwrap(), port: Some(1813) },
+            DisplayRequest::RadiusServerPacket { address: "2001:db8::1".parse().unwrap(), vpn: None, port: Some(1813) },
+        ),
+        (
+            "display radius-server packet ip-address 192.0.2.1 vpn-instance red 1813 accounting",
+            DisplayRequest::RadiusServerPacket {
+                address: "192.0.2.1".parse().unwrap(),
+                vpn: InterfaceName::new("red"),
+                port: Some(1813),
+            },
         ),
         ("display radius-server configuration", DisplayRequest::RadiusServerConfiguration { group: None }),
         ("dis rad conf gr g1", DisplayRequest::RadiusServerConfiguration { group: Some("g1".into()) }),

@@ -173,7 +173,7 @@ fn address(line: u8, end: u8) -> String {
 }
 
 /// Does something in a namespace. A thread of its own goes there; what it opens stays.
-fn within<T: Send>(namespace: &str, open: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn within<T: Send>(namespace: &str, open: impl FnOnce() -> T + Send) -> T {
     let namespace = std::fs::File::open(format!("/run/netns/{namespace}")).unwrap();
     let there = || {
         move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
@@ -182,6 +182,7 @@ fn within<T: Send>(namespace: &str, open: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(there).join().unwrap())
 }
 
-fn ip(arguments: &[&str]) -> String {
+/// `ip`, which must go well.
+pub(crate) fn ip(arguments: &[&str]) -> String {
     run_command(Command::new("ip").args(arguments)).well()
 }

@@ -30,7 +30,7 @@ pub(crate) use feed::{Feed, Script, Totals, count, down, up};
 pub(crate) use free_radius::FreeRadius;
 pub(crate) use heard::HeardOnce;
 pub(crate) use line_card::LineCard;
-pub(crate) use lines::Lines;
+pub(crate) use lines::{Lines, ip, within};
 pub(crate) use process::{Process, Signal};
 pub(crate) use random::Random;
 pub(crate) use site::{SECRET, Site, free_port};
