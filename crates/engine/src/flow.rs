@@ -1,20 +1,22 @@
 //! How fast a group's work comes and goes, and so when what waits will have gone.
 //!
-//! Both are counted over the last five full seconds: long enough that a burst is not taken for the rule, and short enough that
-//! the first answers after an outage tell something.
+//! Both are counted over the last [`GroupReport::SECONDS`] full seconds.
 
+use model::report::GroupReport;
 use model::time::Mono;
 
-const SECONDS: usize = 5;
+/// A second each, and the newest one, which is not full yet.
+#[expect(clippy::cast_possible_truncation, reason = "a handful")]
+const ENTRIES: usize = GroupReport::SECONDS as usize + 1;
 
 /// What came and went in one group of one shard.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Flow {
     /// The second of the newest entry.
     second: u64,
-    /// By second; the newest is not full yet.
-    came: [u32; SECONDS + 1],
-    went: [u32; SECONDS + 1],
+    /// By second.
+    came: [u32; ENTRIES],
+    went: [u32; ENTRIES],
 }
 
 impl Flow {
@@ -30,7 +32,7 @@ impl Flow {
         self.went[index] += 1;
     }
 
-    /// What came and went in the five seconds before this one, each.
+    /// What came and went in the full seconds before this one, each.
     pub(crate) fn recent(&self, now: Mono) -> (u32, u32) {
         let mut then = *self;
         let newest = then.turn(now);
@@ -40,8 +42,7 @@ impl Flow {
 
     fn turn(&mut self, now: Mono) -> usize {
         let second = now.as_nanos() / 1_000_000_000;
-        let length = self.came.len() as u64;
-        let from = (self.second + 1).max((second + 1).saturating_sub(length));
+        let from = (self.second + 1).max((second + 1).saturating_sub(ENTRIES as u64));
         for passed in from..=second {
             let index = index(passed);
             (self.came[index], self.went[index]) = (0, 0);
@@ -52,8 +53,8 @@ impl Flow {
 }
 
 fn index(second: u64) -> usize {
-    #[expect(clippy::cast_possible_truncation, reason = "below six")]
-    let index = (second % (SECONDS as u64 + 1)) as usize;
+    #[expect(clippy::cast_possible_truncation, reason = "below their number")]
+    let index = (second % ENTRIES as u64) as usize;
     index
 }
 

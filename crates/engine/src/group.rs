@@ -163,7 +163,7 @@ impl Group {
         let waiting = self.lanes.map(|queue| queue.count.into());
         let [waited_for, stops, admitted, parked, interims] = waiting;
         let starts = waited_for + admitted;
-        let resting = self.rests.iter().map(|list| u64::from(list.count)).sum();
+        let resting = self.resting();
         let (came, went) = self.flow.recent(now);
         let (came, went) = (came.into(), went.into());
         let copies = self.copies.len() as u64;

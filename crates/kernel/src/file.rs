@@ -281,6 +281,26 @@ pub fn make_directory(path: &Path) -> Result<(), FileError> {
     sync_directory(directory_of(path))
 }
 
+/// Makes a directory as [`make_directory`] does if it is not there, and those above it. Its name is durable then, whoever made
+/// it: an earlier life may have died before it had synced it.
+///
+/// # Errors
+/// `NotADirectory`, `PermissionDenied` and their kin.
+pub fn make_directories(path: &Path) -> Result<(), FileError> {
+    let above = directory_of(path);
+    if !path.is_dir() {
+        if !above.is_dir() {
+            make_directories(above)?;
+        }
+        return make_directory(path);
+    }
+    match sync_directory(above) {
+        // It may belong to somebody else, who lets us in and no more.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    }
+}
+
 /// Makes the names in a directory durable.
 ///
 /// # Errors

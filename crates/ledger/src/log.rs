@@ -484,8 +484,8 @@ impl Log {
             base: self.base,
             len: active.len,
             life: if self.flying.first() < self.started_at { self.carried_life } else { self.life },
+            writer: self.life,
         });
-        let head = head.map(|head| (head, &self.life));
         self.stage = Stage::Write(None, self.flying.seal(&self.store, active.number, self.chain, head));
     }
 

@@ -121,7 +121,7 @@ impl Place {
     }
 }
 
-/// A segment's header, but for the life that wrote it.
+/// A segment's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentHead {
     pub(crate) store: StoreId,
@@ -131,8 +131,10 @@ pub(crate) struct SegmentHead {
     pub(crate) first: u64,
     pub(crate) base: u64,
     pub(crate) len: u64,
-    /// A `started` record; zeros: it is not known.
+    /// The `started` record of the life that wrote the first of its records first; zeros: it is not known.
     pub(crate) life: [u8; LIFE_LEN],
+    /// That of the life that wrote the segment.
+    pub(crate) writer: [u8; LIFE_LEN],
 }
 
 /// No segment number, record number or base is as large: so none that was read overflows when it is counted on from.
@@ -141,8 +143,8 @@ pub(crate) const NUMBER_END: u64 = 1 << 63;
 /// What stands where a segment header belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeadFound {
-    /// A header, and the `started` record of the life that wrote it (zeros: not known); `copies` of the two are good.
-    Good { head: SegmentHead, writer: [u8; LIFE_LEN], copies: u8 },
+    /// A header; `copies` of the two are good.
+    Good { head: SegmentHead, copies: u8 },
     /// A header of another release, earlier or later.
     OtherVersion,
     /// Zeros, or nothing: the segment was never used, or its first write was torn.
@@ -152,14 +154,8 @@ pub(crate) enum HeadFound {
 }
 
 impl SegmentHead {
-    /// Writes both copies, of a segment that nothing was carried into; `out` has [`SEGMENT_HEAD_LEN`] octets.
-    #[cfg(test)]
+    /// Writes both copies; `out` has [`SEGMENT_HEAD_LEN`] octets.
     pub(crate) fn write(&self, out: &mut [u8]) {
-        self.write_by(&self.life, out);
-    }
-
-    /// Writes both copies; `writer` is the `started` record of the life that writes, `out` has [`SEGMENT_HEAD_LEN`] octets.
-    pub(crate) fn write_by(&self, writer: &[u8; LIFE_LEN], out: &mut [u8]) {
         assert_eq!(out.len(), SEGMENT_HEAD_LEN, "two blocks");
         out.fill(0);
         let (block, copy) = out.split_at_mut(BLOCK);
@@ -173,7 +169,7 @@ impl SegmentHead {
         block[BASE_AT..LEN_AT].copy_from_slice(&self.base.to_le_bytes());
         block[LEN_AT..LIFE_AT].copy_from_slice(&self.len.to_le_bytes());
         block[LIFE_AT..WRITER_AT].copy_from_slice(&self.life);
-        block[WRITER_AT..HEAD_END].copy_from_slice(writer);
+        block[WRITER_AT..HEAD_END].copy_from_slice(&self.writer);
         let checksum = head_checksum(block);
         block[CHECKSUM_AT..STORE_AT].copy_from_slice(&checksum.to_le_bytes());
         copy.copy_from_slice(block);
@@ -183,9 +179,7 @@ impl SegmentHead {
     pub(crate) fn read(segment: &[u8]) -> HeadFound {
         let copies = [SegmentHead::read_copy(segment, 0), SegmentHead::read_copy(segment, BLOCK)];
         match copies {
-            [HeadFound::Good { head, writer, .. }, HeadFound::Good { .. }] => {
-                HeadFound::Good { head, writer, copies: 2 }
-            }
+            [HeadFound::Good { head, .. }, HeadFound::Good { .. }] => HeadFound::Good { head, copies: 2 },
             [good @ HeadFound::Good { .. }, _] | [_, good @ HeadFound::Good { .. }] => good,
             [HeadFound::OtherVersion, _] | [_, HeadFound::OtherVersion] => HeadFound::OtherVersion,
             [HeadFound::Zeros, HeadFound::Zeros] => HeadFound::Zeros,
@@ -220,10 +214,11 @@ impl SegmentHead {
             base: u64_at(block, BASE_AT),
             len: u64_at(block, LEN_AT),
             life,
+            writer,
         };
         // No log writes these, and nothing could follow them.
         let is_possible = (1..NUMBER_END).contains(&head.first) && head.base < NUMBER_END;
-        if is_possible { HeadFound::Good { head, writer, copies: 1 } } else { HeadFound::Damaged }
+        if is_possible { HeadFound::Good { head, copies: 1 } } else { HeadFound::Damaged }
     }
 }
 

@@ -176,13 +176,17 @@ pub struct GroupReport {
     pub resting: u64,
     /// Users whose copy waits for a place on a server; not part of the backlog.
     pub copies: u64,
-    /// Packets that became due in the last five seconds.
+    /// Packets that became due in the last [`GroupReport::SECONDS`].
     pub came: u64,
-    /// Packets that were acknowledged in the last five seconds.
+    /// Packets that were acknowledged in them.
     pub went: u64,
 }
 
 impl GroupReport {
+    /// What came and went is counted over the last so many full seconds: long enough that a burst is not taken for the rule, and
+    /// short enough that the first answers after an outage tell something.
+    pub const SECONDS: u64 = 5;
+
     /// Packets that wait.
     pub fn backlog(&self) -> u64 {
         self.starts + self.stops + self.parked + self.interims + self.resting
@@ -193,7 +197,7 @@ impl GroupReport {
         match self.went.checked_sub(self.came) {
             _ if self.backlog() == 0 => Some(0),
             None | Some(0) => None,
-            Some(shrinks) => Some((self.backlog() * 5).div_ceil(shrinks)),
+            Some(shrinks) => Some((self.backlog() * GroupReport::SECONDS).div_ceil(shrinks)),
         }
     }
 

@@ -115,12 +115,11 @@ impl StopQueue {
     }
 
     /// What to tell the operator of the fill, each once: `true` when it is high.
-    fn judge(&mut self) -> Option<bool> {
-        let percent = u64::from(self.users) * 100;
-        let (fill, most) = (percent, u64::from(self.most));
+    fn fill_to_tell(&mut self) -> Option<bool> {
+        let [users, most] = [self.users, self.most].map(u64::from);
         let is_high = match self.warning {
-            Some((upper, _)) if !self.is_told => fill >= u64::from(upper) * most,
-            Some((_, lower)) => fill > u64::from(lower) * most,
+            Some((upper, _)) if !self.is_told => users * 100 >= u64::from(upper) * most,
+            Some((_, lower)) => users * 100 > u64::from(lower) * most,
             None => false,
         };
         (std::mem::replace(&mut self.is_told, is_high) != is_high).then_some(is_high)
@@ -128,12 +127,12 @@ impl StopQueue {
 }
 
 impl Group {
-    /// When the first rest ends, or the turn goes on that ends all of them.
-    fn rest_ends(&self, table: &Table) -> Option<Mono> {
-        self.first_rested(table).map(|(_, at)| at)
+    /// How many rest.
+    pub(crate) fn resting(&self) -> u64 {
+        self.rests.iter().map(|list| u64::from(list.count)).sum()
     }
 
-    /// Whose rest ends first.
+    /// Whose rest ends first, and when.
     fn first_rested(&self, table: &Table) -> Option<(Slot, Mono)> {
         let heads = self.rests.iter().enumerate().filter(|(_, list)| list.count > 0);
         let ends = heads.map(|(index, list)| {
@@ -144,7 +143,7 @@ impl Group {
         ends.min_by_key(|&(_, at)| at)
     }
 
-    /// Who has rested longest.
+    /// Who has rested longest, and since when.
     fn longest_rested(&self, table: &Table) -> Option<(Slot, Mono)> {
         let heads = self.rests.iter().filter(|list| list.count > 0);
         heads.map(|list| (list.head, table.accounts[list.head as usize].queued)).min_by_key(|&(_, since)| since)
@@ -169,20 +168,22 @@ impl Shard {
     /// A Start failed, and accounting goes on without it.
     pub(super) fn queue_start(&mut self, slot: Slot, now: Mono) {
         let tries = self.groups[usize::from(self.group_of(slot))].start_resend;
-        if tries > 0 {
-            self.account_mut(slot).resends_left = tries - 1;
-            self.session_mut(slot).flags.set(Flags::START_QUEUED);
-            self.rest(slot, now);
-        }
+        self.queue_for(slot, tries, Flags::START_QUEUED, now);
     }
 
     /// An interim failed. A queued Start stays what it is.
     pub(super) fn queue_interim(&mut self, slot: Slot, now: Mono) {
         let tries = self.groups[usize::from(self.group_of(slot))].interim_resend;
         let session = self.session(slot);
-        if tries > 0 && session.lane == Lane::Out && !session.flags.has(Flags::CUT) {
+        if session.lane == Lane::Out && !session.flags.has(Flags::CUT) {
+            self.queue_for(slot, tries, Flags::INTERIM_QUEUED, now);
+        }
+    }
+
+    fn queue_for(&mut self, slot: Slot, tries: u16, what: Flags, now: Mono) {
+        if tries > 0 {
             self.account_mut(slot).resends_left = tries - 1;
-            self.session_mut(slot).flags.set(Flags::INTERIM_QUEUED);
+            self.session_mut(slot).flags.set(what);
             self.rest(slot, now);
         }
     }
@@ -308,8 +309,7 @@ impl Shard {
             if self.queue.users <= self.queue.most && !is_crowded {
                 return;
             }
-            let longest = self.groups.iter().filter_map(|group| group.longest_rested(&self.table));
-            let Some((slot, _)) = longest.min_by_key(|&(_, since)| since) else { return };
+            let Some((slot, _)) = self.longest_rested() else { return };
             self.queue.dropped += 1;
             if self.session(slot).is_down() {
                 self.give_up_stop(slot, BillReason::QueueDropped);
@@ -323,9 +323,15 @@ impl Shard {
         }
     }
 
+    /// Who has rested longest of all groups, and since when.
+    fn longest_rested(&self) -> Option<(Slot, Mono)> {
+        let longest = self.groups.iter().filter_map(|group| group.longest_rested(&self.table));
+        longest.min_by_key(|&(_, since)| since)
+    }
+
     fn tell_fill(&mut self) {
         let (users, most) = (self.queue.users, self.queue.most);
-        match self.queue.judge() {
+        match self.queue.fill_to_tell() {
             Some(true) => self.notice(Notice::QueueFills { users, most }),
             Some(false) => self.notice(Notice::QueueDrains { users, most }),
             None => {}
@@ -342,8 +348,7 @@ impl Shard {
         }
         self.queue.round_next = now.plus(every);
         for _ in 0..users {
-            let longest = self.groups.iter().filter_map(|group| group.longest_rested(&self.table));
-            let Some((slot, since)) = longest.min_by_key(|&(_, since)| since) else { return };
+            let Some((slot, since)) = self.longest_rested() else { return };
             if since == now {
                 return;
             }
@@ -371,8 +376,9 @@ impl Shard {
 
     /// When [`Shard::end_rests`] has something to do.
     pub(super) fn next_rest_end(&self) -> Option<Mono> {
-        let ends = self.groups.iter().filter_map(|group| group.rest_ends(&self.table)).min()?;
-        Some(if self.queue.rounds.is_some() { self.queue.round_next } else { ends })
+        let ends = self.groups.iter().filter_map(|group| group.first_rested(&self.table));
+        let (_, first) = ends.min_by_key(|&(_, at)| at)?;
+        Some(if self.queue.rounds.is_some() { self.queue.round_next } else { first })
     }
 
     /// Somebody answers again: whatever rests now for one of its groups goes into the lane.
@@ -386,13 +392,13 @@ impl Shard {
     pub fn resend_queued(&mut self, now: Mono) -> u64 {
         let mut count = 0;
         for group in &mut self.groups {
-            count += group.rests.iter().map(|list| u64::from(list.count)).sum::<u64>();
+            count += group.resting();
             group.woken = Some(now);
         }
         count
     }
 
-    /// The queue, at most `count` rows, those that have rested longest in each list first.
+    /// The Stops in the queue, at most `count` rows, in no order.
     pub fn queued_stops(&self, count: usize) -> Vec<QueuedStop> {
         let is_queued = |slot: &Slot| self.session(*slot).is_down() && self.session(*slot).flags.has(Flags::QUEUED);
         self.table.slots().filter(is_queued).take(count).map(|slot| self.queued_stop(slot)).collect()

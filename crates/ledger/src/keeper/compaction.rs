@@ -1,5 +1,5 @@
-//! Compaction of a store, the ledger or the card: segments that no source needs go, oldest first. What the keeper itself has in the oldest one
-//! (bills, files on their way, claims, departures) is told again first.
+//! Compaction of a store, the ledger or the card: segments that no source needs go, oldest first. What the keeper itself has
+//! in the oldest one (bills, files on their way, claims, departures) is told again first.
 //!
 //! Bills may stay for long while sessions come and go, so a segment full of bills is told again only when more than
 //! half of the old segments is of no use. Then the log is never longer than what the sources need and twice what

@@ -7,8 +7,8 @@ use super::{Noted, NotedRecord};
 use crate::frame::{self, RECORD_LEN_MAX};
 use crate::pool::BillRef;
 use crate::segment::{
-    BATCH_HEAD_LEN, FILL, FRAME_HEAD_LEN, LIFE_LEN, Place, SEGMENT_HEAD_LEN, SegmentHead, StoreId, blocks, frame_head,
-    frame_len, seal,
+    BATCH_HEAD_LEN, FILL, FRAME_HEAD_LEN, Place, SEGMENT_HEAD_LEN, SegmentHead, StoreId, blocks, frame_head, frame_len,
+    seal,
 };
 
 /// Records on the way to the disk. Room for the segment's header is kept in front, so that a segment's first batch
@@ -120,23 +120,17 @@ impl Batch {
     }
 
     /// Computes its checksums for a place in the chain, again if need be. `head`: the segment's header, when the batch is the
-    /// first in it, and the `started` record of this life.
-    pub(super) fn seal(
-        &mut self,
-        store: &StoreId,
-        segment: u64,
-        chain: u32,
-        head: Option<(SegmentHead, &[u8; LIFE_LEN])>,
-    ) -> Sealed {
+    /// first in it.
+    pub(super) fn seal(&mut self, store: &StoreId, segment: u64, chain: u32, head: Option<SegmentHead>) -> Sealed {
         assert!(self.count > 0, "an empty batch is not written");
         let (segment_head, batch) = self.bytes.split_at_mut(SEGMENT_HEAD_LEN);
-        if let Some((head, writer)) = &head {
-            head.write_by(writer, segment_head);
+        if let Some(head) = &head {
+            head.write(segment_head);
         }
         let frames_end = self.frames_end - SEGMENT_HEAD_LEN;
         let (seed, chain_after) = seal(&mut batch[..frames_end], store, segment, (self.first, self.count), chain);
         self.bytes.resize(SEGMENT_HEAD_LEN + blocks(frames_end), FILL);
-        let base = head.map_or(0, |(head, _)| head.base);
+        let base = head.map_or(0, |head| head.base);
         Sealed { seed, chain_after, with_head: head.is_some(), base }
     }
 

@@ -29,7 +29,7 @@ impl<S: RecordSink> Recovery<S> {
         let len_max = usize::try_from(SEGMENT_LEN_MAX).unwrap_or(usize::MAX);
         let segment = segment.up_to(len_max);
         let Segment { number, octets, .. } = segment;
-        let Some((head, writer)) = self.read_head(number, octets) else { return };
+        let Some(head) = self.read_head(number, octets) else { return };
         if !self.belongs(number, &head, octets) {
             self.pass_number(number);
             return;
@@ -44,7 +44,7 @@ impl<S: RecordSink> Recovery<S> {
             let missing = head.len - octets.len() as u64;
             self.add(Case::Damage, number, octets.len(), missing, 0);
         }
-        self.read_batches(segment, &head, &writer);
+        self.read_batches(segment, &head);
     }
 
     /// The next segment gets another number than this file.
@@ -54,14 +54,14 @@ impl<S: RecordSink> Recovery<S> {
         }
     }
 
-    /// The segment's header and the life that wrote it, or what its first batch tells of them.
-    fn read_head(&mut self, number: u64, octets: &[u8]) -> Option<(SegmentHead, [u8; LIFE_LEN])> {
+    /// The segment's header, or what its first batch tells of it.
+    fn read_head(&mut self, number: u64, octets: &[u8]) -> Option<SegmentHead> {
         match SegmentHead::read(octets) {
-            HeadFound::Good { head, writer, copies } => {
+            HeadFound::Good { head, copies } => {
                 if copies < 2 {
                     self.add(Case::Header, number, 0, SEGMENT_HEAD_LEN as u64, 0);
                 }
-                Some((head, writer))
+                Some(head)
             }
             HeadFound::OtherVersion => {
                 self.refusal = Some(RecoveryError::OtherRelease { segment: number });
@@ -91,7 +91,7 @@ impl<S: RecordSink> Recovery<S> {
                     return None;
                 };
                 self.add(Case::Header, number, 0, SEGMENT_HEAD_LEN as u64, 0);
-                let head = SegmentHead {
+                Some(SegmentHead {
                     store,
                     number,
                     epoch: self.head_epoch_last,
@@ -100,8 +100,8 @@ impl<S: RecordSink> Recovery<S> {
                     base: self.base,
                     len: octets.len() as u64,
                     life: [0; LIFE_LEN],
-                };
-                Some((head, [0; LIFE_LEN]))
+                    writer: [0; LIFE_LEN],
+                })
             }
         }
     }
@@ -150,11 +150,11 @@ impl<S: RecordSink> Recovery<S> {
         }
     }
 
-    fn read_batches(&mut self, segment: Segment<'_>, head: &SegmentHead, writer: &[u8; LIFE_LEN]) {
+    fn read_batches(&mut self, segment: Segment<'_>, head: &SegmentHead) {
         let Segment { number, octets, .. } = segment;
         // Only the first batch of a segment can have been carried into it.
-        let behind = Origin { epoch: head.epoch, life: started(writer), is_carried: Some(false) };
-        let is_carried = behind.life.map(|_| head.life != *writer);
+        let behind = Origin { epoch: head.epoch, life: started(&head.writer), is_carried: Some(false) };
+        let is_carried = behind.life.map(|_| head.life != head.writer);
         let ahead = Origin { epoch: head.epoch, life: started(&head.life), is_carried };
         let mut at = SEGMENT_HEAD_LEN;
         let mut expected = Position { sequence: head.first, chain: Some(head.chain) };

@@ -1,10 +1,9 @@
 //! The state directory: its lock, its segments, and what they say.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crossbeam::channel::{bounded, unbounded};
-use kernel::file::{DirectoryLock, FileError, LockError, make_directory, sync_directory};
+use kernel::file::{DirectoryLock, LockError, make_directories};
 use ledger::recover::{CheckedSegment, LogStart, Recovered, Recovery};
 use ledger::replay::Replay;
 
@@ -21,7 +20,7 @@ impl Store {
     /// Makes the directory if need be, and takes its lock.
     pub(crate) fn open(directory: &Path) -> Result<Store, Failure> {
         let shown = directory.display();
-        make_durable(directory)
+        make_directories(directory)
             .map_err(|error| Failure::failed(format!("cannot make the state directory {shown}: {error}")))?;
         let lock = DirectoryLock::acquire(directory).map_err(|error| match error {
             LockError::HeldBy(Some(pid)) => {
@@ -33,28 +32,9 @@ impl Store {
             LockError::Io(error) => Failure::failed(format!("cannot use the state directory {shown}: {error}")),
         })?;
         let ledger = ledger_directory(directory);
-        make_durable(&ledger).map_err(|error| Failure::failed(format!("cannot make {}: {error}", ledger.display())))?;
+        make_directories(&ledger)
+            .map_err(|error| Failure::failed(format!("cannot make {}: {error}", ledger.display())))?;
         Ok(Store { directory: directory.to_owned(), _lock: lock })
-    }
-}
-
-/// Makes a directory if it is not there, with those above it. Its name is on the disk then, whoever made it: an earlier life may
-/// have died before it had synced it.
-fn make_durable(directory: &Path) -> Result<(), FileError> {
-    let above = match directory.parent() {
-        Some(above) if !above.as_os_str().is_empty() => above,
-        _ => Path::new("."),
-    };
-    if !directory.is_dir() {
-        if !above.is_dir() {
-            make_durable(above)?;
-        }
-        return make_directory(directory);
-    }
-    match sync_directory(above) {
-        // It may belong to somebody else, who lets us in and no more.
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
-        synced => synced,
     }
 }
 

@@ -68,7 +68,7 @@ fn a_mistake_beside_a_secret_does_not_tell_it() {
     site.configure_one(1813, &format!(" radius-server shared-key {SECRET} nonsense\n"), "");
     let said = run(&site, &[]);
     assert!(!said.err.contains(SECRET), "{}", said.err);
-    said.refused(2, &["startup.cfg:", "Too many parameters"]);
+    said.refused(2, &["startup.cfg:", "Unrecognized command"]);
 }
 
 #[test]

@@ -373,7 +373,6 @@ fn stop_resend(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
     Ok(Done::Applied)
 }
 
-/// Not back to the default of 3, but off (owner's decision 2).
 fn set_resend(edit: &mut Edit<'_>, words: &Words, times: u16) -> Result<Done, Refusal> {
     let group = edit.group()?;
     if words.has("accounting-start-packet") {
@@ -391,6 +390,7 @@ fn stored_resends(settings: &Settings, place: &Place) -> Vec<String> {
     resends.into_iter().filter(|(_, times)| *times > 0).map(line).collect()
 }
 
+/// Not back to the default of 3, but off (owner's decision 2).
 fn undo_stop_resend(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
     edit.group()?.stop_resend = 0;
     Ok(Done::Applied)

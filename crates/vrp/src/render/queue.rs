@@ -55,7 +55,10 @@ pub fn radius_server_backlog(
 }
 
 fn backlog_text(group: &GroupReport) -> String {
-    let per_second = |count: u64| format!("{}.{}", count / 5, count % 5 * 2);
+    let per_second = |count: u64| {
+        let tenths = count * 10 / GroupReport::SECONDS;
+        format!("{}.{}", tenths / 10, tenths % 10)
+    };
     labelled(&[
         ("Server-group-name", group.name.clone()),
         ("Waiting-starts", group.starts.to_string()),

@@ -49,6 +49,7 @@ fn a_segment_of_another_store_does_not_say_what_may_go() {
         base: 1,
         len: 8192,
         life: [0; 53],
+        writer: [0; 53],
     };
     foreign.write(&mut octets[..SEGMENT_HEAD_LEN]);
     world.ledger.insert(number, octets);

@@ -8,7 +8,7 @@ use ledger::log::DiskFault;
 use ledger::recover::RecoveryError;
 
 use super::card::{CardDirectory, read_card};
-use super::place::{LedgerPlace, Mark};
+use super::place::{LedgerPlace, Mark, is_all};
 use super::segments::{segment_path, to_log};
 
 /// What the name of a segment ends with that was set aside, for recovery found damage in it.
@@ -213,15 +213,14 @@ impl Directory {
 fn is_unused(path: &Path) -> Result<bool, FileError> {
     let file = LogFile::open_read_only(path)?;
     let (mut octets, mut offset) = (vec![0; LOOK], 0);
-    while offset < file.length()? {
-        let read = file.read_at(offset, &mut octets)?;
-        if read == 0 {
-            break;
+    // A device in the segment's place has no length, and may have no end.
+    let length = file.length()?;
+    while offset < length {
+        match file.read_at(offset, &mut octets)? {
+            0 => break,
+            read if !is_all(&octets[..read], 0) => return Ok(false),
+            read => offset += read as u64,
         }
-        if octets[..read].iter().any(|octet| *octet != 0) {
-            return Ok(false);
-        }
-        offset += read as u64;
     }
     Ok(true)
 }

@@ -55,7 +55,7 @@ impl Mark {
     }
 }
 
-fn is_all(octets: &[u8], value: u8) -> bool {
+pub(super) fn is_all(octets: &[u8], value: u8) -> bool {
     octets.iter().all(|octet| *octet == value)
 }
 
