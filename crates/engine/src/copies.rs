@@ -11,10 +11,11 @@
 //!
 //! **Never** does it delay or judge the first stream: it takes what places the first one leaves, and at most half of the
 //! requests. What has waited for a place for a minute has missed. **Full** it cannot be: each session waits once, for what is
-//! newest. A session's slot is given back when its copy is over as well, some two minutes later at the most. Nothing of it
-//! is durable: after a restart each copy goes on with what is due next.
+//! newest. A session's slot is given back when its copy is over as well, some two minutes later at the most; and at once when
+//! somebody comes for whom there is no other. Nothing of it is durable: after a restart each copy goes on with what is due next.
 //!
-//! Memory: 12 octets for each session slot up to the highest that had a copy, and 16 for each that waits.
+//! Memory, taken with a configuration that asks for copies: 16 octets for each session slot, 24 in each such group, and 8
+//! for those that have ended.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -47,6 +48,8 @@ enum State {
 struct Copy {
     /// The request that is out, or [`NONE`].
     request: u32,
+    /// How many sessions have had the slot before: who is taken for one of them is another.
+    turn: u32,
     state: State,
     /// Stands in its group's line.
     waits: bool,
@@ -57,7 +60,7 @@ struct Copy {
 
 impl Copy {
     const IDLE: Copy =
-        Copy { request: NONE, state: State::Idle, waits: false, start: false, interim: false, stop: None };
+        Copy { request: NONE, turn: 0, state: State::Idle, waits: false, start: false, interim: false, stop: None };
 
     /// What goes out next. A Start that nobody has had says nothing that the Stop does not.
     fn next(&self) -> Option<Kind> {
@@ -70,18 +73,33 @@ impl Copy {
 
 /// Sessions that wait for a place on a copy server, first come first.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Line(VecDeque<(Slot, Mono)>);
+pub(crate) struct Line(VecDeque<Waiting>);
+
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    slot: Slot,
+    turn: u32,
+    since: Mono,
+}
 
 /// All copies of a shard.
 #[derive(Default)]
 pub(crate) struct Copies {
     /// By slot, as far as there are any.
     copies: Vec<Copy>,
+    /// Slots, with their turns, of sessions that are over but for their copies, in that order.
+    ended: VecDeque<(Slot, u32)>,
     /// Requests that are out.
     out: u32,
 }
 
 impl Copies {
+    /// Takes the memory for so many sessions.
+    pub(crate) fn reserve(&mut self, sessions: usize) {
+        self.copies.reserve(sessions.saturating_sub(self.copies.len()));
+        self.ended.reserve(sessions.saturating_sub(self.ended.len()));
+    }
+
     fn get(&self, slot: Slot) -> &Copy {
         self.copies.get(slot as usize).unwrap_or(&Copy::IDLE)
     }
@@ -116,8 +134,32 @@ impl Copies {
             Copy { state: State::Running, start: true, .. } if kind == Kind::ZeroStop => {
                 self.get_mut(slot).state = State::Over;
             }
-            Copy { state: State::Running, .. } => self.handle_due(slot, kind),
+            Copy { state: State::Running, turn, .. } => {
+                self.handle_due(slot, kind);
+                self.ended.push_back((slot, turn));
+            }
             Copy { state: State::Idle | State::Over, .. } => {}
+        }
+        // What has ended in its time need not be remembered.
+        while self.ended.front().is_some_and(|&(slot, turn)| !self.is_pending(slot, turn)) {
+            self.ended.pop_front();
+        }
+    }
+
+    fn is_pending(&self, slot: Slot, turn: u32) -> bool {
+        let copy = self.get(slot);
+        copy.turn == turn && copy.state == State::Running
+    }
+
+    /// The session that has been over for longest, but for its copy; that has ended with this. The request that is out for it.
+    pub(crate) fn abandon_oldest(&mut self) -> Option<(Slot, Option<u32>)> {
+        loop {
+            let (slot, turn) = self.ended.pop_front()?;
+            if self.is_pending(slot, turn) {
+                let copy = self.get_mut(slot);
+                copy.state = State::Over;
+                return Some((slot, Some(copy.request).filter(|&request| request != NONE)));
+            }
         }
     }
 
@@ -125,32 +167,37 @@ impl Copies {
     pub(crate) fn wait(&mut self, line: &mut Line, slot: Slot, now: Mono) {
         let copy = self.get(slot);
         if copy.next().is_some() && copy.request == NONE && !copy.waits {
+            let turn = copy.turn;
             self.get_mut(slot).waits = true;
-            line.0.push_back((slot, now));
+            line.0.push_back(Waiting { slot, turn, since: now });
         }
     }
 
     /// Who is first in the line.
     pub(crate) fn first(&self, line: &mut Line) -> Option<(Slot, Kind)> {
         loop {
-            let &(slot, _) = line.0.front()?;
+            let &Waiting { slot, turn, .. } = line.0.front()?;
             let copy = self.get(slot);
-            match copy.next().filter(|_| copy.waits) {
+            match copy.next().filter(|_| copy.waits && copy.turn == turn) {
                 Some(kind) => return Some((slot, kind)),
-                // Another session has the slot now.
+                // It is over, and another session may have the slot now.
                 None => line.0.pop_front(),
             };
         }
     }
 
-    /// Takes out the first, who has waited for too long.
+    /// Takes out the first, if it has waited for too long.
     pub(crate) fn take_overdue(&mut self, line: &mut Line, now: Mono) -> Option<(Slot, Kind)> {
+        self.first(line)?;
+        if line.due()? <= now { self.take_first(line) } else { None }
+    }
+
+    /// Takes out the first.
+    pub(crate) fn take_first(&mut self, line: &mut Line) -> Option<(Slot, Kind)> {
         let (slot, kind) = self.first(line)?;
-        (line.due()? <= now).then(|| {
-            line.0.pop_front();
-            self.get_mut(slot).waits = false;
-            (slot, kind)
-        })
+        line.0.pop_front();
+        self.get_mut(slot).waits = false;
+        Some((slot, kind))
     }
 
     /// The first in the line has a request out.
@@ -161,7 +208,6 @@ impl Copies {
         (copy.waits, copy.request) = (false, request);
         match kind {
             Kind::Start => copy.start = false,
-            // What it tells is newer than what a Start would.
             Kind::Interim => copy.interim = false,
             Kind::Stop | Kind::ZeroStop => {}
         }
@@ -176,6 +222,9 @@ impl Copies {
     /// What was sent, or waited for too long, has ended. True: by it the copying was given up.
     pub(crate) fn handle_ended(&mut self, slot: Slot, kind: Kind, acknowledged: bool) -> bool {
         let copy = self.get_mut(slot);
+        if copy.state == State::Over {
+            return false;
+        }
         if matches!(kind, Kind::Stop | Kind::ZeroStop) {
             copy.state = State::Over;
             return false;
@@ -196,7 +245,7 @@ impl Copies {
     /// The slot is given back.
     pub(crate) fn forget(&mut self, slot: Slot) {
         if let Some(copy) = self.copies.get_mut(slot as usize) {
-            *copy = Copy::IDLE;
+            *copy = Copy { turn: copy.turn.wrapping_add(1), ..Copy::IDLE };
         }
     }
 
@@ -207,6 +256,11 @@ impl Copies {
 }
 
 impl Line {
+    /// Takes the memory for so many.
+    pub(crate) fn reserve(&mut self, sessions: usize) {
+        self.0.reserve(sessions.saturating_sub(self.0.len()));
+    }
+
     /// How many wait, those included that were gone before their turn came.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
@@ -214,6 +268,6 @@ impl Line {
 
     /// When the first has waited for too long.
     pub(crate) fn due(&self) -> Option<Mono> {
-        self.0.front().map(|(_, since)| since.plus(PATIENCE))
+        self.0.front().map(|first| first.since.plus(PATIENCE))
     }
 }

@@ -44,6 +44,8 @@ pub(crate) struct Request {
     /// What it says of the session: fixed with the event, whatever server it goes to.
     pub(crate) counters: Counters,
     pub(crate) session_time_s: u32,
+    /// Acct-Terminate-Cause of a Stop.
+    pub(crate) cause: u8,
     pub(crate) secret: Option<Arc<Secret>>,
     pub(crate) message_authenticator: bool,
     pub(crate) authenticator: [u8; 16],
@@ -90,6 +92,7 @@ impl Requests {
             sent: Mono::ZERO,
             counters: Counters::ZERO,
             session_time_s: 0,
+            cause: 0,
             secret: None,
             message_authenticator: false,
             authenticator: [0; 16],
@@ -133,6 +136,7 @@ impl Requests {
             tried: Tried::default(),
             counters: Counters::ZERO,
             session_time_s: 0,
+            cause: 0,
             secret: None,
             ..*request
         };

@@ -47,6 +47,8 @@ pub enum Problem {
     DomainWithoutGroup(ObjectName),
     /// The domain's copies go to the group that it reports to. An error: its server would have everything twice.
     DomainCopiesToItself(ObjectName),
+    /// The domain's copies go to a group without an accounting server. A warning.
+    DomainCopiesToNobody(ObjectName),
     /// The domain reports to a group without an accounting server. A warning.
     DomainGroupEmpty(ObjectName),
     /// Neither the pool nor the resending is on: a Stop without an answer is abandoned. A warning (owner's decision 2).
@@ -88,7 +90,8 @@ impl Problem {
             | Problem::AuthorizationGroupMissing(_)
             | Problem::AuthorizationWithoutSecret(_)
             | Problem::AuthorizationHidden(_) => true,
-            Problem::DomainWithoutGroup(_)
+            Problem::DomainCopiesToNobody(_)
+            | Problem::DomainWithoutGroup(_)
             | Problem::DomainGroupEmpty(_)
             | Problem::StopsUnprotected(_)
             | Problem::CfcardKept
@@ -119,6 +122,12 @@ impl fmt::Display for Problem {
             }
             Problem::DomainCopiesToItself(domain) => {
                 write!(f, "Domain {domain} has its accounting copied to the RADIUS server group that it reports to.")
+            }
+            Problem::DomainCopiesToNobody(domain) => {
+                write!(
+                    f,
+                    "The RADIUS server group that domain {domain} has its accounting copied to has no accounting server."
+                )
             }
             Problem::DomainWithoutGroup(domain) => {
                 write!(f, "Domain {domain} uses RADIUS accounting and has no RADIUS server group.")
@@ -188,8 +197,10 @@ pub fn check(settings: &Settings) -> Vec<Finding> {
         }
     }
     for (name, domain) in &settings.domains {
-        let problem = check_domain(settings, name, domain);
-        findings.extend(problem.map(|problem| Finding { place: Place::Domain(name.clone()), problem }));
+        let problems = [check_domain(settings, name, domain), check_copy(settings, name, domain)];
+        findings.extend(
+            problems.into_iter().flatten().map(|problem| Finding { place: Place::Domain(name.clone()), problem }),
+        );
     }
     findings.extend(authorization::check(settings).map(|problem| Finding { place: Place::System, problem }));
     let bills = check_bills(&settings.local_aaa_server).into_iter();
@@ -224,14 +235,6 @@ fn check_domain(settings: &Settings, name: &ObjectName, domain: &Domain) -> Opti
     let Some(scheme) = settings.schemes.get(&scheme_name) else {
         return Some(Problem::DomainSchemeMissing(name.clone()));
     };
-    if let Some(copy) = &domain.accounting_copy {
-        if domain.radius_group.as_ref() == Some(copy) {
-            return Some(Problem::DomainCopiesToItself(name.clone()));
-        }
-        if !settings.radius_groups.contains_key(copy) {
-            return Some(Problem::DomainGroupMissing(name.clone()));
-        }
-    }
     let Some(group) = &domain.radius_group else {
         // A built-in domain that nobody touched is no cause for a warning at every commit.
         let reports = scheme.mode_or_default(scheme_name.as_str()) == AccountingMode::Radius;
@@ -241,6 +244,16 @@ fn check_domain(settings: &Settings, name: &ObjectName, domain: &Domain) -> Opti
     match settings.radius_groups.get(group) {
         None => Some(Problem::DomainGroupMissing(name.clone())),
         Some(RadiusGroup { accounting, .. }) if accounting.is_empty() => Some(Problem::DomainGroupEmpty(name.clone())),
+        Some(_) => None,
+    }
+}
+
+fn check_copy(settings: &Settings, name: &ObjectName, domain: &Domain) -> Option<Problem> {
+    let copy = domain.accounting_copy.as_ref()?;
+    match settings.radius_groups.get(copy) {
+        _ if domain.radius_group.as_ref() == Some(copy) => Some(Problem::DomainCopiesToItself(name.clone())),
+        None => Some(Problem::DomainGroupMissing(name.clone())),
+        Some(group) if group.accounting.is_empty() => Some(Problem::DomainCopiesToNobody(name.clone())),
         Some(_) => None,
     }
 }

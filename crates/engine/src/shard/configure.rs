@@ -171,6 +171,11 @@ impl Shard {
                 domains.insert(name.as_str().to_ascii_lowercase(), number);
             }
         }
+        let copied = domains.values().map(|&number| usize::from(self.contracts.get(number).copy_group));
+        for group in copied.filter(|&group| group != usize::from(NO_GROUP)).collect::<Vec<_>>() {
+            self.copies.reserve(self.table.capacity());
+            self.groups[group].copies.reserve(self.table.capacity());
+        }
         let old = std::mem::take(&mut self.domains);
         for (name, number) in domains {
             self.domains.insert(name.into_bytes().into_boxed_slice(), number);

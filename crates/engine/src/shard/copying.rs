@@ -3,11 +3,13 @@
 use model::time::{Mono, Now};
 
 use super::configure::NO_GROUP;
+use super::intake::NAS_ERROR;
 use super::transmit::TransmitBatch;
 use super::{Notice, Shard};
 use crate::choice::{Choice, Tried};
 use crate::policy::{Kind, Outcome};
-use crate::session::{Slot, State, serial};
+use crate::request::Place;
+use crate::session::{Flags, Slot, State, serial};
 
 impl Shard {
     fn copy_group(&self, slot: Slot) -> Option<usize> {
@@ -40,10 +42,24 @@ impl Shard {
                 if self.groups[group].untold > 0 && matches!(kind, Kind::Start | Kind::Interim) {
                     break;
                 }
+                // Nobody hears how a session ended before the ledger has it.
+                let session = self.session(slot);
+                if kind == Kind::Stop && session.is_down() && !session.flags.has(Flags::CLOSED_DURABLE) {
+                    break;
+                }
                 let number = self.requests.next_number();
                 let draw = |range| self.draw(number, 0, range);
                 let choice = self.groups[group].choose(&self.servers, &Tried::default(), None, now.mono, draw);
-                let Choice::Member(member) = choice else { break };
+                let member = match choice {
+                    Choice::Member(member) => member,
+                    Choice::Wait => break,
+                    // The group has no server.
+                    Choice::Exhausted => {
+                        self.copies.take_first(&mut self.groups[group].copies);
+                        self.go_on_copying(slot, kind, Outcome::Unanswered, now.mono);
+                        continue;
+                    }
+                };
                 if !self.begin_copy(slot, kind, (group, member), now, batch) {
                     break;
                 }
@@ -74,10 +90,13 @@ impl Shard {
             _ => u32::try_from(sampled.since(session.opened).as_secs()).unwrap_or(u32::MAX),
         };
         let counters = account.sample;
+        // Who is online still has its copy stopped because no server took it.
+        let cause = if session.is_down() { account.cause } else { NAS_ERROR };
         #[expect(clippy::cast_possible_truncation, reason = "groups are numbered with 16 bits")]
         let Some(index) = self.requests.open(slot, kind, group as u16, event) else { return false };
         let request = self.requests.get_mut(index);
-        (request.is_copy, request.counters, request.session_time_s) = (true, counters, session_time_s);
+        (request.is_copy, request.cause) = (true, cause);
+        (request.counters, request.session_time_s) = (counters, session_time_s);
         if !self.place(index, member, now, batch) {
             self.requests.close(index);
             return false;
@@ -112,6 +131,25 @@ impl Shard {
         if self.session(slot).state == State::Ending {
             self.release(slot);
         }
+    }
+
+    /// Somebody needs a slot: who has been over for longest, but for its copy, gives its own back. False: there is nobody.
+    pub(super) fn abandon_copy(&mut self) -> bool {
+        let Some((slot, request)) = self.copies.abandon_oldest() else { return false };
+        if let Some(index) = request {
+            let request = self.requests.get(index);
+            let (server, timeout) = (usize::from(request.server), request.timeout);
+            if let Place::Reply(identifier) | Place::Again(identifier) = request.place {
+                self.again.retain(|&other| other != index);
+                self.servers[server].given_up(identifier, self.latest.mono, timeout);
+            }
+            self.deadlines.cancel(index);
+            self.requests.close(index);
+            self.copies.handle_closed(slot);
+        }
+        self.counts.copies_given_up += 1;
+        self.release(slot);
+        true
     }
 
     /// When [`Shard::fail_copies`] has something to do.

@@ -119,6 +119,7 @@ impl Shard {
             PlaneEvent::Down(_) => true,
             _ => false,
         };
+        let another = another || matches!(event, PlaneEvent::Up(_)) && self.has_refused(slot);
         if another {
             self.delist(slot);
             self.withdraw_verdict(slot);
@@ -126,6 +127,11 @@ impl Shard {
             self.release(slot);
         }
         !another
+    }
+
+    /// The plane has taken the verdict, though the slot is not given back yet.
+    fn has_refused(&self, slot: Slot) -> bool {
+        self.session(slot).flags.has(Flags::REFUSED_DURABLE) && self.account(slot).verdict.is_none()
     }
 
     fn up(&mut self, now: Now, origin: EventOrigin, up: &Up<'_>, counters: &impl CounterSource) {
@@ -219,7 +225,11 @@ impl Shard {
             return;
         };
         let length = attributes::leave_out(&mut run, length, &group.disabled_attributes);
-        let Some(slot) = self.table.insert(origin.plane, up.session, &run[..length]) else {
+        let mut slot = self.table.insert(origin.plane, up.session, &run[..length]);
+        while slot.is_none() && self.abandon_copy() {
+            slot = self.table.insert(origin.plane, up.session, &run[..length]);
+        }
+        let Some(slot) = slot else {
             self.refuse(origin.plane, up.session, Reason::Full);
             return;
         };

@@ -26,7 +26,7 @@ impl Shard {
             State::Starting if flags.has(Flags::OPENED_DURABLE) && !flags.has(Flags::DELAYED) => {
                 let scheme = self.contracts.get(session.contract).scheme;
                 let waits = waits_for_start(scheme.start_fail, scheme.shadow) && !flags.has(Flags::DOWN);
-                self.enqueue(slot, if waits { Lane::Start } else { Lane::Admitted }, now);
+                self.fall_due(slot, if waits { Lane::Start } else { Lane::Admitted }, now);
             }
             State::Accounting if flags.has(Flags::DOWN) => {
                 self.session_mut(slot).state = State::Stopping;
@@ -36,18 +36,18 @@ impl Shard {
             }
             State::Accounting if flags.has(Flags::INTERIM_DUE) && !flags.has(Flags::CUT) => {
                 self.session_mut(slot).flags.put(Flags::INTERIM_DUE, false);
-                self.enqueue(slot, Lane::Interim, now);
+                self.fall_due(slot, Lane::Interim, now);
             }
-            State::Stopping if flags.has(Flags::CLOSED_DURABLE) => self.enqueue(slot, Lane::Stop, now),
+            State::Stopping if flags.has(Flags::CLOSED_DURABLE) => self.fall_due(slot, Lane::Stop, now),
             State::StartFailed if flags.has(Flags::DOWN) => self.bill(slot, BillReason::StartFailed),
             State::StartFailed if flags.has(Flags::START_FAILED_DURABLE) && !flags.has(Flags::ZERO_STOP_DONE) => {
-                self.enqueue(slot, Lane::Stop, now);
+                self.fall_due(slot, Lane::Stop, now);
             }
             State::Refused if flags.has(Flags::ZERO_STOP_DONE) => {
                 self.session_mut(slot).state = State::Ending;
                 self.release(slot);
             }
-            State::Refused if flags.has(Flags::REFUSED_DURABLE) => self.enqueue(slot, Lane::Stop, now),
+            State::Refused if flags.has(Flags::REFUSED_DURABLE) => self.fall_due(slot, Lane::Stop, now),
             State::Ending => self.release(slot),
             State::Free
             | State::NotAccounted

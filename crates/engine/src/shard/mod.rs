@@ -364,18 +364,20 @@ impl Shard {
         self.contracts.get(self.session(slot).contract).group
     }
 
+    /// Something new of a session is due: it waits in this lane of its group, and so does its copy elsewhere.
+    fn fall_due(&mut self, slot: Slot, lane: Lane, now: Mono) {
+        let group = usize::from(self.group_of(slot));
+        self.groups[group].flow.handle_came(now);
+        self.enqueue(slot, lane, now);
+        self.copy(slot, self.kind_of(slot), now);
+    }
+
     /// Puts a session at the end of a lane of its group.
     fn enqueue(&mut self, slot: Slot, lane: Lane, now: Mono) {
         let group = usize::from(self.group_of(slot));
         self.account_mut(slot).queued = now;
-        if lane != Lane::Parked {
-            self.groups[group].flow.handle_came(now);
-        }
         if let Some(index) = lane.index() {
             self.table.push_back(&mut self.groups[group].lanes[index], lane, slot);
-        }
-        if matches!(lane, Lane::Start | Lane::Admitted | Lane::Interim | Lane::Stop) {
-            self.copy(slot, self.kind_of(slot), now);
         }
     }
 

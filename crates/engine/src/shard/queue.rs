@@ -309,6 +309,9 @@ impl Shard {
             if self.queue.users <= self.queue.most && !is_crowded {
                 return;
             }
+            if is_crowded && self.abandon_copy() {
+                continue;
+            }
             let Some((slot, _)) = self.longest_rested() else { return };
             self.queue.dropped += 1;
             if self.session(slot).is_down() {

@@ -8,7 +8,6 @@ use model::time::Now;
 use wire::radius::authenticator::{Unsigned, sign_requests};
 
 use super::Shard;
-use super::intake::NAS_ERROR;
 use crate::choice::Choice;
 use crate::copies;
 use crate::packet::{self, Constant};
@@ -200,6 +199,7 @@ impl Shard {
                 let request = self.requests.get_mut(index);
                 request.counters = account.sample;
                 request.session_time_s = account.session_time_s;
+                request.cause = account.cause;
             }
         }
         if !self.place(index, member, now, batch) {
@@ -247,13 +247,8 @@ impl Shard {
         let start = batch.next_start();
         let room = &mut batch.octets[start..start + PACKET_MAX];
         let own = self.table.blobs.attributes(self.table.sessions[slot as usize].blob);
-        let cause = match self.table.sessions[slot as usize].is_down() {
-            true => self.table.accounts[slot as usize].cause,
-            // Only the copy of one who is online is stopped: no server took it.
-            false => NAS_ERROR,
-        };
         let terms = &self.contracts.get(self.table.sessions[slot as usize].contract).terms;
-        let constant = Constant { own, nas: &server.nas_attributes, terms, cause };
+        let constant = Constant { own, nas: &server.nas_attributes, terms, cause: request.cause };
         let length = packet::encode(room, identifier.value, request, &constant, now);
         let entry = Entry {
             port: server.port_id(identifier.port),

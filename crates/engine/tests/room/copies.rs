@@ -1,20 +1,29 @@
 //! `accounting-copy`: a second stream with retries of its own, which never delays the first (BEHAVIOUR.md 4).
 
-use model::settings::{AccountingServer, ObjectName, RadiusGroup, Secret, Settings, StartFail};
+use model::settings::{
+    AccountingScheme, AccountingServer, Domain, LimitedServers, ObjectName, RadiusGroup, RadiusLimits, Secret,
+    Settings, StartFail,
+};
 use wire::radius::attribute::Type;
 
 use crate::groups::each_minute;
-use crate::scene::{Scene, scheme, server};
+use crate::scene::{Scene, domain, plain, scheme, server};
 use crate::stage::SECRET;
+
+/// A group of this name, with the server of this number.
+fn copy_group(settings: &mut Settings, name: &str, number: u8) -> ObjectName {
+    let shared_key = Some(Secret::new(SECRET.to_vec(), String::new()));
+    let accounting = vec![AccountingServer { shared_key, ..AccountingServer::new(server(number)) }];
+    let name = ObjectName::from(name);
+    settings.radius_groups.insert(name.clone(), RadiusGroup { accounting, ..RadiusGroup::default() });
+    name
+}
 
 /// Server 1 has the accounting, server 2 the copies; an interim each minute.
 fn copied() -> Settings {
     let mut settings = each_minute(1);
-    let shared_key = Some(Secret::new(SECRET.to_vec(), String::new()));
-    let accounting = vec![AccountingServer { shared_key, ..AccountingServer::new(server(2)) }];
-    let copies = ObjectName::from("copies");
-    settings.radius_groups.insert(copies.clone(), RadiusGroup { accounting, ..RadiusGroup::default() });
-    settings.domains.values_mut().for_each(|domain| domain.accounting_copy = Some(copies.clone()));
+    let copies = copy_group(&mut settings, "copies", 2);
+    domain(&mut settings).accounting_copy = Some(copies);
     settings
 }
 
@@ -33,13 +42,8 @@ fn copy_of_every_packet_with_what_the_first_says() {
          70 stop a to 2",
     );
     let [one, other] = scene.sent.last_chunk().unwrap();
-    for kind in [
-        Type::ACCT_SESSION_ID,
-        Type::ACCT_INPUT_OCTETS,
-        Type::ACCT_SESSION_TIME,
-        Type::ACCT_TERMINATE_CAUSE,
-        Type::EVENT_TIMESTAMP,
-    ] {
+    assert_eq!(one.session_id(), other.session_id());
+    for kind in [Type::ACCT_INPUT_OCTETS, Type::ACCT_SESSION_TIME, Type::ACCT_TERMINATE_CAUSE, Type::EVENT_TIMESTAMP] {
         assert_eq!(one.u32(kind), other.u32(kind), "{kind:?}");
     }
     assert_eq!(scene.stage.shard.report().sessions, 0, "slots come back");
@@ -134,6 +138,111 @@ fn copy_server_that_is_dead_delays_nobody() {
     scene = scene.pass(200);
     assert_eq!(scene.stage.shard.report().sessions, 0);
     assert_eq!(scene.stage.shard.poll_timeout(), None, "nothing is left to wait for");
+}
+
+/// Who waited in the line of one group has gone, and its slot is another's, who is copied to another group.
+#[test]
+fn copy_never_goes_to_the_group_of_another_domain() {
+    let mut settings = plain(1);
+    scheme(&mut settings).start_fail = StartFail::Offline;
+    let [one, other, first] = [("one", 2), ("other", 3), ("first", 4)].map(|(name, number)| {
+        let group = copy_group(&mut settings, name, number);
+        let only = LimitedServers { ip: Some(server(number).ip()), port: None };
+        settings.radius_limits.insert(only, RadiusLimits { pending: (number < 4).then_some(1), speed: None });
+        group
+    });
+    domain(&mut settings).accounting_copy = Some(one.clone());
+    settings.schemes.insert(ObjectName::from("online"), AccountingScheme::default());
+    for (name, copy) in [("stay", one), ("other", other)] {
+        let domain = Domain {
+            accounting_scheme: Some(ObjectName::from("online")),
+            radius_group: Some(first.clone()),
+            accounting_copy: Some(copy),
+            ..Domain::default()
+        };
+        settings.domains.insert(ObjectName::from(name), domain);
+    }
+    let mut scene = Scene::new(&settings).silence(1).silence(2).silence(3);
+    scene = scene.up_in("stay", "b1", 1).up_in("stay", "b2", 2).up_in("stay", "b3", 3).pass(2).up("a", 4).pass(14);
+    scene = scene.up_in("other", "m1", 5).up_in("other", "m2", 6).pass(2).up_in("other", "n", 7).pass(29);
+    let seen = scene.seen();
+    assert!(!seen.contains("n to 2"), "{seen}");
+}
+
+/// Slots of those who have gone, and whose copies nobody answers, are there for who comes.
+#[test]
+fn copy_keeps_no_slot_from_a_log_in() {
+    let mut scene = Scene::new(&copied()).silence(2);
+    for number in 0..64u32 {
+        scene = scene.up(&format!("u{number}"), number);
+    }
+    scene = scene.pass(20);
+    for number in 0..64u32 {
+        scene = scene.down(&format!("u{number}"));
+    }
+    scene = scene.pass(5);
+    scene.seen();
+    for number in 0..64u32 {
+        scene = scene.up(&format!("v{number}"), 100 + number);
+    }
+    let mut scene = scene.pass(1);
+    let seen = scene.seen();
+    assert_eq!((seen.matches("refuse").count(), seen.matches("admit").count()), (0, 64), "{seen}");
+    let mut scene = scene.pass(300);
+    assert_eq!(scene.stage.shard.report().sessions, 64, "{}", scene.seen());
+}
+
+#[test]
+fn copy_to_a_group_without_servers_is_given_up_at_once() {
+    let mut settings = copied();
+    settings.radius_groups.insert(ObjectName::from("copies"), RadiusGroup::default());
+    let scene = Scene::new(&settings).up("a", 1).pass(1).down("a").pass(1).sees(
+        "0 admit a opened
+         0 copy given up
+         0 start a to 1
+         1 stop a to 1",
+    );
+    assert_eq!(scene.stage.shard.report().sessions, 0);
+}
+
+/// Copying was given up, and its Stop waits for a place, when the subscriber goes: how it ended is not told before the ledger
+/// has it.
+#[test]
+fn copy_tells_no_end_before_the_ledger_has_it() {
+    let mut settings = copied();
+    let only = LimitedServers { ip: Some(server(2).ip()), port: None };
+    settings.radius_limits.insert(only, RadiusLimits { pending: Some(1), speed: None });
+    let mut scene = Scene::new(&settings).silence(2).up("a", 1).up("b", 2).pass(17);
+    scene.seen();
+    // The disk stands still from here on.
+    scene.stage.down_with("a", 1, Some(crate::stage::moved(900)));
+    scene.stage.down_with("b", 1, Some(crate::stage::moved(900)));
+    let copies = |scene: &mut Scene| {
+        scene.stage.transmit();
+        let asked = std::mem::take(&mut scene.stage.asked);
+        asked.into_iter().filter(|asked| asked.to == server(2)).collect::<Vec<_>>()
+    };
+    for _ in 0..30 {
+        scene.stage.pass(std::time::Duration::from_secs(1));
+        scene.stage.shard.handle_timeout(scene.stage.now, &scene.stage.table);
+        for asked in copies(&mut scene) {
+            assert_ne!(asked.u32(Type::ACCT_INPUT_OCTETS), Some(900), "{}", asked.user());
+        }
+    }
+}
+
+/// The plane has taken the verdict, begins anew, and brings the same subscriber with counters that look the same, while the copy
+/// of the first attempt is not over.
+#[test]
+fn copy_leaves_nobody_without_a_verdict() {
+    let mut settings = copied();
+    scheme(&mut settings).start_fail = StartFail::Offline;
+    let mut scene = Scene::new(&settings).silence(1).silence(2).up("a", 1).pass(17);
+    scene.seen();
+    scene.stage = scene.stage.linked(2, 0);
+    scene.stage.resync(&[]);
+    let seen = scene.up("a", 1).pass(200).seen();
+    assert_eq!(seen.matches("refuse a").count(), 1, "{seen}");
 }
 
 #[test]

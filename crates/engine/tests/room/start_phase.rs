@@ -72,6 +72,20 @@ fn row_3_5_send_force_is_one_transaction_and_is_never_queued_or_billed() {
     assert_eq!(scene.stage.shard.report().sessions, 0);
 }
 
+/// The plane has taken the verdict, begins anew, and brings the same subscriber with counters that look the same, while the
+/// Stop is not over.
+#[test]
+fn row_3_5_send_force_leaves_nobody_without_a_verdict() {
+    let mut settings = start_fails(StartFail::Offline);
+    group(&mut settings).send_force = true;
+    let mut scene = Scene::new(&settings).silence(1).up("a", 1).pass(17);
+    scene.seen();
+    scene.stage = scene.stage.linked(2, 0);
+    scene.stage.resync(&[]);
+    let seen = scene.up("a", 1).pass(100).seen();
+    assert_eq!(seen.matches("refuse a").count(), 1, "{seen}");
+}
+
 /// The subscriber goes in the moment of the refusal: the slot is given back all the same.
 #[test]
 fn row_3_5_send_force_to_one_who_goes_before_the_refusal_is_durable() {
