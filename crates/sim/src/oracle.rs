@@ -77,8 +77,6 @@ pub(crate) struct Incarnation {
     flow: FlowStatistic,
     quota_out: QuotaAction,
     limits: Limits,
-    /// The engine was told of both an IPv4 and an IPv6 address.
-    has_both: bool,
     pub(crate) turned_away: bool,
 }
 
@@ -190,7 +188,6 @@ impl Oracle {
             flow,
             quota_out,
             limits: who.limits,
-            has_both: false,
             turned_away: false,
         });
         self.incarnations.len() - 1
@@ -253,14 +250,6 @@ impl Oracle {
 
     /// The engine took an event.
     pub(crate) fn handed(&mut self, plane: usize, saying: &Saying) {
-        let has_both = match &saying.what {
-            What::Up { who, .. } => who.framed_ipv6.is_some(),
-            What::Update { framed_ipv6, .. } => framed_ipv6.is_some(),
-            _ => false,
-        };
-        if has_both {
-            self.incarnations[saying.incarnation].has_both = true;
-        }
         if let What::Up { name, .. } = &saying.what {
             let newest = self.newest.entry((plane, name.clone())).or_default();
             *newest = (*newest).max(saying.incarnation);

@@ -30,12 +30,12 @@ pub enum Problem {
         /// The group.
         group: ObjectName,
         /// The server.
-        server: ServerPath,
+        server: Box<ServerPath>,
     },
     /// One server, and two groups that lead to it from different sources. An error: it is one object.
     ServerSourcesDiffer {
         /// The server, as the first group leads to it.
-        server: ServerPath,
+        server: Box<ServerPath>,
         /// The groups.
         groups: [ObjectName; 2],
     },
@@ -108,7 +108,7 @@ impl fmt::Display for Problem {
                 write!(f, "Accounting server {server} of RADIUS server group {group} has no shared key.")
             }
             Problem::ServerSourcesDiffer { server, groups: [one, other] } => {
-                let server = ServerPath { source: None, ..*server };
+                let server = ServerPath { source: None, ..**server };
                 write!(
                     f,
                     "Accounting server {server} has one source in RADIUS server group {one} and another in {other}."
@@ -178,7 +178,7 @@ pub fn check(settings: &Settings) -> Vec<Finding> {
             place: place.clone(),
             problem: Problem::ServerWithoutSecret {
                 group: name.clone(),
-                server: ServerPath { source: None, ..group.path_of(server) },
+                server: Box::new(ServerPath { source: None, ..group.path_of(server) }),
             },
         }));
         for path in group.accounting.iter().map(|server| group.path_of(server)) {
@@ -186,7 +186,10 @@ pub fn check(settings: &Settings) -> Vec<Finding> {
             match known {
                 Some((other, known)) if *known != path => findings.push(Finding {
                     place: place.clone(),
-                    problem: Problem::ServerSourcesDiffer { server: *known, groups: [(*other).clone(), name.clone()] },
+                    problem: Problem::ServerSourcesDiffer {
+                        server: Box::new(*known),
+                        groups: [(*other).clone(), name.clone()],
+                    },
                 }),
                 Some(_) => {}
                 None => paths.push((name, path)),

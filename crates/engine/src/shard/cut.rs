@@ -21,7 +21,7 @@ use crate::session::{Flags, Lane, Owed, Slot, State, serial};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Planes whose events have not been left unread for so long have been read to the end.
-const CAUGHT_UP: Duration = Duration::from_secs(1);
+pub(super) const CAUGHT_UP: Duration = Duration::from_secs(1);
 
 impl Shard {
     /// Cuts every subscriber that is meant and is not cut already; says how many. The plane is told when the ledger has it.
@@ -161,7 +161,7 @@ impl Shard {
     /// How long a Down is waited for once more: it may lie in the ring unread; the plane is away, has not taken the verdict, or
     /// has been back for so short a time that it may not have announced the session and heard the verdict again.
     fn waits_on_for_down(&self, slot: Slot, now: Mono) -> Option<Mono> {
-        if self.events_left.is_some_and(|at| now <= at.plus(CAUGHT_UP)) {
+        if self.events_lie_unread(now) {
             return Some(now.plus(CAUGHT_UP));
         }
         let linked = self.planes.linked_since(self.session(slot).plane);
@@ -169,5 +169,10 @@ impl Shard {
             Some(since) => Some(since.plus(PATIENCE)).filter(|&until| until > now),
             None => Some(now.plus(PATIENCE)),
         }
+    }
+
+    /// Whether planes have said something that was not read, as far as can be told.
+    pub(super) fn events_lie_unread(&self, now: Mono) -> bool {
+        self.events_left.is_some_and(|at| now <= at.plus(CAUGHT_UP))
     }
 }

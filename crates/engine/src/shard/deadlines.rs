@@ -33,7 +33,7 @@ impl Shard {
             return next;
         }
         match session.state {
-            State::Starting => self.delay_ends(slot),
+            State::Starting => self.delay_due(slot),
             State::NotAccounted | State::Accounting | State::StartFailed => {
                 next.into_iter().chain(self.quota_due(slot)).min()
             }
@@ -55,7 +55,10 @@ impl Shard {
         if interim_is_due && session.state == State::Accounting {
             self.interim_is_due(slot, at.mono, counters);
         }
-        self.delay_may_end(slot, at.mono);
+        if let Some(again) = self.delay_may_end(slot, at.mono, counters) {
+            self.timers.set(slot, again);
+            return;
+        }
         self.quota_may_end(slot, at, counters);
         self.arm(slot);
     }

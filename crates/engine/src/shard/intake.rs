@@ -327,7 +327,6 @@ impl Shard {
             Some(origin) => self.changed(origin, slot),
             None => self.owe_opened(slot),
         }
-        self.addresses_may_be_known(slot, now.mono);
         // A new address is told at once, whatever the interval (BEHAVIOUR.md 3.3, rule 1).
         if has_moved {
             self.report_at_once(slot, now.mono);

@@ -122,6 +122,10 @@ impl Shard {
                 Some(Flags::REFUSED_DURABLE)
             }
             Owed::Sampled if self.session(slot).flags.has(Flags::CUT) => Some(Flags::CUT_DURABLE),
+            // It tells that the wait for addresses is over, as the attributes do that an `opened` record has.
+            Owed::Sampled if self.session(slot).flags.has(Flags::DELAYED) && self.has_waited(slot) => {
+                Some(Flags::OPENED_DURABLE)
+            }
             Owed::Accepted | Owed::Sampled | Owed::Acknowledged | Owed::Billed => None,
         };
         if let Some(what) = what {
@@ -158,9 +162,10 @@ impl Shard {
         {
             self.awaited.pop_front();
             self.account_mut(slot).awaited -= 1;
-            let first = !self.session(slot).flags.has(what);
+            let flags = self.session(slot).flags;
+            let may_end_wait = what == Flags::OPENED_DURABLE && flags.has(Flags::DELAYED);
             self.session_mut(slot).flags.set(what);
-            if first {
+            if !flags.has(what) || may_end_wait {
                 self.give_verdict(slot, what, now.mono);
             }
             self.settle(slot, now.mono);
@@ -175,7 +180,10 @@ impl Shard {
         }
         match durable {
             Flags::CUT_DURABLE => self.pronounce_cut(slot, now),
-            Flags::OPENED_DURABLE => self.admit_if_due(slot),
+            Flags::OPENED_DURABLE => {
+                self.delay_is_over(slot);
+                self.admit_if_due(slot);
+            }
             Flags::ACCEPTED_DURABLE => {
                 // The first report follows the Start at once.
                 if self.sends_update(slot) {

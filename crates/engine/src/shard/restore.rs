@@ -113,7 +113,9 @@ impl Shard {
             self.begin_generation(slot, opened.baseline);
         }
         self.restore_state(slot, restored);
-        self.restore_delay(slot, now.mono);
+        if restored.closed.is_none() {
+            self.restore_delay(slot);
+        }
         if let Some(by) = restored.sampled.and_then(|sampled| sampled.cut) {
             self.restore_cut(slot, by);
         }
@@ -203,7 +205,7 @@ impl Shard {
     }
 
     /// The box was booted, and with it went the plane's memory: the session ended with what the ledger last knew of it. Its
-    /// Stop leaves when that is durable, as any other.
+    /// Stop leaves when that is durable, as any other; whose Start waited still has none.
     fn close_rebooted(&mut self, slot: Slot, last: Wall, now: Mono) {
         let account = self.account_mut(slot);
         let lasted = last.as_millis().saturating_sub(account.opened.as_millis()) / 1000;
@@ -211,6 +213,10 @@ impl Shard {
         account.session_time_s = u32::try_from(lasted).unwrap_or(u32::MAX);
         account.cause = NAS_REBOOT;
         account.closed_by = NO_EVENT;
+        self.session_mut(slot).flags.set(Flags::DOWN);
+        if self.ends_unaccounted(slot) {
+            return;
+        }
         self.owe(slot, Owed::Closed);
         self.go_down(slot, now);
     }

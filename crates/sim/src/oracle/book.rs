@@ -57,6 +57,8 @@ pub(super) struct Book {
     opened_durable: bool,
     /// The last recovery told of it.
     opened_read: bool,
+    /// Its `opened` record has both an IPv4 and an IPv6 address.
+    has_both: Option<Kept<()>>,
     pub(super) accepted: Option<Kept<Accepted>>,
     pub(super) start_failed: Option<Kept<StartFailed>>,
     /// Who has it cut, and whether that is durable.
@@ -76,7 +78,8 @@ pub(super) struct Book {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Fact {
     Nothing,
-    Opened(SessionSerial),
+    /// And whether both an IPv4 and an IPv6 address are known.
+    Opened(SessionSerial, bool),
     Accepted(SessionSerial),
     StartFailed(SessionSerial),
     Closed(SessionSerial),
@@ -100,11 +103,13 @@ impl Book {
         says_so && self.terms.start_delay.is_some() && !self.sent.anything()
     }
 
-    /// Whether its Start need not wait, or not any more.
-    pub(super) fn has_waited(&self, now: Mono, has_both: bool) -> bool {
+    /// Whether its Start need not wait, or not any more, as a later life would know.
+    pub(super) fn has_waited(&self) -> bool {
         let waits = self.terms.start_delay.filter(|delay| delay.user_types.has(Access::Pppoe));
+        let has_both = self.has_both.is_some_and(|kept| kept.durable);
         let Some(delay) = waits.filter(|_| !has_both && !self.terms.ipv4_starts) else { return true };
-        now >= self.opened_at.mono.plus(Duration::from_secs(delay.seconds.into()))
+        let end = self.opened_at.mono.plus(Duration::from_secs(delay.seconds.into()));
+        !delay.offline && self.samples.latest() >= end
     }
 
     pub(super) fn is_over_durable(&self) -> bool {
@@ -204,6 +209,7 @@ impl Oracle {
         self.read = std::mem::take(&mut self.just_read);
         for book in self.books.values_mut() {
             book.opened_durable = true;
+            book.has_both.iter_mut().for_each(|kept| kept.durable = true);
             book.accepted.iter_mut().for_each(|kept| kept.durable = true);
             book.start_failed.iter_mut().for_each(|kept| kept.durable = true);
             book.closed.iter_mut().for_each(|kept| kept.durable = true);
@@ -215,6 +221,7 @@ impl Oracle {
     /// Forgets what was never durable, and takes the records for the rest.
     fn remember(&mut self, records: &[(u64, Vec<u8>)]) {
         for book in self.books.values_mut() {
+            book.has_both = book.has_both.filter(|kept| kept.durable);
             book.accepted = book.accepted.filter(|kept| kept.durable);
             book.start_failed = book.start_failed.filter(|kept| kept.durable);
             book.closed = book.closed.filter(|kept| kept.durable);
@@ -355,8 +362,9 @@ impl Oracle {
 
     fn make_durable(&mut self, fact: Fact) {
         let keep = |book: &mut Book| match fact {
-            Fact::Opened(_) => {
+            Fact::Opened(_, has_both) => {
                 book.opened_durable = true;
+                book.has_both = book.has_both.map(|Kept { fact, durable }| Kept { fact, durable: durable || has_both });
                 book.ordered.make_durable();
             }
             Fact::Accepted(_) => book.accepted.iter_mut().for_each(|kept| kept.durable = true),
@@ -372,7 +380,7 @@ impl Oracle {
         match fact {
             Fact::Nothing => {}
             Fact::Announced(server, state) => self.announcing.make_durable(server, state),
-            Fact::Opened(serial)
+            Fact::Opened(serial, _)
             | Fact::Accepted(serial)
             | Fact::StartFailed(serial)
             | Fact::Closed(serial)
@@ -390,7 +398,9 @@ impl Oracle {
     fn owed_opened(&mut self, opened: &Opened<'_>) {
         let serial = opened.serial;
         let session_id = session_id(opened.attributes);
-        if let Some(book) = self.books.get(&serial) {
+        let both = has_both(opened.attributes).then_some(Kept { fact: (), durable: false });
+        if let Some(book) = self.books.get_mut(&serial) {
+            book.has_both = book.has_both.or(both);
             let same = book.session_id == session_id && book.scheme == opened.scheme && book.group == opened.group;
             let same = same && book.terms == opened.terms;
             self.require(same, "a session keeps its id and its scheme", || format!("{serial:?}"));
@@ -424,6 +434,7 @@ impl Oracle {
             samples: Samples::default(),
             opened_durable: false,
             opened_read: false,
+            has_both: both,
             accepted: None,
             start_failed: None,
             cut: None,
@@ -470,6 +481,9 @@ impl Oracle {
         self.require(!is_late, "an interim follows a CoA at once", || id.clone());
         let book = &self.books[&closed.serial];
         let (cut, never_begun) = (book.cut, book.is_never_begun());
+        let has_begun = book.has_both.is_some() || book.has_waited();
+        self.require(never_begun || has_begun, "who waits and goes is not accounted for", || id.clone());
+        let book = &self.books[&closed.serial];
         if book.boot != boot || closed.cause == NAS_REBOOT {
             let right = book.boot != boot
                 && self.ends_with_box(book, closed)
@@ -542,7 +556,7 @@ fn read<T: Copy + PartialEq>(kept: &mut Option<Kept<T>>, fact: T) {
 
 fn fact_of(record: &Record<'_>) -> Fact {
     match record {
-        Record::Opened(opened) => Fact::Opened(opened.serial),
+        Record::Opened(opened) => Fact::Opened(opened.serial, has_both(opened.attributes)),
         Record::Accepted(accepted) => Fact::Accepted(accepted.serial),
         Record::StartFailed(failed) => Fact::StartFailed(failed.serial),
         Record::Closed(closed) => Fact::Closed(closed.serial),
@@ -562,4 +576,10 @@ fn session_id(attributes: &[u8]) -> Vec<u8> {
     use wire::radius::attribute::{Attributes, Type};
     let mut found = Attributes::of_run(attributes).filter(|attribute| attribute.kind == Type::ACCT_SESSION_ID);
     found.next().map(|attribute| attribute.value.to_vec()).unwrap_or_default()
+}
+
+fn has_both(attributes: &[u8]) -> bool {
+    use wire::radius::attribute::{Attributes, Type};
+    let has = |kind| Attributes::of_run(attributes).any(|attribute| attribute.kind == kind);
+    has(Type::FRAMED_IP_ADDRESS) && has(Type::FRAMED_IPV6_ADDRESS)
 }

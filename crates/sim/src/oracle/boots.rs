@@ -53,6 +53,11 @@ impl Samples {
         self.durable = self.durable.max(at);
     }
 
+    /// When the last was taken that a later life knows.
+    pub(super) fn latest(&self) -> Mono {
+        self.read.map_or(self.durable, |read| read.at.max(self.durable))
+    }
+
     fn counters(&self) -> Counters {
         let known = self.read.map_or(Counters::ZERO, |sampled| sampled.counters);
         most(&known, &self.baseline)
@@ -227,7 +232,7 @@ impl Oracle {
         // The wall clock may have been set meanwhile.
         let lasted = read.map_or(0, |sampled| sampled.at.since(book.opened_at.mono).as_millis());
         let at = u128::from(book.opened_at.wall.as_millis()) + lasted;
-        closed.cause == NAS_REBOOT
+        (closed.cause == NAS_REBOOT || book.is_never_begun())
             && closed.taken_over.plane_epoch == 0
             && closed.counters == book.samples.counters()
             && closed.at.mono == Mono::ZERO

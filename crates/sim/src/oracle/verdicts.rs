@@ -38,8 +38,10 @@ impl Oracle {
         let opened = book.is_opened_durable();
         let waits = book.scheme.start_fail == StartFail::Offline && !book.scheme.shadow;
         // A Start that was overtaken by the Down is kept without an answer, and nobody is let in by it.
+        let has_addresses = book.has_waited();
         let answered = book.sent.start_answered || book.accepted.is_some_and(|accepted| accepted.durable);
         self.require(opened, "no `admit` before `opened` is durable", || who.to_owned());
+        self.require(has_addresses, "no `admit` while addresses are waited for", || who.to_owned());
         self.require(!waits || answered, "under `offline` no `admit` before the Start's outcome", || who.to_owned());
     }
 

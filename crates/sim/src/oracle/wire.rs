@@ -323,7 +323,7 @@ impl Oracle {
         let ordered = kept || book.sent.interims_now == 0;
         let time = said.event_timestamp == book.opened_at.wall.event_timestamp();
         let delay = self.clock_is_set || u64::from(said.delay_s) == seconds_since(now, book.opened_at);
-        let waited = book.has_waited(now.mono, self.incarnations[book.incarnation].has_both);
+        let waited = book.has_waited();
         self.require(waited, "a Start waits for both addresses", || id.to_owned());
         self.require(opened, "no Start leaves before `opened` is durable", || id.to_owned());
         self.require(is_of_now, "who ended with the box owes a Stop alone", || id.to_owned());
