@@ -1,5 +1,5 @@
-//! A session's own attributes, encoded once at log-in and copied into each of its packets; and the attributes of the
-//! source, encoded once for each server (BEHAVIOUR.md 8.1).
+//! A session's own attributes, encoded once at log-in and copied into each of its packets, but for what its group does
+//! without; and the attributes of the source, encoded once for each server (BEHAVIOUR.md 8.1).
 //!
 //! What the box is called and when it started are the session's own too: a Stop that is sent again, in whatever life and under
 //! whatever sysname, says the same (DESIGN.md section 3, rules 5 and 9).
@@ -10,10 +10,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use arrayvec::{ArrayString, ArrayVec};
 use model::event::{Access, Authentic, Subscriber};
 use model::ids::SessionSerial;
-use model::settings::OptionalAttribute;
 use wire::radius::attribute::{
-    Attribute, Attributes, Type, VendorAttributes, VendorType, acct_authentic, as_u32, framed_protocol, huawei,
-    nas_port_type, service_type,
+    Attributes, Type, VendorAttributes, VendorType, acct_authentic, as_u32, framed_protocol, huawei, nas_port_type,
+    service_type,
 };
 use wire::radius::encode::Encoder;
 
@@ -105,46 +104,6 @@ pub(crate) fn merge(run: &mut [u8; RUN_MAX], old: &[u8], changed: &Subscriber<'_
     }
     run.raw(said);
     run.finish().ok().map(|octets| octets.len())
-}
-
-/// Takes out of `run`, whose first `length` octets are in use, what a group does without; how many octets are left.
-pub(crate) fn leave_out(run: &mut [u8; RUN_MAX], length: usize, without: &[OptionalAttribute]) -> usize {
-    if without.is_empty() {
-        return length;
-    }
-    let whole = *run;
-    let mut left = Encoder::run(run);
-    let is_left_out = |attribute: &Attribute<'_>| {
-        let vendor = VendorAttributes::of_value(attribute.value).filter(|_| attribute.kind == Type::VENDOR_SPECIFIC);
-        let vendor = vendor.and_then(|mut vendor| vendor.next()).map(|vendor| vendor.kind);
-        without.iter().any(|optional| match number_of(*optional) {
-            Number::Standard(kind) => attribute.kind == kind,
-            Number::Vendor(kind) => vendor == Some(kind),
-        })
-    };
-    for attribute in Attributes::of_run(&whole[..length]).filter(|attribute| !is_left_out(attribute)) {
-        left.attribute(attribute);
-    }
-    left.finish().expect("less than there was").len()
-}
-
-/// An attribute's number, the vendor's own or not.
-enum Number {
-    Standard(Type),
-    Vendor(VendorType),
-}
-
-fn number_of(optional: OptionalAttribute) -> Number {
-    match optional {
-        OptionalAttribute::AcctMultiSessionId => Number::Standard(Type::ACCT_MULTI_SESSION_ID),
-        OptionalAttribute::CallingStationId => Number::Standard(Type::CALLING_STATION_ID),
-        OptionalAttribute::HwConnectId => Number::Vendor(huawei::CONNECT_ID),
-        OptionalAttribute::HwDomainName => Number::Vendor(huawei::DOMAIN_NAME),
-        OptionalAttribute::HwIpHostAddress => Number::Vendor(huawei::IPHOST_ADDR),
-        OptionalAttribute::HwStartupTimeStamp => Number::Vendor(huawei::STARTUP_STAMP),
-        OptionalAttribute::NasPort => Number::Standard(Type::NAS_PORT),
-        OptionalAttribute::NasPortId => Number::Standard(Type::NAS_PORT_ID),
-    }
 }
 
 /// What the plane said of a subscriber, but its name.

@@ -58,7 +58,7 @@ impl Tried {
 }
 
 /// The server with this address, when a group has it, it is Up and it has not been asked: `None` otherwise. One server may have
-/// several ports.
+/// several ports: it is waited for when none of them is free.
 pub(crate) fn prefer(
     members: &[Member],
     servers: &[Server],
@@ -68,12 +68,16 @@ pub(crate) fn prefer(
 ) -> Option<Choice> {
     let is_it =
         |member: &Member| servers[usize::from(member.server)].path.address.ip() == address && !tried.has(member.server);
-    let mut members = members.iter().enumerate().filter(|(_, member)| !tried.is_full() && is_it(member));
-    members.find_map(|(position, member)| match servers[usize::from(member.server)].standing(now) {
-        Standing::Free => Some(Choice::Member(position)),
-        Standing::Full => Some(Choice::Wait),
-        Standing::OnTrial | Standing::Down => None,
-    })
+    let members = members.iter().enumerate().filter(|(_, member)| !tried.is_full() && is_it(member));
+    let mut preferred = None;
+    for (position, member) in members {
+        match servers[usize::from(member.server)].standing(now) {
+            Standing::Free => return Some(Choice::Member(position)),
+            Standing::Full => preferred = Some(Choice::Wait),
+            Standing::OnTrial | Standing::Down => {}
+        }
+    }
+    preferred
 }
 
 /// Chooses. `draw` gives a number below the one that it is given, always the same for the same transaction.
@@ -293,6 +297,24 @@ mod tests {
             if let Some(second) = servers.get_mut(1) {
                 second.path.address.set_ip(address);
             }
+            assert_eq!(prefer(&group, &servers, &tried, address, LATER), expected, "line {number}");
+        }
+    }
+
+    /// It has the second port and the third.
+    #[test]
+    fn who_is_preferred_is_waited_for_when_none_of_its_ports_is_free() {
+        let table: [(&[Is; 3], Option<Choice>); 5] = [
+            (&[Up, Up, Up], Some(Choice::Member(1))),
+            (&[Up, Full, Up], Some(Choice::Member(2))),
+            (&[Up, Full, Full], Some(Choice::Wait)),
+            (&[Up, Full, Down], Some(Choice::Wait)),
+            (&[Up, Down, Up], Some(Choice::Member(2))),
+        ];
+        for (number, (members, expected)) in table.into_iter().enumerate() {
+            let (group, mut servers, tried) = group(&members.map(|is| (0, is)));
+            let address = IpAddr::from([192, 0, 2, 77]);
+            servers[1..].iter_mut().for_each(|server| server.path.address.set_ip(address));
             assert_eq!(prefer(&group, &servers, &tried, address, LATER), expected, "line {number}");
         }
     }

@@ -14,7 +14,7 @@ pub(crate) struct Contract {
     pub(crate) quota_out: QuotaAction,
     /// The group's place in the shard.
     pub(crate) group: u16,
-    /// That of the copies; [`NO_GROUP`]: there are none.
+    /// That of the copies; the group of those who have none: there are no copies.
     pub(crate) copy_group: u16,
     pub(crate) domain: ObjectName,
 }

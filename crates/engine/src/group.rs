@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::report::GroupReport;
-use model::settings::{AccountingOn, Algorithm, OptionalAttribute, Secret, UserNameFormat};
+use model::settings::{AccountingOn, Algorithm, Secret};
 use model::time::Mono;
 
 use crate::choice::{Choice, Tried, choose, prefer};
@@ -45,8 +45,6 @@ pub(crate) struct Group {
     /// Transmissions to one server.
     pub(crate) retransmit: u8,
     pub(crate) timeout: Duration,
-    pub(crate) user_name: UserNameFormat,
-    pub(crate) disabled_attributes: Vec<OptionalAttribute>,
     /// Who is refused has a Stop all the same.
     pub(crate) send_force: bool,
     pub(crate) stop_resend: u16,
@@ -88,8 +86,6 @@ impl Group {
             removed: false,
             retransmit: 3,
             timeout: Duration::from_secs(5),
-            user_name: UserNameFormat::default(),
-            disabled_attributes: Vec::new(),
             send_force: false,
             stop_resend: 0,
             start_resend: 0,

@@ -11,7 +11,7 @@ const COUNTERS: usize = 64;
 const BILL_ID: usize = 12;
 const SAMPLE: usize = MONO + COUNTERS + 2 + 1;
 const CLOSED: usize = SERIAL + 18 + NOW + 1 + 4 + COUNTERS;
-const OPENED: usize = SERIAL + 18 + 12 + 5 + 24 + 4 + 4 + NOW + 8 + COUNTERS + 6;
+const OPENED: usize = SERIAL + 18 + 12 + 6 + 24 + 4 + 4 + NOW + 8 + COUNTERS + 6;
 
 /// The octets of a record that a shard writes. Records of others count as their kind alone.
 pub fn record_octets(record: &Record<'_>) -> usize {

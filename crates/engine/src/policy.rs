@@ -37,8 +37,8 @@ pub(crate) enum AfterStart {
     WouldRefuse,
 }
 
-/// `shadow`: nobody is refused. `force`: who is refused has a Stop all the same. `down`: the subscriber has gone meanwhile; then its Stop tells the server all there is
-/// to tell.
+/// `shadow`: nobody is refused. `force`: who is refused has a Stop all the same. `down`: the subscriber has gone meanwhile;
+/// then its Stop tells the server all there is to tell.
 pub(crate) fn after_start(outcome: Outcome, policy: StartFail, shadow: bool, force: bool, down: bool) -> AfterStart {
     match (outcome, policy, shadow, down) {
         (Outcome::Acknowledged, _, _, _) => AfterStart::Account,

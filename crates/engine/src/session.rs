@@ -106,6 +106,10 @@ impl Flags {
     pub(crate) const DELAYED: Flags = Flags(1 << 22);
     /// A quota is used up, and the plane leads the subscriber elsewhere.
     pub(crate) const REDIRECTED: Flags = Flags(1 << 23);
+    /// And that was its Session-Timeout, which is obeyed with it.
+    pub(crate) const TIMED_OUT: Flags = Flags(1 << 24);
+    /// It is over, but its subscriber was not seen to go: it has its name still.
+    pub(crate) const LINGERS: Flags = Flags(1 << 25);
 
     pub(crate) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0

@@ -68,7 +68,7 @@ impl Table {
         self.used
     }
 
-    /// Sessions that are found by their names: those that are online.
+    /// Sessions that are found by their names: those that are online, and who has been refused and is there still.
     pub(crate) fn named(&self) -> u64 {
         self.names.len() as u64
     }

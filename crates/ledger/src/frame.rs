@@ -35,7 +35,9 @@
 //! scheme        mode 1, start-fail 1, interim seconds 4, interim hash 1, interim-fail max-times 1, policy 1,
 //!               switches 1 (bits: traffic 1, send-update 2, shadow 4), no-send seconds 2
 //! terms         switches 1 (bits: up not counted 1, down not counted 2, dual-stack identical 4, delay offline 8, IPv4
-//!               starts 16), traffic unit 1, delay seconds 2 (0: none), who is delayed 1 (0: nobody)
+//!               starts 16, user name without domain 32), traffic unit 1, delay seconds 2 (0: none), who is delayed 1 (0:
+//!               nobody), attributes left out 1 (bits: Acct-Multi-Session-Id 1, Calling-Station-Id 2, HW-Connect-Id 4,
+//!               HW-Domain-Name 8, HW-IP-Host-Address 16, HW-Startup-Time-Stamp 32, NAS-Port 64, NAS-Port-Id 128)
 //! allowance     timeout mono 8, quota mono 8, volume 8 (all ones: without limit)
 //! server        family 1 (0 none, 4, 6), address 16 (an IPv4 address and 12 zeros), port 2, scope id 4
 //! nas address   family 1 (0 none, 4, 6), address 16 (an IPv4 address and 12 zeros)
@@ -91,7 +93,7 @@ const COUNTERS_LEN: usize = 2 * (4 * 8);
 pub(crate) const SAMPLE_LEN: usize = 8 + COUNTERS_LEN + 2 + 1;
 const TAKEN_OVER_LEN: usize = 8 + 2 + 8;
 const SCHEME_LEN: usize = 1 + 1 + 4 + 1 + 1 + 1 + 1 + 2;
-const TERMS_LEN: usize = 1 + 1 + 2 + 1;
+const TERMS_LEN: usize = 1 + 1 + 2 + 1 + 1;
 const ALLOWANCE_LEN: usize = 8 + 8 + 8;
 const SERVER_LEN: usize = 1 + 16 + 2 + 4;
 const BILL_ID_LEN: usize = 4 + 8;
@@ -134,8 +136,13 @@ const TERMS_DOWN_UNCOUNTED: u8 = 2;
 const TERMS_IDENTICAL: u8 = 4;
 const TERMS_DELAY_OFFLINE: u8 = 8;
 const TERMS_IPV4_STARTS: u8 = 16;
-const TERMS_SWITCHES: u8 =
-    TERMS_UP_UNCOUNTED | TERMS_DOWN_UNCOUNTED | TERMS_IDENTICAL | TERMS_DELAY_OFFLINE | TERMS_IPV4_STARTS;
+const TERMS_WITHOUT_DOMAIN: u8 = 32;
+const TERMS_SWITCHES: u8 = TERMS_UP_UNCOUNTED
+    | TERMS_DOWN_UNCOUNTED
+    | TERMS_IDENTICAL
+    | TERMS_DELAY_OFFLINE
+    | TERMS_IPV4_STARTS
+    | TERMS_WITHOUT_DOMAIN;
 
 const BILL_ID_AT: usize = KIND_LEN;
 

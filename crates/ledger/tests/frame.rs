@@ -13,7 +13,10 @@ use model::record::{
     Claimed, Closed, Delivered, Departed, Departure, Heard, Opened, Record, Returned, Sampled, StartFailed, Started,
     TakenOver, TransferAbandoned, TransferBegun, ZeroStop,
 };
-use model::settings::{AccountingMode, BillFormat, InterimFail, InterimFailPolicy, PinnedScheme, StartFail};
+use model::settings::{
+    AccountingMode, BillFormat, InterimFail, InterimFailPolicy, OptionalAttribute, OptionalAttributes, PinnedScheme,
+    StartFail,
+};
 use model::time::{Mono, Now, Wall};
 use model::verdict::CutBy;
 use proptest::prelude::*;
@@ -178,17 +181,19 @@ fn what_a_session_took_at_log_in_stands_on_the_disk_as_documented() {
         traffic_unit: TrafficUnit::Mbyte,
         start_delay: Some(StartDelay { seconds: 300, offline: true, user_types: UserTypes::default() }),
         ipv4_starts: true,
+        without_domain: true,
+        left_out: OptionalAttributes::NONE.with(OptionalAttribute::CallingStationId).with(OptionalAttribute::NasPortId),
     };
     let allowance = Allowance { timeout_at: Mono::from_nanos(5), quota_at: Mono::from_nanos(6), volume: 7 };
     let scheme = PinnedScheme { no_send_remain_s: 258, ..PinnedScheme::default() };
     let opened = Opened { scheme, terms, allowance, ..records::opened(1, b"") };
     let octets = records::octets(&Record::Opened(opened));
     let at = 1 + 12 + 18 + 10;
-    let expected = "0201  1e 02 2c01 05  0500000000000000 0600000000000000 0700000000000000";
-    assert_eq!(octets[at..at + 31], hex(expected));
+    let expected = "0201  3e 02 2c01 05 82  0500000000000000 0600000000000000 0700000000000000";
+    assert_eq!(octets[at..at + 32], hex(expected));
     assert_eq!(frame::decode(&octets), Ok(Record::Opened(opened)));
     // Each of these would be read as something that encodes otherwise, or as nothing at all.
-    for (place, value) in [(2, 0x3e), (3, 4), (6, 0), (6, 16)] {
+    for (place, value) in [(2, 0x7e), (3, 4), (6, 0), (6, 16)] {
         let mut octets = octets.clone();
         octets[at + place] = value;
         assert_eq!(frame::decode(&octets), Err(DecodeError::BadValue), "{value} at {place}");
@@ -415,13 +420,16 @@ prop_compose! {
 prop_compose! {
     fn all_terms()(
         up: bool, down: bool, dual_stack in prop::sample::select(vec![DualStack::Separate, DualStack::Identical]),
-        traffic_unit in prop::sample::select(TrafficUnit::ALL.to_vec()), ipv4_starts: bool,
+        traffic_unit in prop::sample::select(TrafficUnit::ALL.to_vec()), ipv4_starts: bool, without_domain: bool,
+        left_out: u8,
         start_delay in prop::option::of((1u16.., any::<bool>(), 1u8..=15)),
     ) -> Terms {
         let start_delay = start_delay.map(|(seconds, offline, types)| StartDelay {
             seconds, offline, user_types: UserTypes::from_bits(types).expect("somebody"),
         });
-        Terms { flow: FlowStatistic { up, down }, dual_stack, traffic_unit, start_delay, ipv4_starts }
+        let left_out = OptionalAttributes::from_bits(left_out);
+        let flow = FlowStatistic { up, down };
+        Terms { flow, dual_stack, traffic_unit, start_delay, ipv4_starts, without_domain, left_out }
     }
 }
 

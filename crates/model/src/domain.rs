@@ -3,6 +3,7 @@
 
 use crate::counters::{Counters, Totals};
 use crate::event::Access;
+use crate::settings::{OptionalAttributes, UserNameFormat};
 use crate::time::Mono;
 
 /// What a session takes of its domain and its group at log-in, beside the scheme; later changes touch later sessions.
@@ -18,9 +19,19 @@ pub struct Terms {
     pub start_delay: Option<StartDelay>,
     /// An IPv4 address alone ends that wait.
     pub ipv4_starts: bool,
+    /// User-Name ends before the domain.
+    pub without_domain: bool,
+    /// What packets do without. The session has it all the same.
+    pub left_out: OptionalAttributes,
 }
 
 impl Terms {
+    /// The user's name as packets say it.
+    pub fn user_name<'a>(&self, name: &'a [u8]) -> &'a [u8] {
+        let format = if self.without_domain { UserNameFormat::WithoutDomain } else { UserNameFormat::Original };
+        format.apply(name)
+    }
+
     /// What counters look like in requests: families together or apart, octets in their unit and rounded down. Packets
     /// have no unit.
     #[must_use]

@@ -26,7 +26,7 @@ pub use bills::{
     BillFormat, BillReplay, BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode, CfcardBackupMode,
     HostKeyPolicy, LocalAaaServer,
 };
-pub use packets::{OptionalAttribute, UserNameFormat};
+pub use packets::{OptionalAttribute, OptionalAttributes, UserNameFormat};
 pub use recovery::{RadiusRecovery, RecoveryDetect};
 pub use scheme::{
     AccountingMode, AccountingScheme, CutBrake, Interim, InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit,
@@ -481,14 +481,18 @@ impl Domain {
         }
     }
 
-    /// What a session takes of the domain at log-in, beside the scheme; the unit is its group's.
-    pub fn terms(&self, traffic_unit: TrafficUnit) -> Terms {
+    /// What a session takes of the domain and its group at log-in, beside the scheme.
+    pub fn terms(&self, group: Option<&RadiusGroup>) -> Terms {
+        let default = RadiusGroup::default();
+        let group = group.unwrap_or(&default);
         Terms {
             flow: self.flow_statistic,
             dual_stack: self.dual_stack,
-            traffic_unit,
+            traffic_unit: group.traffic_unit,
             start_delay: self.start_delay,
             ipv4_starts: self.ipv4_starts,
+            without_domain: group.user_name == UserNameFormat::WithoutDomain,
+            left_out: group.disabled_attributes.iter().copied().collect(),
         }
     }
 }

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::domain::TrafficUnit;
 use model::settings::{AccountingMode, AccountingScheme, Domain, ObjectName, RadiusGroup, ServerPath, Settings};
 
 use super::Shard;
@@ -101,8 +100,6 @@ impl Shard {
         group.retransmit = settings.retransmit;
         group.timeout = Duration::from_secs(settings.timeout_s.into());
         group.send_force = settings.send_force;
-        group.user_name = settings.user_name;
-        group.disabled_attributes = settings.disabled_attributes.iter().copied().collect();
         group.stop_resend = settings.stop_resend;
         group.start_resend = settings.start_resend;
         group.interim_resend = settings.interim_resend;
@@ -158,10 +155,10 @@ impl Shard {
                 (Some(group), AccountingMode::Radius) => self.group_index(group.as_str()),
                 (None, _) | (_, AccountingMode::None) => NO_GROUP,
             };
-            let unit = domain.radius_group.as_ref().and_then(|group| settings.radius_groups.get(group));
+            let reports_to = domain.radius_group.as_ref().and_then(|group| settings.radius_groups.get(group));
             let contract = Contract {
                 scheme,
-                terms: domain.terms(unit.map_or(TrafficUnit::default(), |group| group.traffic_unit)),
+                terms: domain.terms(reports_to),
                 quota_out: domain.quota_out.action(),
                 group,
                 copy_group: self.copy_group_of(domain, scheme.mode),

@@ -36,6 +36,11 @@ impl Shard {
         count
     }
 
+    /// So many sessions have a subscriber that can be logged out.
+    fn online(&self) -> u64 {
+        self.table.named().saturating_sub(self.lingering + self.planes.provisional_count())
+    }
+
     /// Whether the session has a subscriber that can be logged out.
     pub(super) fn is_online(&self, slot: Slot) -> bool {
         self.is_up(slot) && !self.session(slot).flags.has(Flags::PROVISIONAL)
@@ -64,7 +69,7 @@ impl Shard {
         if self.session(slot).flags.has(Flags::CUT) {
             return;
         }
-        let online = self.table.named();
+        let online = self.online();
         match self.brake.ask(now, online) {
             Braked::Free => {
                 self.cut(slot, by, now);

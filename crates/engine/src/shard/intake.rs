@@ -218,13 +218,11 @@ impl Shard {
         let mut run = [0; attributes::RUN_MAX];
         let startup = self.birth.started.event_timestamp();
         let birth = SessionBirth { serial, domain, sysname: &self.sysname, startup };
-        let group = &self.groups[usize::from(self.contracts.get(contract).group)];
-        let user = subscriber.user.map(|user| group.user_name.apply(user));
+        let user = subscriber.user.map(|user| self.contracts.get(contract).terms.user_name(user));
         let Some(length) = attributes::write(&mut run, &Subscriber { user, ..*subscriber }, &id, &birth) else {
             self.refuse(origin.plane, up.session, Reason::Malformed);
             return;
         };
-        let length = attributes::leave_out(&mut run, length, &group.disabled_attributes);
         let mut slot = self.table.insert(origin.plane, up.session, &run[..length]);
         while slot.is_none() && self.abandon_copy() {
             slot = self.table.insert(origin.plane, up.session, &run[..length]);
@@ -303,11 +301,10 @@ impl Shard {
     ) -> bool {
         let mut run = [0; attributes::RUN_MAX];
         let old = self.table.blobs.attributes(self.session(slot).blob);
-        let group = &self.groups[usize::from(self.group_of(slot))];
-        let user = update.changed.user.map(|user| group.user_name.apply(user));
+        let terms = &self.contracts.get(self.session(slot).contract).terms;
+        let user = update.changed.user.map(|user| terms.user_name(user));
         let said = Subscriber { user, ..update.changed };
         let Some(length) = attributes::merge(&mut run, old, &said) else { return false };
-        let length = attributes::leave_out(&mut run, length, &group.disabled_attributes);
         let has_moved = !attributes::same_addresses(old, &run[..length]);
         let changed = &update.changed;
         self.unindex(slot);

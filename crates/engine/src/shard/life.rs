@@ -216,7 +216,12 @@ impl Shard {
     pub(super) fn end(&mut self, slot: Slot, last: Owed) {
         self.timers.cancel(slot);
         self.end_copy(slot);
-        self.session_mut(slot).state = State::Ending;
+        let session = self.session_mut(slot);
+        session.state = State::Ending;
+        if !session.is_down() && !session.flags.has(Flags::LINGERS) {
+            session.flags.set(Flags::LINGERS);
+            self.lingering += 1;
+        }
         self.owe(slot, last);
     }
 

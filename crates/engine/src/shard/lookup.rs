@@ -13,7 +13,7 @@ use wire::radius::attribute::{Attribute, Attributes};
 use super::Shard;
 use crate::authorization::{LOOKED_UP, Order, is_meant};
 use crate::identity::Key;
-use crate::session::Slot;
+use crate::session::{Flags, Slot};
 
 /// The index.
 #[derive(Debug, Default)]
@@ -77,6 +77,10 @@ impl Shard {
     pub(super) fn delist(&mut self, slot: Slot) {
         self.table.delist(slot);
         self.unindex(slot);
+        if self.session(slot).flags.has(Flags::LINGERS) {
+            self.session_mut(slot).flags.put(Flags::LINGERS, false);
+            self.lingering -= 1;
+        }
     }
 
     /// To be called when a session's attributes are new …

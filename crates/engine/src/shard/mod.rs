@@ -239,6 +239,8 @@ pub struct Shard {
     events_left: Option<Mono>,
     /// The session whose last record or verdict is borrowed by the caller.
     leaving: Option<Slot>,
+    /// Sessions that are over and have their names still.
+    lingering: u64,
     notices: VecDeque<Notice>,
     counts: Counts,
     discards: Discards,
@@ -324,6 +326,7 @@ impl Shard {
             refusals: Refusals::new(),
             events_left: None,
             leaving: None,
+            lingering: 0,
             notices: VecDeque::with_capacity(NOTICE_COUNT_MAX),
             counts: Counts::default(),
             discards: Discards::default(),

@@ -141,6 +141,11 @@ impl Planes {
         plane.is_some_and(|plane| plane.history.has_taken_over(plane.epoch, ring, origin.position))
     }
 
+    /// Sessions that are provisional.
+    pub(super) fn provisional_count(&self) -> u64 {
+        self.items.iter().map(|plane| plane.provisional.len() as u64).sum()
+    }
+
     /// Whether a session waits to be told to the ledger.
     pub(super) fn has_provisional(&self) -> bool {
         self.items.iter().any(|plane| !plane.provisional.is_empty())

@@ -6,7 +6,7 @@
 //!
 //! Before the Start has its outcome, nothing happens; what has run out by then does so as soon as it has one. A policy is
 //! obeyed once: what was used up limits no more, until the plane says a new limit. A redirection alone stays in force, and
-//! is said again when the session is announced. One that ends the accounting is a cut to the engine: the plane answers with
+//! is said again when the session is announced; a Session-Timeout runs out all the same. One that ends the accounting is a cut to the engine: the plane answers with
 //! a Down, whatever it does with the subscriber.
 
 use std::time::Duration;
@@ -18,7 +18,7 @@ use model::time::{Mono, Now};
 use model::verdict::{CutBy, Reason, Sentence};
 
 use super::{Notice, Shard};
-use crate::session::{Flags, Lane, Owed, Slot, State, serial};
+use crate::session::{Flags, Owed, Slot, State, serial};
 
 /// Between two looks at a volume.
 const LOOK_SOONEST: Duration = Duration::from_secs(1);
@@ -42,7 +42,9 @@ impl Shard {
         }
         let says = said.session_timeout.is_some() || said.time_quota.is_some() || said.volume_quota.is_some();
         if says {
-            self.session_mut(slot).flags.put(Flags::REDIRECTED, false);
+            let flags = &mut self.session_mut(slot).flags;
+            flags.put(Flags::REDIRECTED, false);
+            flags.put(Flags::TIMED_OUT, false);
         }
     }
 
@@ -56,11 +58,13 @@ impl Shard {
     pub(super) fn quota_due(&self, slot: Slot) -> Option<Mono> {
         let (flags, account) = (self.session(slot).flags, self.account(slot));
         let Allowance { timeout_at, quota_at, volume } = account.allowance;
-        if flags.has(Flags::REDIRECTED) {
-            return None;
-        }
-        let look = if volume == Allowance::ALL { Allowance::NEVER } else { account.look };
-        Some(timeout_at.min(quota_at).min(look)).filter(|&at| at != Allowance::NEVER)
+        let timeout_at = if flags.has(Flags::TIMED_OUT) { Allowance::NEVER } else { timeout_at };
+        let quotas_at = match flags.has(Flags::REDIRECTED) {
+            true => Allowance::NEVER,
+            false if volume == Allowance::ALL => quota_at,
+            false => quota_at.min(account.look),
+        };
+        Some(timeout_at.min(quotas_at)).filter(|&at| at != Allowance::NEVER)
     }
 
     pub(super) fn quota_may_end(&mut self, slot: Slot, at: Now, counters: &impl CounterSource) {
@@ -100,15 +104,13 @@ impl Shard {
             }
             QuotaAction::SendInterim => {
                 self.limit_no_more(slot, by, now);
-                let session = self.session_mut(slot);
-                if session.state == State::Accounting && session.lane != Lane::Interim {
-                    session.flags.set(Flags::INTERIM_DUE);
-                    self.settle(slot, now);
-                }
+                self.report_at_once(slot, now);
             }
             QuotaAction::Redirect => {
                 self.tell_quota_out(slot);
-                self.session_mut(slot).flags.set(Flags::REDIRECTED);
+                let flags = &mut self.session_mut(slot).flags;
+                flags.set(Flags::REDIRECTED);
+                flags.put(Flags::TIMED_OUT, by == CutBy::SessionTimeout);
                 self.pronounce_redirect(slot);
             }
             QuotaAction::RedirectAndStop => {

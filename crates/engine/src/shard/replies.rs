@@ -79,8 +79,8 @@ impl Shard {
         responses.iter().map(|response| response.verdict.is_ok()).collect()
     }
 
-    /// Finds the request that a datagram may be the reply to.
-    /// A reply to a probe is judged at once: there are few.
+    /// Finds the request that a datagram may be the reply to. A reply to a probe or to Accounting-On is judged at once: there
+    /// are few.
     fn candidate<'a>(&mut self, datagram: &Received<'a>, now: Now) -> Option<Candidate<'a>> {
         let discards = &mut self.discards;
         if datagram.truncated {

@@ -9,8 +9,9 @@ use crate::policy::{Kind, Outcome};
 use crate::session::{Lane, NONE, Slot, State};
 
 impl Shard {
-    /// Does all that is due at `now`: waits for replies that ran out, interims, parked Stops, quarantines, graces.
-    /// Safe to call too often. What an interim would say, and what a session ends with, is read from `counters`.
+    /// Does all that is due at `now`: waits that ran out, for replies to requests, copies, probes and Accounting-On, for
+    /// addresses and for a place; interims, quotas, rests of parked Stops, quarantines, graces. Safe to call too often. What an
+    /// interim would say, and what a session ends with, is read from `counters`.
     pub fn handle_timeout(&mut self, now: Now, counters: &impl CounterSource) {
         self.let_leave();
         self.latest = now;

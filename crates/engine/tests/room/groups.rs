@@ -1,19 +1,21 @@
 //! Groups of servers, a configuration that changes while requests are out, life and death, and choice: the rows of
 //! BEHAVIOUR.md 5.1 to 5.4, played. Each test bears the number of its section.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use engine::News;
 use model::event::Subscriber;
+use model::ids::BillId;
 use model::settings::{
     AccountingServer, Algorithm, InterfaceName, Interim, InterimSpelling, IntervalUnit, ObjectName, OptionalAttribute,
     Secret, Settings, Source, StartFail, UserNameFormat,
 };
-use wire::radius::attribute::Type;
+use wire::radius::attribute::{Attributes, Type, VendorAttributes};
 use wire::radius::authenticator::verify_request;
 
 use crate::scene::{Scene, group, plain, scheme, server};
-use crate::stage::SECRET;
+use crate::stage::{Kept, SECRET, bill};
 
 /// So many servers; an interim every minute.
 pub(crate) fn each_minute(servers: u8) -> Settings {
@@ -102,6 +104,107 @@ fn row_5_1_disabled_attributes_are_left_out_of_every_packet() {
             .update("a", Subscriber { mac: Some([2, 0, 0, 0, 0, 2]), framed_ip: Some([9; 4].into()), ..subscriber });
         let scene = scene.pass(1).down("a").pass(1);
         assert_eq!(has(&scene), [without.is_empty(); 2]);
+    }
+}
+
+/// DESIGN.md section 3, rule 9: a commit and an update change nothing, nor does a new life; the next log-in has what is new.
+#[test]
+fn row_5_1_what_packets_leave_out_is_the_session_s_own() {
+    let calling = |scene: &Scene| {
+        let value = scene.sent.last().unwrap().packet().find(Type::CALLING_STATION_ID)?.to_vec();
+        Some(String::from_utf8(value).unwrap())
+    };
+    let mac = |last| Subscriber { mac: Some([2, 0, 0, 0, 0, last]), ..Subscriber::default() };
+    let without = |is_out: bool| {
+        let mut settings = each_minute(1);
+        let out = is_out.then_some(OptionalAttribute::CallingStationId);
+        group(&mut settings).disabled_attributes = out.into_iter().collect();
+        settings
+    };
+    for was_out in [false, true] {
+        let said = |is_out: bool, last| (!is_out).then(|| format!("02-00-00-00-00-0{last}"));
+        let (before, after) = (without(was_out), without(!was_out));
+        let scene = Scene::new(&before).up_as("a", 1, mac(1)).pass(1);
+        assert_eq!(calling(&scene), said(was_out, 1));
+        let scene = scene.commit(&after).updates("a", mac(2)).moves("a", [10, 0, 0, 7]).pass(1);
+        assert_eq!((calling(&scene), scene.sent.len()), (said(was_out, 2), 2));
+        let shown = scene.stage.shard.access_users(scene.stage.now, &scene.stage.table, 1);
+        assert_eq!(shown[0].mac, mac(2).mac, "what is left out is known all the same");
+        let scene = scene.restart(2, &after, &[("a", 1)]).pass(1).down("a").pass(1);
+        assert_eq!((calling(&scene), scene.sent.len()), (said(was_out, 2), 3));
+        let scene = scene.up_as("b", 2, mac(3)).pass(1);
+        assert_eq!(calling(&scene), said(!was_out, 3));
+    }
+}
+
+/// A bill has what its packets did without, and a Stop that is sent once more does without it again.
+#[test]
+fn row_5_1_what_packets_leave_out_is_in_bills_but_not_in_replays() {
+    let mut settings = plain(1);
+    group(&mut settings).disabled_attributes = OptionalAttribute::ALL.into_iter().collect();
+    let all = Subscriber {
+        mac: Some([2, 0, 0, 0, 0, 1]),
+        framed_ip: Some([10, 0, 0, 1].into()),
+        nas_port: Some(7),
+        nas_port_id: Some(b"slot=0"),
+        multi_session_id: Some(b"multi"),
+        ..Subscriber::default()
+    };
+    let kinds = |run: Attributes<'_>| -> Vec<u8> { run.map(|attribute| attribute.kind.0).collect() };
+    let scene = Scene::new(&settings).up_as("a", 1, all).pass(1);
+    let live = scene.stage.only_live();
+    let mut scene = scene.down("a").pass(1);
+    let stop = scene.sent.last().unwrap().clone();
+    let own = [5, 31, 50, 87];
+    let opened = live.born.opened();
+    let kept = kinds(Attributes::of_run(opened.attributes));
+    assert!(own.iter().all(|kind| kept.contains(kind)), "{kept:?}");
+    let vendor = |attributes: Attributes<'_>| VendorAttributes::of(attributes).count();
+    // HW-Connect-Id, HW-Domain-Name, HW-IP-Host-Address and HW-Startup-Time-Stamp; the product is the source's.
+    assert_eq!(vendor(Attributes::of_run(opened.attributes)), 5);
+    let mut commit = settings.clone();
+    group(&mut commit).disabled_attributes = BTreeSet::new();
+    scene = scene.commit(&commit);
+    let closed = scene.stage.records.iter().find_map(|record| match record {
+        Kept::Closed(closed) => Some(*closed),
+        _ => None,
+    });
+    scene
+        .stage
+        .shard
+        .replay_bill(scene.stage.now, BillId { epoch: 1, sequence: 1 }, &bill(&live, closed.unwrap()))
+        .unwrap();
+    let scene = scene.pass(1);
+    assert_eq!(scene.sent.len(), 3);
+    for packet in [stop.packet(), scene.sent.last().unwrap().packet()] {
+        assert!(kinds(packet.attributes()).iter().all(|kind| !own.contains(kind)), "{packet:?}");
+        assert_eq!(vendor(packet.attributes()), 2, "HW-User-MAC and HW-Product-ID");
+    }
+}
+
+#[test]
+fn row_5_1_the_form_of_the_user_name_is_the_session_s_own() {
+    let with = |format| {
+        let mut settings = each_minute(1);
+        group(&mut settings).user_name = format;
+        settings
+    };
+    let (whole, cut) = (with(UserNameFormat::DomainIncluded), with(UserNameFormat::WithoutDomain));
+    for (before, after, expected, of_the_next) in [(&whole, &cut, "a@isp", "b"), (&cut, &whole, "a", "b@isp")] {
+        let name = |scene: &Scene| {
+            let packet = scene.sent.last().unwrap();
+            String::from_utf8_lossy(packet.packet().find(Type::USER_NAME).unwrap()).into_owned()
+        };
+        let renamed = |last| Subscriber {
+            user: Some(b"a@isp"),
+            framed_ip: Some([10, 0, 0, last].into()),
+            ..Subscriber::default()
+        };
+        let scene = Scene::new(before).up("a", 1).pass(1).commit(after).updates("a", renamed(1)).pass(1);
+        assert_eq!((name(&scene).as_str(), scene.sent.len()), (expected, 2));
+        let scene = scene.restart(2, after, &[("a", 1)]).updates("a", renamed(2)).pass(1).down("a").pass(1);
+        assert_eq!(name(&scene), expected);
+        assert_eq!(name(&scene.up("b", 2).pass(1)), of_the_next);
     }
 }
 

@@ -1,5 +1,7 @@
 //! The server that authenticated a user is asked first: `master-backup [ strict | sequence ]*` of BEHAVIOUR.md 5.3, played.
 
+use std::net::SocketAddr;
+
 use model::event::Subscriber;
 use model::settings::{Algorithm, LimitedServers, RadiusLimits};
 
@@ -101,4 +103,17 @@ fn row_5_3_a_preferred_server_without_room_holds_up_its_own_users_only() {
     assert!(seen.contains("0 start other to 1"), "{seen}");
     assert_eq!(seen.matches(" to 2").count(), 1, "one has the only place: {seen}");
     assert_eq!(seen.matches(" to 1").count(), 1, "the others wait for the server that they prefer: {seen}");
+}
+
+/// It is one server to the user, whatever the port.
+#[test]
+fn row_5_3_a_preferred_server_has_room_at_another_port() {
+    let mut settings = each_minute(3);
+    let second = SocketAddr::new(server(2).ip(), 1814);
+    group(&mut settings).accounting[2].address = second;
+    let only = LimitedServers { ip: Some(server(2).ip()), port: Some(1813) };
+    settings.radius_limits.insert(only, RadiusLimits { pending: Some(1), speed: None });
+    let scene = Scene::new(&settings).silence(2).up_by("a", 1, 2).up_by("b", 2, 2).up_by("c", 3, 2).pass(1);
+    let asked: Vec<SocketAddr> = scene.sent.iter().map(|asked| asked.to).collect();
+    assert_eq!(asked, [server(2), second, second]);
 }

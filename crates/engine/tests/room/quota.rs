@@ -1,9 +1,11 @@
 //! BEHAVIOUR.md 4 and 5.6: how long a subscriber may stay, how much it may move, and what happens then.
 
+use std::time::Duration;
+
 use model::domain::QuotaOut;
 use model::event::Subscriber;
 use model::settings::{AccountingMode, IntervalUnit, Settings};
-use wire::radius::attribute::Type;
+use wire::radius::attribute::{Type, acct_status_type};
 
 use crate::scene::{Scene, domain, plain, scheme};
 use crate::vectors::interval;
@@ -107,6 +109,51 @@ fn quota_out_send_realtime() {
     let scene = Scene::new(&with(QuotaOut::SendRealtimeAccounting)).up_as("a", 1, time(60)).count(1, 70).pass(1_000);
     assert_eq!(scene.input_octets(), 70);
     scene.sees(&format!("{BEGUN}60 interim a to 1"));
+}
+
+/// The domain leads nobody elsewhere any more when the time is up.
+#[test]
+fn a_session_timeout_runs_out_for_who_was_led_elsewhere() {
+    let both = Subscriber { volume_quota: Some(100), ..timeout(120) };
+    let scene = Scene::new(&redirect(false)).up_as("a", 1, both).count(1, 100).pass(60);
+    let mut scene = scene.sees(&format!("{BEGUN}0 redirect a quota-out\n0 quota out")).commit(&plain(1));
+    scene = scene.pass(61).sees("120 cut a session-timeout").down("a").pass(1);
+    assert_eq!(scene.last(Type::ACCT_TERMINATE_CAUSE), Some(5));
+}
+
+/// It is told again, and that is all.
+#[test]
+fn a_session_timeout_leads_elsewhere_once() {
+    let both = Subscriber { session_timeout: Some(100), ..time(60) };
+    let scene = Scene::new(&redirect(false)).up_as("a", 1, both).pass(1_000);
+    let scene = scene.sees(&format!(
+        "{BEGUN}60 redirect a quota-out
+         60 quota out
+         100 redirect a quota-out
+         100 quota out"
+    ));
+    // A new one counts anew.
+    scene.updates("a", Subscriber { time_quota: Some(5_000), ..timeout(50) }).pass(51).sees(
+        "1050 redirect a quota-out
+         1050 quota out",
+    );
+}
+
+/// The ledger does not know yet that accounting runs: the server hears of the quota when it does.
+#[test]
+fn quota_out_send_realtime_waits_for_the_ledger() {
+    let mut scene = Scene::new(&with(QuotaOut::SendRealtimeAccounting)).up_as("a", 1, time(60));
+    let stage = &mut scene.stage;
+    stage.hand_out(usize::MAX);
+    stage.make_durable(stage.records.len() as u64);
+    stage.transmit();
+    assert_eq!(stage.answer().len(), 1, "the Start");
+    stage.pass(Duration::from_secs(61));
+    stage.shard.handle_timeout(stage.now, &stage.table);
+    stage.transmit();
+    assert!(stage.asked.is_empty(), "an interim before `accepted`");
+    let scene = scene.pass(1);
+    assert_eq!(scene.last(Type::ACCT_STATUS_TYPE), Some(acct_status_type::INTERIM_UPDATE));
 }
 
 /// That of the domain as it is now, not as it was at log-in.

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use model::report::UserSelector;
-use model::settings::{AccountingMode, CutBrake, InterimFailPolicy, StartFail};
+use model::settings::{AccountingMode, AccountingScheme, CutBrake, Domain, InterimFailPolicy, ObjectName, StartFail};
 use wire::radius::attribute::Type;
 
-use crate::scene::{Scene, scheme};
+use crate::scene::{Scene, group, scheme, server};
 use crate::vectors::{each_minute, start_fails};
 
 fn user(name: &str) -> UserSelector {
@@ -229,6 +229,37 @@ fn brake_holds_and_alarms() {
     let seen = scene.seen();
     assert!(!seen.contains("interim-failed"), "{seen}");
     assert_eq!(seen.lines().filter(|line| line.ends_with("brake released")).count(), 1, "{seen}");
+}
+
+/// Whoever is refused is not online, though its zero Stop is on the way still.
+#[test]
+fn brake_counts_who_is_online() {
+    let mut settings = each_minute(1, InterimFailPolicy::Offline);
+    settings.cut_brake = Some(CutBrake { percent: 30, seconds: 600 });
+    // The first server is that of the domain isp, the second that of another, which lets in nobody without it.
+    let mut late = group(&mut settings).clone();
+    late.accounting[0].address = server(2);
+    late.send_force = true;
+    let (late_group, strict) = (ObjectName::from("late"), ObjectName::from("strict"));
+    settings.radius_groups.insert(late_group.clone(), late);
+    let scheme = AccountingScheme { start_fail: StartFail::Offline, ..AccountingScheme::default() };
+    settings.schemes.insert(strict.clone(), scheme);
+    let domain = Domain { accounting_scheme: Some(strict), radius_group: Some(late_group), ..Domain::default() };
+    settings.domains.insert(ObjectName::from("late"), domain);
+    let mut scene = Scene::new(&settings);
+    for number in 0..10 {
+        scene = scene.up(&format!("online{number}"), number);
+    }
+    scene = scene.pass(59).silence(1).silence(2).pass(60);
+    for number in 10..14 {
+        scene = scene.up_in("late", &format!("late{number}"), number);
+    }
+    let mut scene = scene.pass(21);
+    let seen = scene.seen();
+    assert_eq!(seen.matches("134 refuse late").count(), 4, "{seen}");
+    assert_eq!(seen.matches("135 cut online").count(), 3, "30 of 100 of ten: {seen}");
+    let shown = scene.stage.shard.access_users(scene.stage.now, &scene.stage.table, 64);
+    assert_eq!(shown.len(), 14, "those who were refused have their slots still");
 }
 
 /// An operator's word is not braked.

@@ -1,6 +1,6 @@
 //! A bill as the Stop that no server acknowledged: one complete Accounting-Request in detail text.
 //!
-//! The session's own attributes stand first, as they were on the wire. Acct-Delay-Time is zero and the entry's time is that of
+//! The session's own attributes stand first, as they were on the wire: without what its group did without. Acct-Delay-Time is zero and the entry's time is that of
 //! the event, so that a detail reader, which adds what has passed since, computes the true delay.
 
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ pub(super) fn write(bill: &Bill<'_>, out: &mut String) -> Result<(), NoPacket> {
     let closed = &bill.record.closed;
     let mut room = [0; RUN_LEN_MAX];
     let mut run = Encoder::run(&mut room);
-    run.raw(bill.record.opened.attributes);
+    run.raw_without(bill.record.opened.attributes, bill.record.opened.terms.left_out);
     if bill.subscriber.nas_identifier.is_none() {
         run.bytes(Type::NAS_IDENTIFIER, bill.nas.as_bytes());
     }

@@ -4,7 +4,7 @@ use model::domain::{Allowance, DualStack, Terms, TrafficUnit};
 use model::ids::SessionSerial;
 use model::record::{BillReason, Closed, Delivered, Opened, TakenOver, ZeroStop};
 use model::report::LocalBill;
-use model::settings::PinnedScheme;
+use model::settings::{OptionalAttribute, OptionalAttributes, PinnedScheme};
 use model::time::{Mono, Now, Wall};
 use wire::radius::encode::Encoder;
 
@@ -224,6 +224,24 @@ fn detail_has_the_unit_and_the_families_of_the_session() {
         assert!(text.lines().any(|found| found.trim() == line), "{line} in {text}");
     }
     assert!(!text.contains("Acct-IPv6"), "{text}");
+}
+
+/// A bill that is replayed leaves out what its Stop left out; what is no packet has it.
+#[test]
+fn detail_leaves_out_what_the_packets_of_the_session_did() {
+    let attributes = attributes();
+    let mut record = record(&attributes);
+    let port = OptionalAttribute::NasPortId;
+    for (left_out, expected) in [(OptionalAttributes::NONE, 1), (OptionalAttributes::NONE.with(port), 0)] {
+        record.opened.terms.left_out = left_out;
+        let bill = Bill::new("BNG1", record);
+        let mut text = String::new();
+        bill.write_detail(&mut text).unwrap();
+        assert_eq!(text.matches("NAS-Port-Id").count(), expected, "{text}");
+        assert_eq!(text.matches("User-Name").count(), 1, "{text}");
+        assert_eq!(bill.row(3).interface, "slot=0;subslot=1;port=0;vlanid=1");
+        assert!(json(&bill).contains("slot=0;subslot=1"));
+    }
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn opened_end(octets: &[u8], at: usize) -> Option<usize> {
     is_good.then_some(attributes_at + usize::from(u16::from_le_bytes([attributes, attributes_high])))
 }
 
-fn are_good_terms([switches, unit, seconds, seconds_high, user_types]: [u8; TERMS_LEN]) -> bool {
+fn are_good_terms([switches, unit, seconds, seconds_high, user_types, _]: [u8; TERMS_LEN]) -> bool {
     let delay_is_good = match [seconds, seconds_high] {
         [0, 0] => user_types == 0 && switches & TERMS_DELAY_OFFLINE == 0,
         _ => (1..=0b1111).contains(&user_types),

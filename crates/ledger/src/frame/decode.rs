@@ -11,7 +11,9 @@ use model::record::{
     Closed, Delivered, Departed, Departure, Heard, Opened, Record, Returned, Sampled, StartFailed, Started, TakenOver,
     TransferAbandoned, TransferBegun, ZeroStop,
 };
-use model::settings::{AccountingMode, BillFormat, InterimFail, InterimFailPolicy, PinnedScheme, StartFail};
+use model::settings::{
+    AccountingMode, BillFormat, InterimFail, InterimFailPolicy, OptionalAttributes, PinnedScheme, StartFail,
+};
 use model::time::{Mono, Now, Wall};
 use model::verdict::CutBy;
 
@@ -20,7 +22,7 @@ use super::{
     KIND_BILLED, KIND_CHECKPOINTED, KIND_CLAIMED, KIND_CLOSED, KIND_DEPARTED, KIND_HEARD, KIND_OPENED, KIND_RETURNED,
     KIND_SAMPLED, KIND_START_FAILED, KIND_STARTED, KIND_TRANSFER_ABANDONED, KIND_TRANSFER_BEGUN, SAMPLE_LEN,
     SCHEME_SEND_UPDATE, SCHEME_SHADOW, SCHEME_SWITCHES, SCHEME_TRAFFIC, TERMS_DELAY_OFFLINE, TERMS_DOWN_UNCOUNTED,
-    TERMS_IDENTICAL, TERMS_IPV4_STARTS, TERMS_SWITCHES, TERMS_UP_UNCOUNTED,
+    TERMS_IDENTICAL, TERMS_IPV4_STARTS, TERMS_SWITCHES, TERMS_UP_UNCOUNTED, TERMS_WITHOUT_DOMAIN,
 };
 
 /// Why octets are no record.
@@ -232,7 +234,7 @@ impl<'a> Reader<'a> {
     fn terms(&mut self) -> Result<Terms, DecodeError> {
         let [switches, unit] = self.take()?;
         let seconds = self.u16()?;
-        let user_types = self.u8()?;
+        let [user_types, left_out] = self.take()?;
         let has = |bit: u8| switches & bit != 0;
         let unit = TrafficUnit::ALL.into_iter().find(|known| *known as u8 == unit).ok_or(DecodeError::BadValue)?;
         let start_delay = match (seconds, user_types) {
@@ -252,6 +254,8 @@ impl<'a> Reader<'a> {
             traffic_unit: unit,
             start_delay,
             ipv4_starts: has(TERMS_IPV4_STARTS),
+            without_domain: has(TERMS_WITHOUT_DOMAIN),
+            left_out: OptionalAttributes::from_bits(left_out),
         })
     }
 

@@ -18,7 +18,7 @@ use super::{
     KIND_SAMPLED, KIND_START_FAILED, KIND_STARTED, KIND_TRANSFER_ABANDONED, KIND_TRANSFER_BEGUN, NOW_LEN,
     OPENED_LEN_FIXED, RECORD_LEN_MAX, SAMPLE_LEN, SCHEME_SEND_UPDATE, SCHEME_SHADOW, SCHEME_TRAFFIC, SERIAL_LEN,
     SERVER_LEN, TERMS_DELAY_OFFLINE, TERMS_DOWN_UNCOUNTED, TERMS_IDENTICAL, TERMS_IPV4_STARTS, TERMS_UP_UNCOUNTED,
-    TRANSFER_BEGUN_LEN_FIXED,
+    TERMS_WITHOUT_DOMAIN, TRANSFER_BEGUN_LEN_FIXED,
 };
 
 /// The record does not fit: into the octets handed in, into [`RECORD_LEN_MAX`], or one of its texts into its length.
@@ -307,10 +307,12 @@ impl Writer<'_> {
             | switch(!terms.flow.down, TERMS_DOWN_UNCOUNTED)
             | switch(terms.dual_stack == DualStack::Identical, TERMS_IDENTICAL)
             | switch(delay.is_some_and(|delay| delay.offline), TERMS_DELAY_OFFLINE)
-            | switch(terms.ipv4_starts, TERMS_IPV4_STARTS)]);
+            | switch(terms.ipv4_starts, TERMS_IPV4_STARTS)
+            | switch(terms.without_domain, TERMS_WITHOUT_DOMAIN)]);
         self.put([terms.traffic_unit as u8]);
         self.put(delay.map_or(0, |delay| delay.seconds).to_le_bytes());
         self.put([delay.map_or(0, |delay| delay.user_types.bits())]);
+        self.put([terms.left_out.bits()]);
     }
 
     fn allowance(&mut self, allowance: Allowance) {

@@ -1,6 +1,6 @@
 //! What the packets of a group carry (BEHAVIOUR.md 5.1).
 
-/// What User-Name says; fixed at log-in.
+/// What User-Name says; a session keeps it from log-in on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UserNameFormat {
     /// The name as the plane says it, with its domain if it has one.
@@ -31,7 +31,7 @@ impl UserNameFormat {
     }
 }
 
-/// An attribute that a group can do without, and no display or command of ours needs; fixed at log-in.
+/// An attribute that the packets of a group can do without; a session keeps it from log-in on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OptionalAttribute {
     /// Attribute 50.
@@ -50,6 +50,60 @@ pub enum OptionalAttribute {
     NasPort,
     /// Attribute 87.
     NasPortId,
+}
+
+/// Some of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct OptionalAttributes(u8);
+
+impl OptionalAttributes {
+    /// None of them.
+    pub const NONE: OptionalAttributes = OptionalAttributes(0);
+
+    /// And this one.
+    #[must_use]
+    pub const fn with(self, attribute: OptionalAttribute) -> OptionalAttributes {
+        OptionalAttributes(self.0 | OptionalAttributes::bit(attribute))
+    }
+
+    /// Whether it is among them.
+    pub const fn has(self, attribute: OptionalAttribute) -> bool {
+        self.0 & OptionalAttributes::bit(attribute) != 0
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// As a record holds them.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// From a record; every octet means something.
+    pub const fn from_bits(bits: u8) -> OptionalAttributes {
+        OptionalAttributes(bits)
+    }
+
+    const fn bit(attribute: OptionalAttribute) -> u8 {
+        match attribute {
+            OptionalAttribute::AcctMultiSessionId => 1,
+            OptionalAttribute::CallingStationId => 2,
+            OptionalAttribute::HwConnectId => 4,
+            OptionalAttribute::HwDomainName => 8,
+            OptionalAttribute::HwIpHostAddress => 16,
+            OptionalAttribute::HwStartupTimeStamp => 32,
+            OptionalAttribute::NasPort => 64,
+            OptionalAttribute::NasPortId => 128,
+        }
+    }
+}
+
+impl FromIterator<OptionalAttribute> for OptionalAttributes {
+    fn from_iter<I: IntoIterator<Item = OptionalAttribute>>(attributes: I) -> OptionalAttributes {
+        attributes.into_iter().fold(OptionalAttributes::NONE, OptionalAttributes::with)
+    }
 }
 
 impl OptionalAttribute {
@@ -89,6 +143,16 @@ mod tests {
         for (name, without) in [("a@isp", "a"), ("a@b@isp", "a@b"), ("a", "a"), ("@isp", "@isp"), ("a@", "a")] {
             assert_eq!(UserNameFormat::WithoutDomain.apply(name.as_bytes()), without.as_bytes(), "{name}");
             assert_eq!(UserNameFormat::DomainIncluded.apply(name.as_bytes()), name.as_bytes());
+        }
+    }
+
+    #[test]
+    fn optional_attributes_survive_their_bits() {
+        for bits in 0..=u8::MAX {
+            let some = OptionalAttributes::from_bits(bits);
+            let each = OptionalAttribute::ALL.into_iter().filter(|attribute| some.has(*attribute));
+            assert_eq!(each.clone().collect::<OptionalAttributes>().bits(), bits);
+            assert_eq!((each.count(), some.is_empty()), (bits.count_ones() as usize, bits == 0));
         }
     }
 }

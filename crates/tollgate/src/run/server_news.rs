@@ -1,10 +1,12 @@
 //! What one worker finds out of a server holds for all of them: down for one is down for all (BEHAVIOUR.md 5.1).
 //!
 //! Workers send their news in, alarms and messages to the other workers go out. Two workers may find out the same at once:
-//! the alarm is raised once and cleared once. The queue holds two items for each outage of each server and worker, and no
+//! the alarm is raised once and cleared once; one that was raised is cleared even if a commit has silenced it meanwhile, and
+//! one that was not raised is not. The queue holds two items for each outage of each server and worker, and no
 //! worker waits for it; a path stays here while its server is Down.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::SocketAddr;
 
 use engine::News;
@@ -44,7 +46,7 @@ pub(crate) async fn serve(
     workers: Vec<WorkerHandle>,
     is_silent: impl Fn(&ServerPath) -> bool,
 ) {
-    let mut down = BTreeSet::new();
+    let mut alarms = Alarms::default();
     while let Some(told) = inbox.recv().await {
         let told = match told {
             WorkerNews::Server(told) => told,
@@ -53,7 +55,7 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        if is_new(&mut down, told) && !is_silent(&told.server) {
+        if alarms.tell(told, is_silent(&told.server)) {
             let server = told.server;
             match told.news {
                 News::Down => tracing::error!(target: "alarm", %server, "hwRadiusAcctServerDown"),
@@ -69,11 +71,23 @@ fn others(workers: &[WorkerHandle], from: u16) -> impl Iterator<Item = &WorkerHa
     others.map(|(_, worker)| worker)
 }
 
-/// Whether the operator does not know it yet.
-fn is_new(down: &mut BTreeSet<ServerPath>, told: ServerNews) -> bool {
-    match told.news {
-        News::Down => down.insert(told.server),
-        News::Up => down.remove(&told.server),
+/// What the operator has been told.
+#[derive(Default)]
+struct Alarms {
+    /// Servers that are Down, and whether that raised an alarm.
+    down: BTreeMap<ServerPath, bool>,
+}
+
+impl Alarms {
+    /// Whether these news are for the operator: an alarm that is raised, or one that is cleared.
+    fn tell(&mut self, told: ServerNews, is_silent: bool) -> bool {
+        match told.news {
+            News::Up => self.down.remove(&told.server) == Some(true),
+            News::Down => match self.down.entry(told.server) {
+                Entry::Vacant(unknown) => *unknown.insert(!is_silent),
+                Entry::Occupied(_) => false,
+            },
+        }
     }
 }
 
@@ -83,21 +97,36 @@ mod tests {
 
     use super::*;
 
+    /// Tells each and compares what the operator hears.
+    fn check(steps: &[(u16, u8, News, bool, bool)]) {
+        let mut alarms = Alarms::default();
+        for (number, &(shard, server, news, is_silent, expected)) in steps.iter().enumerate() {
+            let server = ServerPath::from(SocketAddr::from(([192, 0, 2, server], 1813)));
+            assert_eq!(alarms.tell(ServerNews { shard, server, news }, is_silent), expected, "step {number}");
+        }
+    }
+
     #[test]
     fn what_two_find_out_at_once_is_one_alarm() {
-        let mut down = BTreeSet::new();
-        let server = |number: u8| ServerPath::from(SocketAddr::from(([192, 0, 2, number], 1813)));
-        let steps = [
-            (0, server(1), News::Down, true),
-            (1, server(1), News::Down, false),
-            (1, server(2), News::Down, true),
-            (1, server(1), News::Up, true),
-            (0, server(1), News::Up, false),
-            (0, server(1), News::Down, true),
-        ];
-        for (number, (shard, server, news, expected)) in steps.into_iter().enumerate() {
-            assert_eq!(is_new(&mut down, ServerNews { shard, server, news }), expected, "step {number}");
-        }
-        assert_eq!(down.len(), 2);
+        check(&[
+            (0, 1, News::Down, false, true),
+            (1, 1, News::Down, false, false),
+            (1, 2, News::Down, false, true),
+            (1, 1, News::Up, false, true),
+            (0, 1, News::Up, false, false),
+            (0, 1, News::Down, false, true),
+        ]);
+    }
+
+    #[test]
+    fn an_alarm_that_was_raised_is_cleared_whatever_is_committed_meanwhile_and_only_that() {
+        check(&[
+            (0, 1, News::Down, false, true),
+            (0, 1, News::Up, true, true),
+            (0, 1, News::Down, true, false),
+            (1, 1, News::Down, false, false),
+            (0, 1, News::Up, false, false),
+            (0, 1, News::Down, false, true),
+        ]);
     }
 }

@@ -1,7 +1,8 @@
 //! A line card is pulled: all its subscribers go at once, and their Stops drain as fast as the server bears.
 //!
-//! Times are measured on whatever machine this runs on, beside whatever else it does: they are printed, and what is asserted
-//! of them is only what no busy neighbour explains.
+//! Times are measured on whatever machine this runs on, beside whatever else it does: they are printed, and in the short form
+//! what is asserted of them is only what no busy neighbour explains. The long form asserts what is promised; how soon everything
+//! is durable it asserts of a release build.
 
 use std::time::Duration;
 
@@ -71,7 +72,12 @@ fn a_storm_of_log_outs_is_durable_at_once_and_drains_as_fast_as_the_server_bears
     assert!(daemon.bills().is_empty());
     daemon.terminate();
     assert!(served.repeated * 1_000 <= served.stops, "{served:?}");
-    assert!(durable < seconds(20) && share > 50.0, "{durable:?}, {share} %");
+    let (soonest, least) = match is_full() {
+        true if !cfg!(debug_assertions) => (seconds(1), 95.0),
+        true => (seconds(20), 95.0),
+        false => (seconds(20), 50.0),
+    };
+    assert!(durable < soonest && share >= least, "{durable:?}, {share} %");
 }
 
 #[test]
@@ -118,5 +124,6 @@ fn a_log_in_has_its_verdict_at_once_while_the_parked_stops_of_a_storm_drain() {
         served.lost
     );
     daemon.terminate();
-    assert!(median < Duration::from_millis(500) && slowest < seconds(3), "{waits:?}");
+    let promised = if is_full() { round_trip + Duration::from_millis(50) } else { Duration::from_millis(500) };
+    assert!(median <= promised && slowest < seconds(3), "{promised:?}: {waits:?}");
 }

@@ -8,8 +8,9 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use model::event::Prefix;
+use model::settings::{OptionalAttribute, OptionalAttributes};
 
-use super::attribute::{Attribute, Type, VendorType};
+use super::attribute::{Attribute, Attributes, Type, VendorAttributes, VendorType, huawei};
 use super::{Authenticator, Code, HEADER_SIZE, PACKET_SIZE_MAX, VALUE_SIZE_MAX, layout};
 
 /// Why there is no packet.
@@ -81,6 +82,20 @@ impl<'a> Encoder<'a> {
                 self.length += run.len();
             }
             None => self.fail(EncodeError::Overflow),
+        }
+        self
+    }
+
+    /// The same without some of them.
+    #[inline]
+    pub fn raw_without(&mut self, run: &[u8], left_out: OptionalAttributes) -> &mut Self {
+        if left_out.is_empty() {
+            return self.raw(run);
+        }
+        for attribute in Attributes::of_run(run) {
+            if optional(attribute).is_none_or(|optional| !left_out.has(optional)) {
+                self.attribute(attribute);
+            }
         }
         self
     }
@@ -211,6 +226,24 @@ impl<'a> Encoder<'a> {
     }
 }
 
+/// Which of those that a group can do without it is.
+fn optional(attribute: Attribute<'_>) -> Option<OptionalAttribute> {
+    match attribute.kind {
+        Type::ACCT_MULTI_SESSION_ID => Some(OptionalAttribute::AcctMultiSessionId),
+        Type::CALLING_STATION_ID => Some(OptionalAttribute::CallingStationId),
+        Type::NAS_PORT => Some(OptionalAttribute::NasPort),
+        Type::NAS_PORT_ID => Some(OptionalAttribute::NasPortId),
+        Type::VENDOR_SPECIFIC => match VendorAttributes::of_value(attribute.value)?.next()?.kind {
+            huawei::CONNECT_ID => Some(OptionalAttribute::HwConnectId),
+            huawei::DOMAIN_NAME => Some(OptionalAttribute::HwDomainName),
+            huawei::IPHOST_ADDR => Some(OptionalAttribute::HwIpHostAddress),
+            huawei::STARTUP_STAMP => Some(OptionalAttribute::HwStartupTimeStamp),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 const _: () = assert!(VALUE_SIZE_MAX + 2 == u8::MAX as usize);
 
 #[cfg(test)]
@@ -264,6 +297,41 @@ mod tests {
             }),
             Ok(vec![])
         );
+    }
+
+    /// Each by its own switch, wherever it stands, and nothing else.
+    #[test]
+    fn what_is_left_out_is_left_out_alone() {
+        let optional = |e: &mut Encoder<'_>, attribute| {
+            match attribute {
+                OptionalAttribute::AcctMultiSessionId => e.bytes(Type::ACCT_MULTI_SESSION_ID, b"m"),
+                OptionalAttribute::CallingStationId => e.bytes(Type::CALLING_STATION_ID, b"c"),
+                OptionalAttribute::HwConnectId => e.vendor_u32(huawei::CONNECT_ID, 1),
+                OptionalAttribute::HwDomainName => e.vendor_bytes(huawei::DOMAIN_NAME, b"d"),
+                OptionalAttribute::HwIpHostAddress => e.vendor_bytes(huawei::IPHOST_ADDR, b"h"),
+                OptionalAttribute::HwStartupTimeStamp => e.vendor_u32(huawei::STARTUP_STAMP, 2),
+                OptionalAttribute::NasPort => e.u32(Type::NAS_PORT, 3),
+                OptionalAttribute::NasPortId => e.bytes(Type::NAS_PORT_ID, b"p"),
+            };
+        };
+        let written = |left_out: OptionalAttributes| {
+            run(|e| {
+                e.bytes(Type::USER_NAME, b"alice");
+                for attribute in OptionalAttribute::ALL.into_iter().filter(|attribute| !left_out.has(*attribute)) {
+                    optional(e, attribute);
+                }
+                e.vendor_bytes(huawei::USER_MAC, b"mac").bytes(Type::CLASS, b"c");
+            })
+            .unwrap()
+        };
+        let whole = written(OptionalAttributes::NONE);
+        for bits in 0..=u8::MAX {
+            let left_out = OptionalAttributes::from_bits(bits);
+            let rest = run(|e| {
+                e.raw_without(&whole, left_out);
+            });
+            assert_eq!(rest, Ok(written(left_out)), "{bits:#x}");
+        }
     }
 
     #[test]
