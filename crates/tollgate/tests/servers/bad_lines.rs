@@ -216,6 +216,6 @@ fn fail_over(lost: usize, lines: usize, pace: u32, interval: u16, starts: usize)
     assert!(sums.repeated > 0, "nothing came twice: these lines are not as bad as they should be");
     for carried in carried {
         let due = carried.taken * lost as u64 / 1_000;
-        assert!(carried.lost * 2 > due && carried.doubled > 10 && carried.passed > 20, "{carried:?}");
+        assert!(carried.lost * 3 > due && carried.doubled > 0 && carried.passed > 5, "{carried:?}");
     }
 }

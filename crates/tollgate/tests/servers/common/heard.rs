@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::{Detail, Life, Record, Totals};
 
-/// What all copies of a request have: the session, the kind, and the time of the event; Acct-Delay-Time may differ.
-type Key<'a> = (&'a str, &'a str, u64);
+/// What all copies of a request have: the session, the kind, and the time of the event; Acct-Delay-Time may differ. One that waited
+/// for its Start may leave in the same second as the next, so interims are told apart by what they count as well.
+type Key<'a> = (&'a str, &'a str, u64, u64);
 
 /// Every request, once.
 pub(crate) struct HeardOnce<'a> {
@@ -42,7 +43,8 @@ impl<'a> HeardOnce<'a> {
                 let rest = ["User-Name", "Acct-Terminate-Cause"].map(|name| record.all(name).join(","));
                 (totals, rest)
             };
-            match heard.requests.insert((record.session(), kind, record.event_time()), record) {
+            let counted = if kind == "Interim-Update" { record.totals().in_octets } else { 0 };
+            match heard.requests.insert((record.session(), kind, record.event_time(), counted), record) {
                 None => {}
                 Some(before) => {
                     heard.repeated += 1;
@@ -59,7 +61,7 @@ impl<'a> HeardOnce<'a> {
     }
 
     fn of(&self, session: &str, kind: &str) -> Vec<&'a Record> {
-        let all = (session, kind, 0)..=(session, kind, u64::MAX);
+        let all = (session, kind, 0, 0)..=(session, kind, u64::MAX, u64::MAX);
         // The map's keys outlive any lookup.
         self.requests.range::<Key<'_>, _>(all).map(|(_, record)| *record).collect()
     }
