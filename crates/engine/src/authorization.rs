@@ -223,8 +223,10 @@ impl Authorization {
         let to = arrived.to.ip();
         let order = order::read(&packet, kind == Kind::Disconnect, &self.sysname, !self.realtime_packet_disabled);
         // Where it came in is an address of ours.
-        let order =
-            order.map(|order| Order { nas_address: order.nas_address.filter(|address| *address != to), ..order });
+        let order = order.map(|order| {
+            let others = order.nas_addresses.iter().copied().filter(|address| *address != to).collect();
+            Order { nas_addresses: others, ..order }
+        });
         let is_full = self.known.len() >= KEPT_MAX || self.pending.len() >= PENDING_MAX;
         let refused = match order {
             Ok(_) if is_full => error_cause::RESOURCES_UNAVAILABLE,

@@ -45,7 +45,9 @@ pub fn source_towards(server: SocketAddr, device: Option<&str>) -> io::Result<Ip
 pub fn address_of(interface: &str, family: Family) -> io::Result<IpAddr> {
     let (mut is_there, mut found) = (false, None);
     each_address(|name, address| {
-        if name.to_bytes() != interface.as_bytes() {
+        // An address with a label is listed under that: the interface's name, a colon, and more.
+        let own = name.to_bytes().split(|octet| *octet == b':').next();
+        if name.to_bytes() != interface.as_bytes() && own != Some(interface.as_bytes()) {
             return;
         }
         is_there = true;

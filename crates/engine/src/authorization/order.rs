@@ -30,8 +30,8 @@ pub struct Order {
     pub(crate) conditions: Vec<(Type, Box<[u8]>)>,
     /// The vendor's number of the connection, as a further condition.
     pub(crate) connection: Option<u32>,
-    /// A NAS address that the request names and that the judge does not know.
-    pub(crate) nas_address: Option<IpAddr>,
+    /// NAS addresses that the request names and that the judge does not know.
+    pub(crate) nas_addresses: Vec<IpAddr>,
     /// What it is to be done with them.
     pub(crate) deed: Deed,
 }
@@ -113,7 +113,7 @@ impl Order {
 /// The Error-Cause of the refusal.
 pub(super) fn read(packet: &Packet<'_>, disconnects: bool, sysname: &str, is_reported: bool) -> Result<Order, u32> {
     let mut conditions: Vec<(Type, Box<[u8]>)> = Vec::new();
-    let (mut connection, mut nas_address) = (None, None);
+    let (mut connection, mut nas_addresses) = (None, Vec::<IpAddr>::new());
     let mut change = Change { is_reported, ..Change::default() };
     for attribute in packet.attributes() {
         match attribute.kind {
@@ -126,7 +126,9 @@ pub(super) fn read(packet: &Packet<'_>, disconnects: bool, sysname: &str, is_rep
             // It means a session of this box if it is called so, or was when the session came up.
             Type::NAS_IDENTIFIER if attribute.value == sysname.as_bytes() => {}
             Type::NAS_IP_ADDRESS | Type::NAS_IPV6_ADDRESS => {
-                nas_address = Some(address(&attribute).ok_or(error_cause::INVALID_REQUEST)?);
+                let named = address(&attribute).ok_or(error_cause::INVALID_REQUEST)?;
+                once(nas_addresses.iter().any(|known| known.is_ipv4() == named.is_ipv4()))?;
+                nas_addresses.push(named);
             }
             kind if is_condition(kind) => {
                 if !is_well_formed(&attribute) || conditions.iter().any(|(known, _)| *known == kind) {
@@ -134,18 +136,25 @@ pub(super) fn read(packet: &Packet<'_>, disconnects: bool, sysname: &str, is_rep
                 }
                 conditions.push((kind, attribute.value.into()));
             }
-            Type::VENDOR_SPECIFIC => connection = Some(connection_in(&attribute)?),
+            Type::VENDOR_SPECIFIC => {
+                once(connection.is_some())?;
+                connection = Some(connection_in(&attribute)?);
+            }
             Type::SERVICE_TYPE => return Err(error_cause::UNSUPPORTED_SERVICE),
             _ if disconnects => return Err(error_cause::UNSUPPORTED_ATTRIBUTE),
             Type::ACCT_INTERIM_INTERVAL => {
+                once(change.interim_s.is_some())?;
                 let interval = attribute.as_u32().filter(|interval| INTERIM_INTERVAL.contains(interval));
                 change.interim_s = Some(interval.ok_or(error_cause::INVALID_ATTRIBUTE_VALUE)?);
             }
             Type::SESSION_TIMEOUT => {
+                once(change.session_timeout_s.is_some())?;
                 let timeout = attribute.as_u32().filter(|timeout| *timeout > 0);
                 change.session_timeout_s = Some(timeout.ok_or(error_cause::INVALID_ATTRIBUTE_VALUE)?);
             }
-            Type::CLASS if change.class.len() < ClassList::MAX => change.class.push(attribute.value.into()),
+            Type::CLASS if change.class.len() < ClassList::MAX && !attribute.value.is_empty() => {
+                change.class.push(attribute.value.into());
+            }
             Type::CLASS => return Err(error_cause::INVALID_ATTRIBUTE_VALUE),
             _ => return Err(error_cause::UNSUPPORTED_ATTRIBUTE),
         }
@@ -156,7 +165,12 @@ pub(super) fn read(packet: &Packet<'_>, disconnects: bool, sysname: &str, is_rep
         return Err(error_cause::MISSING_ATTRIBUTE);
     }
     let deed = if disconnects { Deed::Disconnect } else { Deed::Change(change) };
-    Ok(Order { conditions, connection, nas_address, deed })
+    Ok(Order { conditions, connection, nas_addresses, deed })
+}
+
+/// What may be said once was said before, or not.
+fn once(again: bool) -> Result<(), u32> {
+    if again { Err(error_cause::INVALID_REQUEST) } else { Ok(()) }
 }
 
 /// Whether an attribute of this type tells which session is meant (RFC 5176 section 3).

@@ -27,6 +27,7 @@ use super::{Notice, Shard};
 use crate::announce::{Errand, Out, Phase};
 use crate::request::PACKET_MAX;
 use crate::server::Identifier;
+use crate::session::{Flags, Slot, State};
 
 /// The shard that tells.
 const TELLING: u16 = 0;
@@ -48,6 +49,15 @@ pub(super) struct Announcing {
     is_shut: bool,
     /// Servers that were told so: those that answered, and the others.
     offs: (u64, u64),
+}
+
+/// How far the end of accounting is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ceasing {
+    /// Who is online still.
+    pub online: u64,
+    /// Who has gone, and has a Stop or something before it that servers have not acknowledged.
+    pub owing: u64,
 }
 
 impl Announcing {
@@ -136,21 +146,32 @@ impl Shard {
         self.announcing.errands.retain(|errand| !errand.is_over());
     }
 
-    /// Accounting ceases: nobody is let in any more, and everybody is logged out. Says how many of them were still online; to be
-    /// asked again until none is left.
-    pub fn shut_down(&mut self, now: Now) -> u64 {
+    /// Accounting ceases: nobody is let in any more, and everybody is logged out. To be asked again until nobody is left.
+    pub fn shut_down(&mut self, now: Now) -> Ceasing {
         self.let_leave();
         self.announcing.is_shut = true;
-        let mut count = 0;
+        let mut ceasing = Ceasing::default();
         for slot in self.table.slots() {
             if self.is_up(slot) {
-                count += 1;
+                ceasing.online += 1;
                 if self.is_online(slot) {
                     self.cut(slot, CutBy::Shutdown, now.mono);
                 }
+            } else if self.has_more_to_tell(slot) {
+                ceasing.owing += 1;
             }
         }
-        count
+        ceasing
+    }
+
+    /// Whether something of one who has gone may still leave for a server. Bills that are sent once more may do so at any time.
+    fn has_more_to_tell(&self, slot: Slot) -> bool {
+        let session = self.session(slot);
+        match session.state {
+            State::Free => false,
+            State::Ending => !self.copies.is_over(slot),
+            _ => !session.flags.has(Flags::REPLAY),
+        }
     }
 
     /// Tells the servers of every group that asks for it that accounting has ceased. The first shard does; see
@@ -159,11 +180,26 @@ impl Shard {
         if self.birth.shard != TELLING {
             return;
         }
+        self.drop_errands(now.mono);
+        self.announcing.offs = (0, 0);
         for errand in self.errands(now, true) {
             let address = errand.address;
             self.announcing.to_tell.push_back((address, Announcement::Off));
             self.announcing.errands.push(errand);
         }
+    }
+
+    /// What was to be told is overtaken.
+    fn drop_errands(&mut self, now: Mono) {
+        for number in 0..self.announcing.errands.len() {
+            self.let_starts_go_to(number);
+        }
+        for errand in std::mem::take(&mut self.announcing.errands) {
+            if let Phase::Out(out) = errand.phase {
+                self.servers[usize::from(errand.server)].announcement_given_up(out.identifier, now, out.timeout);
+            }
+        }
+        self.announcing.to_tell.clear();
     }
 
     /// Servers that have heard of [`Shard::announce_off`]: those that answered, and the others. `None`: not all have had their
@@ -201,6 +237,13 @@ impl Shard {
                     is_released: is_off,
                 });
             }
+        }
+        // Whoever else reports to one of these servers waits as well: what left before it would be closed by it.
+        for errand in &mut errands {
+            let others =
+                (0..).zip(&self.groups).filter(|(_, group)| group.has(errand.server)).map(|(number, _)| number);
+            let others: Vec<u16> = others.filter(|number| !errand.groups.contains(number)).collect();
+            errand.groups.extend(others);
         }
         errands
     }

@@ -67,7 +67,7 @@ impl Shard {
 
     fn obey(&mut self, now: Now, order: &Order) -> Outcome {
         let is_own = |address| self.servers.iter().any(|server| server.source == Some(address));
-        if order.nas_address.is_some_and(|address| !is_own(address)) {
+        if !order.nas_addresses.iter().all(|&address| is_own(address)) {
             return Outcome::NotOurs;
         }
         let meant = self.meant_by(order);

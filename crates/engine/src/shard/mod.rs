@@ -38,6 +38,7 @@ use model::report::Discards;
 use model::settings::{RadiusHealth, ServerPath};
 use model::time::{Mono, Now, Wall};
 
+pub use announcing::Ceasing;
 pub use replies::Received;
 pub use restore::{NoSlot, RESTORE_BATCH, Restored};
 pub use transmit::{BATCH_MAX, Transmit, TransmitBatch};

@@ -1,8 +1,9 @@
 //! Accounting-On and -Off (BEHAVIOUR.md 5.6, owner's decision 8, DESIGN.md section 4): once in a boot of the box, before any
 //! Start, never at a restart.
 
+use engine::Ceasing;
 use model::record::{Announced, Announcement};
-use model::settings::{AccountingOn, Settings, StartFail};
+use model::settings::{AccountingOn, Domain, ObjectName, RadiusGroup, Settings, StartFail};
 use wire::radius::attribute::{Type, acct_status_type};
 
 use crate::scene::{Scene, group, plain, scheme, server};
@@ -167,14 +168,58 @@ fn a_commit_tells_nothing() {
     );
 }
 
+/// A group that does not ask for it reports to the same server: its Starts would be closed by what follows them.
+#[test]
+fn accounting_on_goes_before_the_starts_of_every_group_of_the_server() {
+    let mut settings = telling(1, AccountingOn::Wait);
+    let plain = RadiusGroup { accounting_on: AccountingOn::Disabled, ..group(&mut settings).clone() };
+    settings.radius_groups.insert(ObjectName::from("plain"), plain);
+    let radius_group = Some(ObjectName::from("plain"));
+    let other = Domain { radius_group, ..settings.domains[&ObjectName::from("isp")].clone() };
+    settings.domains.insert(ObjectName::from("other"), other);
+    booted(&settings).silence(1).up_in("other", "a", 1).pass(2).wake(1).pass(8).sees(
+        "0 admit a opened
+         0 on to 1
+         5 on to 1
+         5 on acknowledged
+         5 starts may go
+         5 start a to 1",
+    );
+}
+
+/// Who has gone while its Start or an interim was out owes its Stop still.
+#[test]
+fn shutdown_waits_for_whoever_owes_something() {
+    let mut scene = booted(&telling(1, AccountingOn::Enabled)).pass(1).silence(1).up("a", 1).pass(1).down("a");
+    assert_eq!(scene.stage.shard.shut_down(scene.stage.now), Ceasing { online: 0, owing: 1 });
+    scene = scene.pass(3);
+    assert_eq!(scene.stage.shard.shut_down(scene.stage.now), Ceasing { online: 0, owing: 1 });
+    scene = scene.wake(1).pass(30);
+    assert_eq!(scene.stage.shard.shut_down(scene.stage.now), Ceasing::default());
+}
+
+/// A server that was to be told that accounting begins is told once that it has ceased, and nothing behind that.
+#[test]
+fn shutdown_overtakes_what_was_to_be_told() {
+    let mut scene = booted(&telling(1, AccountingOn::Wait)).silence(1).pass(2);
+    scene.seen();
+    scene.stage.shard.shut_down(scene.stage.now);
+    scene.stage.shard.announce_off(scene.stage.now);
+    let scene = scene.wake(1).pass(60).sees(
+        "2 off to 1
+         2 off acknowledged",
+    );
+    assert_eq!(announced(&scene).last(), Some(&(1, Announcement::Off)));
+}
+
 #[test]
 fn shutdown_stops_every_session_and_then_tells() {
     let mut scene = booted(&telling(1, AccountingOn::Enabled)).up("a", 1).pass(1);
     scene.seen();
-    assert_eq!(scene.stage.shard.shut_down(scene.stage.now), 1);
+    assert_eq!(scene.stage.shard.shut_down(scene.stage.now), Ceasing { online: 1, owing: 0 });
     scene = scene.pass(1).sees("1 cut a shutting-down").down("a").pass(1).sees("2 stop a to 1");
     assert_eq!(scene.last(Type::ACCT_TERMINATE_CAUSE), Some(7), "Admin-Reboot");
-    assert_eq!(scene.stage.shard.shut_down(scene.stage.now), 0);
+    assert_eq!(scene.stage.shard.shut_down(scene.stage.now), Ceasing::default());
     scene.stage.shard.announce_off(scene.stage.now);
     assert_eq!(scene.stage.shard.told_off(), None);
     scene = scene.up("b", 2).pass(10).sees(

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, Sender};
-use engine::News;
 use engine::authorization::{Order, Outcome as Obeyed, Token};
+use engine::{Ceasing, News};
 use kernel::waker::Waker;
 use ledger::keeper::{BackupRefused, ResetRefused};
 use ledger::transfer::Outcome;
@@ -46,7 +46,7 @@ pub(crate) enum WorkerMessage {
     /// Another worker knows something of the beginning of accounting.
     Announcing(AnnouncingNews),
     /// Log everybody out and let nobody in; the answer says how many are still online.
-    ShutDown(oneshot::Sender<u64>),
+    ShutDown(oneshot::Sender<Ceasing>),
     /// Tell the servers that accounting has ceased; the answer says how many have answered, and how many have not.
     AnnounceOff(oneshot::Sender<(u64, u64)>),
     /// Send this bill's Stop once more.

@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use engine::Ceasing;
 use tokio::sync::oneshot;
 
-use super::control::reports;
 use super::daemon::Daemon;
 use super::messages::WorkerMessage;
 
@@ -17,34 +17,33 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Does all of it, and says what came of it.
 pub(crate) async fn shut_down(daemon: &Daemon) -> String {
     let began = Instant::now();
-    let mut users = None;
-    let owed = loop {
-        let online = shut_workers(daemon).await;
-        let logged_out = *users.get_or_insert(online);
-        let owed: u64 = reports(daemon).await.iter().map(|report| report.stops_unacknowledged).sum();
-        if online + owed == 0 || began.elapsed() >= PATIENCE {
-            break (logged_out, owed);
-        }
+    let first = shut_workers(daemon).await;
+    let mut left = first;
+    while left != Ceasing::default() && began.elapsed() < PATIENCE {
         tokio::time::sleep(LOOK).await;
-    };
-    let (logged_out, stops) = owed;
+        left = shut_workers(daemon).await;
+    }
+    let Ceasing { online, owing: stops } = left;
+    let logged_out = first.online.saturating_sub(online);
     let (answered, silent) = announce_off(daemon).await;
-    tracing::info!(target: "audit", logged_out, stops, answered, silent, "accounting was shut down");
+    tracing::info!(target: "audit", logged_out, online, stops, answered, silent, "accounting was shut down");
+    let stay = if online == 0 { String::new() } else { format!("{online} have not gone yet, ") };
     format!(
-        "Info: {logged_out} users were logged out, {stops} Stops are still to be acknowledged.\n\
+        "Info: {logged_out} users were logged out, {stay}{stops} Stops are still to be acknowledged.\n\
          Info: Accounting-Off was acknowledged by {answered} servers, and not by {silent}.\n\
          Info: No user is let in until the engine is started again."
     )
 }
 
-async fn shut_workers(daemon: &Daemon) -> u64 {
-    let mut online = 0;
+async fn shut_workers(daemon: &Daemon) -> Ceasing {
+    let mut sum = Ceasing::default();
     for worker in &daemon.workers {
         let (reply, answer) = oneshot::channel();
         worker.tell(WorkerMessage::ShutDown(reply));
-        online += answer.await.unwrap_or(0);
+        let Ceasing { online, owing } = answer.await.unwrap_or_default();
+        (sum.online, sum.owing) = (sum.online + online, sum.owing + owing);
     }
-    online
+    sum
 }
 
 /// The first worker tells; it gives up by itself.

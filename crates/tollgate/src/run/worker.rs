@@ -68,7 +68,7 @@ pub(crate) struct Worker {
     /// To the control thread.
     news: UnboundedSender<WorkerNews>,
     /// Who waits to hear that the servers know that accounting has ceased.
-    told_off: Option<oneshot::Sender<(u64, u64)>>,
+    told_off: Vec<oneshot::Sender<(u64, u64)>>,
     /// Who waits for the outcome of an order.
     orders: Vec<(Token, oneshot::Sender<Outcome>)>,
 }
@@ -161,7 +161,7 @@ impl Worker {
             gated: false,
             bind_again: None,
             news,
-            told_off: None,
+            told_off: Vec::new(),
             orders: Vec::new(),
         }
     }
@@ -238,7 +238,7 @@ impl Worker {
                 }
                 WorkerMessage::AnnounceOff(reply) => {
                     self.shard.announce_off(now);
-                    self.told_off = Some(reply);
+                    self.told_off.push(reply);
                 }
                 WorkerMessage::Replay(id, record) => self.replay(now, id, &record),
                 WorkerMessage::Link(event) => {
@@ -389,11 +389,13 @@ impl Worker {
     }
 
     fn answer_told_off(&mut self) {
-        if self.told_off.is_some()
+        if !self.told_off.is_empty()
             && let Some(counts) = self.shard.told_off()
-            && let Some(reply) = self.told_off.take()
         {
-            let _ = reply.send(counts);
+            for reply in self.told_off.drain(..) {
+                // Who does not wait any more needs no answer.
+                let _ = reply.send(counts);
+            }
         }
     }
 
