@@ -202,10 +202,10 @@ impl Copies {
 
     /// The first in the line has a request out.
     pub(crate) fn handle_sent(&mut self, line: &mut Line, slot: Slot, kind: Kind, request: u32) {
-        line.0.pop_front();
+        self.take_first(line);
         self.out += 1;
         let copy = self.get_mut(slot);
-        (copy.waits, copy.request) = (false, request);
+        copy.request = request;
         match kind {
             Kind::Start => copy.start = false,
             Kind::Interim => copy.interim = false,

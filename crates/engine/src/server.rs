@@ -249,17 +249,6 @@ impl Server {
         self.take(ANNOUNCEMENT)
     }
 
-    /// Its verified reply came.
-    pub(crate) fn announcement_answered(&mut self, identifier: Identifier) {
-        self.forget(identifier);
-        self.free(identifier);
-    }
-
-    /// It did not come in time.
-    pub(crate) fn announcement_given_up(&mut self, identifier: Identifier, now: Mono, timeout: Duration) {
-        self.rest(identifier, now, timeout);
-    }
-
     fn take(&mut self, request: u32) -> Option<Identifier> {
         // The current port as long as its run lasts, then the others, and at last the current one again.
         for _ in 0..=self.ports.len() {
@@ -323,21 +312,22 @@ impl Server {
         self.rest(identifier, now, timeout);
     }
 
-    fn rest(&mut self, identifier: Identifier, now: Mono, timeout: Duration) {
+    /// No reply came in time, be it to a request or beside: the identifier is free when none can come any more.
+    pub(crate) fn rest(&mut self, identifier: Identifier, now: Mono, timeout: Duration) {
         self.forget(identifier);
         self.quarantine.push_back((now.plus(timeout.max(QUARANTINE_MIN)), identifier));
     }
 
-    /// The verified reply to the probe came.
+    /// The verified reply to a probe came.
     pub(crate) fn probe_answered(&mut self, identifier: Identifier) {
-        self.forget(identifier);
-        self.free(identifier);
+        self.answered_beside(identifier);
         self.counts.probe_responses += 1;
     }
 
-    /// It did not come in time.
-    pub(crate) fn probe_given_up(&mut self, identifier: Identifier, now: Mono, timeout: Duration) {
-        self.rest(identifier, now, timeout);
+    /// The verified reply came to something that has no request: a probe, an Accounting-On or -Off.
+    pub(crate) fn answered_beside(&mut self, identifier: Identifier) {
+        self.forget(identifier);
+        self.free(identifier);
     }
 
     /// Probes have shown that it lives.
@@ -460,7 +450,7 @@ mod tests {
         let mut server = server(1);
         let probe = server.take_probe().unwrap();
         assert_eq!((server.lookup(probe), server.in_flight), (Lookup::Probe, 0));
-        server.probe_given_up(probe, at(10), Duration::from_secs(3));
+        server.rest(probe, at(10), Duration::from_secs(3));
         assert_eq!((server.lookup(probe), server.in_flight), (Lookup::Unknown, 0));
         let all = (0..256).filter(|_| server.take_identifier(1).is_some()).count();
         assert_eq!(all, 255, "one rests");

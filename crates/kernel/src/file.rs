@@ -129,8 +129,8 @@ impl LogFile {
     /// Makes every completed write durable (fdatasync(2)), in a file that can be found again.
     ///
     /// # Errors
-    /// `NotFound` when somebody has removed the file; those of the medium. What was written since the last success is then in doubt, and a second call proves nothing: the
-    /// kernel may already have dropped the pages.
+    /// `NotFound` when somebody has removed the file; those of the medium. What was written since the last success is then in
+    /// doubt, and a second call proves nothing: the kernel may already have dropped the pages.
     pub fn sync_data(&self) -> Result<(), FileError> {
         let synced = self.file.sync_data().and_then(|()| match self.file.metadata()?.nlink() {
             0 => Err(io::Error::new(io::ErrorKind::NotFound, "the file was removed while it was written to")),

@@ -196,7 +196,7 @@ impl Shard {
         }
         for errand in std::mem::take(&mut self.announcing.errands) {
             if let Phase::Out(out) = errand.phase {
-                self.servers[usize::from(errand.server)].announcement_given_up(out.identifier, now, out.timeout);
+                self.servers[usize::from(errand.server)].rest(out.identifier, now, out.timeout);
             }
         }
         self.announcing.to_tell.clear();
@@ -290,7 +290,7 @@ impl Shard {
                 Phase::Out(out) if out.is_overdue(now) && out.is_spent() => {
                     let (identifier, timeout) = (out.identifier, out.timeout);
                     let server = usize::from(errand.server);
-                    self.servers[server].announcement_given_up(identifier, now, timeout);
+                    self.servers[server].rest(identifier, now, timeout);
                     self.errand_ended(number, false);
                 }
                 Phase::Waiting | Phase::Out(_) | Phase::Ended => {}
@@ -409,7 +409,7 @@ impl Shard {
             self.discards.bad_authenticator += 1;
             return;
         }
-        self.servers[usize::from(server)].announcement_answered(identifier);
+        self.servers[usize::from(server)].answered_beside(identifier);
         self.errand_ended(number, true);
         self.announcing.errands.retain(|errand| !errand.is_over());
     }

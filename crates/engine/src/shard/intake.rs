@@ -319,7 +319,8 @@ impl Shard {
             self.resume_phase(slot, now.mono);
         }
         self.note_authenticator(slot, changed);
-        self.renew_limits(slot, changed, moment_of(update.at, now).mono, counted);
+        self.allow(slot, changed, moment_of(update.at, now).mono, counted);
+        self.arm(slot);
         match origin {
             Some(origin) => self.changed(origin, slot),
             None => self.owe_opened(slot),

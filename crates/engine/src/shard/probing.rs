@@ -59,7 +59,7 @@ impl Shard {
             self.probing.count += u64::from(pause.is_some());
             let server = &mut self.servers[number];
             if let Some(lost) = server.probe.handle_timeout(now, pause.is_some(), || pause.unwrap_or_default()) {
-                server.probe_given_up(lost.identifier, now, lost.timeout);
+                server.rest(lost.identifier, now, lost.timeout);
             }
         }
     }

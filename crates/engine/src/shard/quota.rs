@@ -6,8 +6,8 @@
 //!
 //! Before the Start has its outcome, nothing happens; what has run out by then does so as soon as it has one. A policy is
 //! obeyed once: what was used up limits no more, until the plane says a new limit. A redirection alone stays in force, and
-//! is said again when the session is announced; a Session-Timeout runs out all the same. One that ends the accounting is a cut to the engine: the plane answers with
-//! a Down, whatever it does with the subscriber.
+//! is said again when the session is announced; a Session-Timeout runs out all the same. One that ends the accounting is a cut
+//! to the engine: the plane answers with a Down, whatever it does with the subscriber.
 
 use std::time::Duration;
 
@@ -46,12 +46,6 @@ impl Shard {
             flags.put(Flags::REDIRECTED, false);
             flags.put(Flags::TIMED_OUT, false);
         }
-    }
-
-    /// The same for a session that has counted something.
-    pub(super) fn renew_limits(&mut self, slot: Slot, said: &Subscriber<'_>, from: Mono, counted: Counters) {
-        self.allow(slot, said, from, counted);
-        self.arm(slot);
     }
 
     /// When one of the limits may be reached.

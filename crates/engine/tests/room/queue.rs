@@ -202,14 +202,20 @@ fn row_5_5_no_start_is_queued_that_has_ended_accounting() {
     }
 }
 
-#[test]
-fn row_5_5_interim_resend_is_superseded_by_the_next_tick_and_never_counts() {
+/// One user, whose interims are tried once more, and who is cut at the second failure in a row.
+fn resent_interims() -> Scene {
     let mut settings = each_minute(1);
     group(&mut settings).interim_resend = 1;
     scheme(&mut settings).interim_fail.max_times = 1;
     scheme(&mut settings).interim_fail.policy = InterimFailPolicy::Offline;
     let mut scene = Scene::new(&settings).up("a", 1).pass(50);
     scene.seen();
+    scene
+}
+
+#[test]
+fn row_5_5_interim_resend_is_superseded_by_the_next_tick_and_never_counts() {
+    let scene = resent_interims();
     // The tick of 60 fails at 75, rests, and is tried once more at 105: one failure, not two. The tick of 120 comes while that
     // is in flight, and is skipped.
     let scene = scene.silence(1).pass(72).sees(
@@ -231,12 +237,7 @@ fn row_5_5_interim_resend_is_superseded_by_the_next_tick_and_never_counts() {
 
 #[test]
 fn row_5_5_interim_resend_that_is_answered_never_counts_either() {
-    let mut settings = each_minute(1);
-    group(&mut settings).interim_resend = 1;
-    scheme(&mut settings).interim_fail.max_times = 1;
-    scheme(&mut settings).interim_fail.policy = InterimFailPolicy::Offline;
-    let mut scene = Scene::new(&settings).up("a", 1).pass(50);
-    scene.seen();
+    let scene = resent_interims();
     let scene = scene.silence(1).pass(40).sees(
         "60 interim a to 1
          65 interim a to 1

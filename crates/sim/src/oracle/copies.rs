@@ -12,7 +12,7 @@ use wire::radius::attribute::acct_status_type::{INTERIM_UPDATE, START, STOP};
 use wire::radius::authenticator::{verify_request, verify_response};
 use wire::radius::{Code, Packet};
 
-use super::wire::Attempt;
+use super::wire::{Attempt, Leaving};
 use super::{Oracle, Violation, as_sent, is_within};
 use crate::network::Datagram;
 use crate::scenario::{COPIES, CopyServer};
@@ -63,25 +63,17 @@ impl Oracle {
         trace: &mut Trace,
     ) -> bool {
         let Some(server) = self.copies.server.clone().filter(|server| server.address == to) else { return false };
-        let read = Packet::parse(octets).ok().and_then(|packet| Some((packet, Said::read(&packet)?)));
-        let Some((packet, said)) = read else {
-            self.violate("every datagram is an accounting request", format!("{octets:?}"));
-            return true;
-        };
-        let id = text(&said.session_id).into_owned();
-        let Some(&serial) = self.by_session_id.get(&said.session_id) else {
-            self.violate("nothing leaves before `opened` is durable", id);
-            return true;
-        };
+        let Some(Leaving { packet, said, serial, id }) = self.read_leaving(octets) else { return true };
         let key = (from, packet.identifier());
         trace.say(format_args!("a copy of a {} of {id} leaves {}/{}", said.kind(), key.0.port(), key.1));
-        let known = self.copies.attempts.get(&key);
-        if known.is_some_and(|attempt| attempt.authenticator == *packet.authenticator()) {
-            self.copy_leaves_again(now, key, octets, &id);
+        let known = self.copies.attempts.get_mut(&key);
+        if let Some(attempt) = known.filter(|attempt| attempt.authenticator == *packet.authenticator()) {
+            let again = attempt.leaves_again(now.mono, to, octets);
+            self.check_again(&again, TRANSMISSIONS, &id);
             return true;
         }
         let life = self.lives;
-        let is_free = known.is_none_or(|attempt| attempt.is_free(now.mono, life));
+        let is_free = self.copies.attempts.get(&key).is_none_or(|attempt| attempt.is_free(now.mono, life));
         let current = self.copies.sent.get(&serial).and_then(|sent| sent.current);
         let current = current.and_then(|key| self.copies.attempts.get(&key)).filter(|other| other.serial == serial);
         let is_alone = current.is_none_or(|attempt| attempt.has_ended(now.mono));
@@ -93,36 +85,10 @@ impl Oracle {
             self.check_start_told(COPIES, to);
         }
         self.copy_says(serial, &said, &id);
-        let attempt = Attempt {
-            serial,
-            life,
-            server: to,
-            is_replay: false,
-            authenticator: *packet.authenticator(),
-            octets: octets.to_vec(),
-            status: said.status,
-            last: now.mono,
-            transmissions: 1,
-            timeout: TIMEOUT,
-            answered: None,
-        };
+        let attempt = Attempt { timeout: TIMEOUT, ..Attempt::new(serial, life, to, &packet, now.mono) };
         self.copies.attempts.insert(key, attempt);
         self.copies.sent.entry(serial).or_default().current = Some(key);
         true
-    }
-
-    fn copy_leaves_again(&mut self, now: Now, key: (SocketAddr, u8), octets: &[u8], id: &str) {
-        let Some(attempt) = self.copies.attempts.get_mut(&key) else { return };
-        let is_same = attempt.octets == octets;
-        let is_due = now.mono >= attempt.last.plus(attempt.timeout);
-        let is_open = attempt.answered.is_none();
-        attempt.last = now.mono;
-        attempt.transmissions += 1;
-        let count = attempt.transmissions;
-        self.require(is_same, "transmissions to one server are the same octets", || id.to_owned());
-        self.require(is_due, "each reply is waited for", || id.to_owned());
-        self.require(is_open, "what was answered is not sent again", || id.to_owned());
-        self.require(count <= TRANSMISSIONS, "a copy has three transmissions", || format!("{id}: {count}"));
     }
 
     /// What a copy says is what the first servers are told, or were last.

@@ -90,19 +90,8 @@ impl Oracle {
         let groups = self.settings.radius_groups.values();
         let naming = groups.filter(|group| group.accounting.iter().any(|member| member.address == to));
         let timeout_s = naming.map(|group| group.timeout_s).min().unwrap_or_default();
-        let attempt = Attempt {
-            serial: NOBODY,
-            life: self.lives,
-            server: to,
-            is_replay: false,
-            authenticator: *packet.authenticator(),
-            octets: octets.to_vec(),
-            status: 0,
-            last: now.mono,
-            transmissions: 1,
-            timeout: Duration::from_secs(timeout_s.into()),
-            answered: None,
-        };
+        let timeout = Duration::from_secs(timeout_s.into());
+        let attempt = Attempt { timeout, ..Attempt::new(NOBODY, self.lives, to, &packet, now.mono) };
         self.attempts.insert(key, attempt);
         self.probes.last.insert(to, Last { key, life: self.lives, at: now.mono });
         true

@@ -35,7 +35,47 @@ pub(super) struct Attempt {
     pub(super) answered: Option<Mono>,
 }
 
+/// What one that left before was when it left again.
+pub(super) struct Again {
+    is_same: bool,
+    is_due: bool,
+    is_open: bool,
+    count: u8,
+}
+
+/// An accounting request that leaves, and whose it is.
+pub(super) struct Leaving<'a> {
+    pub(super) packet: Packet<'a>,
+    pub(super) said: Said,
+    pub(super) serial: SessionSerial,
+    pub(super) id: String,
+}
+
 impl Attempt {
+    /// A datagram leaves for the first time; `status` and `is_replay` are of no account to most.
+    pub(super) fn new(serial: SessionSerial, life: u32, to: SocketAddr, packet: &Packet<'_>, now: Mono) -> Attempt {
+        Attempt {
+            serial,
+            life,
+            server: to,
+            is_replay: false,
+            authenticator: *packet.authenticator(),
+            octets: packet.octets().to_vec(),
+            status: 0,
+            last: now,
+            transmissions: 1,
+            timeout: Duration::ZERO,
+            answered: None,
+        }
+    }
+
+    /// It leaves once more.
+    pub(super) fn leaves_again(&mut self, now: Mono, to: SocketAddr, octets: &[u8]) -> Again {
+        let (is_same, is_due) = (self.octets == octets && self.server == to, now >= self.last.plus(self.timeout));
+        (self.last, self.transmissions) = (now, self.transmissions + 1);
+        Again { is_same, is_due, is_open: self.answered.is_none(), count: self.transmissions }
+    }
+
     /// The wait for its reply is over, one way or the other.
     pub(super) fn has_ended(&self, now: Mono) -> bool {
         self.answered.is_some() || now >= self.last.plus(self.timeout)
@@ -162,23 +202,15 @@ impl Oracle {
         {
             return;
         }
-        let read = Packet::parse(octets).ok().and_then(|packet| Some((packet, Said::read(&packet)?)));
-        let Some((packet, said)) = read else {
-            self.violate("every datagram is an accounting request", format!("{octets:?}"));
-            return;
-        };
-        let id = text(&said.session_id).into_owned();
-        let Some(&serial) = self.by_session_id.get(&said.session_id) else {
-            self.violate("nothing leaves before `opened` is durable", id);
-            return;
-        };
+        let Some(Leaving { packet, said, serial, id }) = self.read_leaving(octets) else { return };
         let key = (from, packet.identifier());
         let word = said.kind();
         trace.say(format_args!("{word} of {id} leaves {}/{} to {to}", key.0.port(), key.1));
         let group = self.group_of(serial);
-        let same = self.attempts.get(&key).is_some_and(|attempt| attempt.authenticator == *packet.authenticator());
-        if same {
-            self.leaves_again(now, key, to, octets, &group, &id);
+        let before = self.attempts.get_mut(&key).filter(|attempt| attempt.authenticator == *packet.authenticator());
+        let again = before.map(|attempt| attempt.leaves_again(now.mono, to, octets));
+        if let Some(again) = &again {
+            self.check_again(again, group.retransmit, &id);
         } else {
             self.check_signature(&packet, &said, to, &group, &id);
             self.check_free(now, key, serial, &id);
@@ -193,27 +225,19 @@ impl Oracle {
                 _ => self.violate("every datagram is an accounting request", id.clone()),
             }
             let is_replay = self.books.get(&serial).is_some_and(|book| book.sent.replay.is_some());
-            let attempt = Attempt {
-                is_replay,
-                serial,
-                life: self.lives,
-                server: to,
-                authenticator: *packet.authenticator(),
-                octets: octets.to_vec(),
-                status: said.status,
-                last: now.mono,
-                transmissions: 1,
-                timeout: Duration::from_secs(group.timeout_s.into()),
-                answered: None,
-            };
+            let timeout = Duration::from_secs(group.timeout_s.into());
+            let attempt = Attempt::new(serial, self.lives, to, &packet, now.mono);
+            let attempt = Attempt { is_replay, status: said.status, timeout, ..attempt };
             self.attempts.insert(key, attempt);
             if let Some(book) = self.books.get_mut(&serial) {
                 book.sent.current = Some(key);
             }
         }
         // A Start that had no turn yet still has its first datagram.
-        let first =
-            self.books.get(&serial).is_some_and(|book| !same && said.status == START && book.sent.starts_now == 1);
+        let first = self
+            .books
+            .get(&serial)
+            .is_some_and(|book| again.is_none() && said.status == START && book.sent.starts_now == 1);
         if said.status != STOP && !first {
             let down = self.books.get(&serial).and_then(|book| book.closed_polled);
             self.require(down.is_none_or(|down| down >= now.mono), "a Down ends what its Stop will tell", || {
@@ -264,26 +288,28 @@ impl Oracle {
         self.settings.radius_groups.get(&ObjectName::from(name)).cloned().unwrap_or_default()
     }
 
-    fn leaves_again(
-        &mut self,
-        now: Now,
-        key: (SocketAddr, u8),
-        to: SocketAddr,
-        octets: &[u8],
-        group: &RadiusGroup,
-        id: &str,
-    ) {
-        let Some(attempt) = self.attempts.get_mut(&key) else { return };
-        let same = attempt.octets == octets && attempt.server == to;
-        let due = now.mono >= attempt.last.plus(attempt.timeout);
-        let answered = attempt.answered.is_some();
-        attempt.last = now.mono;
-        attempt.transmissions += 1;
-        let count = attempt.transmissions;
-        self.require(same, "transmissions to one server are the same octets", || id.to_owned());
-        self.require(due, "each reply is waited for", || id.to_owned());
-        self.require(!answered, "what was answered is not sent again", || id.to_owned());
-        self.require(count <= group.retransmit, "a server gets so many transmissions", || format!("{id}: {count}"));
+    /// Reads a request of a session; `None`, and told, when it is none.
+    pub(super) fn read_leaving<'a>(&mut self, octets: &'a [u8]) -> Option<Leaving<'a>> {
+        let read = Packet::parse(octets).ok().and_then(|packet| Some((packet, Said::read(&packet)?)));
+        let Some((packet, said)) = read else {
+            self.violate("every datagram is an accounting request", format!("{octets:?}"));
+            return None;
+        };
+        let id = text(&said.session_id).into_owned();
+        let Some(&serial) = self.by_session_id.get(&said.session_id) else {
+            self.violate("nothing leaves before `opened` is durable", id);
+            return None;
+        };
+        Some(Leaving { packet, said, serial, id })
+    }
+
+    /// A server gets so many transmissions of it.
+    pub(super) fn check_again(&mut self, again: &Again, most: u8, id: &str) {
+        let Again { is_same, is_due, is_open, count } = *again;
+        self.require(is_same, "transmissions to one server are the same octets", || id.to_owned());
+        self.require(is_due, "each reply is waited for", || id.to_owned());
+        self.require(is_open, "what was answered is not sent again", || id.to_owned());
+        self.require(count <= most, "a server gets so many transmissions", || format!("{id}: {count}"));
     }
 
     fn check_signature(&mut self, packet: &Packet<'_>, said: &Said, to: SocketAddr, group: &RadiusGroup, id: &str) {
