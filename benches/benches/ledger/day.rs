@@ -95,6 +95,7 @@ impl Day {
         let life = Life { boot_id: BOOT_ID, at: now, fresh_store: [1; 16], fresh_key: [2; 16] };
         let (log, started) = start.begin(life, bounds);
         let keeper = KeeperStart {
+            new_boot: None,
             log,
             started,
             book: recovered.state.take_book(),

@@ -64,8 +64,8 @@ pub(crate) struct Group {
     held_until: Mono,
     /// Whether its servers are told when accounting begins and ceases.
     pub(crate) accounting_on: AccountingOn,
-    /// Servers that are to be told before a Start leaves.
-    pub(crate) untold: u16,
+    /// One of its servers is to be told before a Start leaves.
+    pub(crate) untold: bool,
 }
 
 /// Which lane has a place of its own, in turn. The rest of the eight go by order.
@@ -99,7 +99,7 @@ impl Group {
             old_stops: 0,
             held_until: Mono::ZERO,
             accounting_on: AccountingOn::Disabled,
-            untold: 0,
+            untold: false,
         }
     }
 
@@ -135,7 +135,7 @@ impl Group {
     /// The lane whose first session is next, those aside that nobody in can leave now.
     pub(crate) fn next_lane(&self, now: Mono, blocked: [bool; Lane::COUNT]) -> Option<Lane> {
         let own = OWN_PLACES[usize::from(self.turn % 8)];
-        let held = self.holds_for_old_stops(now) || self.untold > 0;
+        let held = self.holds_for_old_stops(now) || self.untold;
         let waits = |lane: &Lane| {
             lane.index().is_some_and(|index| self.lanes[index].count > 0 && !blocked[index])
                 && !(held && HELD.contains(lane))

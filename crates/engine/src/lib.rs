@@ -72,6 +72,7 @@ mod table;
 pub mod wheel;
 mod window;
 
+pub use announce::Boot;
 pub use health::News;
 pub use memory::Memory;
 pub use octets::record_octets;

@@ -24,7 +24,8 @@
 //! 13 departed     store 1, departure 1, transfer 8, wall 8, in octets 8, out octets 8, runs
 //! 14 claimed      bill id
 //! 15 returned     bill id, was sent 1
-//! 17 announced    server, boot id 16, state 1
+//! 17 announced    server, boot id 16, state 1, length of vpn 1, vpn
+//! 18 booted       boot id 16
 //!
 //! bill id       epoch 4, sequence 8
 //! runs          length 2, then each: epoch 4, first sequence 8, count 4
@@ -84,6 +85,7 @@ pub(crate) const KIND_DEPARTED: u8 = 13;
 pub(crate) const KIND_CLAIMED: u8 = 14;
 pub(crate) const KIND_RETURNED: u8 = 15;
 pub(crate) const KIND_ANNOUNCED: u8 = 17;
+pub(crate) const KIND_BOOTED: u8 = 18;
 
 const KIND_LEN: usize = 1;
 const SERIAL_LEN: usize = 4 + 8;
@@ -115,6 +117,7 @@ const BILL_LEN_FIXED: usize = BILL_ID_LEN + 3 + SERVER_LEN + NAS_ADDRESS_LEN + C
 
 const CHECKPOINT_LEN_MOST: usize = 1 + (8 + 1) + 1 + SAMPLE_LEN + CLOSED_LEN;
 const HEARD_LEN_FIXED: usize = 8 + 2 + 8 + 2 + 2 + 1;
+const ANNOUNCED_LEN_FIXED: usize = SERVER_LEN + 16 + 1 + 1;
 const TRANSFER_BEGUN_LEN_FIXED: usize = 8 + 1 + 1 + 8 + 8 + 32 + 1 + 1 + 2;
 const DEPARTED_LEN_FIXED: usize = 1 + 1 + 8 + 8 + 8 + 8 + 2;
 

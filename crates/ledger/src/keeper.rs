@@ -50,7 +50,7 @@ mod triggers;
 use std::collections::VecDeque;
 
 use model::ids::BillId;
-use model::record::{BillRun, BillRuns, BillStore, Departure, Record, Started};
+use model::record::{Announced, BillRun, BillRuns, BillStore, Booted, Departure, Record, Started};
 use model::report::{BillStoreInformation, LocalBillInformation};
 use model::settings::{CacheBackupMode, LocalAaaServer};
 use model::time::{Mono, Now, Wall};
@@ -182,6 +182,9 @@ pub struct KeeperStart {
     pub nas: String,
     /// How large the card's segments are; `None`: there is no card.
     pub card: Option<LogBounds>,
+    /// No life has begun in this boot of the box: what servers are to be told of it. That, and that it has begun, is durable
+    /// before anything is acted upon.
+    pub new_boot: Option<Vec<Announced>>,
 }
 
 /// What an operation under way is for.
@@ -229,7 +232,7 @@ impl Keeper {
     /// Begins with what recovery found. Replays whose outcome is not known end as `delivered: unknown`; files that were on
     /// their way go on.
     pub fn begin(start: KeeperStart, now: Now) -> Keeper {
-        let KeeperStart { log, started, book, segments, damaged, sources, settings, nas, card } = start;
+        let KeeperStart { log, started, book, segments, damaged, sources, settings, nas, card, new_boot } = start;
         let sources = usize::from(sources);
         let dropped = [BillStore::Cache, BillStore::Cfcard].map(|store| book.pool.dropped(store).bills);
         let stamp_last = book.shipped_last.as_millis() / 1000;
@@ -258,6 +261,10 @@ impl Keeper {
         };
         keeper.settings = settings;
         keeper.configure_book();
+        if let Some(announced) = new_boot {
+            announced.iter().for_each(|announced| keeper.tell_first(&Record::Announced(*announced)));
+            keeper.tell_first(&Record::Booted(Booted { boot_id: started.boot_id }));
+        }
         keeper.return_claims();
         keeper.reads.refill();
         keeper.flush();
@@ -286,9 +293,10 @@ impl Keeper {
         self.sources.durable_through(usize::from(source))
     }
 
-    /// Whether the record of this life's beginning is on the disk, and what was recovered may be acted upon.
+    /// Whether the record of this life's beginning is on the disk, and that of the boot's, and what was recovered may be acted upon.
     pub fn is_begun(&self) -> bool {
-        self.log.durable_through() >= self.log.started_at()
+        let durable_through = self.log.durable_through();
+        durable_through >= self.log.started_at() && self.own.has_begun(durable_through)
     }
 
     /// Records appended and not yet durable, of all sources and of the keeper's own.

@@ -84,6 +84,7 @@ pub struct Replay {
     heard: HeardRings,
     /// The newest of each server.
     announced: Vec<Announced>,
+    booted: Option<[u8; 16]>,
     /// Engine starts, by epoch.
     lives: Vec<Started>,
     /// The session of each record of a batch.
@@ -139,6 +140,11 @@ impl Replay {
     /// What each server was last told of the accounting of the box.
     pub fn announced(&self) -> &[Announced] {
         &self.announced
+    }
+
+    /// The boot of the box that was last said to have begun.
+    pub fn booted(&self) -> Option<[u8; 16]> {
+        self.booted
     }
 
     /// The engine starts that the store tells of, by epoch.
@@ -309,6 +315,7 @@ impl Replay {
                 self.announced.retain(|known| known.server != announced.server);
                 self.announced.push(*announced);
             }
+            Record::Booted(booted) => self.booted = Some(booted.boot_id),
             Record::Billed(bill) => {
                 // A bill is complete in itself: its session may be unknown, it counts all the same, and what its Up
                 // and Down took over is in it.

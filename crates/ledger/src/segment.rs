@@ -69,7 +69,7 @@ pub const BATCH_LEN_MAX: usize = 1 << 20;
 pub const SEGMENT_LEN_MAX: u64 = 1 << 30;
 
 const MAGIC: [u8; 8] = *b"tollgate";
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 const MAGIC_AT: usize = 0;
 const VERSION_AT: usize = MAGIC_AT + 8;

@@ -9,13 +9,13 @@ use model::counters::{CounterSlot, Counters, Totals};
 use model::domain::{Allowance, DualStack, FlowStatistic, StartDelay, Terms, TrafficUnit, UserTypes};
 use model::ids::{BillId, SessionSerial};
 use model::record::{
-    Accepted, Acknowledged, Announced, Announcement, Bill, BillReason, BillRun, BillRuns, BillStore, Checkpointed,
-    Claimed, Closed, Delivered, Departed, Departure, Heard, Opened, Record, Returned, Sampled, StartFailed, Started,
-    TakenOver, TransferAbandoned, TransferBegun, ZeroStop,
+    Accepted, Acknowledged, Announced, Announcement, Bill, BillReason, BillRun, BillRuns, BillStore, Booted,
+    Checkpointed, Claimed, Closed, Delivered, Departed, Departure, Heard, Opened, Record, Returned, Sampled,
+    StartFailed, Started, TakenOver, TransferAbandoned, TransferBegun, ZeroStop,
 };
 use model::settings::{
-    AccountingMode, BillFormat, InterimFail, InterimFailPolicy, OptionalAttribute, OptionalAttributes, PinnedScheme,
-    StartFail,
+    AccountingMode, BillFormat, InterfaceName, InterimFail, InterimFailPolicy, OptionalAttribute, OptionalAttributes,
+    PinnedScheme, ServerPath, StartFail,
 };
 use model::time::{Mono, Now, Wall};
 use model::verdict::CutBy;
@@ -126,15 +126,14 @@ fn records_of_bills_and_rings_stand_on_the_disk_as_documented() {
 
     let heard = Heard { plane: "vpp0", plane_epoch: 9, ring: 3, through: 4096, shard: 1, shard_count: 4 };
     check_vector(&Record::Heard(heard), "0a 0900000000000000 0300 0010000000000000 0100 0400 04 76707030");
-    let announced = Announced {
-        server: SocketAddr::from(([192, 0, 2, 7], 1813)),
-        boot_id: *b"a boot of a box!",
-        state: Announcement::Told,
-    };
-    check_vector(
-        &Record::Announced(announced),
-        "11 04 c0000207 000000000000000000000000 1507 00000000 6120626f6f74206f66206120626f7821 02",
-    );
+    let server = ServerPath::from(SocketAddr::from(([192, 0, 2, 7], 1813)));
+    let boot_id = *b"a boot of a box!";
+    let announced = Announced { server, boot_id, state: Announcement::Told };
+    let octets = "11 04 c0000207 000000000000000000000000 1507 00000000 6120626f6f74206f66206120626f7821 02";
+    check_vector(&Record::Announced(announced), &format!("{octets} 00"));
+    let server = ServerPath { vpn: InterfaceName::new("aaa"), ..server };
+    check_vector(&Record::Announced(Announced { server, ..announced }), &format!("{octets} 03 616161"));
+    check_vector(&Record::Booted(Booted { boot_id }), "12 6120626f6f74206f66206120626f7821");
     let begun = TransferBegun {
         number: 5,
         store: BillStore::Cfcard,
@@ -535,10 +534,12 @@ fn later_kinds() -> impl Strategy<Value = Record<'static>> {
     prop_oneof![
         checkpointeds().prop_map(Record::Checkpointed),
         (any::<[u8; 16]>(), any::<u16>(), any::<[u8; 16]>(), 1..=3_u8).prop_map(|(address, port, boot_id, state)| {
-            let server = SocketAddr::from((address, port));
+            let vpn = InterfaceName::new(["", "aaa", "fifteen-octets!"][usize::from(port % 3)]);
+            let server = ServerPath { address: SocketAddr::from((address, port)), vpn, source: None };
             let state = Announcement::from_u8(state).unwrap_or(Announcement::Due);
             Record::Announced(Announced { server, boot_id, state })
         }),
+        any::<[u8; 16]>().prop_map(|boot_id| Record::Booted(Booted { boot_id })),
         (any::<u64>(), any::<u16>(), any::<u64>(), any::<u16>(), 1..=u16::MAX).prop_map(
             |(plane_epoch, ring, through, shard, shard_count)| {
                 let shard = shard % shard_count;

@@ -16,7 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::counters::{CounterSlot, Counters};
 use crate::domain::{Allowance, Terms};
 use crate::ids::{BillId, SessionSerial};
-use crate::settings::{BillFormat, PinnedScheme};
+use crate::settings::{BillFormat, PinnedScheme, ServerPath};
 use crate::time::{Mono, Now, Wall};
 use crate::verdict::CutBy;
 
@@ -45,6 +45,8 @@ pub enum Record<'a> {
     Heard(Heard<'a>),
     /// What a server was told, or is to be told, of the accounting of the whole box.
     Announced(Announced),
+    /// A boot of the box has begun.
+    Booted(Booted),
     /// A file of bills will be transferred: its name and its octets are fixed from here on.
     TransferBegun(TransferBegun<'a>),
     /// The file could not be made again as it was; its bills are free again.
@@ -252,12 +254,19 @@ pub struct Heard<'a> {
 /// How far a server has been told that accounting begins, or ceases (RFC 2866 section 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Announced {
-    /// The server.
-    pub server: SocketAddr,
+    /// The server; the source says nothing, and is left out.
+    pub server: ServerPath,
     /// The boot of the box that this is about.
     pub boot_id: [u8; 16],
     /// What it is told.
     pub state: Announcement,
+}
+
+/// Accounting has begun in a boot of the box: of every server that is to be told, a record before this one says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Booted {
+    /// The boot.
+    pub boot_id: [u8; 16],
 }
 
 /// What a server is told of the accounting of a boot.

@@ -12,10 +12,9 @@ mod orders;
 mod worker;
 mod writer;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use engine::News;
+use engine::{Boot, Ceasing, News};
 use ledger::keeper::Area;
 use ledger::recover::Recovered;
 use model::counters::{CounterSlot, CounterSource, Counters};
@@ -72,7 +71,7 @@ impl Death {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum AnnouncingNews {
     OldStopsGone,
-    StartsMayGo(SocketAddr),
+    StartsMayGo(ServerPath),
 }
 
 /// The ledger's disk and the CF card.
@@ -163,7 +162,7 @@ pub(crate) struct Process {
     /// Counted by the world.
     pub(crate) life: u32,
     commands: Vec<Command>,
-    boot_id: [u8; 16],
+    boot: Boot,
     started: Wall,
     shard_count: u16,
     recovered: Option<Recovered<Memory>>,
@@ -195,17 +194,17 @@ pub(crate) struct Start<'a> {
 impl Process {
     /// Reads the disk and begins a log. The shards come when the log has settled.
     pub(crate) fn start(start: &Start<'_>, disk: &Disk, around: &mut Around, mut dice: Dice) -> Process {
-        let Start { life, boot_id, now, shard_count, port_next, .. } = *start;
+        let Start { life, now, shard_count, port_next, .. } = *start;
         // What nobody had heard when the last process died, nobody hears.
         around.server_news.clear();
         around.announcing_news.clear();
         let (mut recovered, begin) = boot::recover(disk, around);
-        let (keeper, started) = boot::begin(&mut recovered, begin, start, &mut dice);
+        let (keeper, started, boot) = boot::begin(&mut recovered, begin, start, &mut dice);
         around.trace.say(format_args!("life {life}: epoch {}, {shard_count} shards", started.epoch));
         Process {
             life,
             commands: Vec::new(),
-            boot_id,
+            boot,
             started: now.wall,
             shard_count,
             recovered: Some(recovered),
@@ -291,20 +290,48 @@ impl Process {
         self.port_next = boot::restore(
             &mut self.workers,
             &recovered.state,
-            self.boot_id,
+            self.boot.id,
             now,
             settings,
             &mut self.links,
             self.port_next,
         );
-        let (announced, is_new_boot) = (recovered.state.replay.announced(), !recovered.state.is_in_boot(self.boot_id));
-        around.oracle.announcing_begins(self.boot_id, is_new_boot, announced);
+        around.oracle.announcing_begins(self.boot.id, recovered.state.replay.announced());
         for worker in &mut self.workers {
             worker.note_links(&self.links);
-            worker.shard.begin_announcing(now, self.boot_id, is_new_boot, announced);
+            worker.shard.begin_announcing(now, &self.boot);
         }
         self.desk.configure(settings);
         around.trace.say(format_args!("life {}: {} sessions restored", self.life, recovered.state.sessions()));
+    }
+
+    /// Another configuration is committed: every shard has it before anything else happens. False: there is no shard yet.
+    pub(crate) fn commit(&mut self, settings: &Settings) -> bool {
+        for worker in &mut self.workers {
+            worker.shard.configure(settings);
+            self.port_next = worker.bind(boot::NAS, self.port_next);
+        }
+        self.is_running()
+    }
+
+    /// Accounting is shut down, as far as that goes now: nobody is let in any more.
+    pub(crate) fn shut_down(&mut self, now: Now) -> Ceasing {
+        let mut sum = Ceasing::default();
+        for worker in &mut self.workers {
+            let Ceasing { online, owing } = worker.shard.shut_down(now);
+            (sum.online, sum.owing) = (sum.online + online, sum.owing + owing);
+        }
+        sum
+    }
+
+    /// Servers are told that it has ceased.
+    pub(crate) fn announce_off(&mut self, now: Now) {
+        self.workers.iter_mut().for_each(|worker| worker.shard.announce_off(now));
+    }
+
+    /// Whether all of them were.
+    pub(crate) fn has_told_off(&self) -> bool {
+        self.workers.iter().all(|worker| worker.shard.told_off().is_some())
     }
 
     /// A plane links, with the memory that it has; its events are read from where they were consumed.

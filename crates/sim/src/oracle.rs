@@ -78,13 +78,16 @@ pub(crate) struct Incarnation {
     quota_out: QuotaAction,
     limits: Limits,
     pub(crate) turned_away: bool,
+    /// The engine did not let it in, for accounting was shut down.
+    shut_out: bool,
 }
 
 /// Everything that is known.
 pub(crate) struct Oracle {
     settings: Settings,
     domains: Vec<String>,
-    servers: BTreeMap<SocketAddr, Vec<u8>>,
+    /// The secrets that each server takes, the newest last.
+    servers: BTreeMap<SocketAddr, Vec<Vec<u8>>>,
     is_punctual: bool,
     incarnations: Vec<Incarnation>,
     /// The session behind each Up and Down, by plane, its epoch and the position.
@@ -124,7 +127,7 @@ impl Oracle {
         Oracle {
             settings: scenario.settings.clone(),
             domains: scenario.domains.clone(),
-            servers: scenario.servers.iter().cloned().collect(),
+            servers: scenario.servers.iter().map(|(at, secret)| (*at, vec![secret.clone()])).collect(),
             is_punctual: scenario.is_punctual(),
             incarnations: Vec::new(),
             said: BTreeMap::new(),
@@ -189,6 +192,7 @@ impl Oracle {
             quota_out,
             limits: who.limits,
             turned_away: false,
+            shut_out: false,
         });
         self.incarnations.len() - 1
     }
@@ -208,6 +212,18 @@ impl Oracle {
     /// Another configuration is committed.
     pub(crate) fn configured(&mut self, settings: &LocalAaaServer) {
         self.may_drop |= settings.cache.backup_mode == CacheBackupMode::None;
+    }
+
+    /// Groups are committed that are other ones; a server may have another secret from now on.
+    pub(crate) fn committed(&mut self, settings: &Settings, secrets: &[(SocketAddr, Vec<u8>)]) {
+        self.settings = settings.clone();
+        for (server, secret) in secrets {
+            let known = self.servers.entry(*server).or_default();
+            if known.last() != Some(secret) {
+                known.push(secret.clone());
+            }
+        }
+        self.announcing_configured();
     }
 
     /// Somebody sets the wall clock.
@@ -238,8 +254,9 @@ impl Oracle {
 
     /// The plane did not let it in.
     pub(crate) fn turned_away(&mut self, incarnation: usize) {
-        let let_in = self.incarnations[incarnation].let_in;
-        self.require(!let_in, "who was admitted is not refused", || format!("session #{incarnation}"));
+        let Incarnation { let_in, shut_out, .. } = self.incarnations[incarnation];
+        // Who is not accounted for is new to every life, and is let out when accounting is shut down.
+        self.require(!let_in || shut_out, "who was admitted is not refused", || format!("session #{incarnation}"));
         self.incarnations[incarnation].turned_away = true;
     }
 
@@ -253,6 +270,9 @@ impl Oracle {
         if let What::Up { name, .. } = &saying.what {
             let newest = self.newest.entry((plane, name.clone())).or_default();
             *newest = (*newest).max(saying.incarnation);
+            if self.announcing.is_shut() && self.books_of(saying.incarnation).next().is_none() {
+                self.incarnations[saying.incarnation].shut_out = true;
+            }
         }
     }
 
@@ -264,7 +284,9 @@ impl Oracle {
             match saying.what {
                 What::Up { .. } => {
                     let accounted = self.incarnations[incarnation].mode == AccountingMode::Radius;
-                    let kept = !accounted || self.books_of(incarnation).any(|book| book.is_opened_durable());
+                    let shut_out = self.incarnations[incarnation].shut_out;
+                    let kept =
+                        !accounted || shut_out || self.books_of(incarnation).any(|book| book.is_opened_durable());
                     self.require(kept, "consumed means durable", || format!("the Up of #{incarnation}"));
                 }
                 What::Down { .. } => {

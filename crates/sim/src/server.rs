@@ -38,7 +38,8 @@ pub(crate) enum Mood {
 /// One server.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    pub(crate) secret: Vec<u8>,
+    /// The secrets that it takes, the newest last. It answers with what it was asked with.
+    pub(crate) secrets: Vec<Vec<u8>>,
     pub(crate) mood: Mood,
     dice: Dice,
     seen: BTreeMap<(SocketAddr, u8), ([u8; 16], Mono)>,
@@ -114,7 +115,15 @@ impl Said {
 
 impl Server {
     pub(crate) fn new(address: SocketAddr, secret: Vec<u8>, dice: Dice) -> Server {
-        Server { address, secret, mood: Mood::Well, dice, seen: BTreeMap::new(), memory: Vec::new(), refused: 0 }
+        Server {
+            address,
+            secrets: vec![secret],
+            mood: Mood::Well,
+            dice,
+            seen: BTreeMap::new(),
+            memory: Vec::new(),
+            refused: 0,
+        }
     }
 
     /// Takes a datagram and says what is sent back, and after how long.
@@ -123,12 +132,12 @@ impl Server {
             return Vec::new();
         }
         let Ok(packet) = Packet::parse(octets) else { return Vec::new() };
-        if verify_request(&packet, &self.secret).is_err() {
+        let Some(secret) = self.secrets.iter().find(|secret| verify_request(&packet, secret).is_ok()).cloned() else {
             self.refused += 1;
             return Vec::new();
-        }
+        };
         if packet.code() == Code::STATUS_SERVER {
-            return self.answer(&packet);
+            return self.answer(&packet, &secret);
         }
         let Some(said) = Said::read(&packet) else { return Vec::new() };
         let key = (from, packet.identifier());
@@ -140,15 +149,15 @@ impl Server {
             self.seen.insert(key, (*packet.authenticator(), now));
             self.memory.push(Accounted { said });
         }
-        self.answer(&packet)
+        self.answer(&packet, &secret)
     }
 
-    fn answer(&mut self, packet: &Packet<'_>) -> Vec<(Duration, Vec<u8>)> {
+    fn answer(&mut self, packet: &Packet<'_>, secret: &[u8]) -> Vec<(Duration, Vec<u8>)> {
         if self.mood == Mood::Mute {
             return Vec::new();
         }
         let mut room = [0; 4096];
-        let Ok(reply) = respond(packet, &self.secret, &mut room) else { return Vec::new() };
+        let Ok(reply) = respond(packet, secret, &mut room) else { return Vec::new() };
         let reply = reply.to_vec();
         let delay = match self.mood {
             Mood::Slow(seconds) => self.dice.seconds(0, seconds),

@@ -3,6 +3,7 @@
 //! First comes trouble, as long as the scenario says. Then all faults stop; a while later every subscriber leaves; and
 //! then the engine has so long to bring everything to an end.
 
+mod operator;
 mod orders;
 mod trouble;
 
@@ -66,6 +67,12 @@ enum Happening {
     Heal,
     /// Somebody sets the wall clock.
     SetClock(i64),
+    /// An operator commits other groups.
+    Commit,
+    /// An operator shuts accounting down; everybody is to go until then.
+    ShutDown { life: u32, until: Mono },
+    /// Servers are told that it has ceased.
+    Cease { life: u32 },
     /// An operator resets the card, having thought better of shipping what is on it.
     Reset,
     /// Everybody leaves.
@@ -105,6 +112,8 @@ pub struct World {
     /// Of an operator who resets the card while it is emptied.
     hasty: Option<Dice>,
     authorizer: Option<Authorizer>,
+    /// Of an operator who changes groups, and shuts accounting down.
+    changes: Option<Dice>,
     disks: Disks,
     network: Network,
     servers: Vec<Server>,
@@ -165,6 +174,7 @@ impl World {
             scenario,
             dice,
             authorizer,
+            changes: World::changes(seed),
             hasty: seed.is_multiple_of(4).then(|| Dice::new(!seed)),
         };
         world.begin();
@@ -250,6 +260,7 @@ impl World {
         if self.authorizer.is_some() {
             self.after(Duration::from_secs(1), Happening::Order);
         }
+        self.plan_changes();
         self.after(trouble, Happening::Heal);
         self.after(trouble + CALM, Happening::Close);
     }
@@ -307,6 +318,9 @@ impl World {
                 self.around.trace.say(format_args!("the wall clock is set by {by} ms"));
                 *self.faults.entry("clock set").or_default() += 1;
             }
+            Happening::Commit => self.commit_groups(),
+            Happening::ShutDown { life, until } => self.shut_down(life, until),
+            Happening::Cease { life } => self.cease(life),
             Happening::Reset => self.command(&Command::CfcardReset),
             Happening::Close => {
                 self.closed = Some(self.now);

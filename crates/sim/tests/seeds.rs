@@ -34,6 +34,9 @@ fn worlds_break_no_rule() {
         "answers repeated",
         "orders that mean several",
         "accounting-on",
+        "accounting-off",
+        "commits of groups",
+        "shutdowns to the end",
     ] {
         assert!(happened.get(what).is_some_and(|count| *count > 0), "no {what}: {happened:?}");
     }

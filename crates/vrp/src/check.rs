@@ -178,7 +178,7 @@ pub fn check(settings: &Settings) -> Vec<Finding> {
             place: place.clone(),
             problem: Problem::ServerWithoutSecret {
                 group: name.clone(),
-                server: Box::new(ServerPath { source: None, ..group.path_of(server) }),
+                server: Box::new(group.path_of(server).server()),
             },
         }));
         for path in group.accounting.iter().map(|server| group.path_of(server)) {

@@ -4,27 +4,30 @@
 //! of the box's sessions. Per server the order is: Stops of earlier boots (at most 30 s), Accounting-On, the first Start (DESIGN.md
 //! section 4). The first shard tells; the others tell it when they have no such Stops left, and are told when Starts may go.
 //!
-//! **Full:** one errand for each server. A server that has no socket or no identifier in time is given up like one that does not
-//! answer. **Memory:** an errand and its packet, as long as it lasts; an address for each server that was ever told.
+//! Every group of a server that is still to be told holds its Starts, as the groups are now: a commit may take a server out of all
+//! groups that have it told, and then it is not told in this boot. Secret, timeout and transmissions are those of the first
+//! transmission, as with any request.
+//!
+//! **Full:** one errand for each server. A server that has no identifier in time is given up like one that does not answer. One that
+//! no socket leads to is given up as soon as it would be its turn, if its groups could send to another: Starts are not held for what
+//! cannot be sent. While they can send to nobody, it waits. **Memory:** an errand and its packet, as long as it lasts; a path for
+//! each server that was told in this boot.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use arrayvec::ArrayString;
-use model::record::{Announced, Announcement};
-use model::settings::{AccountingOn, Secret};
+use model::record::{Announced, Announcement, Booted};
+use model::settings::{AccountingOn, ServerPath};
 use model::time::{Mono, Now};
 use model::verdict::CutBy;
-use wire::radius::attribute::{Type, acct_status_type};
-use wire::radius::authenticator::{Unsigned, sign_request, verify_response};
-use wire::radius::{Code, Encoder, Packet};
+use wire::radius::Packet;
+use wire::radius::authenticator::verify_response;
 
 use super::restore::OLD_STOPS_FIRST;
 use super::transmit::TransmitBatch;
 use super::{Notice, Shard};
-use crate::announce::{Errand, Out, Phase};
+use crate::announce::{Boot, Draft, Errand, Out, Phase};
+use crate::group::{Group, Member};
 use crate::request::PACKET_MAX;
 use crate::server::Identifier;
 use crate::session::{Flags, Slot, State};
@@ -37,14 +40,17 @@ const TELLING: u16 = 0;
 pub(super) struct Announcing {
     boot_id: [u8; 16],
     /// What the ledger says of each server in this boot.
-    known: Vec<(SocketAddr, Announcement)>,
-    to_tell: VecDeque<(SocketAddr, Announcement)>,
+    known: Vec<(ServerPath, Announcement)>,
+    to_tell: VecDeque<(ServerPath, Announcement)>,
+    /// The ledger is to be told once more that the boot has begun.
+    tells_boot: bool,
     errands: Vec<Errand>,
     /// Other shards that have no Stops of earlier boots left.
     others_ready: u16,
     /// The same of this one; it has said so.
     said_ready: bool,
-    began: Mono,
+    /// When this life was told of its boot.
+    began: Option<Mono>,
     /// Accounting has ceased.
     is_shut: bool,
     /// Servers that were told so: those that answered, and the others.
@@ -65,8 +71,17 @@ impl Announcing {
         self.is_shut
     }
 
+    /// So long Stops of earlier boots go first.
+    fn old_stops_end(&self) -> Option<Mono> {
+        self.began.map(|began| began.plus(OLD_STOPS_FIRST))
+    }
+
     pub(super) fn has_records(&self) -> bool {
-        !self.to_tell.is_empty()
+        self.tells_boot || !self.to_tell.is_empty()
+    }
+
+    pub(super) fn next_booted(&mut self) -> Option<Booted> {
+        std::mem::take(&mut self.tells_boot).then_some(Booted { boot_id: self.boot_id })
     }
 
     pub(super) fn next_record(&mut self) -> Option<Announced> {
@@ -80,15 +95,16 @@ impl Announcing {
         self.known.push((announced.server, announced.state));
         for errand in &mut self.errands {
             if let Some((state, through)) = &mut errand.awaits
-                && (errand.address, *state) == (announced.server, announced.state)
+                && (errand.server, *state) == (announced.server, announced.state)
             {
                 through.get_or_insert(count);
             }
         }
     }
 
-    /// What was told before is to be told once more, before that is forgotten.
-    pub(super) fn tell_again(&mut self) {
+    /// What was told before is to be told once more, before that is forgotten: servers first, then that the boot has begun.
+    fn tell_again(&mut self) {
+        self.tells_boot = self.began.is_some();
         for &(server, state) in &self.known {
             if !self.to_tell.iter().any(|(other, _)| *other == server) {
                 self.to_tell.push_back((server, state));
@@ -98,36 +114,18 @@ impl Announcing {
 }
 
 impl Shard {
-    /// Finds out which servers are to be told that accounting begins, and holds Starts for them. To be called once, behind
-    /// [`Shard::configure`] and [`Shard::restore`]. `is_new_boot`: no earlier life was in this boot of the box. `announced`: what
-    /// the ledger says of servers.
-    pub fn begin_announcing(&mut self, now: Now, boot_id: [u8; 16], is_new_boot: bool, announced: &[Announced]) {
-        let of_boot = announced.iter().filter(|announced| announced.boot_id == boot_id);
-        let known: Vec<_> = of_boot.map(|announced| (announced.server, announced.state)).collect();
-        self.announcing.boot_id = boot_id;
-        self.announcing.began = now.mono;
-        let state_of = |address| known.iter().find(|(server, _)| *server == address).map(|(_, state)| *state);
-        for mut errand in self.errands(now, false) {
-            let address = errand.address;
-            let state = state_of(address);
-            let is_due = match state {
-                None => is_new_boot,
-                Some(Announcement::Due | Announcement::Off) => true,
-                Some(Announcement::Told) => false,
-            };
-            if !is_due {
-                continue;
-            }
-            if self.birth.shard == TELLING && state != Some(Announcement::Due) {
-                self.announcing.to_tell.push_back((address, Announcement::Due));
-                errand.awaits = Some((Announcement::Due, None));
-            }
-            errand.groups.iter().for_each(|group| self.groups[usize::from(*group)].untold += 1);
-            self.announcing.errands.push(errand);
-        }
+    /// Takes the boot that this life is in, and holds Starts for the servers that are to be told of it. To be called once, behind
+    /// [`Shard::configure`] and [`Shard::restore`], when what the boot says is durable.
+    pub fn begin_announcing(&mut self, now: Now, boot: &Boot) {
+        let to_tell = boot.announced.iter().filter(|announced| announced.state != Announcement::Told);
+        self.announcing.errands = to_tell.map(|announced| Errand::on(announced.server, now)).collect();
+        self.announcing.boot_id = boot.id;
+        self.announcing.began = Some(now.mono);
         if self.birth.shard == TELLING {
-            self.announcing.known = known;
+            self.announcing.known =
+                boot.announced.iter().map(|announced| (announced.server, announced.state)).collect();
         }
+        self.rebind_announcements();
         self.say_ready(now.mono);
     }
 
@@ -137,13 +135,16 @@ impl Shard {
     }
 
     /// Another shard gave [`Notice::StartsMayGo`].
-    pub fn handle_starts_may_go(&mut self, server: SocketAddr) {
-        for number in 0..self.announcing.errands.len() {
-            if self.announcing.errands[number].address == server {
-                self.let_starts_go_to(number);
-            }
+    pub fn handle_starts_may_go(&mut self, server: ServerPath) {
+        self.announcing.errands.retain(|errand| errand.server != server);
+        self.hold_for_untold();
+    }
+
+    /// What was told is told once more, before it is forgotten.
+    pub(super) fn announce_again(&mut self) {
+        if self.birth.shard == TELLING {
+            self.announcing.tell_again();
         }
-        self.announcing.errands.retain(|errand| !errand.is_over());
     }
 
     /// Accounting ceases: nobody is let in any more, and everybody is logged out. To be asked again until nobody is left.
@@ -175,31 +176,30 @@ impl Shard {
     }
 
     /// Tells the servers of every group that asks for it that accounting has ceased. The first shard does; see
-    /// [`Shard::told_off`].
+    /// [`Shard::told_off`]. Starts that were held for an Accounting-On go when the ledger has this: the next life tells it.
     pub fn announce_off(&mut self, now: Now) {
         if self.birth.shard != TELLING {
             return;
         }
-        self.drop_errands(now.mono);
         self.announcing.offs = (0, 0);
-        for errand in self.errands(now, true) {
-            let address = errand.address;
-            self.announcing.to_tell.push_back((address, Announcement::Off));
-            self.announcing.errands.push(errand);
-        }
-    }
-
-    /// What was to be told is overtaken.
-    fn drop_errands(&mut self, now: Mono) {
-        for number in 0..self.announcing.errands.len() {
-            self.let_starts_go_to(number);
-        }
-        for errand in std::mem::take(&mut self.announcing.errands) {
-            if let Phase::Out(out) = errand.phase {
-                self.servers[usize::from(errand.server)].rest(out.identifier, now, out.timeout);
+        let mut servers: Vec<ServerPath> = Vec::new();
+        for member in self.telling_groups().flat_map(|group| &group.members) {
+            let server = self.servers[usize::from(member.server)].path.server();
+            if !servers.contains(&server) {
+                servers.push(server);
             }
         }
-        self.announcing.to_tell.clear();
+        for server in servers {
+            let before = self.announcing.errands.iter().position(|errand| errand.server == server);
+            let before = before.map(|number| self.announcing.errands.swap_remove(number));
+            let is_released = before.as_ref().is_none_or(|errand| errand.is_released);
+            if let Some(Phase::Out(out)) = before.map(|errand| errand.phase) {
+                self.servers[usize::from(out.server)].rest(out.identifier, now.mono, out.timeout);
+            }
+            self.announcing.to_tell.retain(|(other, _)| *other != server);
+            self.announcing.to_tell.push_back((server, Announcement::Off));
+            self.announcing.errands.push(Errand { is_released, ..Errand::off(server, now) });
+        }
     }
 
     /// Servers that have heard of [`Shard::announce_off`]: those that answered, and the others. `None`: not all have had their
@@ -209,108 +209,99 @@ impl Shard {
         (!is_out).then_some(self.announcing.offs)
     }
 
-    /// One for each server of the groups that ask for it.
-    fn errands(&self, now: Now, is_off: bool) -> Vec<Errand> {
-        let mut errands: Vec<Errand> = Vec::new();
-        for (number, group) in (0..).zip(&self.groups) {
-            if group.accounting_on == AccountingOn::Disabled {
-                continue;
-            }
-            let waits = group.accounting_on == AccountingOn::Wait;
-            for member in &group.members {
-                if let Some(known) = errands.iter_mut().find(|errand| errand.server == member.server) {
-                    known.groups.push(number);
-                    known.waits |= waits;
-                    continue;
+    /// Groups that have their servers told.
+    fn telling_groups(&self) -> impl Iterator<Item = &Group> {
+        self.groups.iter().filter(|group| group.accounting_on != AccountingOn::Disabled && !group.removed)
+    }
+
+    /// Those that have this one told, and what it is in each.
+    fn tellers(&self, server: ServerPath) -> impl Iterator<Item = (&Group, &Member)> {
+        let groups = self.telling_groups();
+        groups.filter_map(move |group| self.member_of(group, server).map(|member| (group, member)))
+    }
+
+    fn member_of<'a>(&self, group: &'a Group, server: ServerPath) -> Option<&'a Member> {
+        group.members.iter().find(|member| self.servers[usize::from(member.server)].path.is_same_server(&server))
+    }
+
+    /// Groups that report to this server, told or not: what they send before it would be closed by it.
+    fn groups_of(&self, server: ServerPath) -> impl Iterator<Item = &Group> {
+        self.groups.iter().filter(move |group| self.member_of(group, server).is_some())
+    }
+
+    /// The groups are others, or what they ask for is: a server that nobody wants to be told any more is not told in this boot.
+    pub(super) fn rebind_announcements(&mut self) {
+        if self.birth.shard == TELLING {
+            for number in 0..self.announcing.errands.len() {
+                if self.tellers(self.announcing.errands[number].server).next().is_none() {
+                    self.give_up_announcement(number, self.latest.mono);
                 }
-                let last_stop = if is_off { now.mono } else { now.mono.plus(OLD_STOPS_FIRST) };
-                errands.push(Errand {
-                    server: member.server,
-                    address: self.servers[usize::from(member.server)].path.address,
-                    groups: vec![number],
-                    is_off,
-                    waits,
-                    event: now,
-                    begin_by: last_stop.plus(group.patience()),
-                    phase: Phase::Waiting,
-                    awaits: is_off.then_some((Announcement::Off, None)),
-                    is_released: is_off,
-                });
             }
+            self.announcing.errands.retain(|errand| !errand.is_over());
         }
-        // Whoever else reports to one of these servers waits as well: what left before it would be closed by it.
-        for errand in &mut errands {
-            let others =
-                (0..).zip(&self.groups).filter(|(_, group)| group.has(errand.server)).map(|(number, _)| number);
-            let others: Vec<u16> = others.filter(|number| !errand.groups.contains(number)).collect();
-            errand.groups.extend(others);
+        self.hold_for_untold();
+    }
+
+    fn hold_for_untold(&mut self) {
+        let mut groups = std::mem::take(&mut self.groups);
+        for group in &mut groups {
+            let mut untold = self.announcing.errands.iter().filter(|errand| !errand.is_released);
+            group.untold = untold.any(|errand| self.member_of(group, errand.server).is_some());
         }
-        errands
+        self.groups = groups;
     }
 
     /// So many of the shard's records are durable.
     pub(super) fn announcements_are_durable(&mut self, through: u64) {
-        for number in 0..self.announcing.errands.len() {
-            let errand = &mut self.announcing.errands[number];
+        let mut released = Vec::new();
+        for errand in &mut self.announcing.errands {
             let is_durable = |awaits: &mut (_, Option<u64>)| awaits.1.is_some_and(|needed| needed <= through);
-            if let Some((Announcement::Told, _)) = errand.awaits.take_if(is_durable) {
-                self.let_starts_go_to(number);
-                let address = self.announcing.errands[number].address;
-                self.notice(Notice::StartsMayGo(address));
+            if errand.awaits.take_if(is_durable).is_some() && !std::mem::replace(&mut errand.is_released, true) {
+                released.push(errand.server);
             }
+        }
+        if !released.is_empty() {
+            self.hold_for_untold();
+            released.into_iter().for_each(|server| self.notice(Notice::StartsMayGo(server)));
         }
         self.announcing.errands.retain(|errand| !errand.is_over());
     }
 
-    /// Starts need not wait for this one.
-    fn let_starts_go_to(&mut self, number: usize) {
-        let errand = &mut self.announcing.errands[number];
-        if std::mem::replace(&mut errand.is_released, true) {
-            return;
-        }
-        if self.birth.shard != TELLING {
-            errand.phase = Phase::Ended;
-        }
-        for group in &errand.groups {
-            let group = &mut self.groups[usize::from(*group)];
-            group.untold = group.untold.saturating_sub(1);
-        }
-    }
-
-    /// Ends waits as `now` allows.
+    /// Ends waits for replies as `now` allows.
     pub(super) fn end_announcements(&mut self, now: Mono) {
         self.say_ready(now);
-        if self.birth.shard != TELLING {
-            return;
-        }
         for number in 0..self.announcing.errands.len() {
-            let errand = &mut self.announcing.errands[number];
-            match &errand.phase {
-                Phase::Waiting if now >= errand.begin_by && errand.awaits.is_none() => self.errand_ended(number, false),
-                Phase::Out(out) if out.is_overdue(now) && out.is_spent() => {
-                    let (identifier, timeout) = (out.identifier, out.timeout);
-                    let server = usize::from(errand.server);
-                    self.servers[server].rest(identifier, now, timeout);
-                    self.errand_ended(number, false);
-                }
-                Phase::Waiting | Phase::Out(_) | Phase::Ended => {}
+            if let Phase::Out(out) = &self.announcing.errands[number].phase
+                && out.is_overdue(now)
+                && out.is_spent()
+            {
+                self.give_up_announcement(number, now);
             }
         }
         self.announcing.errands.retain(|errand| !errand.is_over());
     }
 
-    /// When [`Shard::end_announcements`] has something to do, or the next transmission is due.
+    /// When [`Shard::end_announcements`] has something to do, or a transmission may be due.
     pub(super) fn next_announcement(&self) -> Option<Mono> {
+        if self.birth.shard != TELLING {
+            return None;
+        }
         let latest = self.latest.mono;
-        let timeouts = self.announcing.errands.iter().filter_map(|errand| match errand.phase {
-            Phase::Waiting if self.birth.shard != TELLING => None,
-            Phase::Waiting => {
-                let stops = self.announcing.began.plus(OLD_STOPS_FIRST);
-                errand.next_timeout().map(|end| if stops > latest { stops.min(end) } else { end })
-            }
-            _ => errand.next_timeout(),
+        let stops = self.announcing.old_stops_end().filter(|end| *end > latest);
+        let timeouts = self.announcing.errands.iter().filter_map(|errand| match &errand.phase {
+            Phase::Waiting if stops.is_some() => stops,
+            Phase::Waiting => self.begin_by(errand),
+            Phase::Out(out) => Some(out.last.plus(out.timeout)),
+            Phase::Ended => None,
         });
         timeouts.filter(|at| *at > latest).min()
+    }
+
+    /// So long an identifier is waited for.
+    fn begin_by(&self, errand: &Errand) -> Option<Mono> {
+        let (group, _) = self.tellers(errand.server).next()?;
+        let last_stop = if errand.is_off { errand.event.mono } else { errand.event.mono.plus(OLD_STOPS_FIRST) };
+        Some(last_stop.plus(group.patience()))
     }
 
     /// Says once that no Stop of an earlier boot goes before Starts any more.
@@ -332,44 +323,63 @@ impl Shard {
         }
         for number in 0..self.announcing.errands.len() {
             if batch.len() == room {
-                return;
+                break;
             }
             match &self.announcing.errands[number].phase {
-                Phase::Waiting if self.is_due(number, now.mono) => self.transmit_first(number, now, batch),
+                Phase::Waiting if self.is_due(number, now.mono) => {
+                    if !self.transmit_first(number, now, batch) && self.is_in_vain(number, now.mono) {
+                        self.give_up_announcement(number, now.mono);
+                    }
+                }
                 Phase::Out(out) if out.is_overdue(now.mono) && !out.is_spent() => {
                     self.transmit_once_more(number, now.mono, batch);
                 }
                 Phase::Waiting | Phase::Out(_) | Phase::Ended => {}
             }
         }
+        self.announcing.errands.retain(|errand| !errand.is_over());
     }
 
     /// Whether nothing goes before it any more.
     fn is_due(&self, number: usize, now: Mono) -> bool {
         let errand = &self.announcing.errands[number];
-        let holds = |group: &u16| self.groups[usize::from(*group)].holds_for_old_stops(now);
         let others = self.announcing.others_ready + 1 >= self.birth.shard_count
-            || now >= self.announcing.began.plus(OLD_STOPS_FIRST);
-        errand.awaits.is_none() && (errand.is_off || others && !errand.groups.iter().any(holds))
+            || self.announcing.old_stops_end().is_none_or(|end| now >= end);
+        let stops_gone = || others && !self.groups_of(errand.server).any(|group| group.holds_for_old_stops(now));
+        errand.awaits.is_none() && (errand.is_off || stops_gone())
     }
 
-    fn transmit_first(&mut self, number: usize, now: Now, batch: &mut TransmitBatch) {
+    /// Whether it cannot be sent, and is not waited for.
+    fn is_in_vain(&self, number: usize, now: Mono) -> bool {
+        let errand = &self.announcing.errands[number];
+        let source_of = |member: &Member| self.servers[usize::from(member.server)].source;
+        let mut tellers = self.tellers(errand.server);
+        if tellers.any(|(_, member)| source_of(member).is_some()) {
+            return self.begin_by(errand).is_none_or(|end| now >= end);
+        }
+        let mut members = self.groups_of(errand.server).flat_map(|group| &group.members);
+        errand.is_off || members.any(|member| source_of(member).is_some())
+    }
+
+    /// False: no socket, or no identifier.
+    fn transmit_first(&mut self, number: usize, now: Now, batch: &mut TransmitBatch) -> bool {
         let errand = &self.announcing.errands[number];
         let (server, is_off, event) = (errand.server, errand.is_off, errand.event);
-        let group = &self.groups[usize::from(errand.groups[0])];
-        let member = group.members.iter().find(|member| member.server == server);
-        let Some(member) = member.filter(|_| self.servers[usize::from(server)].source.is_some()) else { return };
-        let (secret, signs) = (Arc::clone(&member.secret), member.message_authenticator);
-        let (transmissions_max, timeout) = (group.retransmit, group.timeout);
-        let Some(identifier) = self.servers[usize::from(server)].take_announcement() else { return };
+        let waits = self.tellers(server).any(|(group, _)| group.accounting_on == AccountingOn::Wait);
+        let bound = |member: &Member| self.servers[usize::from(member.server)].source.is_some();
+        let Some((group, member)) = self.tellers(server).find(|(_, member)| bound(member)) else { return false };
+        let (index, signs) = (member.server, member.message_authenticator);
+        let (secret, transmissions_max, timeout) = (Arc::clone(&member.secret), group.retransmit, group.timeout);
+        let Some(identifier) = self.servers[usize::from(index)].take_announcement() else { return false };
         let start = batch.next_start();
         let room = &mut batch.octets[start..start + PACKET_MAX];
-        let nas = &self.servers[usize::from(server)].nas_attributes;
+        let nas = &self.servers[usize::from(index)].nas_attributes;
         let draft = Draft { is_off, identifier, epoch: self.birth.epoch, sysname: &self.sysname, nas, event };
         let packet = draft.write(room, signs, &secret, now);
         let (octets, authenticator) = (packet.to_vec(), packet[4..20].try_into().expect("16 octets"));
-        batch.add_signed(&self.servers[usize::from(server)], identifier, start, octets.len());
-        let out = Out {
+        batch.add_signed(&self.servers[usize::from(index)], identifier, start, octets.len());
+        self.announcing.errands[number].phase = Phase::Out(Out {
+            server: index,
             identifier,
             authenticator,
             secret,
@@ -378,11 +388,11 @@ impl Shard {
             transmissions_max,
             timeout,
             last: now.mono,
-        };
-        self.announcing.errands[number].phase = Phase::Out(out);
-        if !self.announcing.errands[number].waits {
+        });
+        if !waits {
             self.tell_told(number);
         }
+        true
     }
 
     fn transmit_once_more(&mut self, number: usize, now: Mono, batch: &mut TransmitBatch) {
@@ -391,14 +401,12 @@ impl Shard {
         (out.transmissions, out.last) = (out.transmissions + 1, now);
         let start = batch.next_start();
         batch.octets[start..start + out.octets.len()].copy_from_slice(&out.octets);
-        batch.add_signed(&self.servers[usize::from(errand.server)], out.identifier, start, out.octets.len());
+        batch.add_signed(&self.servers[usize::from(out.server)], out.identifier, start, out.octets.len());
     }
 
     /// A datagram has the identifier of one that is out.
     pub(super) fn announcement_is_answered(&mut self, server: u16, identifier: Identifier, packet: &Packet<'_>) {
-        let is_it = |errand: &Errand| {
-            errand.server == server && matches!(&errand.phase, Phase::Out(out) if out.identifier == identifier)
-        };
+        let is_it = |errand: &Errand| matches!(&errand.phase, Phase::Out(out) if (out.server, out.identifier) == (server, identifier));
         let number = self.announcing.errands.iter().position(is_it);
         let Some((number, Phase::Out(out))) = number.map(|number| (number, &self.announcing.errands[number].phase))
         else {
@@ -410,16 +418,25 @@ impl Shard {
             return;
         }
         self.servers[usize::from(server)].answered_beside(identifier);
-        self.errand_ended(number, true);
+        self.announcement_ended(number, true);
         self.announcing.errands.retain(|errand| !errand.is_over());
     }
 
-    /// It was answered, or is given up: an outage of accounting holds nobody up any longer.
-    fn errand_ended(&mut self, number: usize, is_answered: bool) {
+    /// It is not sent, or not once more. An outage of accounting holds nobody up any longer.
+    fn give_up_announcement(&mut self, number: usize, now: Mono) {
+        if let Phase::Out(out) = &self.announcing.errands[number].phase {
+            self.servers[usize::from(out.server)].rest(out.identifier, now, out.timeout);
+        }
+        self.announcement_ended(number, false);
+    }
+
+    fn announcement_ended(&mut self, number: usize, is_answered: bool) {
         let errand = &mut self.announcing.errands[number];
+        if matches!(std::mem::replace(&mut errand.phase, Phase::Ended), Phase::Ended) {
+            return;
+        }
         let was_told = errand.is_released || errand.awaits.is_some();
-        errand.phase = Phase::Ended;
-        let (is_off, server) = (errand.is_off, errand.address);
+        let (is_off, server) = (errand.is_off, errand.server);
         if is_off {
             self.announcing.offs.0 += u64::from(is_answered);
             self.announcing.offs.1 += u64::from(!is_answered);
@@ -435,45 +452,7 @@ impl Shard {
         let errand = &mut self.announcing.errands[number];
         if !errand.is_off {
             errand.awaits = Some((Announcement::Told, None));
-            let address = errand.address;
-            self.announcing.to_tell.push_back((address, Announcement::Told));
+            self.announcing.to_tell.push_back((errand.server, Announcement::Told));
         }
-    }
-}
-
-/// A packet as it is to be written.
-struct Draft<'a> {
-    is_off: bool,
-    identifier: Identifier,
-    epoch: u32,
-    sysname: &'a str,
-    nas: &'a [u8],
-    event: Now,
-}
-
-impl Draft<'_> {
-    /// Writes and signs it. Its Acct-Session-Id is no session's: those have 33 octets (BEHAVIOUR.md 8.2).
-    fn write<'a>(&self, room: &'a mut [u8], signs: bool, secret: &Secret, now: Now) -> &'a mut [u8] {
-        let (word, status) = match self.is_off {
-            false => ("on", acct_status_type::ACCOUNTING_ON),
-            true => ("off", acct_status_type::ACCOUNTING_OFF),
-        };
-        let mut id = ArrayString::<32>::new();
-        write!(id, "{word}{:08x}", self.epoch).expect("eleven of 32 octets");
-        let delay = now.mono.since(self.event.mono).as_secs();
-        let mut packet = Encoder::packet(room, Code::ACCOUNTING_REQUEST, self.identifier.value);
-        packet
-            .bytes(Type::ACCT_SESSION_ID, id.as_bytes())
-            .bytes(Type::NAS_IDENTIFIER, self.sysname.as_bytes())
-            .raw(self.nas)
-            .u32(Type::ACCT_STATUS_TYPE, status)
-            .u32(Type::ACCT_DELAY_TIME, u32::try_from(delay).unwrap_or(u32::MAX))
-            .u32(Type::EVENT_TIMESTAMP, self.event.wall.event_timestamp());
-        if signs {
-            packet.message_authenticator();
-        }
-        let packet = packet.finish().expect("a name and what every request carries are less than a packet");
-        sign_request(&mut Unsigned { packet, secret: secret.octets(), message_authenticator: signs });
-        packet
     }
 }

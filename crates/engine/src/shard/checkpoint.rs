@@ -219,7 +219,7 @@ impl Shard {
 
     /// How far the rings are heard is told when all that is owed now has been handed out.
     fn tell_heard(&mut self) {
-        self.announcing.tell_again();
+        self.announce_again();
         self.checkpoints.heard = self.heard_so_far().into();
         self.checkpoints.heard_behind = self.owing.len();
     }

@@ -49,6 +49,7 @@ impl Shard {
             group.removed = !settings.radius_groups.contains_key(&ObjectName::from(group.name.as_str()));
         }
         self.forget_groups();
+        self.rebind_announcements();
     }
 
     /// Source ports that have no socket yet, with the server that each is for. A server that no group leads to any more

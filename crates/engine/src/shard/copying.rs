@@ -39,7 +39,7 @@ impl Shard {
             while batch.len() < room && self.requests.has_room_for_copies(self.copies.out()) {
                 let Some((slot, kind)) = self.copies.first(&mut self.groups[group].copies) else { break };
                 // Whoever is to be told that accounting begins hears that first.
-                if self.groups[group].untold > 0 && matches!(kind, Kind::Start | Kind::Interim) {
+                if self.groups[group].untold && matches!(kind, Kind::Start | Kind::Interim) {
                     break;
                 }
                 // Nobody hears how a session ended before the ledger has it.

@@ -29,7 +29,6 @@ mod transmit;
 mod verdicts;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 use hashbrown::HashMap;
 use model::counters::Counters;
@@ -148,11 +147,11 @@ pub enum Notice {
     OldStopsGone,
     /// Starts may go to this server: it was told that accounting begins. The other shards are to be told as well, see
     /// [`Shard::handle_starts_may_go`].
-    StartsMayGo(SocketAddr),
+    StartsMayGo(ServerPath),
     /// A server was told that accounting begins, or has ceased.
     Announced {
         /// The server.
-        server: SocketAddr,
+        server: ServerPath,
         /// Accounting-Off.
         is_off: bool,
         /// It has answered.

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use model::counters::Counters;
 use model::ids::{BillId, PlaneIndex};
 use model::record::{
-    Accepted, Acknowledged, Announced, Bill, BillReason, Closed, Delivered, Opened, Record, Sampled, StartFailed,
-    ZeroStop,
+    Accepted, Acknowledged, Announced, Bill, BillReason, Booted, Closed, Delivered, Opened, Record, Sampled,
+    StartFailed, ZeroStop,
 };
 use model::time::{Mono, Now};
 use model::verdict::{Reason, Sentence};
@@ -35,6 +35,8 @@ pub(super) struct Awaited {
 enum Next {
     /// What a server is told of the accounting of the box.
     Announced(Announced),
+    /// That the boot of the box has begun.
+    Booted(Booted),
     /// How far a ring was heard.
     Heard(PlaneIndex, HeardBefore),
     /// A session, written again.
@@ -66,7 +68,7 @@ impl Shard {
         match next {
             Next::Owed(slot, owed) => self.await_durable(slot, owed),
             Next::Announced(announced) => self.announcing.handed_out(&announced, self.record_count),
-            Next::Checkpoint(_) | Next::Heard(..) => {}
+            Next::Booted(_) | Next::Checkpoint(_) | Next::Heard(..) => {}
         }
         let octets = record_octets(&self.record(next));
         self.checkpoints.weigh(octets, !matches!(next, Next::Owed(..)));
@@ -77,6 +79,9 @@ impl Shard {
     fn next_record(&mut self) -> Option<Next> {
         if let Some(announced) = self.announcing.next_record() {
             return Some(Next::Announced(announced));
+        }
+        if let Some(booted) = self.announcing.next_booted() {
+            return Some(Next::Booted(booted));
         }
         if let Some((plane, heard)) = self.checkpoints.next_heard(self.record_count) {
             return Some(Next::Heard(plane, heard));
@@ -233,6 +238,7 @@ impl Shard {
     fn record(&self, next: Next) -> Record<'_> {
         match next {
             Next::Announced(announced) => Record::Announced(announced),
+            Next::Booted(booted) => Record::Booted(booted),
             Next::Heard(plane, heard) => Record::Heard(self.heard_record(plane, heard)),
             Next::Checkpoint(slot) => Record::Checkpointed(self.checkpointed(slot)),
             Next::Owed(slot, Owed::Acknowledged) if self.session(slot).flags.has(Flags::REPLAY) => {

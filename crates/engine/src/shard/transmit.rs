@@ -139,6 +139,12 @@ impl Shard {
                 self.close_request(index, Outcome::Unanswered, now.mono);
                 continue;
             }
+            // A commit may have given the group a server that is to be told before.
+            let request = self.requests.get(index);
+            if request.kind == Kind::Start && self.groups[usize::from(request.group)].untold {
+                self.failover.push_back(index);
+                continue;
+            }
             match self.choose(index, now.mono) {
                 Choice::Member(member) if self.place(index, member, now, batch) => {}
                 Choice::Member(_) | Choice::Wait => self.failover.push_back(index),

@@ -65,7 +65,12 @@ pub(crate) struct Scene {
 impl Scene {
     /// Every server answers.
     pub(crate) fn new(settings: &Settings) -> Scene {
-        let stage = Stage::with(1, at(100_000), settings, 64).linked(1, 0);
+        Scene::of(Stage::with(1, at(100_000), settings, 64))
+    }
+
+    /// Of a stage that was made before.
+    pub(crate) fn of(stage: Stage) -> Scene {
+        let stage = stage.linked(1, 0);
         Scene {
             began: stage.now.mono,
             stage,

@@ -151,6 +151,7 @@ pub(crate) enum Kept {
     Checkpointed(Live),
     Heard { plane_epoch: u64, ring: u16, through: u64, shard: u16, shard_count: u16 },
     Announced(Announced),
+    Booted([u8; 16]),
     Departed { departure: Departure, ids: Vec<BillId>, at: Wall, octets: (u64, u64) },
     Returned(Returned),
 }
@@ -184,6 +185,7 @@ pub(crate) fn kept(record: &Record<'_>) -> Kept {
             shard_count: *shard_count,
         },
         Record::Announced(announced) => Kept::Announced(*announced),
+        Record::Booted(booted) => Kept::Booted(booted.boot_id),
         Record::Departed(departed) => Kept::Departed {
             departure: departed.departure,
             ids: departed.bills.ids().collect(),
@@ -225,7 +227,7 @@ pub(crate) fn replay(records: &[Kept]) -> BTreeMap<SessionSerial, Live> {
             Kept::Checkpointed(whole) => {
                 live.insert(whole.born.serial, whole);
             }
-            Kept::Announced(_) | Kept::Heard { .. } | Kept::Departed { .. } | Kept::Returned(_) => {}
+            Kept::Announced(_) | Kept::Booted(_) | Kept::Heard { .. } | Kept::Departed { .. } | Kept::Returned(_) => {}
         }
     }
     live
@@ -239,7 +241,7 @@ pub(crate) struct Asked {
     /// The server.
     pub(crate) to: SocketAddr,
     pub(crate) port: engine::PortId,
-    octets: Vec<u8>,
+    pub(crate) octets: Vec<u8>,
 }
 
 impl Asked {
@@ -328,6 +330,8 @@ pub(crate) struct Stage {
     pub(crate) asked: Vec<Asked>,
     /// What the plane was told: of whom, what, and why.
     pub(crate) verdicts: Vec<(String, Sentence, Reason)>,
+    /// Servers that no socket leads to.
+    pub(crate) absent: Vec<ServerPath>,
     batch: TransmitBatch,
     position: u64,
 }
@@ -340,7 +344,18 @@ impl Stage {
 
     /// The same with any settings; every server can be reached.
     pub(crate) fn with(epoch: u32, now: Now, settings: &Settings, sessions: usize) -> Stage {
-        let birth = Birth { epoch, key: [7; 16], started: now.wall, shard: 0, shard_count: 1, session_hash: name_hash };
+        Stage::of_shard((0, 1), epoch, now, settings, sessions)
+    }
+
+    /// The same for this shard of so many.
+    pub(crate) fn of_shard(
+        (shard, shard_count): (u16, u16),
+        epoch: u32,
+        now: Now,
+        settings: &Settings,
+        sessions: usize,
+    ) -> Stage {
+        let birth = Birth { epoch, key: [7; 16], started: now.wall, shard, shard_count, session_hash: name_hash };
         let limits = Limits { sessions, requests: 256 };
         let mut shard = Shard::new(birth, limits, now.mono);
         shard.handle_plane_known(now.mono, PLANE, PLANE_NAME, Vec::new());
@@ -352,6 +367,7 @@ impl Stage {
             durable: 0,
             asked: Vec::new(),
             verdicts: Vec::new(),
+            absent: Vec::new(),
             batch: TransmitBatch::default(),
             position: 0,
         };
@@ -363,7 +379,7 @@ impl Stage {
     pub(crate) fn configure(&mut self, settings: &Settings) {
         self.shard.configure(settings);
         let unbound: Vec<ServerPath> = self.shard.unbound_ports().map(|(_, server)| server).collect();
-        for server in unbound {
+        for server in unbound.into_iter().filter(|server| !self.absent.contains(server)) {
             self.shard.handle_bound(server, IpAddr::from([192, 0, 2, 1]));
         }
     }

@@ -186,7 +186,7 @@ fn epoch(record: &Record<'_>) -> u32 {
         Record::Returned(returned) => returned.id.epoch,
         Record::Departed(departed) => departed.bills.iter().map(|run| run.first.epoch).max().unwrap_or(0),
         Record::TransferBegun(begun) => begun.bills.iter().map(|run| run.first.epoch).max().unwrap_or(0),
-        Record::Heard(_) | Record::Announced(_) | Record::TransferAbandoned(_) => 0,
+        Record::Heard(_) | Record::Announced(_) | Record::Booted(_) | Record::TransferAbandoned(_) => 0,
     }
 }
 

@@ -7,22 +7,23 @@ use model::counters::{CounterSlot, Counters, Totals};
 use model::domain::{Allowance, DualStack, FlowStatistic, StartDelay, Terms, TrafficUnit, UserTypes};
 use model::ids::{BillId, SessionSerial};
 use model::record::{
-    Accepted, Acknowledged, Announced, Announcement, Bill, BillReason, BillRuns, BillStore, Checkpointed, Claimed,
-    Closed, Delivered, Departed, Departure, Heard, Opened, Record, Returned, Sampled, StartFailed, Started, TakenOver,
-    TransferAbandoned, TransferBegun, ZeroStop,
+    Accepted, Acknowledged, Announced, Announcement, Bill, BillReason, BillRuns, BillStore, Booted, Checkpointed,
+    Claimed, Closed, Delivered, Departed, Departure, Heard, Opened, Record, Returned, Sampled, StartFailed, Started,
+    TakenOver, TransferAbandoned, TransferBegun, ZeroStop,
 };
 use model::settings::{
-    AccountingMode, BillFormat, InterimFail, InterimFailPolicy, OptionalAttributes, PinnedScheme, StartFail,
+    AccountingMode, BillFormat, InterfaceName, InterimFail, InterimFailPolicy, OptionalAttributes, PinnedScheme,
+    ServerPath, StartFail,
 };
 use model::time::{Mono, Now, Wall};
 use model::verdict::CutBy;
 
 use super::{
     HAS_ACCEPTED, HAS_CLOSED, HAS_SAMPLED, HAS_START_FAILED, KIND_ACCEPTED, KIND_ACKNOWLEDGED, KIND_ANNOUNCED,
-    KIND_BILLED, KIND_CHECKPOINTED, KIND_CLAIMED, KIND_CLOSED, KIND_DEPARTED, KIND_HEARD, KIND_OPENED, KIND_RETURNED,
-    KIND_SAMPLED, KIND_START_FAILED, KIND_STARTED, KIND_TRANSFER_ABANDONED, KIND_TRANSFER_BEGUN, SAMPLE_LEN,
-    SCHEME_SEND_UPDATE, SCHEME_SHADOW, SCHEME_SWITCHES, SCHEME_TRAFFIC, TERMS_DELAY_OFFLINE, TERMS_DOWN_UNCOUNTED,
-    TERMS_IDENTICAL, TERMS_IPV4_STARTS, TERMS_SWITCHES, TERMS_UP_UNCOUNTED, TERMS_WITHOUT_DOMAIN,
+    KIND_BILLED, KIND_BOOTED, KIND_CHECKPOINTED, KIND_CLAIMED, KIND_CLOSED, KIND_DEPARTED, KIND_HEARD, KIND_OPENED,
+    KIND_RETURNED, KIND_SAMPLED, KIND_START_FAILED, KIND_STARTED, KIND_TRANSFER_ABANDONED, KIND_TRANSFER_BEGUN,
+    SAMPLE_LEN, SCHEME_SEND_UPDATE, SCHEME_SHADOW, SCHEME_SWITCHES, SCHEME_TRAFFIC, TERMS_DELAY_OFFLINE,
+    TERMS_DOWN_UNCOUNTED, TERMS_IDENTICAL, TERMS_IPV4_STARTS, TERMS_SWITCHES, TERMS_UP_UNCOUNTED, TERMS_WITHOUT_DOMAIN,
 };
 
 /// Why octets are no record.
@@ -100,6 +101,7 @@ pub fn decode(octets: &[u8]) -> Result<Record<'_>, DecodeError> {
         KIND_CLAIMED => Record::Claimed(Claimed { id: reader.bill_id()? }),
         KIND_RETURNED => Record::Returned(Returned { id: reader.bill_id()?, was_sent: reader.flag()? }),
         KIND_ANNOUNCED => Record::Announced(reader.announced()?),
+        KIND_BOOTED => Record::Booted(Booted { boot_id: reader.take()? }),
         kind => return Err(DecodeError::UnknownKind(kind)),
     };
     if reader.rest.is_empty() { Ok(record) } else { Err(DecodeError::Trailing) }
@@ -393,10 +395,14 @@ impl<'a> Reader<'a> {
     }
 
     fn announced(&mut self) -> Result<Announced, DecodeError> {
-        let server = self.server()?.ok_or(DecodeError::BadValue)?;
+        let address = self.server()?.ok_or(DecodeError::BadValue)?;
         let boot_id = self.take()?;
         let state = Announcement::from_u8(self.u8()?).ok_or(DecodeError::BadValue)?;
-        Ok(Announced { server, boot_id, state })
+        let vpn = match self.u8()? {
+            0 => None,
+            len => Some(InterfaceName::new(self.text(len)?).ok_or(DecodeError::BadValue)?),
+        };
+        Ok(Announced { server: ServerPath { address, vpn, source: None }, boot_id, state })
     }
 
     fn heard(&mut self) -> Result<Heard<'a>, DecodeError> {

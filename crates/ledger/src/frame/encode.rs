@@ -6,18 +6,19 @@ use model::counters::{Counters, Totals};
 use model::domain::{Allowance, DualStack, Terms};
 use model::ids::{BillId, SessionSerial};
 use model::record::{
-    Bill, BillRuns, Checkpointed, Closed, Departed, Heard, Opened, Record, Sampled, Started, TakenOver, TransferBegun,
+    Announced, Bill, BillRuns, Checkpointed, Closed, Departed, Heard, Opened, Record, Sampled, Started, TakenOver,
+    TransferBegun,
 };
-use model::settings::PinnedScheme;
+use model::settings::{InterfaceName, PinnedScheme};
 use model::time::Now;
 
 use super::{
-    BILL_ID_LEN, BILL_LEN_FIXED, CLOSED_LEN, DEPARTED_LEN_FIXED, HAS_ACCEPTED, HAS_CLOSED, HAS_SAMPLED,
-    HAS_START_FAILED, HEARD_LEN_FIXED, KIND_ACCEPTED, KIND_ACKNOWLEDGED, KIND_ANNOUNCED, KIND_BILLED,
-    KIND_CHECKPOINTED, KIND_CLAIMED, KIND_CLOSED, KIND_DEPARTED, KIND_HEARD, KIND_LEN, KIND_OPENED, KIND_RETURNED,
-    KIND_SAMPLED, KIND_START_FAILED, KIND_STARTED, KIND_TRANSFER_ABANDONED, KIND_TRANSFER_BEGUN, NOW_LEN,
-    OPENED_LEN_FIXED, RECORD_LEN_MAX, SAMPLE_LEN, SCHEME_SEND_UPDATE, SCHEME_SHADOW, SCHEME_TRAFFIC, SERIAL_LEN,
-    SERVER_LEN, TERMS_DELAY_OFFLINE, TERMS_DOWN_UNCOUNTED, TERMS_IDENTICAL, TERMS_IPV4_STARTS, TERMS_UP_UNCOUNTED,
+    ANNOUNCED_LEN_FIXED, BILL_ID_LEN, BILL_LEN_FIXED, CLOSED_LEN, DEPARTED_LEN_FIXED, HAS_ACCEPTED, HAS_CLOSED,
+    HAS_SAMPLED, HAS_START_FAILED, HEARD_LEN_FIXED, KIND_ACCEPTED, KIND_ACKNOWLEDGED, KIND_ANNOUNCED, KIND_BILLED,
+    KIND_BOOTED, KIND_CHECKPOINTED, KIND_CLAIMED, KIND_CLOSED, KIND_DEPARTED, KIND_HEARD, KIND_LEN, KIND_OPENED,
+    KIND_RETURNED, KIND_SAMPLED, KIND_START_FAILED, KIND_STARTED, KIND_TRANSFER_ABANDONED, KIND_TRANSFER_BEGUN,
+    NOW_LEN, OPENED_LEN_FIXED, RECORD_LEN_MAX, SAMPLE_LEN, SCHEME_SEND_UPDATE, SCHEME_SHADOW, SCHEME_TRAFFIC,
+    SERIAL_LEN, TERMS_DELAY_OFFLINE, TERMS_DOWN_UNCOUNTED, TERMS_IDENTICAL, TERMS_IPV4_STARTS, TERMS_UP_UNCOUNTED,
     TERMS_WITHOUT_DOMAIN, TRANSFER_BEGUN_LEN_FIXED,
 };
 
@@ -54,8 +55,14 @@ pub fn encoded_len(record: &Record<'_>) -> usize {
             Record::Departed(departed) => DEPARTED_LEN_FIXED + departed.bills.octets().len(),
             Record::Claimed(_) => BILL_ID_LEN,
             Record::Returned(_) => BILL_ID_LEN + 1,
-            Record::Announced(_) => SERVER_LEN + 16 + 1,
+            Record::Announced(announced) => ANNOUNCED_LEN_FIXED + vpn(announced).len(),
+            Record::Booted(_) => 16,
         }
+}
+
+/// The VRF of the server, empty for none.
+fn vpn(announced: &Announced) -> &str {
+    announced.server.vpn.as_ref().map_or("", InterfaceName::as_str)
 }
 
 fn checkpointed_len(checkpointed: &Checkpointed<'_>) -> usize {
@@ -131,9 +138,16 @@ pub fn encode(record: &Record<'_>, out: &mut [u8]) -> Result<usize, TooLong> {
         }
         Record::Announced(announced) => {
             writer.put([KIND_ANNOUNCED]);
-            writer.server(Some(announced.server));
+            writer.server(Some(announced.server.address));
             writer.put(announced.boot_id);
             writer.put([announced.state as u8]);
+            let vpn = vpn(announced);
+            writer.put([u8::try_from(vpn.len()).map_err(|_| TooLong)?]);
+            writer.text(vpn.as_bytes());
+        }
+        Record::Booted(booted) => {
+            writer.put([KIND_BOOTED]);
+            writer.put(booted.boot_id);
         }
         Record::Returned(returned) => {
             writer.put([KIND_RETURNED]);

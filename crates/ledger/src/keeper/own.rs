@@ -29,6 +29,10 @@ pub(super) struct Outbox {
     waiting: VecDeque<Own>,
     /// The log's number of the newest own record.
     newest: u64,
+    /// Of what waits, so many come first, and are durable before anything else is done.
+    first: usize,
+    /// The log's number of the last of those that were taken.
+    first_through: u64,
 }
 
 /// While more wait, nothing new is begun.
@@ -41,6 +45,11 @@ impl Outbox {
 
     pub(super) fn push(&mut self, own: Own) {
         self.waiting.push_back(own);
+    }
+
+    /// Whether what comes first is durable.
+    pub(super) fn has_begun(&self, durable_through: u64) -> bool {
+        self.first == 0 && self.first_through <= durable_through
     }
 
     /// Whether there is room for more of one's own.
@@ -91,6 +100,12 @@ impl Keeper {
     /// Has a record written that ends nothing, because it was told before.
     pub(super) fn tell_quietly(&mut self, record: &Record<'_>) {
         self.own.push(Own::Record(octets(record)));
+    }
+
+    /// Has a record written with the beginning of this life, before any other is told.
+    pub(super) fn tell_first(&mut self, record: &Record<'_>) {
+        self.tell_quietly(record);
+        self.own.first += 1;
     }
 
     /// Tells that bills left a store, in as many records as it takes. `bills` ascend: id, octets in, octets out.
@@ -146,6 +161,10 @@ impl Keeper {
             if let Some(record) = record {
                 let Ok(sequence) = self.log.append(&record) else { return };
                 self.own.newest = sequence;
+                if self.own.first > 0 {
+                    self.own.first -= 1;
+                    self.own.first_through = sequence;
+                }
             }
             self.own.waiting.pop_front();
         }

@@ -85,6 +85,11 @@ impl ServerPath {
     pub fn is_same_server(&self, other: &ServerPath) -> bool {
         self.address == other.address && self.vpn == other.vpn
     }
+
+    /// The server alone, whichever path leads to it.
+    pub const fn server(self) -> ServerPath {
+        ServerPath { source: None, ..self }
+    }
 }
 
 impl From<SocketAddr> for ServerPath {
@@ -159,6 +164,7 @@ mod tests {
         path.source = Some(Source::Interface(name("lo1")));
         assert_eq!(path.to_string(), "192.0.2.1:1813 source lo1");
         assert!(plain.is_same_server(&path));
+        assert_eq!(path.server(), plain);
         path.vpn = Some(name("aaa"));
         path.source = Some(Source::Address([10, 0, 0, 1].into()));
         assert_eq!(path.to_string(), "192.0.2.1:1813 vpn-instance aaa source ip-address 10.0.0.1");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use engine::Restored;
+use engine::{Boot, Restored};
 use ledger::card::{CardFound, CardReading};
 use ledger::keeper::{Keeper, KeeperStart};
 use ledger::log::LogBounds;
@@ -34,11 +34,6 @@ impl Memory {
     /// Sessions that live on, or owe a Stop.
     pub(crate) fn sessions(&self) -> usize {
         self.replay.session_count()
-    }
-
-    /// Whether the last life was in this boot.
-    pub(crate) fn is_in_boot(&self, boot_id: [u8; 16]) -> bool {
-        self.boot_last == Some(boot_id)
     }
 
     /// The events of each plane that were taken over.
@@ -106,7 +101,7 @@ pub(super) fn begin(
     log_start: LogStart,
     start: &Start<'_>,
     dice: &mut Dice,
-) -> (Keeper, Started) {
+) -> (Keeper, Started, Boot) {
     let Start { scenario, boot_id, now, shard_count, .. } = *start;
     let (segment_len, batch_len) = scenario.log;
     let bounds = LogBounds::new(segment_len, batch_len).expect("the bounds are possible");
@@ -114,6 +109,8 @@ pub(super) fn begin(
     for half in fresh.as_flattened_mut().chunks_exact_mut(8) {
         half.copy_from_slice(&dice.next().to_le_bytes());
     }
+    let replay = &recovered.state.replay;
+    let boot = Boot::new(boot_id, replay.booted(), replay.announced(), &scenario.settings);
     let (log, started) = log_start.begin(Life { boot_id, at: now, fresh_store: fresh[0], fresh_key: fresh[1] }, bounds);
     let keeper = Keeper::begin(
         KeeperStart {
@@ -126,10 +123,11 @@ pub(super) fn begin(
             settings: scenario.settings.local_aaa_server.clone(),
             nas: scenario.settings.sysname.clone(),
             card: scenario.has_card.then_some(bounds),
+            new_boot: boot.is_new.then(|| boot.announced.clone()),
         },
         now,
     );
-    (keeper, started)
+    (keeper, started, boot)
 }
 
 /// Hands every session to the shard that owns its name now. Returns the next free source port.

@@ -143,7 +143,7 @@ impl Oracle {
                 self.check_disconnect(sampled.serial, sampled.cut);
                 self.owed_sampled(sampled, now);
             }
-            Record::Announced(announced) => self.announcing.owed(announced),
+            Record::Announced(announced) => self.owed_announced(announced),
             Record::Closed(closed) => self.owed_closed(closed, now),
             Record::Acknowledged(acknowledged) => self.owed_acknowledged(acknowledged.serial),
             Record::Billed(bill) => self.owed_billed(bill),
@@ -563,7 +563,7 @@ fn fact_of(record: &Record<'_>) -> Fact {
         Record::Sampled(sampled) => Fact::Sampled(sampled.serial, sampled.at, sampled.cut),
         Record::Acknowledged(acknowledged) => Fact::Over(acknowledged.serial),
         Record::Billed(bill) => Fact::Over(bill.opened.serial),
-        Record::Announced(announced) => Fact::Announced(announced.server, announced.state),
+        Record::Announced(announced) => Fact::Announced(announced.server.address, announced.state),
         _ => Fact::Nothing,
     }
 }

@@ -15,7 +15,7 @@ use wire::radius::{Code, Packet};
 use super::wire::{Attempt, Leaving};
 use super::{Oracle, Violation, as_sent, is_within};
 use crate::network::Datagram;
-use crate::scenario::{COPIES, CopyServer};
+use crate::scenario::CopyServer;
 use crate::server::{Said, Server};
 use crate::trace::{Trace, text};
 
@@ -82,7 +82,7 @@ impl Oracle {
         self.require(is_free, "an identifier names one request at a time", || format!("{id}, {key:?}"));
         self.require(is_alone, "a session's copy has one transaction at a time", || id.clone());
         if said.status != STOP {
-            self.check_start_told(COPIES, to);
+            self.check_told(to);
         }
         self.copy_says(serial, &said, &id);
         let attempt = Attempt { timeout: TIMEOUT, ..Attempt::new(serial, life, to, &packet, now.mono) };
@@ -164,7 +164,13 @@ impl Oracle {
     /// What a server is spoken to with, whatever it is asked.
     pub(super) fn secret_of(&self, server: SocketAddr) -> &[u8] {
         let copy = self.copies.server.as_ref().filter(|copy| copy.address == server);
-        self.servers.get(&server).or(copy.map(|copy| &copy.secret)).map_or(&[], |secret| secret)
+        let known = self.servers.get(&server).and_then(|secrets| secrets.last());
+        known.or(copy.map(|copy| &copy.secret)).map_or(&[], |secret| secret)
+    }
+
+    /// With what it may answer: what it was spoken to with before, too.
+    pub(super) fn secrets_of(&self, server: SocketAddr) -> Vec<Vec<u8>> {
+        self.servers.get(&server).cloned().unwrap_or_else(|| vec![self.secret_of(server).to_vec()])
     }
 
     fn is_copied(&self, book: &super::book::Book) -> bool {

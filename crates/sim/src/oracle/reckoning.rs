@@ -26,6 +26,7 @@ struct Evidence {
 impl Oracle {
     /// Judges the whole world.
     pub(crate) fn reckon(&mut self, store: &Recovered<Memory>, card: &CardFound, servers: &[Server]) {
+        self.reckon_announcing();
         let book = store.state.replay.book();
         let proof = prove(book, Some(card));
         self.require(proof.is_complete(), "every number of a bill is accounted for", || format!("{proof:?}"));

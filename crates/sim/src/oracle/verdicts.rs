@@ -46,6 +46,10 @@ impl Oracle {
     }
 
     fn refused(&mut self, incarnation: usize, reason: Reason, who: &str) {
+        if reason == Reason::ShuttingDown {
+            let is_shut = self.announcing.is_shut();
+            return self.require(is_shut, "nobody is refused while accounting goes on", || who.to_owned());
+        }
         let book = self.books_of(incarnation).last();
         let offline = book.is_some_and(|book| book.scheme.start_fail == StartFail::Offline && !book.scheme.shadow);
         let late = book.is_some_and(|book| book.terms.start_delay.is_some_and(|delay| delay.offline));
@@ -82,19 +86,22 @@ impl Oracle {
         });
     }
 
-    /// A server has ordered it, and the ledger has that.
-    fn disconnected(&mut self, incarnation: usize, who: &str) {
+    /// A server has ordered it, or an operator has shut accounting down, and the ledger has that.
+    fn ordered(&mut self, incarnation: usize, by: CutBy, who: &str) {
         let book = self.books_of(incarnation).last();
         let durable = match book {
-            Some(book) => book.cut == Some(CutBy::Disconnect) && book.cut_durable,
+            Some(book) => book.cut == Some(by) && book.cut_durable,
+            None if by == CutBy::Shutdown => self.announcing.is_shut(),
             None => self.is_disconnected_unaccounted(incarnation),
         };
         self.require(durable, "no `cut` before it is durable", || who.to_owned());
     }
 
     fn cut(&mut self, incarnation: usize, reason: Reason, who: &str) {
-        if reason == Reason::Disconnected {
-            return self.disconnected(incarnation, who);
+        match reason {
+            Reason::Disconnected => return self.ordered(incarnation, CutBy::Disconnect, who),
+            Reason::ShuttingDown => return self.ordered(incarnation, CutBy::Shutdown, who),
+            _ => {}
         }
         if matches!(reason, Reason::SessionTimeout | Reason::QuotaOut) {
             let offline = self.incarnations[incarnation].quota_out == QuotaAction::Cut;

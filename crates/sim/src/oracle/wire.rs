@@ -32,6 +32,8 @@ pub(super) struct Attempt {
     pub(super) last: Mono,
     pub(super) transmissions: u8,
     pub(super) timeout: Duration,
+    /// It leaves so often at most.
+    pub(super) most: u8,
     pub(super) answered: Option<Mono>,
 }
 
@@ -65,6 +67,7 @@ impl Attempt {
             last: now,
             transmissions: 1,
             timeout: Duration::ZERO,
+            most: u8::MAX,
             answered: None,
         }
     }
@@ -208,16 +211,15 @@ impl Oracle {
         trace.say(format_args!("{word} of {id} leaves {}/{} to {to}", key.0.port(), key.1));
         let group = self.group_of(serial);
         let before = self.attempts.get_mut(&key).filter(|attempt| attempt.authenticator == *packet.authenticator());
-        let again = before.map(|attempt| attempt.leaves_again(now.mono, to, octets));
-        if let Some(again) = &again {
-            self.check_again(again, group.retransmit, &id);
+        let again = before.map(|attempt| (attempt.leaves_again(now.mono, to, octets), attempt.most));
+        if let Some((again, most)) = &again {
+            self.check_again(again, *most, &id);
         } else {
             self.check_signature(&packet, &said, to, &group, &id);
             self.check_free(now, key, serial, &id);
             match said.status {
                 START => {
-                    let name = self.books.get(&serial).map_or(String::new(), |book| book.group.clone());
-                    self.check_start_told(&name, to);
+                    self.check_told(to);
                     self.start_leaves(now, serial, &said, &id);
                 }
                 INTERIM_UPDATE => self.interim_leaves(now, serial, &said, &id),
@@ -227,7 +229,8 @@ impl Oracle {
             let is_replay = self.books.get(&serial).is_some_and(|book| book.sent.replay.is_some());
             let timeout = Duration::from_secs(group.timeout_s.into());
             let attempt = Attempt::new(serial, self.lives, to, &packet, now.mono);
-            let attempt = Attempt { is_replay, status: said.status, timeout, ..attempt };
+            let most = group.retransmit;
+            let attempt = Attempt { is_replay, status: said.status, timeout, most, ..attempt };
             self.attempts.insert(key, attempt);
             if let Some(book) = self.books.get_mut(&serial) {
                 book.sent.current = Some(key);
@@ -251,12 +254,12 @@ impl Oracle {
         self.announcement_answered(datagram);
         self.copy_reply_handed(now.mono, datagram);
         let Ok(packet) = Packet::parse(&datagram.octets) else { return };
-        let secret = self.secret_of(datagram.from).to_vec();
+        let secrets = self.secrets_of(datagram.from);
         let Some(attempt) = self.attempts.get_mut(&(datagram.to, packet.identifier())) else { return };
         if attempt.server != datagram.from
             || attempt.life != self.lives
             || packet.code() != Code::ACCOUNTING_RESPONSE
-            || verify_response(&packet, &attempt.authenticator, &secret).is_err()
+            || !secrets.iter().any(|secret| verify_response(&packet, &attempt.authenticator, secret).is_ok())
         {
             return;
         }

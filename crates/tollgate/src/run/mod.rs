@@ -36,7 +36,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use engine::{Birth, Limits, Memory, Shard};
+use engine::{Birth, Boot, Limits, Memory, Shard};
 use kernel::datapath::{self, Choice, Datapath};
 use kernel::waker::Waker;
 use ledger::keeper::{Keeper, KeeperStart};
@@ -175,6 +175,8 @@ impl Engine {
         let life = begin_life()?;
         let store_id = begin.store().unwrap_or(life.fresh_store);
         let (log, started) = begin.begin(life, bounds);
+        let replay = &read.recovered.state;
+        let boot = Boot::new(started.boot_id, replay.booted(), replay.announced(), settings);
         let mut ends = Vec::new();
         let mut seats = Vec::new();
         for number in 0..args.shards {
@@ -200,6 +202,7 @@ impl Engine {
             settings: settings.local_aaa_server.clone(),
             nas: settings.sysname.clone(),
             card: Some(card_bounds),
+            new_boot: boot.is_new.then(|| boot.announced.clone()),
         };
         let recovered = read.recovered;
         let sleep = WriterSleep::new();
@@ -257,9 +260,8 @@ impl Engine {
         }
         let shards = built.iter_mut().map(|(worker, _)| &mut worker.shard).collect();
         Heirs::new(shards, &mut planes, now).take(&recovered, started.boot_id)?;
-        let is_new_boot = recovered.boot_id != Some(started.boot_id);
         for (worker, _) in &mut built {
-            worker.shard.begin_announcing(now, started.boot_id, is_new_boot, recovered.state.announced());
+            worker.shard.begin_announcing(now, &boot);
         }
         // What nobody needs any more is given back beside the start, not before it.
         spawn("tollgate-heap", None, move || drop(recovered))?;

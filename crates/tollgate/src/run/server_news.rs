@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::net::SocketAddr;
 
 use engine::News;
 use model::settings::ServerPath;
@@ -30,7 +29,7 @@ pub(crate) enum AnnouncingNews {
     /// It has no Stops of an earlier boot that go first.
     OldStopsGone,
     /// Starts may go to this server.
-    StartsMayGo(SocketAddr),
+    StartsMayGo(ServerPath),
 }
 
 /// What a worker has to say to the others.

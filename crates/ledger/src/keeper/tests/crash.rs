@@ -1,4 +1,7 @@
-use model::settings::{BillReplay, CacheBackupMode};
+use std::net::SocketAddr;
+
+use model::record::{Announced, Announcement};
+use model::settings::{BillReplay, CacheBackupMode, ServerPath};
 
 use super::world::{Dice, Died, World, settings};
 use crate::transfer::UploadFailure;
@@ -127,4 +130,34 @@ fn a_file_that_failed_before_the_crash_is_sent_again_as_it_was() {
     world.settle().unwrap();
     assert_eq!(world.servers.files.keys().cloned().collect::<Vec<_>>(), open, "that file goes on by itself");
     assert_eq!(world.pool(), [6, 7], "the others wait for the next trigger");
+}
+
+/// A life that is killed while a boot begins leaves a boot that has not begun, or every server that is to be told of it; and what
+/// was recovered is acted upon behind that. There are more servers than one batch holds.
+#[test]
+fn a_boot_begins_with_every_server_that_is_to_be_told() {
+    let due = |number: u16| {
+        let server = ServerPath::from(SocketAddr::from(([192, 0, 2, 1], 1 + number)));
+        Announced { server, boot_id: [7; 16], state: Announcement::Due }
+    };
+    let due: Vec<Announced> = (0..300).map(due).collect();
+    let (mut begun, mut unbegun, mut early) = (0, 0, 0);
+    for fuse in 0..60 {
+        let mut world = World::new(settings(CacheBackupMode::None));
+        world.settle().unwrap();
+        world.begin(Some(due.clone()));
+        world.fuse = Some(fuse);
+        let mut is_begun = world.keeper.is_begun();
+        while !is_begun && world.operate().is_ok_and(|any| any) {
+            is_begun = world.keeper.is_begun();
+        }
+        world.crash(&mut Dice(fuse));
+        let replay = world.replayed();
+        let has_begun = replay.booted() == Some([7; 16]);
+        assert!(has_begun || !is_begun, "step {fuse}: acted upon too soon");
+        assert!(!has_begun || due.iter().all(|due| replay.announced().contains(due)), "step {fuse}");
+        (begun, unbegun) = (begun + u32::from(has_begun), unbegun + u32::from(!has_begun));
+        early += u32::from(!has_begun && !replay.announced().is_empty());
+    }
+    assert!(begun > 0 && unbegun > 0 && early > 0, "{begun}, {unbegun}, {early}");
 }

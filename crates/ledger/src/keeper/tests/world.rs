@@ -7,8 +7,8 @@ use model::counters::{Counters, Totals};
 use model::domain::{Allowance, Terms};
 use model::ids::{BillId, SessionSerial};
 use model::record::{
-    Bill, BillReason, BillRun, BillRuns, BillStore, Closed, Delivered, Departed, Departure, Opened, Record, Returned,
-    TakenOver, ZeroStop,
+    Announced, Bill, BillReason, BillRun, BillRuns, BillStore, Closed, Delivered, Departed, Departure, Opened, Record,
+    Returned, TakenOver, ZeroStop,
 };
 use model::settings::{
     BillFormat, BillServer, BillServerLogin, CacheBackupMode, CfcardBackupMode, LocalAaaServer, PinnedScheme, Secret,
@@ -20,6 +20,7 @@ use crate::keeper::{Alarm, Area, Keeper, KeeperStart, Operation, OperationId, Re
 use crate::log::{DiskFault, LogBounds};
 use crate::pool::BillBook;
 use crate::recover::{Life, Recovered, Recovery, RecoveryReport};
+use crate::replay::Replay;
 use crate::segment::BLOCK;
 use crate::transfer::{Outcome, Upload, UploadFailure};
 
@@ -203,7 +204,7 @@ impl World {
     pub(super) fn with_bounds(settings: LocalAaaServer, bounds: LogBounds) -> World {
         let now = Now { mono: Mono::from_nanos(1_000_000_000), wall: Wall::from_millis(1_795_000_000_000) };
         let (ledger, card) = (Directory::default(), Directory::default());
-        let keeper = boot(&ledger, &settings, bounds, 1, now, 0);
+        let keeper = boot(&ledger, &settings, bounds, 1, now, 0, None);
         World {
             keeper,
             ledger,
@@ -234,11 +235,17 @@ impl World {
 
     pub(super) fn restart(&mut self) {
         self.fuse = None;
-        self.boots += 1;
         self.written.clear();
         self.announced_through = 0;
         self.held.clear();
-        self.keeper = boot(&self.ledger, &self.settings, self.bounds, self.sources, self.now, self.boots);
+        self.begin(None);
+    }
+
+    /// The process starts in a boot of the box that the ledger does not know; so many servers are to be told.
+    pub(super) fn begin(&mut self, new_boot: Option<Vec<Announced>>) {
+        self.boots += 1;
+        let World { ledger, settings, bounds, sources, now, boots, .. } = self;
+        self.keeper = boot(ledger, settings, *bounds, *sources, *now, *boots, new_boot);
     }
 
     fn step(&mut self) -> Result<(), Died> {
@@ -453,6 +460,7 @@ impl World {
             settings: self.settings.clone(),
             nas: "BNG2".to_owned(),
             card: Some(self.bounds),
+            new_boot: None,
         };
         self.keeper = Keeper::begin(start, self.now);
     }
@@ -527,6 +535,15 @@ impl World {
         read(&self.ledger).0.state
     }
 
+    /// What the records of the ledger add up to now.
+    pub(super) fn replayed(&self) -> Replay {
+        let mut recovery = Recovery::new(Replay::new());
+        for (number, octets) in self.ledger.segments() {
+            recovery.segment(number, &octets);
+        }
+        recovery.finish().unwrap().0.state
+    }
+
     /// What recovery would say of the ledger now.
     pub(super) fn report(&self) -> RecoveryReport {
         read(&self.ledger).0.report
@@ -548,6 +565,7 @@ fn boot(
     sources: u16,
     now: Now,
     boots: u64,
+    new_boot: Option<Vec<Announced>>,
 ) -> Keeper {
     let (recovered, start) = read(ledger);
     let life = Life { boot_id: [7; 16], at: now, fresh_store: [8; 16], fresh_key: [9; 16] };
@@ -563,6 +581,7 @@ fn boot(
         settings: settings.clone(),
         nas: "BNG1".to_owned(),
         card: Some(bounds),
+        new_boot,
     };
     Keeper::begin(start, now)
 }
