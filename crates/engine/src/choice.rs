@@ -48,7 +48,8 @@ impl Tried {
         self.count
     }
 
-    fn has(&self, server: u16) -> bool {
+    /// Whether this one has.
+    pub(crate) fn has(&self, server: u16) -> bool {
         self.servers[..usize::from(self.count)].contains(&server)
     }
 

@@ -31,11 +31,12 @@
 //! | `policy` | what the end of a transaction leads to: total tables |
 //! | `session`, `table`, `blob` | a session, where sessions are kept, what differs in length |
 //! | `wheel`, `phase` | timers; when interims are due |
-//! | `server`, `health`, `window` | identifiers; life and death; how much a server is asked at once |
+//! | `server`, `health` | identifiers; life and death |
+//! | `window`, `losses`, `pace` | how much a server is asked at once; what is lost on the way; how fast it is asked |
 //! | `probe` | asking a server that is Down whether it lives |
 //! | `group`, `choice`, `flow` | lanes; whom a transaction asks; how fast work comes and goes |
 //! | `authenticators` | who authenticated users |
-//! | `request` | what is out |
+//! | `request`, `sequence` | what is out; in which order it left |
 //! | `contract` | what a session took at log-in |
 //! | `identity`, `attributes`, `packet` | Acct-Session-Id; a session's attributes; a request's octets |
 //! | `memory` | memory made ready before a shard's life begins |
@@ -58,13 +59,16 @@ mod flow;
 mod group;
 mod health;
 mod identity;
+mod losses;
 mod memory;
 mod octets;
+mod pace;
 mod packet;
 mod phase;
 mod policy;
 mod probe;
 mod request;
+mod sequence;
 mod server;
 mod session;
 mod shard;

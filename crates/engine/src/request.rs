@@ -41,6 +41,8 @@ pub(crate) struct Request {
     pub(crate) event: Now,
     /// The last transmission.
     pub(crate) sent: Mono,
+    /// No reply to it will come, by what the server has answered since: it has no place in the window.
+    pub(crate) is_missed: bool,
     /// What it says of the session: fixed with the event, whatever server it goes to.
     pub(crate) counters: Counters,
     pub(crate) session_time_s: u32,
@@ -90,6 +92,7 @@ impl Requests {
             tried: Tried::default(),
             event: Now::default(),
             sent: Mono::ZERO,
+            is_missed: false,
             counters: Counters::ZERO,
             session_time_s: 0,
             cause: 0,
@@ -104,6 +107,11 @@ impl Requests {
             free: (0..capacity).rev().collect(),
             next_number: 0,
         }
+    }
+
+    /// How many there may be.
+    pub(crate) fn capacity(&self) -> u32 {
+        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
     }
 
     /// Whether one more can be taken.
@@ -152,6 +160,12 @@ impl Requests {
         request.secret = None;
         request.session = NONE;
         self.free.push(index);
+    }
+
+    /// Whether one is with this server, or was.
+    pub(crate) fn names(&self, server: u16) -> bool {
+        let mut open = self.slots.iter().filter(|request| request.place != Place::Free);
+        open.any(|request| request.tried.has(server))
     }
 
     pub(crate) fn get(&self, index: u32) -> &Request {

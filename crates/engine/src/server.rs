@@ -12,9 +12,11 @@ use model::settings::ServerPath;
 use model::time::Mono;
 
 use crate::health::{Health, News, Rules};
+use crate::pace::Pace;
 use crate::probe::Probe;
+use crate::sequence::Sequence;
 use crate::session::NONE;
-use crate::window::{Pace, Window};
+use crate::window::Window;
 
 /// A source port of a shard, numbered in the order of their making; the worker binds a socket for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,6 +91,8 @@ pub(crate) enum Lookup {
 /// One accounting server, shared by all groups that lead to it on the same path (BEHAVIOUR.md 5.1).
 pub(crate) struct Server {
     pub(crate) path: ServerPath,
+    /// Some group leads to it.
+    pub(crate) is_wanted: bool,
     /// Attributes that are the same in every request from this source: NAS-IP-Address, NAS-Identifier, …
     pub(crate) nas_attributes: Vec<u8>,
     /// The address that requests come from, once its ports are bound.
@@ -97,8 +101,12 @@ pub(crate) struct Server {
     current: usize,
     run: u32,
     quarantine: VecDeque<(Mono, Identifier)>,
-    /// Requests that wait for a reply.
+    /// Requests that are out: each has an identifier.
     pub(crate) in_flight: u32,
+    /// Those of them that are missed: they take no place in the window.
+    pub(crate) missed: u32,
+    /// The others that were transmitted, in that order.
+    pub(crate) sent: Sequence,
     health: Health,
     window: Window,
     /// What the operator allows in some time.
@@ -107,6 +115,14 @@ pub(crate) struct Server {
     pub(crate) probe: Probe,
     /// What was counted.
     pub(crate) counts: Counts,
+}
+
+/// A request that was transmitted once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Once {
+    pub(crate) sent: Mono,
+    /// It was missed meanwhile.
+    pub(crate) was_missed: bool,
 }
 
 /// Whether one more request may go to a server.
@@ -154,6 +170,7 @@ impl Server {
     pub(crate) fn new(path: ServerPath, rules: Rules) -> Server {
         Server {
             path,
+            is_wanted: false,
             nas_attributes: Vec::new(),
             source: None,
             ports: Vec::new(),
@@ -161,6 +178,8 @@ impl Server {
             run: 0,
             quarantine: VecDeque::new(),
             in_flight: 0,
+            missed: 0,
+            sent: Sequence::default(),
             health: Health::new(rules),
             window: Window::new(),
             pace: None,
@@ -180,6 +199,29 @@ impl Server {
 
     pub(crate) fn port_count(&self) -> usize {
         self.ports.len()
+    }
+
+    /// All of them.
+    pub(crate) fn port_ids(&self) -> impl Iterator<Item = PortId> {
+        self.ports.iter().map(|port| port.id)
+    }
+
+    /// Whether nothing is out from its ports, and no reply to what was can come any more.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.ports.iter().all(|port| port.used == [0; 4])
+    }
+
+    /// Its ports are another server's from now on: it is at rest.
+    pub(crate) fn become_another(&mut self, path: ServerPath, rules: Rules) {
+        let ports = std::mem::take(&mut self.ports);
+        let quarantine = std::mem::take(&mut self.quarantine);
+        *self = Server { ports, quarantine, ..Server::new(path, rules) };
+    }
+
+    /// Nothing is known of its life any more.
+    pub(crate) fn forget_health(&mut self, rules: Rules, now: Mono) {
+        self.health = Health::new(rules);
+        self.window.open_anew(now);
     }
 
     pub(crate) fn port_id(&self, port: u16) -> PortId {
@@ -211,19 +253,16 @@ impl Server {
         match self.in_flight {
             _ if !self.is_up() => Standing::Down,
             1.. if self.health.is_on_trial() => Standing::OnTrial,
-            waiting if waiting >= self.window.width() || self.pace.is_some_and(|pace| now < pace.due()) => {
-                Standing::Full
-            }
+            out if !self.window.has_room(out, self.missed) => Standing::Full,
+            _ if self.pace.is_some_and(|pace| now < pace.due()) => Standing::Full,
             _ => Standing::Free,
         }
     }
 
     /// A request left for it the first time.
     pub(crate) fn handle_sent(&mut self, now: Mono) {
-        self.window.handle_sent(self.in_flight);
-        if self.window.is_limited() && self.in_flight == self.window.width() {
-            self.counts.pending_limit_blocks += 1;
-        }
+        self.window.handle_sent(self.in_flight - self.missed, now);
+        self.counts.pending_limit_blocks += u64::from(self.window.is_limit(self.in_flight));
         if let Some(pace) = &mut self.pace {
             pace.handle_sent(now);
             self.counts.speed_limit_blocks += u64::from(now < pace.due());
@@ -277,16 +316,34 @@ impl Server {
         }
     }
 
-    /// A verified reply came: the identifier is free at once. `sent`: when the request was transmitted, if that was once; a
-    /// reply to one of several transmissions tells no round trip (Karn's rule, RFC 6298 section 3).
-    pub(crate) fn answered(&mut self, identifier: Identifier, sent: Option<Mono>, now: Mono) -> Option<News> {
+    /// What left at this time or before and has no reply is missed.
+    pub(crate) fn missed_until(&self) -> Option<Mono> {
+        self.window.missed_until()
+    }
+
+    /// A request is missed. `sent`: when it was transmitted, if that was once.
+    pub(crate) fn handle_missed(&mut self, sent: Option<Mono>) {
+        self.missed += 1;
+        if let Some(sent) = sent {
+            self.window.handle_missed(sent);
+        }
+    }
+
+    /// Whoever is missed by now was told.
+    pub(crate) fn handle_all_missed(&mut self, now: Mono) {
+        self.window.handle_all_missed(now);
+    }
+
+    /// A verified reply came: the identifier is free at once. A reply to one of several transmissions tells no round trip
+    /// (Karn's rule, RFC 6298 section 3).
+    pub(crate) fn answered(&mut self, identifier: Identifier, once: Option<Once>, now: Mono) -> Option<News> {
         self.forget(identifier);
         self.free(identifier);
         self.in_flight -= 1;
         self.counts.responses += 1;
-        if let Some(sent) = sent {
+        if let Some(Once { sent, was_missed }) = once {
             self.counts.round_trip(now.since(sent));
-            self.window.handle_reply(sent, now);
+            self.window.handle_reply(sent, now, was_missed);
         }
         let news = self.health.answered();
         self.reopen(news, now);
@@ -348,6 +405,7 @@ impl Server {
             self.free(identifier);
             changed = true;
         }
+        changed |= self.window.handle_timeout(self.in_flight, self.missed, now);
         changed | self.health.handle_timeout(now)
     }
 
@@ -355,7 +413,8 @@ impl Server {
     pub(crate) fn next_timeout(&self, latest: Mono) -> Option<Mono> {
         let quarantine = self.quarantine.front().map(|&(until, _)| until);
         let pace = self.pace.map(|pace| pace.due()).filter(|due| *due > latest);
-        [quarantine, self.health.next_timeout(), pace].into_iter().flatten().min()
+        let extra = self.window.next_extra(self.in_flight, self.missed);
+        [quarantine, self.health.next_timeout(), pace, extra].into_iter().flatten().min()
     }
 
     /// Whether it answers: the last request that has ended was answered.

@@ -67,6 +67,11 @@ pub struct Ceasing {
 }
 
 impl Announcing {
+    /// Whether an errand is for the server of this number.
+    pub(super) fn names(&self, server: u16) -> bool {
+        self.errands.iter().any(|errand| matches!(&errand.phase, Phase::Out(out) if out.server == server))
+    }
+
     pub(super) fn is_shut(&self) -> bool {
         self.is_shut
     }

@@ -23,6 +23,7 @@ impl Shard {
         // One that was taken out of the group meanwhile had its last datagram.
         let removed = !self.groups[usize::from(request.group)].has(server);
         let spent = removed || request.transmissions >= request.transmissions_max;
+        self.end_waiting(index);
         let news = self.servers[usize::from(server)].unanswered(sent, now);
         self.tell_news(server, news);
         if !spent && !overtaken {
@@ -98,7 +99,7 @@ impl Shard {
         if news == Some(News::Up) {
             self.wake_groups_of(server, self.latest.mono);
         }
-        if let Some(news) = news {
+        if let Some(news) = news.filter(|_| self.servers[usize::from(server)].is_wanted) {
             self.notice(Notice::Server(self.servers[usize::from(server)].path, news));
         }
     }
@@ -106,7 +107,7 @@ impl Shard {
     /// Another shard gave this [`Notice::Server`]: what one finds out holds for all, and is not told again.
     pub fn handle_server_news(&mut self, now: Mono, server: ServerPath, news: News) {
         for number in 0..self.servers.len() {
-            if self.servers[number].path == server {
+            if self.servers[number].path == server && self.servers[number].is_wanted {
                 self.servers[number].heard(now, news);
                 if news == News::Up {
                     #[expect(clippy::cast_possible_truncation, reason = "servers are numbered with 16 bits")]

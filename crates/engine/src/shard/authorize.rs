@@ -66,7 +66,7 @@ impl Shard {
     }
 
     fn obey(&mut self, now: Now, order: &Order) -> Outcome {
-        let is_own = |address| self.servers.iter().any(|server| server.source == Some(address));
+        let is_own = |address| self.servers.iter().any(|server| server.is_wanted && server.source == Some(address));
         if !order.nas_addresses.iter().all(|&address| is_own(address)) {
             return Outcome::NotOurs;
         }

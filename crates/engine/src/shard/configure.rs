@@ -1,5 +1,6 @@
 //! A new configuration, taken whole. Sessions keep the contract that they took at log-in; groups and servers are
-//! shared by name and by path, so requests that are out go on with the secret they were sent with, and from the socket.
+//! shared by name and by path, so requests that are out go on with the secret they were sent with, and from the socket; that of a
+//! path that is left closes behind them.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -13,8 +14,8 @@ use crate::attributes::write_nas;
 use crate::contract::Contract;
 use crate::group::{Group, Member};
 use crate::health::Rules;
+use crate::pace::Pace;
 use crate::server::{PortId, Server};
-use crate::window::Pace;
 
 /// The group of sessions whose domain names none; it has no servers.
 pub(super) const NO_GROUP: u16 = 0;
@@ -50,19 +51,14 @@ impl Shard {
         }
         self.forget_groups();
         self.rebind_announcements();
+        self.members_changed();
     }
 
     /// Source ports that have no socket yet, with the server that each is for. A server that no group leads to any more
     /// needs none.
     pub fn unbound_ports(&self) -> impl Iterator<Item = (PortId, ServerPath)> {
-        let servers = self.servers.iter().enumerate().filter(|(_, server)| server.source.is_none());
-        let wanted = servers.filter(move |(number, _)| self.is_member(*number));
-        wanted.flat_map(|(_, server)| {
-            (0..server.port_count()).map(|port| {
-                #[expect(clippy::cast_possible_truncation, reason = "at most 256 ports")]
-                (server.port_id(port as u16), server.path)
-            })
-        })
+        let unbound = self.servers.iter().filter(|server| server.is_wanted && server.source.is_none());
+        unbound.flat_map(|server| server.port_ids().map(|port| (port, server.path)))
     }
 
     /// The sockets of this server's ports are bound, and its requests come from `source`.
@@ -129,16 +125,20 @@ impl Shard {
     }
 
     fn server_index(&mut self, path: ServerPath, source_ports: u16) -> u16 {
+        // Each shard has its share of the server's source ports, and at least one. They are made once: a changed
+        // number takes effect for servers that are configured later.
+        let share = usize::from(source_ports.div_ceil(self.birth.shard_count).max(1));
         let known = self.servers.iter().position(|server| server.path == path);
-        let index = known.unwrap_or_else(|| {
+        let index = known.or_else(|| self.closed_path(&path, share)).unwrap_or_else(|| {
             self.servers.push(Server::new(path, self.health_rules));
             self.servers.len() - 1
         });
+        if self.servers[index].path != path {
+            self.servers[index].become_another(path, self.health_rules);
+        }
+        self.want_path(index);
         let number = u16::try_from(index).expect("a configuration has fewer than 65,536 servers");
-        // Each shard has its share of the server's source ports, and at least one. They are made once: a changed
-        // number takes effect for servers that are configured later.
-        let share = source_ports.div_ceil(self.birth.shard_count).max(1);
-        while known.is_none() && self.servers[index].port_count() < usize::from(share) {
+        while known.is_none() && self.servers[index].port_count() < share {
             let id = PortId(u32::try_from(self.ports.len()).expect("ports are counted with 32 bits"));
             let port = self.servers[index].add_port(id);
             self.ports.push((number, port));
@@ -193,11 +193,16 @@ impl Shard {
 
     /// A group that is configured no more keeps its servers while a session reports to it, and loses them then.
     pub(super) fn forget_groups(&mut self) {
+        let mut is_any = false;
         for (index, group) in self.groups.iter_mut().enumerate().filter(|(_, group)| group.removed) {
             #[expect(clippy::cast_possible_truncation, reason = "groups are numbered with 16 bits")]
             if !group.members.is_empty() && !self.contracts.names_group(index as u16) {
                 group.members.clear();
+                is_any = true;
             }
+        }
+        if is_any {
+            self.members_changed();
         }
     }
 }

@@ -141,6 +141,7 @@ impl Shard {
             let (server, timeout) = (usize::from(request.server), request.timeout);
             if let Place::Reply(identifier) | Place::Again(identifier) = request.place {
                 self.again.retain(|&other| other != index);
+                self.end_waiting(index);
                 self.servers[server].given_up(identifier, self.latest.mono, timeout);
             }
             self.deadlines.cancel(index);

@@ -14,6 +14,8 @@ mod history;
 mod intake;
 mod life;
 mod lookup;
+mod missing;
+mod paths;
 mod planes;
 mod probing;
 mod queue;
@@ -51,7 +53,8 @@ use crate::health::{News, Rules};
 use crate::identity::Key;
 use crate::memory::Memory;
 use crate::request::Requests;
-use crate::server::Server;
+use crate::sequence::Links;
+use crate::server::{PortId, Server};
 use crate::session::{Account, Lane, Session, Slot};
 use crate::table::Table;
 use crate::wheel::Wheel;
@@ -114,6 +117,8 @@ pub enum Notice {
     Server(ServerPath, News),
     /// Real-time accounting of a session has failed; the policy keeps the subscriber online.
     InterimFailed(SessionSerial),
+    /// No group leads to this path any more: nobody is told of its life and death from now on.
+    PathLeft(ServerPath),
     /// `offline` would have cut this session; `shadow` keeps it.
     WouldCut(SessionSerial),
     /// `offline` would have refused this session; `shadow` keeps it.
@@ -194,6 +199,8 @@ pub struct Shard {
     /// Each session's timer: whatever time alone brings about first.
     timers: Wheel,
     requests: Requests,
+    /// In the order in which they were transmitted, for each server.
+    sequence: Links,
     /// Each request's timer: the end of the wait for a reply.
     deadlines: Wheel,
     /// Requests whose turn it is to be transmitted again.
@@ -208,6 +215,8 @@ pub struct Shard {
     authenticators: Authenticators,
     /// The server, and its port, behind each port of the shard.
     ports: Vec<(u16, u16)>,
+    /// Those whose sockets are not used any more.
+    unused_ports: Vec<PortId>,
     groups: Vec<Group>,
     group_turn: usize,
     contracts: Contracts,
@@ -296,6 +305,7 @@ impl Shard {
             baselines: HashMap::new(),
             timers: Wheel::new(limits.sessions, now),
             requests: Requests::new(limits.requests),
+            sequence: Links::new(limits.requests),
             deadlines: Wheel::new(requests, now),
             again: VecDeque::with_capacity(requests),
             failover: VecDeque::with_capacity(requests),
@@ -304,6 +314,7 @@ impl Shard {
             probing: Probing::default(),
             authenticators: Authenticators::default(),
             ports: Vec::new(),
+            unused_ports: Vec::new(),
             groups: vec![Group::new(String::new())],
             group_turn: 0,
             contracts: Contracts::default(),
@@ -341,7 +352,10 @@ impl Shard {
     fn notice(&mut self, notice: Notice) {
         // The other shards have to hear what one finds out of a server, whatever else there is to tell.
         if self.notices.len() < NOTICE_COUNT_MAX
-            || matches!(notice, Notice::Server(..) | Notice::OldStopsGone | Notice::StartsMayGo(_))
+            || matches!(
+                notice,
+                Notice::Server(..) | Notice::PathLeft(_) | Notice::OldStopsGone | Notice::StartsMayGo(_)
+            )
         {
             self.notices.push_back(notice);
         }

@@ -12,7 +12,7 @@ use wire::radius::{Code, Packet};
 use super::{Shard, transmit::BATCH_MAX};
 use crate::policy::Outcome;
 use crate::request::Place;
-use crate::server::{Identifier, Lookup, PortId};
+use crate::server::{Identifier, Lookup, Once, PortId};
 
 /// A datagram as it came in.
 #[derive(Clone, Copy, Debug)]
@@ -132,13 +132,15 @@ impl Shard {
     fn answered(&mut self, candidate: &Candidate<'_>, now: Now) {
         let index = candidate.request;
         let request = self.requests.get(index);
-        let sent = (request.transmissions == 1).then_some(request.sent);
+        let (once, sent) = (request.transmissions == 1, request.sent);
         // One that waited to be transmitted again need not be any more.
         if matches!(request.place, Place::Again(_)) {
             self.again.retain(|&other| other != index);
         }
-        let server = &mut self.servers[usize::from(candidate.server)];
-        let news = server.answered(candidate.identifier, sent, now.mono);
+        let was_missed = self.end_waiting(index);
+        let once = once.then_some(Once { sent, was_missed });
+        let news = self.servers[usize::from(candidate.server)].answered(candidate.identifier, once, now.mono);
+        self.miss_overtaken(candidate.server, now.mono);
         self.tell_news(candidate.server, news);
         self.close_request(index, Outcome::Acknowledged, now.mono);
     }

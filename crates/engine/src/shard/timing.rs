@@ -33,6 +33,7 @@ impl Shard {
         self.fail_copies(now.mono);
         self.end_rests(now.mono);
         self.forget_groups();
+        self.close_left_paths();
         self.let_brake_go(now.mono);
         self.expire_planes(now);
     }

@@ -280,6 +280,7 @@ impl Shard {
         request.transmissions += 1;
         let deadline = now.mono.plus(request.timeout);
         self.deadlines.set(index, deadline);
+        self.begin_waiting(index);
     }
 
     /// Computes the authenticators of what was encoded in this round, all together, and keeps the packets.

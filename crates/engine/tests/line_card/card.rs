@@ -57,17 +57,31 @@ pub(crate) fn settings() -> Settings {
 #[derive(Clone, Copy)]
 pub(crate) struct Bears {
     pub(crate) per_second: u64,
-    /// Requests that may wait in its socket; what is more is lost.
+    /// Requests that may wait in its socket; what is more is dropped.
     pub(crate) room: usize,
+    /// How far it is away, there and back.
+    pub(crate) way: Duration,
+    /// Of a thousand datagrams, so many get lost on each way.
+    pub(crate) lost: u64,
 }
 
-/// How far the server is away, there and back.
+impl Bears {
+    /// At the end of a short line that loses nothing.
+    pub(crate) const fn near(per_second: u64, room: usize) -> Bears {
+        Bears { per_second, room, way: WAY, lost: 0 }
+    }
+}
+
+/// How far a near server is away.
 pub(crate) const WAY: Duration = Duration::from_millis(2);
 
 /// One second as the server saw it.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Second {
     pub(crate) interims: u32,
+    /// Requests that left.
+    pub(crate) asked: u32,
+    /// Replies that came.
     pub(crate) answered: u32,
 }
 
@@ -87,8 +101,11 @@ pub(crate) struct Card {
     replies: BinaryHeap<Reverse<(u64, u64)>>,
     reply_octets: std::collections::HashMap<u64, (PortId, Vec<u8>)>,
     reply_next: u64,
-    pub(crate) lost: u64,
+    /// Requests that the server dropped.
+    pub(crate) dropped: u64,
+    /// As many waited in its socket at once.
     pub(crate) most_waiting: usize,
+    dice: u64,
     pub(crate) seconds: Vec<Second>,
 }
 
@@ -115,8 +132,9 @@ impl Card {
             replies: BinaryHeap::new(),
             reply_octets: std::collections::HashMap::new(),
             reply_next: 0,
-            lost: 0,
+            dropped: 0,
             most_waiting: 0,
+            dice: u64::from(key) << 32 | 1,
             seconds: Vec::new(),
         }
     }
@@ -200,19 +218,36 @@ impl Card {
         if packet.find(Type::ACCT_STATUS_TYPE).and_then(attribute::as_u32) == Some(acct_status_type::INTERIM_UPDATE) {
             self.second(now).interims += 1;
         }
-        let Some(Bears { per_second, room }) = self.bears else { return };
-        self.most_waiting = self.most_waiting.max(self.replies.len() + 1);
-        if self.replies.len() >= room {
-            self.lost += 1;
+        self.second(now).asked += 1;
+        let Some(Bears { per_second, room, way, lost }) = self.bears else { return };
+        if self.is_lost(lost) {
             return;
         }
-        let way = u64::try_from(WAY.as_nanos()).unwrap();
-        self.busy_until = self.busy_until.max(now + way / 2) + 1_000_000_000 / per_second;
+        let way = u64::try_from(way.as_nanos()).unwrap();
+        let (arrives, each) = (now + way / 2, 1_000_000_000 / per_second);
+        let waiting = usize::try_from(self.busy_until.saturating_sub(arrives).div_ceil(each)).unwrap();
+        self.most_waiting = self.most_waiting.max(waiting);
+        if waiting >= room {
+            self.dropped += 1;
+            return;
+        }
+        self.busy_until = self.busy_until.max(arrives) + each;
+        if self.is_lost(lost) {
+            return;
+        }
         let mut answer = [0; 4096];
         let answer = respond(&packet, SECRET, &mut answer).unwrap().to_vec();
         self.reply_octets.insert(self.reply_next, (port, answer));
         self.replies.push(Reverse((self.busy_until + way / 2, self.reply_next)));
         self.reply_next += 1;
+    }
+
+    /// Whether the line loses this one of a thousand (xorshift).
+    fn is_lost(&mut self, lost: u64) -> bool {
+        self.dice ^= self.dice << 13;
+        self.dice ^= self.dice >> 7;
+        self.dice ^= self.dice << 17;
+        (self.dice >> 16) % 1_000 < lost
     }
 
     fn deliver(&mut self) {

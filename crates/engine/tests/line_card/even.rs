@@ -41,7 +41,7 @@ fn interims_of_a_line_card_are_flat() {
     let (mut least_p, mut worst_peak) = (1.0_f64, 0.0_f64);
     for key in 1..=seeds {
         let mut card = Card::new(key, SESSIONS, &settings());
-        card.server(Some(Bears { per_second: 50_000, room: 4_096 }));
+        card.server(Some(Bears::near(50_000, 4_096)));
         for number in 0..SESSIONS {
             card.up(number);
             if number % 20 == 0 {

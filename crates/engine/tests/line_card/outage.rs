@@ -10,7 +10,7 @@ const ROOM: usize = 250;
 
 fn online(bears: Bears) -> Card {
     let mut card = Card::new(7, SESSIONS + SESSIONS / 2, &settings());
-    card.server(Some(Bears { per_second: 50_000, room: 4_096 }));
+    card.server(Some(Bears::near(50_000, 4_096)));
     for number in 0..SESSIONS {
         card.up(number);
         if number % 100 == 0 {
@@ -24,7 +24,7 @@ fn online(bears: Bears) -> Card {
 
 #[test]
 fn after_an_outage_the_server_is_asked_as_much_as_it_bears_and_the_end_is_foretold() {
-    let bears = Bears { per_second: 3_000, room: ROOM };
+    let bears = Bears::near(3_000, ROOM);
     let mut card = online(bears);
     card.pass(Duration::from_secs(30));
     card.server(None);
@@ -39,7 +39,7 @@ fn after_an_outage_the_server_is_asked_as_much_as_it_bears_and_the_end_is_foreto
     assert!(waiting > SESSIONS as u64 / 2 - 1_000, "{waiting} wait");
     assert_eq!(foretold, None, "nothing comes");
     card.server(Some(bears));
-    let lost_before = card.lost;
+    let dropped_before = card.dropped;
     wait_for_the_first_answers(&mut card);
     card.pass(Duration::from_secs(5));
     let began = card.now.mono;
@@ -55,14 +55,14 @@ fn after_an_outage_the_server_is_asked_as_much_as_it_bears_and_the_end_is_foreto
     let busy: Vec<u32> = card.seconds[from..].iter().map(|second| second.answered).take(took).collect();
     let mean = busy.iter().sum::<u32>() / u32::try_from(busy.len()).unwrap();
     println!(
-        "{waiting} waited, foretold {foretold} s, took {took} s, {mean} answered a second, at most {} of {ROOM} waited, {} lost",
+        "{waiting} waited, foretold {foretold} s, took {took} s, {mean} answered a second, at most {} of {ROOM} waited, {} dropped",
         card.most_waiting,
-        card.lost - lost_before
+        card.dropped - dropped_before
     );
     assert!(card.now.mono > began);
     assert!(foretold.abs_diff(took as u64) * 5 <= took as u64, "foretold {foretold} s, took {took} s");
     assert!(u64::from(mean) * 100 >= 95 * bears.per_second, "{mean} a second");
-    assert!(card.most_waiting < ROOM && card.lost == lost_before, "{} waited", card.most_waiting);
+    assert!(card.most_waiting < ROOM && card.dropped == dropped_before, "{} waited", card.most_waiting);
     // Nothing is lost: every Stop was answered, and no bill was made.
     assert_eq!((card.bills(), card.shard.report().stops_unacknowledged), (0, 0));
     assert_eq!(card.shard.report().sessions, SESSIONS as u64 / 2);
@@ -80,7 +80,7 @@ fn wait_for_the_first_answers(card: &mut Card) {
 
 #[test]
 fn a_log_in_has_its_verdict_while_a_hundred_thousand_stops_drain() {
-    let bears = Bears { per_second: 3_000, room: ROOM };
+    let bears = Bears::near(3_000, ROOM);
     let mut card = online(bears);
     card.server(None);
     for number in 0..SESSIONS {

@@ -6,15 +6,15 @@ use std::net::{IpAddr, Ipv4Addr};
 use engine::authorization::{Arrived, Authorization, Judgement, Order, Token};
 use model::event::{Prefix, Subscriber};
 use model::settings::{
-    AccountingMode, AuthorizationServer, InterimFailPolicy, ObjectName, RadiusAuthorization, Secret, Settings,
-    StartFail,
+    AccountingMode, AuthorizationServer, InterfaceName, InterimFailPolicy, ObjectName, RadiusAuthorization, Secret,
+    Settings, StartFail,
 };
 use model::verdict::CutBy;
 use wire::radius::attribute::{Attribute, Type, as_u32};
 use wire::radius::authenticator::{Unsigned, sign_request, verify_response};
 use wire::radius::{Code, Encoder, Packet};
 
-use crate::scene::{Scene, scheme};
+use crate::scene::{Scene, group, scheme};
 use crate::stage::{Kept, SECRET};
 use crate::vectors::{each_minute, start_fails};
 
@@ -163,6 +163,23 @@ fn dm_names_another_nas() {
     let play = play.asks(DM, &[user, (Type::NAS_IP_ADDRESS, &[192, 0, 2, 77])], Err(403));
     // Where its accounting comes from is an address of the box.
     play.asks(DM, &[user, (Type::NAS_IDENTIFIER, b"BNG1"), (Type::NAS_IP_ADDRESS, &[192, 0, 2, 1])], Ok(()));
+}
+
+#[test]
+fn dm_names_a_source_that_was_left() {
+    let settings = minutely();
+    let mut changed = settings.clone();
+    group(&mut changed).source = InterfaceName::new("if1");
+    let play = Play::new(&settings).up_with("a", 1, Subscriber::default()).scene(|scene| scene.pass(1));
+    let play = play.scene(|mut scene| {
+        scene.stage.shard.configure(&changed);
+        let unbound: Vec<_> = scene.stage.shard.unbound_ports().map(|(_, server)| server).collect();
+        unbound.into_iter().for_each(|path| scene.stage.shard.handle_bound(path, [192, 0, 2, 2].into()));
+        scene
+    });
+    let user: (Type, &[u8]) = (Type::USER_NAME, b"a@isp");
+    let play = play.asks(DM, &[user, (Type::NAS_IP_ADDRESS, &[192, 0, 2, 1])], Err(403));
+    play.asks(DM, &[user, (Type::NAS_IP_ADDRESS, &[192, 0, 2, 2])], Ok(()));
 }
 
 /// A session is called by the name that the box had when it came up, too.

@@ -13,6 +13,7 @@ mod groups;
 mod interim_fail;
 mod lanes;
 mod on_off;
+mod paths;
 mod preference;
 mod probing;
 mod queue;

@@ -170,6 +170,9 @@ impl Worker {
             progress |= self.take_replays(now, around, death)?;
             let tables = Tables { planes: &around.planes, links };
             self.shard.handle_timeout(now, &tables);
+            while let Some(port) = self.shard.poll_unused_port() {
+                self.sockets.retain(|socket| socket.port != port);
+            }
             self.shard.sweep(now, &tables);
             death.step()?;
             progress |= self.transmit(now, links, around, death)?;

@@ -1,7 +1,7 @@
 //! What one worker finds out of a server holds for all of them: down for one is down for all (BEHAVIOUR.md 5.1).
 //!
 //! Workers send their news in, alarms and messages to the other workers go out. Two workers may find out the same at once:
-//! the alarm is raised once and cleared once; one that was raised is cleared even if a commit has silenced it meanwhile, and
+//! the alarm is raised once and cleared once, at the latest when no group names the server any more; one that was raised is cleared even if a commit has silenced it meanwhile, and
 //! one that was not raised is not. The queue holds two items for each outage of each server and worker, and no
 //! worker waits for it; a path stays here while its server is Down.
 
@@ -36,6 +36,8 @@ pub(crate) enum AnnouncingNews {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WorkerNews {
     Server(ServerNews),
+    /// No group leads to it any more.
+    PathLeft(ServerPath),
     Announcing(u16, AnnouncingNews),
 }
 
@@ -49,6 +51,12 @@ pub(crate) async fn serve(
     while let Some(told) = inbox.recv().await {
         let told = match told {
             WorkerNews::Server(told) => told,
+            WorkerNews::PathLeft(server) => {
+                if alarms.forget(&server) {
+                    tracing::warn!(target: "alarm", %server, reason = "no group names it any more", "hwRadiusAcctServerUp");
+                }
+                continue;
+            }
             WorkerNews::Announcing(from, news) => {
                 others(&workers, from).for_each(|worker| worker.tell(WorkerMessage::Announcing(news)));
                 continue;
@@ -81,12 +89,17 @@ impl Alarms {
     /// Whether these news are for the operator: an alarm that is raised, or one that is cleared.
     fn tell(&mut self, told: ServerNews, is_silent: bool) -> bool {
         match told.news {
-            News::Up => self.down.remove(&told.server) == Some(true),
+            News::Up => self.forget(&told.server),
             News::Down => match self.down.entry(told.server) {
                 Entry::Vacant(unknown) => *unknown.insert(!is_silent),
                 Entry::Occupied(_) => false,
             },
         }
+    }
+
+    /// Nothing is told of this server any more. True: its alarm is to be cleared.
+    fn forget(&mut self, server: &ServerPath) -> bool {
+        self.down.remove(server) == Some(true)
     }
 }
 
@@ -115,6 +128,19 @@ mod tests {
             (0, 1, News::Up, false, false),
             (0, 1, News::Down, false, true),
         ]);
+    }
+
+    #[test]
+    fn the_alarm_of_a_server_that_no_group_names_any_more_is_cleared_once() {
+        let mut alarms = Alarms::default();
+        let [raised, silent] = [1, 2].map(|host| ServerPath::from(SocketAddr::from(([192, 0, 2, host], 1813))));
+        for (server, is_silent) in [(raised, false), (silent, true)] {
+            alarms.tell(ServerNews { shard: 0, server, news: News::Down }, is_silent);
+        }
+        assert_eq!([alarms.forget(&raised), alarms.forget(&raised), alarms.forget(&silent)], [true, false, false]);
+        // Each shard says so.
+        assert!(!alarms.tell(ServerNews { shard: 1, server: raised, news: News::Up }, false));
+        assert!(alarms.down.is_empty());
     }
 
     #[test]

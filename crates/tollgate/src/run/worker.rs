@@ -102,6 +102,14 @@ impl Sockets {
         }
         self.of_socket[socket.number()] = Some(port);
     }
+
+    /// Closes a port's socket.
+    fn close(&mut self, datapath: &mut Datapath, port: PortId) {
+        if let Some(socket) = self.of_port.get_mut(port.0 as usize).and_then(Option::take) {
+            self.of_socket[socket.number()] = None;
+            datapath.close(socket);
+        }
+    }
 }
 
 impl Sockets {
@@ -177,6 +185,7 @@ impl Worker {
             self.take_events(now);
             self.take_datagrams(now);
             self.shard.handle_timeout(now, self.planes.counters());
+            self.close_ports();
             self.bind_late(now);
             self.shard.sweep(now, self.planes.counters());
             // What has become durable may leave in this round: nothing else would end the sleep behind it.
@@ -280,6 +289,13 @@ impl Worker {
     pub(crate) fn configure(&mut self, settings: &Settings, now: Now) -> Vec<String> {
         self.shard.configure(settings);
         self.bind_ports(now)
+    }
+
+    /// Sockets of paths that no group leads to any more, and that nothing is out from.
+    fn close_ports(&mut self) {
+        while let Some(port) = self.shard.poll_unused_port() {
+            self.sockets.close(&mut self.datapath, port);
+        }
     }
 
     fn bind_late(&mut self, now: Now) {
@@ -435,6 +451,9 @@ impl Worker {
                 Notice::Server(server, news) => {
                     // Who has ended needs no news.
                     let _ = self.news.send(WorkerNews::Server(ServerNews { shard: self.number, server, news }));
+                }
+                Notice::PathLeft(server) => {
+                    let _ = self.news.send(WorkerNews::PathLeft(server));
                 }
                 Notice::OldStopsGone => self.tell_others(AnnouncingNews::OldStopsGone),
                 Notice::StartsMayGo(server) => self.tell_others(AnnouncingNews::StartsMayGo(server)),
