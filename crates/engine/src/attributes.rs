@@ -1,5 +1,5 @@
-//! A session's own attributes, encoded once at log-in and copied into each of its packets, but for what its group does
-//! without; and the attributes of the source, encoded once for each server (BEHAVIOUR.md 8.1).
+//! A session's own attributes, encoded once at log-in and copied into each of its packets, but for the form of User-Name and what
+//! its group does without; and the attributes of the source, encoded once for each server (BEHAVIOUR.md 8.1).
 //!
 //! What the box is called and when it started are the session's own too: a Stop that is sent again, in whatever life and under
 //! whatever sysname, says the same (DESIGN.md section 3, rules 5 and 9).

@@ -6,17 +6,24 @@
 //! ```text
 //!  datagram ─▶ handle_datagram ─┬─▶ Nothing: forged, stale, unknown, or asked before and not answered yet
 //!                               ├─▶ Reply: asked before, or refused at once
-//!                               └─▶ Ask(token, order) ─▶ shards ─▶ handle_outcomes(token) ─▶ Reply
+//!                               └─▶ Ask(token, order) ─▶ shards ─▶ handle_outcomes(token) ─┬─▶ Reply
+//!                                                          ▲                               │
+//!                                                          └───────────── Ask(order) ◀─────┘
 //! ```
 //!
-//! **What is believed.** The sender is configured, speaks to the address and port that it may speak to, and has signed with
-//! its secret. An Event-Timestamp lies within [`WINDOW`] of our clock. Whatever fails one of these is discarded in silence and
-//! counted. A request that names another NAS, or more than is understood, is refused with an Error-Cause, and nothing of it is
-//! done.
+//! **All or none** (RFC 5176 section 2.3). Shards are asked twice: first what would come of the order, and if none of them has
+//! anything against it, to obey. What changes between the two, as when the last room is taken by a log-in, may still have some
+//! sessions obey an order that is refused.
+//!
+//! **What is believed.** The sender is configured in the VRF that it speaks by, speaks to the address and port that it may speak
+//! to, and has signed with its secret. An Event-Timestamp lies within [`WINDOW`] of our clock and behind the start of this life.
+//! Whatever fails one of these is discarded in silence and counted. A request that names another NAS, or more than is understood,
+//! is refused with an Error-Cause, and nothing of it is done.
 //!
 //! **Once.** A request is known by its sender and its authenticator. Its answer is kept for `ack-reserved-interval`,
 //! and as long as its Event-Timestamp would let it in again, so nobody can play it once more; who asks again hears the same.
-//! The answer to a request that was obeyed is given when the ledger has what it changed.
+//! Answers are not durable: a request that says that it was made before this life began is as good as stale. The answer to a
+//! request that was obeyed is given when the ledger has what it changed.
 //!
 //! **Full:** [`KEPT_MAX`] requests are known, or [`PENDING_MAX`] wait for the shards: *Resources Unavailable*. **Memory:** a
 //! known request is its answer, 26 octets as a rule, and about 100 octets around it; nothing while none comes.
@@ -28,12 +35,12 @@ mod order;
 mod tests;
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use hashbrown::HashMap;
 use model::report::{AuthorizationReport, AuthorizationServerReport, DynamicCounts};
-use model::settings::{Secret, Settings};
+use model::settings::{AuthorizationPath, InterfaceName, Secret, Settings};
 use model::time::{Mono, Now};
 use wire::radius::attribute::error_cause;
 use wire::radius::authenticator::verify_request;
@@ -61,8 +68,19 @@ pub enum Judgement {
     Nothing,
     /// This goes back to the sender.
     Reply(Box<[u8]>),
-    /// Every shard is to obey this.
+    /// Every shard is to take this.
     Ask(Token, Order),
+}
+
+/// What comes of all shards' words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Conclusion {
+    /// Nothing is said.
+    Nothing,
+    /// This goes back to there, from where it was asked.
+    Reply(SocketAddr, Box<[u8]>),
+    /// Every shard is to take this next.
+    Ask(Order),
 }
 
 /// A datagram as it came in.
@@ -70,6 +88,8 @@ pub enum Judgement {
 pub struct Arrived<'a> {
     /// Who sent it, or pretends to have.
     pub from: SocketAddr,
+    /// The VRF that it came in by.
+    pub vpn: Option<InterfaceName>,
     /// Where it came in: the address is unspecified where any may be meant.
     pub to: SocketAddr,
     /// Its octets.
@@ -80,7 +100,7 @@ pub struct Arrived<'a> {
 /// the same port only, for two programs may well ask the same in the same words (RFC 5176 section 2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    ip: IpAddr,
+    path: AuthorizationPath,
     port: Option<u16>,
     authenticator: Authenticator,
 }
@@ -113,7 +133,7 @@ enum Kind {
 
 /// One server that may speak to us.
 struct Server {
-    ip: IpAddr,
+    path: AuthorizationPath,
     /// `None`: it is configured no more, and only its counters stay.
     trust: Option<Trust>,
     disconnect: DynamicCounts,
@@ -137,8 +157,9 @@ impl Server {
 }
 
 /// The judge of a box.
-#[derive(Default)]
 pub struct Authorization {
+    /// When this life of it began.
+    born: Mono,
     sysname: String,
     realtime_packet_disabled: bool,
     servers: Vec<Server>,
@@ -152,9 +173,19 @@ pub struct Authorization {
 }
 
 impl Authorization {
-    /// Nobody is trusted yet.
-    pub fn new() -> Authorization {
-        Authorization::default()
+    /// Nobody is trusted yet. Its life begins at `born`.
+    pub fn new(born: Mono) -> Authorization {
+        Authorization {
+            born,
+            sysname: String::new(),
+            realtime_packet_disabled: false,
+            servers: Vec::new(),
+            known: HashMap::new(),
+            ends: VecDeque::new(),
+            pending: HashMap::new(),
+            next_token: 0,
+            unknown_server: 0,
+        }
     }
 
     /// Takes a configuration that was checked. A server without a secret is not trusted. Requests that wait are answered with
@@ -165,17 +196,17 @@ impl Authorization {
         for server in &mut self.servers {
             server.trust = None;
         }
-        for (&ip, server) in &settings.radius_authorization.servers {
-            let trust = settings.authorization_secret(ip, server).map(|secret| Trust {
+        for (&path, server) in &settings.radius_authorization.servers {
+            let trust = settings.authorization_secret(path, server).map(|secret| Trust {
                 secret: secret.clone(),
-                destination: server.destination(ip),
+                destination: server.destination(path.ip),
                 ack_reserved: Duration::from_secs(server.ack_reserved_s.into()),
             });
-            match self.servers.iter_mut().find(|known| known.ip == ip) {
+            match self.servers.iter_mut().find(|known| known.path == path) {
                 Some(known) => known.trust = trust,
                 None => {
                     let (disconnect, coa) = (DynamicCounts::default(), DynamicCounts::default());
-                    self.servers.push(Server { ip, trust, disconnect, coa, malformed: 0 });
+                    self.servers.push(Server { path, trust, disconnect, coa, malformed: 0 });
                 }
             }
         }
@@ -184,7 +215,8 @@ impl Authorization {
     /// Judges a datagram.
     pub fn handle_datagram(&mut self, now: Now, arrived: &Arrived<'_>) -> Judgement {
         self.forget(now.mono);
-        let place = self.servers.iter().position(|server| server.ip == arrived.from.ip());
+        let path = AuthorizationPath { ip: arrived.from.ip(), vpn: arrived.vpn };
+        let place = self.servers.iter().position(|server| server.path == path);
         let Some((place, trust)) = place.and_then(|place| Some((place, self.servers[place].trust.as_ref()?))) else {
             self.unknown_server += 1;
             return Judgement::Nothing;
@@ -208,7 +240,7 @@ impl Authorization {
         }
         let from = arrived.from;
         let port = packet.find(Type::EVENT_TIMESTAMP).is_none().then_some(from.port());
-        let key = Key { ip: from.ip(), port, authenticator: *packet.authenticator() };
+        let key = Key { path, port, authenticator: *packet.authenticator() };
         if let Some(known) = self.known.get(&key) {
             counts.duplicates += 1;
             return match known {
@@ -216,7 +248,7 @@ impl Authorization {
                 Known::Answered(reply) => Judgement::Reply(reply.clone()),
             };
         }
-        let Ok(rest) = rest_of_window(&packet, now) else {
+        let Ok(rest) = rest_of_window(&packet, now, self.born) else {
             counts.stale += 1;
             return Judgement::Nothing;
         };
@@ -247,13 +279,28 @@ impl Authorization {
         signed(&packet, Err(refused), &secret).map_or(Judgement::Nothing, Judgement::Reply)
     }
 
-    /// The shards have obeyed, each as it says. Gives what goes back, and to whom, from where it was asked.
-    pub fn handle_outcomes(&mut self, now: Now, token: Token, outcomes: &[Outcome]) -> Option<(SocketAddr, Box<[u8]>)> {
-        let Pending { key, from, octets, secret, order, kept_for } = self.pending.remove(&token.0)?;
+    /// All shards have taken the order, each with this outcome.
+    pub fn handle_outcomes(&mut self, now: Now, token: Token, outcomes: &[Outcome]) -> Conclusion {
+        let Some(mut pending) = self.pending.remove(&token.0) else { return Conclusion::Nothing };
+        let verdict = pending.order.verdict(outcomes);
+        if pending.order.is_trial && verdict.is_ok() {
+            pending.order.is_trial = false;
+            let order = pending.order.clone();
+            self.pending.insert(token.0, pending);
+            return Conclusion::Ask(order);
+        }
+        match self.conclude(now, pending, verdict) {
+            Some((to, reply)) => Conclusion::Reply(to, reply),
+            None => Conclusion::Nothing,
+        }
+    }
+
+    /// Answers a request, and keeps the answer.
+    fn conclude(&mut self, now: Now, pending: Pending, verdict: Result<(), u32>) -> Option<(SocketAddr, Box<[u8]>)> {
+        let Pending { key, from, octets, secret, kept_for, .. } = pending;
         let packet = Packet::parse(&octets).ok()?;
-        let verdict = order.verdict(outcomes);
         let kind = kind_of(packet.code())?;
-        if let Some(server) = self.servers.iter_mut().find(|server| server.ip == key.ip) {
+        if let Some(server) = self.servers.iter_mut().find(|server| server.path == key.path) {
             let counts = server.counts(kind);
             counts.pending = counts.pending.saturating_sub(1);
             match verdict {
@@ -279,7 +326,7 @@ impl Authorization {
         let Some(pending) = self.pending.remove(&token.0) else { return };
         self.known.remove(&pending.key);
         let kind = Packet::parse(&pending.octets).ok().and_then(|packet| kind_of(packet.code()));
-        let server = self.servers.iter_mut().find(|server| server.ip == pending.key.ip);
+        let server = self.servers.iter_mut().find(|server| server.path == pending.key.path);
         if let (Some(kind), Some(server)) = (kind, server) {
             let counts = server.counts(kind);
             counts.pending = counts.pending.saturating_sub(1);
@@ -289,7 +336,7 @@ impl Authorization {
     /// What was counted.
     pub fn report(&self) -> AuthorizationReport {
         let servers = self.servers.iter().map(|server| AuthorizationServerReport {
-            server: server.ip,
+            server: server.path,
             disconnect: server.disconnect,
             coa: server.coa,
             malformed: server.malformed,
@@ -323,14 +370,16 @@ fn is_for(destination: SocketAddr, to: SocketAddr) -> bool {
 /// How long the request could still be played once more; nothing where it does not say when it was made.
 ///
 /// # Errors
-/// It is too old, or of a time to come.
-fn rest_of_window(packet: &Packet<'_>, now: Now) -> Result<Duration, ()> {
+/// It is too old, of a time to come, or made before this life began or in the second of that: an earlier one may have obeyed it.
+fn rest_of_window(packet: &Packet<'_>, now: Now, born: Mono) -> Result<Duration, ()> {
     let Some(stamp) = packet.find(Type::EVENT_TIMESTAMP) else { return Ok(Duration::ZERO) };
     let stamp = attribute::as_u32(stamp).ok_or(())?;
     let window = i64::try_from(WINDOW.as_secs()).unwrap_or(i64::MAX);
     // The attribute wraps in 2106; the difference does not care.
     let ahead = i64::from(stamp.wrapping_sub(now.wall.event_timestamp()).cast_signed());
-    if ahead.abs() > window {
+    // By the clock as it is set now, whatever it was then.
+    let life = i64::try_from(now.mono.since(born).as_secs()).unwrap_or(i64::MAX);
+    if ahead.abs() > window || ahead <= -life {
         return Err(());
     }
     // A second more, for both clocks are cut to whole ones.

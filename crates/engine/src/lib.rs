@@ -23,13 +23,15 @@
 //!
 //! **How many, how much:** per session 64 octets that each interim touches, an account, its name and attributes, about
 //! 9 octets of timer and 6 of index; all counted out by [`Limits`]. Nothing is allocated after [`Shard::new`] but for
-//! configurations, displays and baselines, and while authorization servers are configured for the index of sessions.
+//! configurations, displays, baselines and orders; while authorization servers are configured, their index of sessions has 12
+//! octets more for each kind of name.
 //!
 //! | file | what it knows |
 //! |---|---|
 //! | `shard/` | the machine: one file for each thing that can happen to it |
 //! | `policy` | what the end of a transaction leads to: total tables |
 //! | `session`, `table`, `blob` | a session, where sessions are kept, what differs in length |
+//! | `chains` | sessions by the hash of a name |
 //! | `wheel`, `phase` | timers; when interims are due |
 //! | `server`, `health` | identifiers; life and death |
 //! | `window`, `losses`, `pace` | how much a server is asked at once; what is lost on the way; how fast it is asked |
@@ -52,6 +54,7 @@ mod authenticators;
 pub mod authorization;
 mod blob;
 mod brake;
+mod chains;
 mod choice;
 mod contract;
 mod copies;

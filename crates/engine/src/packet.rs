@@ -1,6 +1,5 @@
-//! A request as octets: the session's own attributes but for those that its group did without at log-in, and the source's,
-//! copied as they are, and the few that differ
-//! from packet to packet (BEHAVIOUR.md 8.1).
+//! A request as octets: the session's own attributes as its group told them at log-in, the source's, copied as they are, and
+//! the few that differ from packet to packet (BEHAVIOUR.md 8.1).
 
 use model::counters::{Counters, Totals};
 use model::domain::Terms;
@@ -18,7 +17,7 @@ pub(crate) struct Constant<'a> {
     pub(crate) own: &'a [u8],
     /// Those of the source.
     pub(crate) nas: &'a [u8],
-    /// What counters look like, and what is left out.
+    /// What the user is called, what counters look like, and what is left out.
     pub(crate) terms: &'a Terms,
     /// Acct-Terminate-Cause, of a Stop.
     pub(crate) cause: u8,
@@ -41,7 +40,7 @@ pub(crate) fn encode(room: &mut [u8], identifier: u8, request: &Request, constan
         event => now.mono.since(event).as_secs(),
     };
     packet
-        .raw_without(own, terms.left_out)
+        .raw_on(terms, own)
         .raw(nas)
         .u32(Type::ACCT_STATUS_TYPE, status)
         .u32(Type::ACCT_DELAY_TIME, u32::try_from(delay).unwrap_or(u32::MAX))

@@ -164,8 +164,9 @@ impl Table {
         self.names.find(hash(&self.hash_key, plane, name), same).copied()
     }
 
-    /// Replaces a session's attributes; false, and nothing changed, when there is no room.
-    pub(crate) fn replace_attributes(&mut self, slot: Slot, attributes: &[u8]) -> bool {
+    /// Keeps other attributes for a session, beside its own; `None` when there is no room. They are either
+    /// [adopted](Table::adopt) or released.
+    pub(crate) fn store_beside(&mut self, slot: Slot, attributes: &[u8]) -> Option<BlobRef> {
         let old = self.sessions[slot as usize].blob;
         let mut name = [0; model::ids::PLANE_SESSION_MAX];
         let name = {
@@ -173,10 +174,13 @@ impl Table {
             name[..kept.len()].copy_from_slice(kept);
             &name[..kept.len()]
         };
-        let Some(new) = self.blobs.store(name, attributes) else { return false };
-        self.sessions[slot as usize].blob = new;
+        self.blobs.store(name, attributes)
+    }
+
+    /// The session has these attributes now.
+    pub(crate) fn adopt(&mut self, slot: Slot, attributes: BlobRef) {
+        let old = std::mem::replace(&mut self.sessions[slot as usize].blob, attributes);
         self.blobs.release(old);
-        true
     }
 
     /// Gives the slot back. It stands in no lane and is not enlisted any more.

@@ -19,7 +19,7 @@ pub struct Terms {
     pub start_delay: Option<StartDelay>,
     /// An IPv4 address alone ends that wait.
     pub ipv4_starts: bool,
-    /// User-Name ends before the domain.
+    /// In packets User-Name ends before the domain. The session has it whole all the same.
     pub without_domain: bool,
     /// What packets do without. The session has it all the same.
     pub left_out: OptionalAttributes,

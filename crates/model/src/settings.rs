@@ -21,7 +21,7 @@ mod scheme;
 mod server;
 
 pub use announcement::AccountingOn;
-pub use authorization::{AuthorizationServer, RadiusAuthorization};
+pub use authorization::{AuthorizationPath, AuthorizationServer, RadiusAuthorization};
 pub use bills::{
     BillFormat, BillReplay, BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode, CfcardBackupMode,
     HostKeyPolicy, LocalAaaServer,

@@ -74,7 +74,7 @@ impl Authorizer {
     pub(crate) fn introduce(settings: &mut Settings) {
         let shared_key = Some(Secret::new(SECRET.to_vec(), String::new()));
         let server = AuthorizationServer { shared_key, ..AuthorizationServer::default() };
-        settings.radius_authorization.servers.insert(ADDRESS.ip(), server);
+        settings.radius_authorization.servers.insert(ADDRESS.ip().into(), server);
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

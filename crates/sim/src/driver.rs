@@ -210,7 +210,7 @@ impl Process {
             recovered: Some(recovered),
             writer: Writer::new(keeper, &start.scenario.settings.sysname, shard_count, dice.fork()),
             workers: Vec::new(),
-            desk: Desk::default(),
+            desk: Desk::new(now.mono),
             links: Links::default(),
             death: Death::default(),
             ending: false,

@@ -3,12 +3,11 @@
 mod authorization;
 
 use std::fmt;
-use std::net::IpAddr;
 
 use model::record::BillStore;
 use model::settings::{
-    AccountingMode, CacheBackupMode, CfcardBackupMode, Domain, HostKeyPolicy, LocalAaaServer, ObjectName, RadiusGroup,
-    ServerPath, Settings,
+    AccountingMode, AuthorizationPath, CacheBackupMode, CfcardBackupMode, Domain, HostKeyPolicy, LocalAaaServer,
+    ObjectName, RadiusGroup, ServerPath, Settings,
 };
 
 use crate::command::Place;
@@ -68,12 +67,12 @@ pub enum Problem {
     /// Bills go over SFTP, and no host key is known: every server is refused. A warning.
     HostKeyMissing,
     /// The authorization server's group does not exist. An error.
-    AuthorizationGroupMissing(IpAddr),
+    AuthorizationGroupMissing(AuthorizationPath),
     /// Neither the authorization server nor its group has a secret. An error.
-    AuthorizationWithoutSecret(IpAddr),
+    AuthorizationWithoutSecret(AuthorizationPath),
     /// The authorization server speaks to one address of a port on which another may speak to any. An error: the one that
     /// listens to any hears all.
-    AuthorizationHidden(IpAddr),
+    AuthorizationHidden(AuthorizationPath),
 }
 
 impl Problem {

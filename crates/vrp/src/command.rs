@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use model::ids::SessionSerial;
 use model::report::UserSelector;
 use model::settings::{
-    AccountingScheme, Domain, InterfaceName, LocalAaaServer, ObjectName, RadiusGroup, Secret, Settings,
+    AccountingScheme, AuthorizationPath, Domain, InterfaceName, LocalAaaServer, ObjectName, RadiusGroup, Secret,
+    Settings,
 };
 
 use crate::error::Refusal;
@@ -211,7 +212,7 @@ pub enum DisplayRequest {
     /// [`crate::render::authorization_packet`]
     AuthorizationPacket {
         /// The server.
-        address: IpAddr,
+        server: AuthorizationPath,
         /// CoA-Requests, or Disconnect-Requests.
         coa: bool,
     },

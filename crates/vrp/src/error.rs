@@ -1,10 +1,9 @@
 //! What can be wrong with a line, in the vendor's words where they are public (BEHAVIOUR.md 2.3).
 
 use std::fmt;
-use std::net::IpAddr;
 
 use model::record::BillStore;
-use model::settings::ObjectName;
+use model::settings::{AuthorizationPath, ObjectName};
 
 use crate::check::Problem;
 
@@ -90,7 +89,7 @@ pub enum Refusal {
     /// 16 authorization servers exist.
     AuthorizationServersFull,
     /// An authorization server has the secret of the group.
-    GroupAuthorizes(IpAddr),
+    GroupAuthorizes(AuthorizationPath),
     /// The all-clear would come with the alarm, or before it.
     LowerLimitTooHigh,
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
+use model::domain::Terms;
 use model::event::ClassList;
 use wire::radius::attribute::{
     Attribute, Attributes, VendorAttributes, as_ipv6, as_prefix, as_u32, as_u64, error_cause, huawei,
@@ -34,6 +35,8 @@ pub struct Order {
     pub(crate) nas_addresses: Vec<IpAddr>,
     /// What it is to be done with them.
     pub(crate) deed: Deed,
+    /// Shards say what would come of it, and nothing is done.
+    pub(crate) is_trial: bool,
 }
 
 /// What is done with a session that is meant.
@@ -61,14 +64,17 @@ pub struct Change {
 /// How one shard has obeyed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// So many sessions were meant, at least one; all of them obeyed, and the ledger has it.
+    /// So many sessions are meant, at least one. All of them obeyed, and the ledger has it; or would, when that is weighed.
     Obeyed(u64),
     /// None was meant.
     NotFound,
     /// Another NAS is meant.
     NotOurs,
-    /// A session has no room for what is new.
-    NoRoom,
+    /// It cannot be done now, and nothing was done: a session has no room for what is new, or is to be logged out by a plane that
+    /// is away and is not accounted for, so that the ledger does not remember it.
+    Unavailable,
+    /// A session is not accounted for, so that nothing remembers what changes; nothing was done.
+    Prohibited,
 }
 
 /// For the audit log: what is to be done, and which sessions are meant.
@@ -92,10 +98,17 @@ impl fmt::Display for Order {
 }
 
 impl Order {
+    /// Whether it is only weighed, and nothing done.
+    pub fn is_trial(&self) -> bool {
+        self.is_trial
+    }
+
     /// The answer, when these are all shards' words.
     pub(super) fn verdict(&self, outcomes: &[Outcome]) -> Result<(), u32> {
         let names_other = self.conditions.iter().any(|(kind, _)| *kind == Type::NAS_IDENTIFIER);
-        if outcomes.contains(&Outcome::NoRoom) {
+        if outcomes.contains(&Outcome::Prohibited) {
+            Err(error_cause::ADMINISTRATIVELY_PROHIBITED)
+        } else if outcomes.contains(&Outcome::Unavailable) {
             Err(error_cause::RESOURCES_UNAVAILABLE)
         } else if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Obeyed(_))) {
             Ok(())
@@ -107,7 +120,7 @@ impl Order {
     }
 }
 
-/// Reads a request that is believed.
+/// Reads a request that is believed: what is to be weighed first.
 ///
 /// # Errors
 /// The Error-Cause of the refusal.
@@ -165,7 +178,7 @@ pub(super) fn read(packet: &Packet<'_>, disconnects: bool, sysname: &str, is_rep
         return Err(error_cause::MISSING_ATTRIBUTE);
     }
     let deed = if disconnects { Deed::Disconnect } else { Deed::Change(change) };
-    Ok(Order { conditions, connection, nas_addresses, deed })
+    Ok(Order { conditions, connection, nas_addresses, deed, is_trial: true })
 }
 
 /// What may be said once was said before, or not.
@@ -216,14 +229,15 @@ fn connection_in(attribute: &Attribute<'_>) -> Result<u32, u32> {
     if inside.next().is_some() { Err(error_cause::UNSUPPORTED_ATTRIBUTE) } else { Ok(number) }
 }
 
-/// Whether a session with these attributes is meant.
-pub(crate) fn is_meant(order: &Order, run: &[u8]) -> bool {
+/// Whether a session with these attributes is meant. A user is meant by the whole name and by the one that servers are told.
+pub(crate) fn is_meant(order: &Order, run: &[u8], terms: &Terms) -> bool {
     let says = |(kind, value): &(Type, Box<[u8]>)| {
         let mut own = Attributes::of_run(run).filter(|attribute| attribute.kind == *kind);
         match *kind {
             Type::FRAMED_IPV6_PREFIX | Type::DELEGATED_IPV6_PREFIX => {
                 own.any(|own| own.as_prefix().is_some_and(|prefix| Some(prefix) == as_prefix(value)))
             }
+            Type::USER_NAME => own.any(|own| [own.value, terms.user_name(own.value)].contains(&&**value)),
             _ => own.any(|own| own.value == &**value),
         }
     };

@@ -1,4 +1,4 @@
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use model::settings::AuthorizationServer;
 use model::time::Wall;
@@ -20,7 +20,7 @@ fn at(seconds: u64) -> Now {
 
 fn settings(server: AuthorizationServer) -> Settings {
     let mut settings = Settings { sysname: "BNG1".to_owned(), ..Settings::default() };
-    settings.radius_authorization.servers.insert(SERVER, server);
+    settings.radius_authorization.servers.insert(SERVER.into(), server);
     settings
 }
 
@@ -30,7 +30,7 @@ fn server() -> AuthorizationServer {
 }
 
 fn judge(server: AuthorizationServer) -> Authorization {
-    let mut judge = Authorization::new();
+    let mut judge = Authorization::new(Mono::ZERO);
     judge.configure(&settings(server));
     judge
 }
@@ -52,7 +52,7 @@ fn hear(judge: &mut Authorization, now: Now, octets: &[u8]) -> Judgement {
 }
 
 fn hear_from(judge: &mut Authorization, now: Now, from: (IpAddr, u16), to: (&str, u16), octets: &[u8]) -> Judgement {
-    let arrived = Arrived { from: from.into(), to: SocketAddr::new(to.0.parse().unwrap(), to.1), octets };
+    let arrived = Arrived { from: from.into(), vpn: None, to: SocketAddr::new(to.0.parse().unwrap(), to.1), octets };
     judge.handle_datagram(now, &arrived)
 }
 
@@ -68,6 +68,18 @@ fn answer_of(asked: &[u8], reply: &[u8]) -> (Code, Option<u32>) {
 fn asked(judgement: &Judgement) -> Token {
     let Judgement::Ask(token, _) = judgement else { panic!("{judgement:?}") };
     *token
+}
+
+/// The shards say this whenever they are asked.
+#[track_caller]
+fn conclude(judge: &mut Authorization, now: Now, token: Token, outcomes: &[Outcome]) -> (SocketAddr, Box<[u8]>) {
+    loop {
+        match judge.handle_outcomes(now, token, outcomes) {
+            Conclusion::Reply(to, reply) => return (to, reply),
+            Conclusion::Ask(order) => assert!(!order.is_trial(), "it was weighed before"),
+            Conclusion::Nothing => panic!("nothing is said"),
+        }
+    }
 }
 
 #[test]
@@ -198,7 +210,8 @@ fn what_the_shards_say_is_the_answer() {
         (&[ID], &[none, found], None),
         (&[ID], &[none, none], Some(503)),
         (&[ID], &[Outcome::NotOurs, Outcome::NotOurs], Some(403)),
-        (&[ID], &[found, Outcome::NoRoom], Some(506)),
+        (&[ID], &[found, Outcome::Unavailable], Some(506)),
+        (&[ID], &[found, Outcome::Prohibited], Some(501)),
         (&[ID, other], &[none, none], Some(403)),
         (&[ID, other], &[none, found], None),
     ] {
@@ -206,7 +219,7 @@ fn what_the_shards_say_is_the_answer() {
         let octets = request(DM, 1, attributes, SECRET);
         let token = asked(&hear(&mut judge, at(0), &octets));
         assert_eq!(judge.report().servers[0].disconnect.pending, 1);
-        let (to, reply) = judge.handle_outcomes(at(0), token, outcomes).unwrap();
+        let (to, reply) = conclude(&mut judge, at(0), token, outcomes);
         assert_eq!(to, SocketAddr::from((SERVER, 40_000)));
         let code = if expected.is_none() { Code::DISCONNECT_ACK } else { Code::DISCONNECT_NAK };
         assert_eq!(answer_of(&octets, &reply), (code, expected), "{outcomes:?}");
@@ -216,13 +229,38 @@ fn what_the_shards_say_is_the_answer() {
     }
 }
 
+/// RFC 5176 section 2.3: all sessions that are meant, or none.
+#[test]
+fn an_order_is_weighed_before_it_is_obeyed() {
+    let mut judge = judge(server());
+    let octets = request(COA, 1, &[ID, (Type::CLASS, b"c")], SECRET);
+    let Judgement::Ask(token, order) = hear(&mut judge, at(0), &octets) else { panic!("it is believed") };
+    assert!(order.is_trial());
+    let Conclusion::Reply(_, reply) = judge.handle_outcomes(at(0), token, &[Outcome::Obeyed(1), Outcome::Unavailable])
+    else {
+        panic!("what one shard cannot do no other does")
+    };
+    assert_eq!(answer_of(&octets, &reply), (Code::COA_NAK, Some(506)));
+    let octets = request(COA, 2, &[ID, (Type::CLASS, b"c")], SECRET);
+    let token = asked(&hear(&mut judge, at(0), &octets));
+    let Conclusion::Ask(order) = judge.handle_outcomes(at(0), token, &[Outcome::Obeyed(1), Outcome::NotFound]) else {
+        panic!("nothing is against it")
+    };
+    assert!(!order.is_trial());
+    let Conclusion::Reply(_, reply) = judge.handle_outcomes(at(0), token, &[Outcome::Obeyed(1), Outcome::NotFound])
+    else {
+        panic!("it was obeyed")
+    };
+    assert_eq!(answer_of(&octets, &reply), (Code::COA_ACK, None));
+}
+
 #[test]
 fn dm_duplicate_is_answered_once_more_and_not_obeyed() {
     let mut judge = judge(server());
     let octets = request(DM, 1, &[ID], SECRET);
     let token = asked(&hear(&mut judge, at(0), &octets));
     assert_eq!(hear(&mut judge, at(1), &octets), Judgement::Nothing, "the ledger has it not");
-    let (_, reply) = judge.handle_outcomes(at(2), token, &[Outcome::Obeyed(1)]).unwrap();
+    let (_, reply) = conclude(&mut judge, at(2), token, &[Outcome::Obeyed(1)]);
     assert_eq!(hear(&mut judge, at(31), &octets), Judgement::Reply(reply));
     assert_eq!(judge.report().servers[0].disconnect.duplicates, 2);
     // From another port it is another's, and so it is when the answer is kept no more.
@@ -240,7 +278,7 @@ fn what_says_its_time_is_known_for_the_whole_window() {
         let octets = request(DM, 1, &[ID, (Type::EVENT_TIMESTAMP, &stamp)], SECRET);
         let mut judge = judge(AuthorizationServer { ack_reserved_s: 0, ..server() });
         let token = asked(&hear(&mut judge, now, &octets));
-        judge.handle_outcomes(now, token, &[Outcome::Obeyed(1)]).unwrap();
+        conclude(&mut judge, now, token, &[Outcome::Obeyed(1)]);
         for seconds in [0, 1, known_until - 1, known_until] {
             let from = (SERVER, 50_000);
             let judgement = hear_from(&mut judge, at(1000 + seconds), from, ("192.0.2.1", PORT), &octets);
@@ -251,12 +289,29 @@ fn what_says_its_time_is_known_for_the_whole_window() {
     }
 }
 
+/// What was obeyed in an earlier life is known no more: whatever says that it is as old is not believed, by our clock.
+#[test]
+fn what_was_made_before_this_life_is_stale() {
+    let now = at(1000);
+    for (age, made, believed) in
+        [(10u64, 9u32, true), (10, 10, false), (10, 11, false), (400, 300, true), (400, 301, false)]
+    {
+        let stamp = (now.wall.event_timestamp() - made).to_be_bytes();
+        let octets = request(DM, 1, &[ID, (Type::EVENT_TIMESTAMP, &stamp)], SECRET);
+        let mut judge = Authorization::new(at(1000 - age).mono);
+        judge.configure(&settings(server()));
+        let judgement = hear(&mut judge, now, &octets);
+        assert_eq!(matches!(judgement, Judgement::Ask(..)), believed, "a life of {age} s, made {made} s ago");
+        assert_eq!(judge.report().servers[0].disconnect.stale, u64::from(!believed));
+    }
+}
+
 #[test]
 fn ack_reserved_interval_0_keeps_nothing() {
     let mut judge = judge(AuthorizationServer { ack_reserved_s: 0, ..server() });
     let octets = request(DM, 1, &[ID], SECRET);
     let token = asked(&hear(&mut judge, at(0), &octets));
-    judge.handle_outcomes(at(0), token, &[Outcome::NotFound]).unwrap();
+    conclude(&mut judge, at(0), token, &[Outcome::NotFound]);
     asked(&hear(&mut judge, at(0), &octets));
 }
 
@@ -287,6 +342,30 @@ fn an_order_reads_well_in_the_log() {
     assert_eq!(order.to_string(), text);
 }
 
+/// Of an address it is certain only in its VRF whose it is.
+#[test]
+fn a_server_is_believed_in_its_own_vrf_only() {
+    let (red, blue) = (InterfaceName::new("red"), InterfaceName::new("blue"));
+    let mut both = settings(server());
+    let other = Some(Secret::new(b"other".to_vec(), String::new()));
+    let path = AuthorizationPath { ip: SERVER, vpn: red };
+    both.radius_authorization.servers.insert(path, AuthorizationServer { shared_key: other, ..server() });
+    let mut judge = Authorization::new(Mono::ZERO);
+    judge.configure(&both);
+    let mut hear = |vpn, secret| {
+        let octets = request(DM, 1, &[ID], secret);
+        let to = SocketAddr::new([192, 0, 2, 1].into(), PORT);
+        let judgement =
+            judge.handle_datagram(at(0), &Arrived { from: (SERVER, 40_000).into(), vpn, to, octets: &octets });
+        matches!(judgement, Judgement::Ask(..))
+    };
+    assert!(hear(None, SECRET) && !hear(red, SECRET) && !hear(blue, SECRET));
+    assert!(!hear(None, b"other") && hear(red, b"other") && !hear(blue, b"other"));
+    let report = judge.report();
+    let wrong: Vec<_> = report.servers.iter().map(|row| (row.server.vpn, row.disconnect.bad_authenticators)).collect();
+    assert_eq!((wrong, report.unknown_server), (vec![(None, 1), (red, 1)], 2));
+}
+
 /// A commit between question and answer changes neither.
 #[test]
 fn an_answer_is_signed_with_the_secret_of_its_request() {
@@ -295,7 +374,7 @@ fn an_answer_is_signed_with_the_secret_of_its_request() {
     let token = asked(&hear(&mut judge, at(0), &octets));
     let changed = Some(Secret::new(b"new".to_vec(), String::new()));
     judge.configure(&settings(AuthorizationServer { shared_key: changed, ..server() }));
-    let (_, reply) = judge.handle_outcomes(at(0), token, &[Outcome::Obeyed(1)]).unwrap();
+    let (_, reply) = conclude(&mut judge, at(0), token, &[Outcome::Obeyed(1)]);
     assert_eq!(answer_of(&octets, &reply), (Code::DISCONNECT_ACK, None));
     let octets = request(DM, 2, &[ID], SECRET);
     assert_eq!(hear(&mut judge, at(1), &octets), Judgement::Nothing);

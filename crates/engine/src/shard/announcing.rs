@@ -67,7 +67,7 @@ pub struct Ceasing {
 }
 
 impl Announcing {
-    /// Whether an errand is for the server of this number.
+    /// Whether what is out waits for the server of this number.
     pub(super) fn names(&self, server: u16) -> bool {
         self.errands.iter().any(|errand| matches!(&errand.phase, Phase::Out(out) if out.server == server))
     }

@@ -40,7 +40,7 @@ impl Shard {
         }
         self.queue.set(&settings.radius_cache, self.birth.shard_count);
         self.brake.set(settings.cut_brake);
-        self.lookup.set(!settings.radius_authorization.servers.is_empty());
+        self.configure_lookup(!settings.radius_authorization.servers.is_empty());
         for (name, group) in &settings.radius_groups {
             self.configure_group(name, group);
         }

@@ -55,7 +55,7 @@ impl Shard {
     }
 
     fn is_meant(&self, slot: Slot, selector: &UserSelector) -> bool {
-        let run = self.table.blobs.attributes(self.session(slot).blob);
+        let run = self.run(slot);
         match selector {
             UserSelector::UserId(id) => serial(self.session(slot), self.account(slot)) == *id,
             UserSelector::UserName(name) => attributes::user_name(run) == Some(name.as_bytes()),

@@ -13,6 +13,7 @@ use model::verdict::{CutBy, Reason, Sentence};
 use super::planes::Delivery;
 use super::{Busy, Shard};
 use crate::attributes::{self, SessionBirth};
+use crate::blob::BlobRef;
 use crate::identity::{Place, SEQUENCE_COUNT, session_id};
 use crate::session::{Flags, Lane, NONE, Owed, Slot, State};
 
@@ -218,8 +219,7 @@ impl Shard {
         let mut run = [0; attributes::RUN_MAX];
         let startup = self.birth.started.event_timestamp();
         let birth = SessionBirth { serial, domain, sysname: &self.sysname, startup };
-        let user = subscriber.user.map(|user| self.contracts.get(contract).terms.user_name(user));
-        let Some(length) = attributes::write(&mut run, &Subscriber { user, ..*subscriber }, &id, &birth) else {
+        let Some(length) = attributes::write(&mut run, subscriber, &id, &birth) else {
             self.refuse(origin.plane, up.session, Reason::Malformed);
             return;
         };
@@ -233,7 +233,6 @@ impl Shard {
         };
         self.next_sequence += 1;
         self.contracts.share(contract);
-        self.enlist(slot);
         let scheme = self.contracts.get(contract).scheme;
         let round = self.planes.round(origin.plane);
         let event = moment_of(up.at, now);
@@ -244,6 +243,8 @@ impl Shard {
         session.counters = up.counters;
         session.interim_s = interim_interval(subscriber.acct_interim_interval, scheme.interim_s);
         session.flags.put(Flags::ROUND, round);
+        // How it is called follows from what it took.
+        self.enlist(slot);
         let taken_over = self.taken_over(origin);
         let account = self.account_mut(slot);
         account.epoch = serial.epoch;
@@ -285,34 +286,34 @@ impl Shard {
             self.counts.unknown_session += 1;
             return;
         };
+        let Some(attributes) = self.merged(slot, &update.changed) else { return };
         let counted = update.changed.volume_quota.and_then(|_| self.read(slot, counters));
-        self.change(now, Some(origin), slot, update, counted.unwrap_or(self.account(slot).sample));
+        self.change(now, Some(origin), slot, update, attributes, counted.unwrap_or(self.account(slot).sample));
     }
 
-    /// What a session says of itself is new, and a volume quota counts from what it has `counted`. False, and nothing changed,
-    /// when there is no room for it. The ledger is told, with the event's place if it was an event.
+    /// A session's attributes with what is said anew, for [`Shard::change`]; `None` when there is no room for them.
+    pub(super) fn merged(&mut self, slot: Slot, changed: &Subscriber<'_>) -> Option<BlobRef> {
+        let mut run = [0; attributes::RUN_MAX];
+        let length = attributes::merge(&mut run, self.run(slot), changed)?;
+        self.table.store_beside(slot, &run[..length])
+    }
+
+    /// What a session says of itself is new: these are its attributes, and a volume quota counts from what it has `counted`.
+    /// The ledger is told, with the event's place if it was an event.
     pub(super) fn change(
         &mut self,
         now: Now,
         origin: Option<EventOrigin>,
         slot: Slot,
         update: &Update<'_>,
+        attributes: BlobRef,
         counted: Counters,
-    ) -> bool {
-        let mut run = [0; attributes::RUN_MAX];
-        let old = self.table.blobs.attributes(self.session(slot).blob);
-        let terms = &self.contracts.get(self.session(slot).contract).terms;
-        let user = update.changed.user.map(|user| terms.user_name(user));
-        let said = Subscriber { user, ..update.changed };
-        let Some(length) = attributes::merge(&mut run, old, &said) else { return false };
-        let has_moved = !attributes::same_addresses(old, &run[..length]);
+    ) {
         let changed = &update.changed;
-        self.unindex(slot);
-        let has_room = self.table.replace_attributes(slot, &run[..length]);
+        let has_moved = !attributes::same_addresses(self.run(slot), self.table.blobs.attributes(attributes));
+        self.unindex_changed(slot, attributes);
+        self.table.adopt(slot, attributes);
         self.index(slot);
-        if !has_room {
-            return false;
-        }
         if changed.acct_interim_interval.is_some() {
             let from_scheme = self.contracts.get(self.session(slot).contract).scheme.interim_s;
             self.session_mut(slot).interim_s = interim_interval(changed.acct_interim_interval, from_scheme);
@@ -329,7 +330,6 @@ impl Shard {
         if has_moved {
             self.report_at_once(slot, now.mono);
         }
-        true
     }
 
     /// An interim follows, unless what waits to be sent tells all that it could.

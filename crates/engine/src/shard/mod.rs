@@ -369,6 +369,11 @@ impl Shard {
         &mut self.table.sessions[slot as usize]
     }
 
+    /// What it says of itself.
+    fn run(&self, slot: Slot) -> &[u8] {
+        self.table.blobs.attributes(self.session(slot).blob)
+    }
+
     fn account(&self, slot: Slot) -> &Account {
         &self.table.accounts[slot as usize]
     }

@@ -409,7 +409,7 @@ impl Shard {
 
     fn queued_stop(&self, slot: Slot) -> QueuedStop {
         let account = self.account(slot);
-        let run = self.table.blobs.attributes(self.session(slot).blob);
+        let run = self.run(slot);
         QueuedStop {
             closed: account.closed.wall,
             resend_times: account.tries.saturating_sub(1),

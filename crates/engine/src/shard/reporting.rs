@@ -65,10 +65,7 @@ impl Shard {
 
     /// The session with this Acct-Session-Id.
     pub fn access_user_by_id(&self, now: Now, counters: &impl CounterSource, session_id: &[u8]) -> Option<AccessUser> {
-        let has_id = |&slot: &Slot| {
-            self.is_shown(slot)
-                && attributes::session_id(self.table.blobs.attributes(self.session(slot).blob)) == Some(session_id)
-        };
+        let has_id = |&slot: &Slot| self.is_shown(slot) && attributes::session_id(self.run(slot)) == Some(session_id);
         self.table.slots().find(has_id).map(|slot| self.access_user(slot, now, counters))
     }
 

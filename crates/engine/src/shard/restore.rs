@@ -66,7 +66,7 @@ impl Shard {
                 self.contracts.release(contract);
             }
             self.table.enlist_all(&online);
-            self.lookup.forget();
+            self.lookup.begin_walk();
         }
         Ok(())
     }

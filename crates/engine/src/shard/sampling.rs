@@ -77,20 +77,22 @@ fn nanos(duration: Duration) -> u64 {
 }
 
 impl Shard {
-    /// Does what the walks over the session table owe to time: samples, and checkpoints while the first turn of this life
-    /// lasts. To be called after [`Shard::handle_timeout`]; too often does no harm, and each call is short.
+    /// Does what the walks over the session table owe to time: samples, checkpoints while the first turn of this life
+    /// lasts, and the index of those whom authorization servers may ask for. To be called after [`Shard::handle_timeout`]; too
+    /// often does no harm, and each call is short.
     pub fn sweep(&mut self, now: Now, counters: &impl CounterSource) {
         self.let_leave();
         for slot in self.sampling.step(now.mono, self.table.slots().end) {
             self.sample(slot, now.mono, counters);
         }
         self.pace_checkpoints(now.mono);
+        self.walk_on(now);
     }
 
     /// When [`Shard::sweep`] has something to do.
     pub(super) fn next_sweep(&self) -> Option<Mono> {
         let sampling = (self.table.len() > 0).then(|| self.sampling.next(self.table.slots().end));
-        sampling.into_iter().chain(self.next_checkpoint_pace()).min()
+        sampling.into_iter().chain(self.next_checkpoint_pace()).chain(self.next_walk()).min()
     }
 
     fn sample(&mut self, slot: Slot, now: Mono, counters: &impl CounterSource) {

@@ -3,19 +3,21 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use engine::authorization::{Arrived, Authorization, Judgement, Order, Token};
+use engine::authorization::{Arrived, Authorization, Conclusion, Judgement, Order, Outcome, Token};
 use model::event::{Prefix, Subscriber};
+use model::report::UserSelector;
 use model::settings::{
     AccountingMode, AuthorizationServer, InterfaceName, InterimFailPolicy, ObjectName, RadiusAuthorization, Secret,
-    Settings, StartFail,
+    Settings, StartFail, UserNameFormat,
 };
+use model::time::Mono;
 use model::verdict::CutBy;
-use wire::radius::attribute::{Attribute, Type, as_u32};
+use wire::radius::attribute::{Attribute, Attributes, Type, as_u32};
 use wire::radius::authenticator::{Unsigned, sign_request, verify_response};
 use wire::radius::{Code, Encoder, Packet};
 
 use crate::scene::{Scene, group, scheme};
-use crate::stage::{Kept, SECRET};
+use crate::stage::{Birthmark, Kept, PLANE, SECRET, Stage};
 use crate::vectors::{each_minute, start_fails};
 
 const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
@@ -26,7 +28,7 @@ const COA: Code = Code::COA_REQUEST;
 fn trusting(mut settings: Settings) -> Settings {
     let shared_key = Some(Secret::new(SECRET.to_vec(), String::new()));
     let server = AuthorizationServer { shared_key, ..AuthorizationServer::default() };
-    settings.radius_authorization.servers.insert(SERVER, server);
+    settings.radius_authorization.servers.insert(SERVER.into(), server);
     settings
 }
 
@@ -45,7 +47,7 @@ struct Play {
 
 impl Play {
     fn new(settings: &Settings) -> Play {
-        let mut judge = Authorization::new();
+        let mut judge = Authorization::new(Mono::ZERO);
         judge.configure(settings);
         Play { scene: Scene::new(settings), judge, identifier: 0, asked: Vec::new() }
     }
@@ -76,11 +78,22 @@ impl Play {
         let packet = encoder.finish().unwrap();
         sign_request(&mut Unsigned { packet, secret: SECRET, message_authenticator: false });
         self.asked = packet.to_vec();
-        let arrived = Arrived { from: (SERVER, 40_000).into(), to: ([0, 0, 0, 0], 3799).into(), octets: &self.asked };
+        let arrived =
+            Arrived { from: (SERVER, 40_000).into(), vpn: None, to: ([0, 0, 0, 0], 3799).into(), octets: &self.asked };
         self.judge.handle_datagram(self.scene.stage.now, &arrived)
     }
 
-    /// The shard has an order.
+    /// The shard is to obey an order, which it has weighed.
+    #[track_caller]
+    fn weighed(&mut self, code: Code, attributes: &[(Type, &[u8])]) -> (Token, Order) {
+        let (token, _) = self.order(code, attributes);
+        match self.judge.handle_outcomes(self.scene.stage.now, token, &[Outcome::Obeyed(1)]) {
+            Conclusion::Ask(order) => (token, order),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The shard is to weigh an order.
     #[track_caller]
     fn order(&mut self, code: Code, attributes: &[(Type, &[u8])]) -> (Token, Order) {
         match self.hear(code, attributes) {
@@ -93,12 +106,21 @@ impl Play {
     #[track_caller]
     fn asks(mut self, code: Code, attributes: &[(Type, &[u8])], expected: Result<(), u32>) -> Play {
         let (token, order) = self.order(code, attributes);
-        let stage = &mut self.scene.stage;
-        stage.shard.handle_order(stage.now, token, &order);
-        stage.turn();
-        let (answered, outcome) = stage.shard.poll_outcome().expect("the disk is quick");
-        assert_eq!(answered, token);
-        let (_, reply) = self.judge.handle_outcomes(stage.now, token, &[outcome]).unwrap();
+        let mut order = Some(order);
+        let reply = loop {
+            let stage = &mut self.scene.stage;
+            if let Some(order) = order.take() {
+                stage.shard.handle_order(stage.now, token, &order);
+            }
+            stage.turn();
+            let (answered, outcome) = stage.shard.poll_outcome().expect("the disk is quick");
+            assert_eq!(answered, token);
+            match self.judge.handle_outcomes(stage.now, token, &[outcome]) {
+                Conclusion::Ask(weighed) => order = Some(weighed),
+                Conclusion::Reply(_, reply) => break reply,
+                Conclusion::Nothing => panic!("nothing is said"),
+            }
+        };
         let (asked, reply) = (Packet::parse(&self.asked).unwrap(), Packet::parse(&reply).unwrap());
         assert_eq!(verify_response(&reply, asked.authenticator(), SECRET), Ok(()));
         let cause = reply.find(Type::ERROR_CAUSE).and_then(as_u32);
@@ -238,7 +260,7 @@ fn dm_and_coa_are_acknowledged_when_durable() {
     let user: (Type, &[u8]) = (Type::USER_NAME, b"a@isp");
     for (code, attributes) in [(DM, vec![user]), (COA, vec![user, (Type::CLASS, &b"c"[..])])] {
         let mut play = Play::new(&minutely()).scene(|scene| scene.up("a", 1).pass(1).up("b", 2));
-        let (token, order) = play.order(code, &attributes);
+        let (token, order) = play.weighed(code, &attributes);
         let stage = &mut play.scene.stage;
         stage.shard.handle_order(stage.now, token, &order);
         assert_eq!(stage.shard.poll_outcome(), None, "nothing is handed out");
@@ -274,14 +296,164 @@ fn dm_survives_a_restart() {
     assert_eq!(play.scene.last(Type::ACCT_TERMINATE_CAUSE), Some(6));
 }
 
+/// The ledger knows nothing of it: that it was logged out is certain when it has gone.
 #[test]
-fn dm_cuts_who_is_not_accounted_for() {
+fn dm_of_who_is_not_accounted_for_is_acknowledged_when_it_has_gone() {
     let mut none = minutely();
     scheme(&mut none).mode = Some(AccountingMode::None);
     let user: (Type, &[u8]) = (Type::USER_NAME, b"a@isp");
-    let play = Play::new(&none).scene(|scene| scene.up("a", 1).pass(1)).asks(DM, &[user], Ok(()));
-    let play = play.scene(|scene| scene.pass(100)).sees("0 admit a not-accounted\n1 cut a disconnected");
-    assert_eq!(play.scene.stage.shard.report().sessions, 0);
+    let mut play = Play::new(&none).scene(|scene| scene.up("a", 1).up("b", 2).pass(1));
+    let (token, order) = play.weighed(DM, &[user]);
+    let stage = &mut play.scene.stage;
+    stage.shard.handle_order(stage.now, token, &order);
+    let play = play.scene(|scene| scene.pass(10));
+    let mut play = play.sees("0 admit a not-accounted\n0 admit b not-accounted\n1 cut a disconnected");
+    assert_eq!(play.scene.stage.shard.poll_outcome(), None, "a restart would have forgotten it");
+    // Whom it does not concern is answered meanwhile.
+    let play = play.asks(DM, &[(Type::USER_NAME, b"c@isp")], Err(503));
+    let mut play = play.scene(|scene| scene.down("b").pass(1));
+    assert_eq!(play.scene.stage.shard.poll_outcome(), None);
+    let mut play = play.scene(|scene| scene.down("a").up("a", 3).pass(1));
+    assert_eq!(play.scene.stage.shard.poll_outcome(), Some((token, Outcome::Obeyed(1))));
+}
+
+#[test]
+fn nothing_is_promised_of_who_is_not_accounted_for() {
+    let mut none = minutely();
+    scheme(&mut none).mode = Some(AccountingMode::None);
+    let user: (Type, &[u8]) = (Type::USER_NAME, b"a@isp");
+    let timeout = 7200u32.to_be_bytes();
+    let play = Play::new(&none).scene(|scene| scene.up("a", 1).pass(1));
+    let mut play = play.asks(COA, &[user, (Type::SESSION_TIMEOUT, &timeout)], Err(501));
+    let stage = &mut play.scene.stage;
+    stage.shard.handle_plane_lost(stage.now.mono, PLANE, &stage.table);
+    let play = play.asks(DM, &[user], Err(506));
+    play.scene(|scene| scene.pass(7300)).sees("0 admit a not-accounted");
+}
+
+/// Several sessions of one user, and room for what is new in some of them only.
+#[test]
+fn coa_changes_all_or_none() {
+    let user: (Type, &[u8]) = (Type::USER_NAME, b"all@isp");
+    let long = [b'x'; 250];
+    let big = || {
+        let mut subscriber = Subscriber::default();
+        while subscriber.class.push(&long) {}
+        subscriber
+    };
+    let settings = minutely();
+    let mut play = Play::new(&settings);
+    play.scene.stage = Stage::with(1, play.scene.stage.now, &settings, 200).linked(1, 0);
+    for slot in 0..115u32 {
+        play = play.up_with(&format!("big{slot}"), slot, big());
+    }
+    for slot in 115..123u32 {
+        let name = format!("s{slot}");
+        play = play.up_with(&name, slot, Subscriber::default());
+        play.scene.stage.update(&name, Subscriber { user: Some(b"all@isp"), ..Subscriber::default() });
+    }
+    let mut play = play.scene(|scene| scene.pass(1));
+    let attributes: Vec<(Type, &[u8])> = [user].into_iter().chain([(Type::CLASS, &long[..]); 8]).collect();
+    for is_trial in [true, false] {
+        let told = play.scene.stage.records.len();
+        let (token, order) = if is_trial { play.order(COA, &attributes) } else { play.weighed(COA, &attributes) };
+        let stage = &mut play.scene.stage;
+        stage.shard.handle_order(stage.now, token, &order);
+        stage.turn();
+        assert_eq!(stage.shard.poll_outcome(), Some((token, Outcome::Unavailable)));
+        assert_eq!(stage.records.len(), told, "nobody has changed");
+    }
+    let play = play.asks(COA, &attributes, Err(506)).asks(COA, &[user, (Type::CLASS, b"c")], Ok(()));
+    let has = |born: &Birthmark| Attributes::of_run(&born.attributes).any(|own| own.value == b"c");
+    let changed = play.scene.stage.live().into_values().filter(|live| has(&live.born)).count();
+    assert_eq!(changed, 8);
+    // What was made for those who had room was given back: with that of three who leave there is enough.
+    let mut play = play.scene(|scene| scene.down("big0").down("big1").down("big2").pass(1));
+    let told = play.scene.stage.records.len();
+    let (token, order) = play.order(COA, &attributes);
+    let stage = &mut play.scene.stage;
+    stage.shard.handle_order(stage.now, token, &order);
+    assert_eq!(stage.shard.poll_outcome(), Some((token, Outcome::Obeyed(8))), "weighed");
+    stage.turn();
+    assert_eq!(stage.records.len(), told, "and not obeyed");
+}
+
+/// Whom a server knows as it was told, and whoever knows the whole name.
+#[test]
+fn a_user_is_meant_by_either_form_of_its_name() {
+    let mut settings = minutely();
+    group(&mut settings).user_name = UserNameFormat::WithoutDomain;
+    let class: (Type, &[u8]) = (Type::CLASS, b"c");
+    for (name, expected) in
+        [("a@isp", Ok(())), ("a", Ok(())), ("a@other", Err(503)), ("b", Err(503)), ("isp", Err(503))]
+    {
+        let play = Play::new(&settings).scene(|scene| scene.up("a", 1).pass(1));
+        let sent = play.scene.sent.last().unwrap();
+        assert_eq!(sent.packet().find(Type::USER_NAME), Some(&b"a"[..]));
+        let users = play.scene.stage.shard.access_users(play.scene.stage.now, &play.scene.stage.table, 9);
+        assert_eq!(users[0].user, "a@isp", "displays show who it is");
+        let mut play = play.asks(COA, &[(Type::USER_NAME, name.as_bytes()), class], expected);
+        // Another name is told in the same form, and found in both.
+        play.scene.stage.update("a", Subscriber { user: Some(b"z@isp"), ..Subscriber::default() });
+        let play = play.scene(|scene| scene.pass(1));
+        let play = play.asks(COA, &[(Type::USER_NAME, b"z"), class], Ok(()));
+        let play = play.asks(COA, &[(Type::USER_NAME, b"z@isp"), class], Ok(()));
+        let play = play.asks(COA, &[(Type::USER_NAME, b"a"), class], Err(503));
+        play.scene(|scene| scene.cut(&UserSelector::UserName("z".to_owned()), 0))
+            .scene(|scene| scene.cut(&UserSelector::UserName("z@isp".to_owned()), 1));
+    }
+    // Who is told whole is not meant by less.
+    let play = Play::new(&minutely()).scene(|scene| scene.up("a", 1).pass(1));
+    play.asks(COA, &[(Type::USER_NAME, b"a"), class], Err(503)).asks(
+        COA,
+        &[(Type::USER_NAME, b"a@isp"), class],
+        Ok(()),
+    );
+}
+
+/// Whoever was online before anybody could ask is found by and by. Orders wait for that; meanwhile sessions move.
+#[test]
+fn orders_wait_for_the_walk_over_who_is_online_already() {
+    let (none, settings) =
+        (Settings { radius_authorization: RadiusAuthorization::default(), ..minutely() }, minutely());
+    let address = |slot: u32| (slot + 0x0a00_0000).to_be_bytes();
+    let last: (Type, &[u8]) = (Type::FRAMED_IP_ADDRESS, &address(2999));
+    let online = || {
+        let mut play = Play::new(&settings);
+        play.scene.stage = Stage::with(1, play.scene.stage.now, &none, 4096).linked(1, 0);
+        for slot in 0..3000 {
+            let framed_ip = Some(address(slot).into());
+            play = play.up_with(&format!("s{slot}"), slot, Subscriber { framed_ip, ..Subscriber::default() });
+        }
+        play.scene.stage.turn();
+        play.scene(|scene| scene.commit(&settings))
+    };
+    let mut play = online();
+    let (token, order) = play.weighed(DM, &[last]);
+    let stage = &mut play.scene.stage;
+    stage.shard.handle_order(stage.now, token, &order);
+    assert!(stage.shard.poll_timeout() <= Some(stage.now.mono), "it wants to go on");
+    stage.update("s2999", Subscriber { framed_ip: Some([10, 9, 9, 9].into()), ..Subscriber::default() });
+    stage.update("s7", Subscriber { framed_ip: Some(address(2999).into()), ..Subscriber::default() });
+    stage.turn();
+    assert_eq!(stage.shard.poll_outcome(), None, "two thirds of them were looked at");
+    stage.verdicts.clear();
+    stage.turn();
+    assert_eq!(stage.shard.poll_outcome(), Some((token, Outcome::Obeyed(1))));
+    let cut: Vec<&str> = stage.verdicts.iter().map(|(name, ..)| name.as_str()).collect();
+    assert_eq!(cut, ["s7"]);
+    // From now on nobody waits.
+    let (token, order) = play.order(DM, &[last]);
+    let stage = &mut play.scene.stage;
+    stage.shard.handle_order(stage.now, token, &order);
+    assert_eq!(stage.shard.poll_outcome(), Some((token, Outcome::Obeyed(1))));
+    // Whoever may not ask any more waits for nothing.
+    let mut play = online();
+    let (token, order) = play.weighed(DM, &[last]);
+    let stage = &mut play.scene.stage;
+    stage.shard.handle_order(stage.now, token, &order);
+    stage.configure(&none);
+    assert_eq!(stage.shard.poll_outcome(), Some((token, Outcome::NotFound)));
 }
 
 #[test]
@@ -368,7 +540,7 @@ fn the_secret_may_be_that_of_a_group() {
         Some(Secret::new(SECRET.to_vec(), String::new()));
     let server_group = Some(ObjectName::from("radius"));
     let server = AuthorizationServer { server_group, ..AuthorizationServer::default() };
-    settings.radius_authorization.servers.insert(SERVER, server);
+    settings.radius_authorization.servers.insert(SERVER.into(), server);
     let play = Play::new(&settings).scene(|scene| scene.up("a", 1).pass(1));
     play.asks(DM, &[(Type::USER_NAME, b"a@isp")], Ok(()));
 }

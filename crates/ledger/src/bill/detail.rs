@@ -1,7 +1,8 @@
 //! A bill as the Stop that no server acknowledged: one complete Accounting-Request in detail text.
 //!
-//! The session's own attributes stand first, as they were on the wire: without what its group did without. Acct-Delay-Time is zero and the entry's time is that of
-//! the event, so that a detail reader, which adds what has passed since, computes the true delay.
+//! The session's own attributes stand first, as they were on the wire: the user's name in the form that its group had at log-in,
+//! and without what that did without. Acct-Delay-Time is zero and the entry's time is that of the event, so that a detail reader,
+//! which adds what has passed since, computes the true delay.
 
 use std::net::IpAddr;
 
@@ -18,7 +19,7 @@ pub(super) fn write(bill: &Bill<'_>, out: &mut String) -> Result<(), NoPacket> {
     let closed = &bill.record.closed;
     let mut room = [0; RUN_LEN_MAX];
     let mut run = Encoder::run(&mut room);
-    run.raw_without(bill.record.opened.attributes, bill.record.opened.terms.left_out);
+    run.raw_on(&bill.record.opened.terms, bill.record.opened.attributes);
     if bill.subscriber.nas_identifier.is_none() {
         run.bytes(Type::NAS_IDENTIFIER, bill.nas.as_bytes());
     }

@@ -244,6 +244,21 @@ fn detail_leaves_out_what_the_packets_of_the_session_did() {
     }
 }
 
+/// What is no packet says who it is.
+#[test]
+fn detail_has_the_user_s_name_as_packets_had_it() {
+    let attributes = attributes();
+    let mut record = record(&attributes);
+    let whole = Bill::new("BNG1", record).row(3).user;
+    record.opened.terms.without_domain = true;
+    let bill = Bill::new("BNG1", record);
+    let mut text = String::new();
+    bill.write_detail(&mut text).unwrap();
+    let (user, _) = whole.rsplit_once('@').unwrap();
+    assert!(text.lines().any(|line| line.trim() == format!("User-Name = \"{user}\"")), "{text}");
+    assert_eq!(bill.row(3).user, whole);
+}
+
 #[test]
 fn a_relayed_session_keeps_its_own_nas() {
     let mut room = [0; 300];

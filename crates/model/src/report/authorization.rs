@@ -1,6 +1,6 @@
 //! What authorization servers have asked for (after RFC 4672 and RFC 4673).
 
-use std::net::IpAddr;
+use crate::settings::AuthorizationPath;
 
 /// All of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,8 +14,8 @@ pub struct AuthorizationReport {
 /// One server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuthorizationServerReport {
-    /// Its address.
-    pub server: IpAddr,
+    /// Which.
+    pub server: AuthorizationPath,
     /// Disconnect-Requests.
     pub disconnect: DynamicCounts,
     /// CoA-Requests.

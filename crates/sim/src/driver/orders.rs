@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use engine::authorization::{Arrived, Authorization, Judgement, Outcome, Token};
+use engine::authorization::{Arrived, Authorization, Conclusion, Judgement, Order, Outcome, Token};
 use model::settings::{AuthorizationServer, Settings};
-use model::time::Now;
+use model::time::{Mono, Now};
 
 use super::boot::NAS;
 use super::{Around, Process};
@@ -15,13 +15,16 @@ use crate::network::Datagram;
 pub(crate) const EAR: SocketAddr = SocketAddr::new(NAS, AuthorizationServer::PORT_DEFAULT);
 
 /// The judge, and what workers have said of its orders.
-#[derive(Default)]
 pub(super) struct Desk {
     judge: Authorization,
     outcomes: BTreeMap<u64, Vec<Outcome>>,
 }
 
 impl Desk {
+    pub(super) fn new(born: Mono) -> Desk {
+        Desk { judge: Authorization::new(born), outcomes: BTreeMap::new() }
+    }
+
     pub(super) fn configure(&mut self, settings: &Settings) {
         self.judge.configure(settings);
     }
@@ -34,7 +37,7 @@ impl Process {
             return;
         }
         let any = SocketAddr::from(([0, 0, 0, 0], EAR.port()));
-        let arrived = Arrived { from: datagram.from, to: any, octets: &datagram.octets };
+        let arrived = Arrived { from: datagram.from, vpn: None, to: any, octets: &datagram.octets };
         let judgement = self.desk.judge.handle_datagram(now, &arrived);
         around.oracle.judged(now.mono, &datagram.octets, &judgement);
         match judgement {
@@ -42,7 +45,7 @@ impl Process {
             Judgement::Reply(octets) => self.reply(datagram.from, octets.into(), around),
             Judgement::Ask(token, order) => {
                 around.trace.say(format_args!("order {}: {order}", token.0));
-                self.workers.iter_mut().for_each(|worker| worker.orders.push_back((token, order.clone())));
+                self.tell_workers(token, &order);
             }
         }
     }
@@ -62,9 +65,18 @@ impl Process {
     fn all_have_obeyed(&mut self, token: Token, now: Now, around: &mut Around) {
         let outcomes = self.desk.outcomes.remove(&token.0).unwrap_or_default();
         around.trace.say(format_args!("order {}: {outcomes:?}", token.0));
-        let Some((to, octets)) = self.desk.judge.handle_outcomes(now, token, &outcomes) else { return };
-        around.oracle.order_answered(now.mono, token, &octets);
-        self.reply(to, octets.into(), around);
+        match self.desk.judge.handle_outcomes(now, token, &outcomes) {
+            Conclusion::Nothing => {}
+            Conclusion::Reply(to, octets) => {
+                around.oracle.order_answered(now.mono, token, &octets);
+                self.reply(to, octets.into(), around);
+            }
+            Conclusion::Ask(order) => self.tell_workers(token, &order),
+        }
+    }
+
+    fn tell_workers(&mut self, token: Token, order: &Order) {
+        self.workers.iter_mut().for_each(|worker| worker.orders.push_back((token, order.clone())));
     }
 
     fn reply(&self, to: SocketAddr, octets: Vec<u8>, around: &mut Around) {

@@ -200,7 +200,7 @@ impl Worker {
     fn take_orders(&mut self, now: Now, around: &mut Around, death: &mut Death) -> Result<bool, Died> {
         let mut any = false;
         while let Some((token, order)) = self.orders.pop_front() {
-            around.oracle.order_taken(now.mono, self.number, token);
+            around.oracle.order_taken(now.mono, self.number, token, order.is_trial());
             self.shard.handle_order(now, token, &order);
             any = true;
             death.step()?;

@@ -1,6 +1,6 @@
 //! What authorization servers ask for: who may be believed, what an ACK and a NAK promise, and that nothing is done twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use engine::authorization::{Judgement, Token};
@@ -84,6 +84,8 @@ pub(super) struct Ordered {
 /// One shard has an order.
 struct Taken {
     token: u64,
+    /// It is only weighed so far.
+    is_trial: bool,
     request: Authenticator,
     /// Those that are meant, and online beyond doubt.
     sure: Vec<SessionSerial>,
@@ -101,6 +103,8 @@ struct Heard {
 #[derive(Default)]
 pub(super) struct Orders {
     asked: BTreeMap<Authenticator, Asked>,
+    /// Those that say that they were made in an earlier life.
+    outlived: BTreeSet<Authenticator>,
     heard: BTreeMap<Authenticator, Heard>,
     taken: Vec<Taken>,
 }
@@ -144,13 +148,15 @@ impl Oracle {
                 let before = self.orders.heard.insert(request, Heard { token: token.0, answer: None });
                 let over = |heard: Heard| heard.answer.is_some_and(|(at, _)| now >= at.plus(reserved));
                 let once = before.is_none_or(|heard| over(heard) && (!is_dated || self.clock_is_set));
+                let fresh = self.clock_is_set || !self.orders.outlived.contains(&request);
+                self.require(fresh, "what an earlier life may have obeyed is stale", || format!("order {}", token.0));
                 self.require(once, "what was obeyed is not obeyed again", || format!("order {}", token.0));
             }
         }
     }
 
-    /// A shard takes an order.
-    pub(crate) fn order_taken(&mut self, now: Mono, shard: usize, token: Token) {
+    /// A shard takes an order, to weigh it or to obey.
+    pub(crate) fn order_taken(&mut self, now: Mono, shard: usize, token: Token, is_trial: bool) {
         let found = self.orders.heard.iter().find(|(_, heard)| heard.token == token.0).map(|(request, _)| *request);
         let Some(request) = found else { return };
         let Some(asked) = self.orders.asked.get(&request).cloned() else { return };
@@ -163,7 +169,10 @@ impl Oracle {
             if !is_meant(&asked, truth, Some(&book.session_id)) || shard_of(&truth.name, shards) != shard {
                 continue;
             }
-            let waits = book.scheme.start_fail == StartFail::Offline && book.accepted.is_none();
+            // Who may be refused still may have been, and nobody was told.
+            let may_be_refused = book.scheme.start_fail == StartFail::Offline
+                || book.terms.start_delay.is_some_and(|delay| delay.offline);
+            let waits = may_be_refused && book.accepted.is_none();
             let online = book.boot == boot
                 && book.closed.is_none()
                 && book.over.is_none()
@@ -172,7 +181,7 @@ impl Oracle {
                 && !truth.turned_away
                 && !waits;
             let has_moved = matches!(asked.target, Target::Address(_)) && truth.addresses.len() > 1;
-            let is_changed = matches!(asked.wish, Wish::Change { .. });
+            let is_changed = matches!(asked.wish, Wish::Change { .. }) && !is_trial;
             book.ordered.reports |= is_changed;
             if online && !has_moved {
                 sure.push(book.serial);
@@ -182,8 +191,11 @@ impl Oracle {
                 }
             }
         }
-        self.tally("orders that mean several", u64::from(sure.len() > 1));
-        self.orders.taken.push(Taken { token: token.0, request, sure, has_cut: false });
+        self.tally("orders that mean several", u64::from(sure.len() > 1 && !is_trial));
+        if !is_trial {
+            self.orders.taken.retain(|taken| taken.token != token.0 || !taken.is_trial);
+        }
+        self.orders.taken.push(Taken { token: token.0, is_trial, request, sure, has_cut: false });
     }
 
     /// All shards have obeyed, and this is answered.
@@ -201,17 +213,37 @@ impl Oracle {
         self.require(signed, "every answer is signed", || format!("order {}", token.0));
         if refused {
             self.tally("orders refused", 1);
-            self.require(sure.is_empty(), "who is online is found", || format!("order {}: {asked:?}", token.0));
+            let is_excused = self.incarnations.iter().any(|truth| is_unaccounted(&asked, truth));
+            let fine = sure.is_empty() || is_excused;
+            self.require(fine, "who is online is found", || format!("order {}: {asked:?}", token.0));
             self.require(!has_cut, "a NAK changes nothing", || format!("order {}: {asked:?}", token.0));
             return;
         }
         self.require(!matches!(asked.target, Target::Nobody(_)), "only who is there can be found", || {
             format!("order {}: {asked:?}", token.0)
         });
+        self.unaccounted_answered(token, &asked);
         match asked.wish {
             Wish::Disconnect => self.disconnect_answered(&asked, &sure),
             Wish::Change { .. } => self.change_answered(token, &asked, &sure),
         }
+    }
+
+    /// Where only one session can have been meant, and that is not accounted for: the ledger does not remember it, so it has
+    /// gone.
+    fn unaccounted_answered(&mut self, token: Token, asked: &Asked) {
+        let has_id = |book: &Book| is_meant(asked, &self.incarnations[book.incarnation], Some(&book.session_id));
+        let mut meant = self.incarnations.iter().filter(|truth| is_meant(asked, truth, None));
+        let (Some(only), None) = (meant.next(), meant.next()) else { return };
+        if !is_unaccounted(asked, only) || self.books.values().any(has_id) {
+            return;
+        }
+        let has_gone = only.gone.is_some() || only.vanished || only.turned_away;
+        let fine = has_gone && asked.wish == Wish::Disconnect;
+        self.tally("disconnects of who is not accounted for", 1);
+        self.require(fine, "an ACK promises nothing that a restart forgets", || {
+            format!("order {}: {asked:?}", token.0)
+        });
     }
 
     /// Whoever was meant is cut, and the ledger has it.
@@ -250,7 +282,7 @@ impl Oracle {
     fn changes_since(&self, token: u64, book: &Book) -> [bool; 3] {
         let truth = &self.incarnations[book.incarnation];
         let mut changed = [false; 3];
-        for taken in self.orders.taken.iter().filter(|taken| taken.token >= token) {
+        for taken in self.orders.taken.iter().filter(|taken| taken.token >= token && !taken.is_trial) {
             let Some(asked) = self.orders.asked.get(&taken.request) else { continue };
             if is_meant(asked, truth, Some(&book.session_id)) {
                 changed.iter_mut().zip(names(&asked.wish)).for_each(|(changed, named)| *changed |= named);
@@ -289,7 +321,7 @@ impl Oracle {
         let truth = &self.incarnations[book.incarnation];
         let asked = &self.orders.asked;
         let means = |taken: &&mut Taken| {
-            let asked = asked.get(&taken.request).filter(|asked| asked.wish == Wish::Disconnect);
+            let asked = asked.get(&taken.request).filter(|asked| asked.wish == Wish::Disconnect && !taken.is_trial);
             asked.is_some_and(|asked| is_meant(asked, truth, Some(&book.session_id)))
         };
         let mut by: Vec<&mut Taken> = self.orders.taken.iter_mut().filter(means).collect();
@@ -314,6 +346,8 @@ impl Oracle {
 
     /// The process has died, and its judge with it; what was due at once was due.
     pub(super) fn orders_died(&mut self, now: Mono) {
+        let dated = self.orders.asked.iter().filter(|(_, asked)| asked.is_dated).map(|(request, _)| *request);
+        self.orders.outlived.extend(dated);
         self.orders.heard.clear();
         self.orders.taken.clear();
         let late = self.books.values().find(|book| book.ordered.is_late(now));
@@ -392,4 +426,9 @@ fn is_meant(asked: &Asked, truth: &Incarnation, session_id: Option<&[u8]>) -> bo
         Target::Address(address) => truth.addresses.contains(address),
         Target::Nobody(_) => false,
     }
+}
+
+/// Whether a session is meant that the ledger knows nothing of.
+fn is_unaccounted(asked: &Asked, truth: &Incarnation) -> bool {
+    truth.mode == AccountingMode::None && is_meant(asked, truth, None)
 }

@@ -341,8 +341,8 @@ async fn display(request: DisplayRequest, daemon: &Daemon) -> Result<Shown, vrp:
             stops.truncate(QUEUED_STOP_ROWS);
             Ok(render::queued_stops(&stops, total))
         }
-        DisplayRequest::AuthorizationPacket { address, coa } => {
-            render::authorization_packet(address, coa, &daemon.authorization.report())
+        DisplayRequest::AuthorizationPacket { server, coa } => {
+            render::authorization_packet(server, coa, &daemon.authorization.report())
         }
         DisplayRequest::RadiusServerBacklog { group } => {
             render::radius_server_backlog(&daemon.running(), group.as_ref(), &reports(daemon).await)

@@ -68,7 +68,7 @@ impl Daemon {
             ),
             _ => None,
         };
-        let authorization = self.authorization.open(&settings).await?;
+        let authorization = self.authorization.open(&settings)?;
         let problems = self.configure_workers(&settings).await?;
         let (bills, nas) = (settings.local_aaa_server.clone(), settings.sysname.clone());
         self.tell_writer(WriterMessage::Configure { bills, nas });

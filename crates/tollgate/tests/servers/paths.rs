@@ -1,13 +1,14 @@
-//! The way to a server: `vpn-instance` and `source`. Two servers have one address, in two networks; the routing table leads
-//! to one of them, and requests go to the other, through the device that is named and from the address that is named.
+//! The way to a server, and from one: `vpn-instance` and `source`. Two servers have one address, in two networks; the routing
+//! table leads to one of them, and requests go to the other, through the device that is named and from the address that is named.
 //!
 //! A device of its own stands for a VRF here, for it is a device to whoever binds to it.
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::process::Command;
 
-use wire::radius::attribute::Type;
-use wire::radius::{Packet, server::respond};
+use wire::radius::attribute::{Attribute, Type};
+use wire::radius::authenticator::{Unsigned, sign_request};
+use wire::radius::{Code, Encoder, Packet, server::respond};
 
 use crate::common::{Daemon, Feed, SECRET, Site, down, ip, seconds, up, wait_until, within};
 
@@ -69,6 +70,60 @@ fn requests_take_the_way_that_is_named(datapath: &str) {
     plain.set_nonblocking(true).unwrap();
     let heard = plain.recv_from(&mut [0; 4096]);
     assert!(heard.is_err(), "the server that the routing table leads to has heard {heard:?}");
+}
+
+/// Two authorization servers have one address, each in its own network: each is believed there alone, and answered there.
+#[test]
+fn row_5_6_an_authorization_server_in_a_vrf_is_heard_there() {
+    let (site, networks) = (Site::new(), Networks::new());
+    let (red, plain) = (networks.server("red"), networks.server("plain"));
+    site.configure(&format!(
+        "radius-server authorization {SERVER} shared-key of-plain\n\
+         radius-server authorization {SERVER} vpn-instance red0 shared-key of-red\n"
+    ));
+    let daemon = networks.daemon(&site, "auto");
+    for (server, bng, right, wrong) in
+        [(&red, "198.18.1.1", "of-red", "of-plain"), (&plain, "198.18.0.1", "of-plain", "of-red")]
+    {
+        let ask = |identifier: u8, secret: &str| {
+            let mut room = [0; 4096];
+            let mut encoder = Encoder::packet(&mut room, Code::DISCONNECT_REQUEST, identifier);
+            encoder.attribute(Attribute { kind: Type::USER_NAME, value: b"nobody@isp" });
+            let packet = encoder.finish().unwrap();
+            let secret = secret.as_bytes();
+            sign_request(&mut Unsigned { packet, secret, message_authenticator: false });
+            server.send_to(packet, (bng, 3799)).unwrap();
+        };
+        ask(1, wrong);
+        ask(2, right);
+        let mut room = [0; 4096];
+        let (length, from) = server.recv_from(&mut room).expect("an answer comes");
+        let answer = Packet::parse(&room[..length]).unwrap();
+        assert_eq!((from.ip().to_string().as_str(), answer.identifier()), (bng, 2));
+        assert_eq!(answer.code(), Code::DISCONNECT_NAK);
+    }
+    for vpn in ["", "vpn-instance red0 "] {
+        let counts = daemon.display(&format!("display radius-server packet ip-address {SERVER} {vpn}dm"));
+        let count = |name: &str| counts[name].as_u64();
+        assert_eq!(
+            (count("requests"), count("naks"), count("bad_authenticators")),
+            (Some(2), Some(1), Some(1)),
+            "{counts}"
+        );
+    }
+    // A VRF that is not there is told at the commit, and nothing changes.
+    let line = format!("radius-server authorization {SERVER} vpn-instance none0 shared-key k");
+    let said = daemon.cli(&["system-view", &line, "commit"]);
+    assert!(said.out.contains("vpn-instance none0") && said.code == Some(1), "{}{}", said.out, said.err);
+    // Who is there no more is not heard.
+    let undo = format!("undo radius-server authorization {SERVER} vpn-instance red0");
+    daemon.cli(&["system-view", &undo, "commit"]).well();
+    let shown = daemon.cli(&["display current-configuration"]).well();
+    assert!(
+        shown.contains(&format!("radius-server authorization {SERVER} shared-key")) && !shown.contains("red0"),
+        "{shown}"
+    );
+    daemon.terminate();
 }
 
 fn shown(daemon: &Daemon) -> serde_json::Value {

@@ -1,9 +1,8 @@
 //! Authorization servers: who may have subscribers logged out or changed (RFC 5176).
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
 
-use model::settings::{AuthorizationServer, RadiusAuthorization, Settings};
+use model::settings::{AuthorizationPath, AuthorizationServer, RadiusAuthorization, Settings};
 
 use crate::command::{
     Action, Command, Display, DisplayRequest, Done, Edit, OwnDisplay, Place, Stored, Undo, View, Words,
@@ -16,18 +15,23 @@ pub(super) const COMMANDS: &[Command] = &[
         level: 2,
         section: "5.6, owner's decision 14",
         formats: &[
-            "radius-server authorization ip:X.X.X.X \
+            "radius-server authorization ip:X.X.X.X [ vpn-instance vpn:INTERFACE ] \
              [ destination-ip to:X.X.X.X ] [ destination-port port:INTEGER<1-65535> ] \
              { { shared-key secret:SECRET<1-128> | shared-key-cipher secret:SECRET<1-128> } \
              | server-group group:NAME<1-32> }* [ ack-reserved-interval seconds:INTEGER<0-300> ]",
-            "radius-server authorization ip:X:X::X:X \
+            "radius-server authorization ip:X:X::X:X [ vpn-instance vpn:INTERFACE ] \
              [ destination-ip to:X:X::X:X ] [ destination-port port:INTEGER<1-65535> ] \
              { { shared-key secret:SECRET<1-128> | shared-key-cipher secret:SECRET<1-128> } \
              | server-group group:NAME<1-32> }* [ ack-reserved-interval seconds:INTEGER<0-300> ]",
         ],
-        undo: Some(Undo { formats: &["radius-server authorization { ip:X.X.X.X | ip:X:X::X:X }"], run: undo_server }),
+        undo: Some(Undo {
+            formats: &["radius-server authorization { ip:X.X.X.X | ip:X:X::X:X } [ vpn-instance vpn:INTERFACE ]"],
+            run: undo_server,
+        }),
         help: &[
             ("authorization", "Servers that may log users out or change them"),
+            ("vpn-instance", "It is in a VRF, and listened to there"),
+            ("vpn", "Device of the VRF"),
             ("destination-ip", "The only address of this box that it may speak to"),
             ("to", "Address of this box"),
             ("destination-port", "The port that it speaks to; 3799 when left out"),
@@ -80,30 +84,38 @@ pub(super) const COMMANDS: &[Command] = &[
         views: &View::ALL,
         level: 1,
         section: "5.7",
-        formats: &["display radius-server packet { ip-address ip:X.X.X.X | ipv6-address ip:X:X::X:X } { coa | dm }"],
+        formats: &["display radius-server packet { ip-address ip:X.X.X.X | ipv6-address ip:X:X::X:X } \
+                    [ vpn-instance vpn:INTERFACE ] { coa | dm }"],
         undo: None,
         help: &[
             ("packet", "Packet counters of a server"),
             ("ip-address", "Server by its IPv4 address"),
             ("ipv6-address", "Server by its IPv6 address"),
+            ("vpn-instance", "Server in a VRF"),
+            ("vpn", "Device of the VRF"),
             ("coa", "Requests to change users"),
             ("dm", "Requests to log users out"),
         ],
         action: Action::Display(|_, words| {
-            Display::Live(DisplayRequest::AuthorizationPacket { address: words.address("ip"), coa: words.has("coa") })
+            Display::Live(DisplayRequest::AuthorizationPacket { server: path_of(words), coa: words.has("coa") })
         }),
         stored: Stored::Never,
     },
 ];
 
-/// The server of the line as it is to be; one of that address is replaced as a whole.
+/// Which server the line names.
+fn path_of(words: &Words) -> AuthorizationPath {
+    AuthorizationPath { ip: words.address("ip"), vpn: words.interface_if("vpn") }
+}
+
+/// The server of the line as it is to be; one of that address in that VRF is replaced as a whole.
 fn server(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
-    let ip = words.address("ip");
+    let path = path_of(words);
     let servers = &edit.settings.radius_authorization.servers;
-    if !servers.contains_key(&ip) && servers.len() >= RadiusAuthorization::SERVER_COUNT_MAX {
+    if !servers.contains_key(&path) && servers.len() >= RadiusAuthorization::SERVER_COUNT_MAX {
         return Err(Refusal::AuthorizationServersFull);
     }
-    let current = servers.get(&ip).and_then(|server| server.shared_key.clone());
+    let current = servers.get(&path).and_then(|server| server.shared_key.clone());
     let server = AuthorizationServer {
         shared_key: edit.secret(words, current.as_ref())?,
         server_group: words.text_if("group").map(Into::into),
@@ -111,21 +123,21 @@ fn server(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
         destination_port: words.number_if("port").filter(|port| *port != AuthorizationServer::PORT_DEFAULT),
         ack_reserved_s: words.number_if("seconds").unwrap_or(AuthorizationServer::ACK_RESERVED_DEFAULT_S),
     };
-    edit.settings.radius_authorization.servers.insert(ip, server);
+    edit.settings.radius_authorization.servers.insert(path, server);
     Ok(Done::Applied)
 }
 
 fn undo_server(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
     let servers = &mut edit.settings.radius_authorization.servers;
-    servers.remove(&words.address("ip")).map(|_| Done::Applied).ok_or(Refusal::AuthorizationServerMissing)
+    servers.remove(&path_of(words)).map(|_| Done::Applied).ok_or(Refusal::AuthorizationServerMissing)
 }
 
 fn stored_servers(settings: &Settings, _: &Place) -> Vec<String> {
     settings.radius_authorization.servers.iter().map(stored_server).collect()
 }
 
-fn stored_server((ip, server): (&IpAddr, &AuthorizationServer)) -> String {
-    let mut line = format!("radius-server authorization {ip}");
+fn stored_server((path, server): (&AuthorizationPath, &AuthorizationServer)) -> String {
+    let mut line = format!("radius-server authorization {path}");
     if let Some(to) = server.destination_ip {
         let _ = write!(line, " destination-ip {to}");
     }

@@ -336,8 +336,8 @@ fn undo_radius_group(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal
         return Err(Refusal::GroupBound(domain.clone()));
     }
     let mut servers = edit.settings.radius_authorization.servers.iter();
-    if let Some((&ip, _)) = servers.find(|(_, server)| server.server_group.as_ref() == Some(&group)) {
-        return Err(Refusal::GroupAuthorizes(ip));
+    if let Some((&path, _)) = servers.find(|(_, server)| server.server_group.as_ref() == Some(&group)) {
+        return Err(Refusal::GroupAuthorizes(path));
     }
     edit.settings.radius_groups.remove(&group);
     Ok(Done::Applied)

@@ -1,9 +1,11 @@
 //! Tests that are read off the declarations, so that a new command is tested as soon as it is declared.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use model::settings::{
-    AccountingServer, AuthorizationServer, BillServer, BillServerLogin, InterfaceName, RadiusGroup, Settings,
+    AccountingServer, AuthorizationPath, AuthorizationServer, BillServer, BillServerLogin, InterfaceName, RadiusGroup,
+    Settings,
 };
 
 use super::commands;
@@ -62,7 +64,10 @@ fn settings() -> Settings {
     let password = crate::secret::read("k", None, &World).unwrap();
     for address in ["192.0.2.1", "2001:db8::1"] {
         let server = AuthorizationServer { shared_key: Some(password.clone()), ..AuthorizationServer::default() };
-        settings.radius_authorization.servers.insert(address.parse().unwrap(), server);
+        let ip: IpAddr = address.parse().unwrap();
+        for vpn in [None, InterfaceName::new("x1")] {
+            settings.radius_authorization.servers.insert(AuthorizationPath { ip, vpn }, server.clone());
+        }
     }
     settings.local_aaa_server.bill_server = Some(BillServer {
         address: "192.0.2.9".parse().unwrap(),

@@ -23,6 +23,10 @@ fn row_5_6_an_authorization_server_is_set_replaced_and_taken_back() {
             "radius-server authorization 2001:db8::7 destination-ip 2001:db8::1 server-group G1\n",
         ),
         (
+            "radius-server authorization 192.0.2.7 vpn-instance red destination-port 1701 shared-key k",
+            "radius-server authorization 192.0.2.7 vpn-instance red destination-port 1701 shared-key-cipher %^%#T6b%^%#\n",
+        ),
+        (
             "radius-server authorization accounting-realtime-packet disable",
             "radius-server authorization accounting-realtime-packet disable\n",
         ),
@@ -31,11 +35,14 @@ fn row_5_6_an_authorization_server_is_set_replaced_and_taken_back() {
         let said = obey(&mut shell, &world, "display this");
         assert!(said.contains(printed), "{line}:\n{said}");
     }
-    assert!(!obey(&mut shell, &world, "display this").contains("1700"), "it was replaced as a whole");
+    let said = obey(&mut shell, &world, "display this");
+    assert!(!said.contains("1700"), "it was replaced as a whole");
+    assert!(said.contains("authorization 192.0.2.7 shared-key"), "and its namesake in a VRF is another:\n{said}");
     let shown = obey(&mut shell, &world, "display radius-server authorization configuration");
     assert!(shown.contains("2001:db8::7") && shown.contains("Disable"), "{shown}");
     let undone = [
         "undo radius-server authorization 192.0.2.7",
+        "undo radius-server authorization 192.0.2.7 vpn-instance red",
         "undo radius-server authorization 2001:db8::7 destination-ip 2001:db8::1 server-group G1",
         "undo radius-server authorization accounting-realtime-packet disable",
         "commit",
@@ -83,10 +90,11 @@ fn row_5_6_what_cannot_be_is_refused() {
         let said = run(&mut shell, &world, lines);
         assert!(said.contains(refusal), "{lines:?}:\n{said}");
     }
-    // On another port, or of another family, nobody is in the way.
+    // On another port, in another VRF, or of another family, nobody is in the way.
     let mut shell = sitting_after(&[
         "radius-server authorization 192.0.2.7 destination-ip 192.0.2.1 shared-key k",
         "radius-server authorization 192.0.2.8 destination-port 1700 shared-key k",
+        "radius-server authorization 192.0.2.8 vpn-instance red shared-key k",
         "radius-server authorization 2001:db8::8 shared-key k",
     ]);
     assert_eq!(obey(&mut shell, &world, "commit"), "");

@@ -7,12 +7,13 @@ use crate::support::World;
 use crate::terms::terms;
 use model::domain::TrafficUnit;
 use model::settings::{
-    AccountingMode, AccountingOn, AccountingScheme, AccountingServer, Algorithm, AuthorizationServer, BUILT_IN_DOMAINS,
-    BUILT_IN_SCHEMES, BillFormat, BillReplay, BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode,
-    CacheRounds, CacheWarning, CfcardBackupMode, CutBrake, Domain, HostKeyPolicy, InterfaceName, Interim, InterimFail,
-    InterimFailPolicy, InterimSpelling, IntervalUnit, LimitedServers, LocalAaaServer, ObjectName, OptionalAttribute,
-    PlaneLink, RadiusAuthorization, RadiusCache, RadiusGroup, RadiusHealth, RadiusLimits, RadiusRecovery,
-    RecoveryDetect, Secret, Settings, Source, SpeedLimit, StartFail, UserNameFormat,
+    AccountingMode, AccountingOn, AccountingScheme, AccountingServer, Algorithm, AuthorizationPath,
+    AuthorizationServer, BUILT_IN_DOMAINS, BUILT_IN_SCHEMES, BillFormat, BillReplay, BillServer, BillServerLogin,
+    BillStoreSettings, CacheBackupMode, CacheRounds, CacheWarning, CfcardBackupMode, CutBrake, Domain, HostKeyPolicy,
+    InterfaceName, Interim, InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit, LimitedServers,
+    LocalAaaServer, ObjectName, OptionalAttribute, PlaneLink, RadiusAuthorization, RadiusCache, RadiusGroup,
+    RadiusHealth, RadiusLimits, RadiusRecovery, RecoveryDetect, Secret, Settings, Source, SpeedLimit, StartFail,
+    UserNameFormat,
 };
 use proptest::prelude::*;
 use vrp::{Sealer, config};
@@ -467,17 +468,18 @@ fn radius_cache() -> impl Strategy<Value = RadiusCache> {
 /// With secrets of their own; all speak to one address each, or none.
 fn radius_authorization() -> impl Strategy<Value = RadiusAuthorization> {
     let server = (secret(), prop::option::of(1..=u16::MAX), 0..=AuthorizationServer::ACK_RESERVED_MAX_S);
-    let servers = prop::collection::btree_map(ip(), server, 0..4);
+    let path = (ip(), prop::option::of(interface())).prop_map(|(ip, vpn)| AuthorizationPath { ip, vpn });
+    let servers = prop::collection::btree_map(path, server, 0..4);
     (servers, any::<bool>(), any::<bool>()).prop_map(|(servers, speak_to_one, realtime_packet_disabled)| {
-        let server = |(ip, (secret, port, ack_reserved_s))| {
+        let server = |(path, (secret, port, ack_reserved_s)): (AuthorizationPath, _)| {
             let server = AuthorizationServer {
                 shared_key: Some(secret),
                 server_group: None,
-                destination_ip: speak_to_one.then_some(ip),
+                destination_ip: speak_to_one.then_some(path.ip),
                 destination_port: Option::filter(port, |port| *port != AuthorizationServer::PORT_DEFAULT),
                 ack_reserved_s,
             };
-            (ip, server)
+            (path, server)
         };
         RadiusAuthorization { servers: servers.into_iter().map(server).collect(), realtime_packet_disabled }
     })

@@ -7,8 +7,9 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use model::domain::Terms;
 use model::event::Prefix;
-use model::settings::{OptionalAttribute, OptionalAttributes};
+use model::settings::OptionalAttribute;
 
 use super::attribute::{Attribute, Attributes, Type, VendorAttributes, VendorType, huawei};
 use super::{Authenticator, Code, HEADER_SIZE, PACKET_SIZE_MAX, VALUE_SIZE_MAX, layout};
@@ -86,15 +87,21 @@ impl<'a> Encoder<'a> {
         self
     }
 
-    /// The same without some of them.
+    /// A session's own attributes as packets tell them on its terms: the user's name in its form, and not what is left out.
     #[inline]
-    pub fn raw_without(&mut self, run: &[u8], left_out: OptionalAttributes) -> &mut Self {
-        if left_out.is_empty() {
+    pub fn raw_on(&mut self, terms: &Terms, run: &[u8]) -> &mut Self {
+        if terms.left_out.is_empty() && !terms.without_domain {
             return self.raw(run);
         }
         for attribute in Attributes::of_run(run) {
-            if optional(attribute).is_none_or(|optional| !left_out.has(optional)) {
-                self.attribute(attribute);
+            match optional(attribute) {
+                Some(optional) if terms.left_out.has(optional) => {}
+                _ if attribute.kind == Type::USER_NAME => {
+                    self.attribute(Attribute { value: terms.user_name(attribute.value), ..attribute });
+                }
+                _ => {
+                    self.attribute(attribute);
+                }
             }
         }
         self
@@ -248,6 +255,7 @@ const _: () = assert!(VALUE_SIZE_MAX + 2 == u8::MAX as usize);
 
 #[cfg(test)]
 mod tests {
+    use model::settings::OptionalAttributes;
     use proptest::prelude::*;
 
     use super::*;
@@ -328,9 +336,25 @@ mod tests {
         for bits in 0..=u8::MAX {
             let left_out = OptionalAttributes::from_bits(bits);
             let rest = run(|e| {
-                e.raw_without(&whole, left_out);
+                e.raw_on(&Terms { left_out, ..Terms::default() }, &whole);
             });
             assert_eq!(rest, Ok(written(left_out)), "{bits:#x}");
+        }
+    }
+
+    #[test]
+    fn the_user_s_name_has_the_form_that_the_session_took() {
+        let written = |name: &[u8]| {
+            run(|e| {
+                e.bytes(Type::CLASS, b"c@d").bytes(Type::USER_NAME, name).u32(Type::NAS_PORT, 3);
+            })
+            .unwrap()
+        };
+        for (without_domain, expected) in [(false, &b"alice@isp"[..]), (true, b"alice")] {
+            let told = run(|e| {
+                e.raw_on(&Terms { without_domain, ..Terms::default() }, &written(b"alice@isp"));
+            });
+            assert_eq!(told, Ok(written(expected)));
         }
     }
 

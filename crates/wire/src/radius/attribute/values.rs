@@ -78,6 +78,8 @@ pub mod error_cause {
     pub const UNSUPPORTED_SERVICE: u32 = 405;
     /// A value is malformed or out of range.
     pub const INVALID_ATTRIBUTE_VALUE: u32 = 407;
+    /// The box is configured not to do that to such a session.
+    pub const ADMINISTRATIVELY_PROHIBITED: u32 = 501;
     /// No such session.
     pub const SESSION_CONTEXT_NOT_FOUND: u32 = 503;
     /// There is no room to obey it now.
