@@ -8,8 +8,10 @@ use crate::settings::ServerPath;
 use crate::time::Wall;
 
 mod authorization;
+mod commits;
 
 pub use authorization::{AuthorizationReport, AuthorizationServerReport, DynamicCounts};
+pub use commits::{CommitRecord, TrialReport};
 
 /// Which subscribers an operator means.
 #[derive(Clone, Debug, PartialEq, Eq)]

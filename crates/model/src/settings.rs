@@ -19,6 +19,7 @@ mod packets;
 mod recovery;
 mod scheme;
 mod server;
+mod shell;
 
 pub use announcement::AccountingOn;
 pub use authorization::{AuthorizationPath, AuthorizationServer, RadiusAuthorization};
@@ -33,6 +34,7 @@ pub use scheme::{
     PinnedScheme, StartFail,
 };
 pub use server::{AccountingServer, InterfaceName, ServerPath, Source};
+pub use shell::ShellLevel;
 
 /// The whole running configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +67,8 @@ pub struct Settings {
     pub checkpoint_interval_s: u16,
     /// `accounting policy brake`; `None`: off.
     pub cut_brake: Option<CutBrake>,
+    /// Who may use the control socket beside its owner: the members of these groups of the system.
+    pub shell_groups: BTreeMap<String, ShellLevel>,
 }
 
 impl Default for Settings {
@@ -84,6 +88,7 @@ impl Default for Settings {
             local_aaa_server: LocalAaaServer::default(),
             checkpoint_interval_s: Settings::CHECKPOINT_INTERVAL_DEFAULT_S,
             cut_brake: None,
+            shell_groups: BTreeMap::new(),
         };
         for name in BUILT_IN_SCHEMES {
             settings.schemes.insert(ObjectName::from(name), AccountingScheme::default());

@@ -60,6 +60,11 @@ impl Command {
         self.undo.as_ref().map_or(&[], |undo| undo.formats)
     }
 
+    /// Whether it shows something.
+    pub(crate) fn displays(&self) -> bool {
+        matches!(self.action, Action::Display(_))
+    }
+
     /// Whether a configuration file may hold it.
     pub(crate) fn configures(&self) -> bool {
         matches!(self.action, Action::Configure(_) | Action::Enter(_))
@@ -141,6 +146,8 @@ pub enum ActionRequest {
     },
     /// `local-bill cfcard reset`: delete the CF card's bills for good. The user has agreed.
     CfcardReset,
+    /// `rollback configuration`: put the settings of an earlier commit into force. The user has agreed.
+    Rollback(CommitPoint),
 }
 
 /// How a handler ended.
@@ -158,8 +165,40 @@ pub(crate) enum Control {
     Quit,
     Return,
     Commit,
+    AbortTrial,
     ClearCandidate,
+    RefreshCandidate,
+    Lock,
+    Unlock,
+    ScreenLength,
     Save,
+}
+
+/// What a commit is said to be (BEHAVIOUR.md 2.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommitTerms {
+    /// It is rolled back unless it is confirmed within so many seconds, 60–65,535.
+    pub trial_s: Option<u16>,
+    /// A name for it, 1–256 characters, that does not begin with a digit.
+    pub label: Option<String>,
+    /// What it is about, 1–60 characters.
+    pub description: Option<String>,
+}
+
+impl CommitTerms {
+    /// `commit trial` without a time, seconds.
+    pub const TRIAL_DEFAULT_S: u16 = 600;
+}
+
+/// A commit of the past.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommitPoint {
+    /// By its number.
+    Id(u32),
+    /// By its label; the newest that has it.
+    Label(String),
+    /// So many commits back from what runs, from 1.
+    Last(u32),
 }
 
 /// What to show.
@@ -191,6 +230,13 @@ pub(crate) enum OwnDisplay {
 /// Displays whose rows the daemon fetches; it calls the function of [`crate::render`] that each names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DisplayRequest {
+    /// [`crate::render::commit_list`]
+    CommitList {
+        /// The newest so many; `None`: all.
+        count: Option<u32>,
+    },
+    /// [`crate::render::trial_status`]
+    TrialStatus,
     /// [`crate::render::access_users`]
     AccessUsers,
     /// [`crate::render::access_user`]

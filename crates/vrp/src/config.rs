@@ -41,6 +41,16 @@ impl fmt::Display for LineError {
 /// Every line that is wrong, in order; when none is, what only the whole tree can tell. Lines indented below a
 /// wrong one are passed over, for the block they belong to was not opened. Warnings are no errors: see [`check`].
 pub fn read(text: &str, sealer: &dyn Sealer) -> Result<Settings, Vec<LineError>> {
+    lines_of(text, sealer).finish()
+}
+
+/// As [`read`], but what only the whole tree can tell is left for later.
+pub(crate) fn read_lines(text: &str, sealer: &dyn Sealer) -> Result<Settings, Vec<LineError>> {
+    let Reader { settings, errors, .. } = lines_of(text, sealer);
+    if errors.is_empty() { Ok(settings) } else { Err(errors) }
+}
+
+fn lines_of<'a>(text: &str, sealer: &'a dyn Sealer) -> Reader<'a> {
     let mut reader = Reader {
         settings: Settings::default(),
         place: Place::System,
@@ -52,7 +62,7 @@ pub fn read(text: &str, sealer: &dyn Sealer) -> Result<Settings, Vec<LineError>>
     for (index, line) in text.lines().enumerate() {
         reader.line(index + 1, line);
     }
-    reader.finish()
+    reader
 }
 
 /// The file that reads back to `settings`: `display current-configuration`, and what `save` writes.

@@ -67,6 +67,8 @@ pub enum Refusal {
     HwtacacsUnavailable,
     /// Someone else committed since this candidate was begun.
     RunningChanged,
+    /// The command is above the user's level.
+    NotAllowed,
     /// No such session.
     SessionMissing,
     /// No bill server is configured.
@@ -118,8 +120,9 @@ impl fmt::Display for Refusal {
             Refusal::SecretUnreadable => "The cipher text cannot be decrypted.",
             Refusal::HwtacacsUnavailable => "HWTACACS accounting is not available in this version.",
             Refusal::RunningChanged => {
-                "The running configuration was changed by another user; clear the candidate and configure again."
+                "The running configuration was changed by another user; refresh or clear the configuration candidate first."
             }
+            Refusal::NotAllowed => "You do not have permission to run the command or the command is incomplete.",
             Refusal::SessionMissing => "The access user does not exist.",
             Refusal::BillServerMissing => "No bill server is configured.",
             Refusal::BillServerLoginMissing => "SFTP needs the user name, password and port of the bill server.",

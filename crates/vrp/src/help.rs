@@ -2,10 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use model::settings::ShellLevel;
+
 use crate::command::{Command, View};
 use crate::grammar::words::SHARED;
 use crate::matching::{self, Path};
+use crate::pipeline;
 use crate::syntax::{self, Leaf};
+
+/// Nothing needs to follow.
+const END: &str = "<cr>";
 
 /// One thing that may follow.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,13 +22,30 @@ pub struct Expected {
     pub help: &'static str,
 }
 
-/// What may follow `line`, typed in `view`. A last word without a blank after it is one to be completed: only
-/// keywords that begin with it are returned. Empty when nothing may follow, or when the line is wrong before that.
-pub fn expected(view: View, line: &str) -> Vec<Expected> {
+impl Expected {
+    pub(crate) fn end() -> Expected {
+        Expected { label: END.to_owned(), help: "" }
+    }
+}
+
+/// What may follow `line`, typed in `view` by one who may do what `level` allows. A last word without a blank after it is
+/// one to be completed: only keywords that begin with it are returned. Empty when nothing may follow, or when the line is
+/// wrong before that.
+pub fn expected(view: View, line: &str, level: ShellLevel) -> Vec<Expected> {
+    let is_unfinished = !line.ends_with(|c: char| c.is_ascii_whitespace());
+    let allowed = |command: &Command| level.allows(command.level);
+    if let Some((command, stages)) = pipeline::split(line)
+        && matching::parse(view, command, allowed).is_ok_and(|matched| matched.command.displays())
+    {
+        return pipeline::expected(&stages, is_unfinished);
+    }
     let mut tokens = matching::tokens(line);
-    let unfinished = if line.ends_with(|c: char| c.is_ascii_whitespace()) { None } else { tokens.pop() };
-    let mut paths = matching::start(view, |_| true);
+    let unfinished = if is_unfinished { tokens.pop() } else { None };
+    let mut paths = matching::start(view, allowed);
     for token in tokens {
+        if matching::takes_the_line(&paths) {
+            return vec![Expected::end()];
+        }
         match matching::step(&paths, token.text) {
             Ok(left) => paths = left,
             Err(_) => return Vec::new(),
@@ -41,7 +64,10 @@ fn following(paths: &[Path], beginning: &str) -> Vec<Expected> {
     for path in paths {
         let mut leaves = Vec::new();
         if syntax::expand(path.rest.clone(), &mut leaves) && beginning.is_empty() {
-            found.entry("<cr>".to_owned()).or_insert("");
+            found.entry(END.to_owned()).or_insert("");
+            if path.form.command.displays() {
+                found.entry("|".to_owned()).or_insert("Filter what is displayed");
+            }
         }
         for (leaf, _) in leaves {
             let (label, name) = match leaf {
@@ -62,7 +88,8 @@ mod tests {
     use super::*;
 
     fn check(view: View, line: &str, labels: &[&str]) {
-        let found: Vec<String> = expected(view, line).into_iter().map(|expected| expected.label).collect();
+        let found: Vec<String> =
+            expected(view, line, ShellLevel::Management).into_iter().map(|expected| expected.label).collect();
         assert_eq!(found, labels, "after '{line}'");
     }
 
@@ -80,7 +107,32 @@ mod tests {
         check(View::Scheme, "accounting inter", &["interim", "interim-fail"]);
         check(View::RadiusGroup, "radius-server retransmit 3 ", &["<cr>", "timeout"]);
         check(View::System, "nonsense ", &[]);
-        check(View::User, "", &["cut", "display", "quit", "radius-server", "reset", "save", "shutdown", "system-view"]);
+        check(View::System, "display th", &["this"]);
+        check(View::System, "display this ", &["<cr>", "|"]);
+        check(View::System, "display this | ", &["begin", "count", "exclude", "include", "json"]);
+        check(View::System, "display this | e", &["exclude"]);
+        check(View::System, "display this | exclude ", &["STRING<1-255>"]);
+        check(View::System, "display this | count ", &["<cr>"]);
+        check(View::System, "commit description a b ", &["<cr>"]);
+        let user_view = [
+            "abort",
+            "cut",
+            "display",
+            "lock",
+            "quit",
+            "radius-server",
+            "reset",
+            "rollback",
+            "save",
+            "screen-length",
+            "shutdown",
+            "system-view",
+            "unlock",
+        ];
+        check(View::User, "", &user_view);
+        let seen_by_a_monitor = expected(View::User, "", ShellLevel::Monitoring);
+        let labels: Vec<&str> = seen_by_a_monitor.iter().map(|expected| expected.label.as_str()).collect();
+        assert_eq!(labels, ["display", "quit", "screen-length"]);
     }
 
     #[test]

@@ -20,6 +20,7 @@
 //! listing     settings → sections of lines, and differences
 //! check       what only the whole tree can tell
 //! help        what may follow, for `?`
+//! pipeline    what is done with a display: `| include`
 //! render      report rows → text and JSON
 //! ```
 //!
@@ -37,6 +38,7 @@ mod grammar;
 mod help;
 mod listing;
 mod matching;
+mod pipeline;
 pub mod render;
 mod secret;
 mod shell;
@@ -44,9 +46,10 @@ mod syntax;
 mod value;
 
 pub use check::{Finding, Problem, check};
-pub use command::{ActionRequest, Command, DisplayRequest, Place, View};
+pub use command::{ActionRequest, Command, CommitPoint, CommitTerms, DisplayRequest, Place, View};
 pub use error::{CommandError, Fault, Misstep, Refusal};
 pub use grammar::commands;
 pub use help::{Expected, expected};
+pub use pipeline::Pipeline;
 pub use secret::{SealError, Sealer};
 pub use shell::{Answer, Commit, Context, Shell};

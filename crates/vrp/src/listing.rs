@@ -20,7 +20,10 @@ use crate::command::{Command, Place, Stored};
 use crate::grammar;
 
 /// The lines of one place, and the sections inside it.
+#[derive(Clone, PartialEq, Eq)]
 struct Section {
+    /// Which command opens it; in this order sections are printed.
+    command: usize,
     place: Place,
     lines: Vec<Line>,
     children: Vec<Section>,
@@ -35,9 +38,12 @@ struct Line {
 
 /// The whole configuration, ending in `return`.
 pub(crate) fn whole(settings: &Settings) -> String {
+    written(&section(settings, Place::System))
+}
+
+fn written(system: &Section) -> String {
     let mut out = String::new();
-    let system = section(settings, Place::System);
-    write_system_lines(&system, &mut out);
+    write_system_lines(system, &mut out);
     for child in &system.children {
         write_section(child, 0, &mut out);
         out.push_str("#\n");
@@ -83,7 +89,42 @@ pub(crate) fn additions(old: &Settings, new: &Settings) -> String {
     out.iter().filter(|(mark, _)| *mark != '-').map(|(_, line)| format!("{line}\n")).collect()
 }
 
+/// The text of `theirs` with what leads from `base` to `mine` done to it. Where both changed a line, both stand, mine
+/// last; a section that one of them removed and the other changed stays.
+pub(crate) fn merged(base: &Settings, mine: &Settings, theirs: &Settings) -> String {
+    let [base, mine, theirs] = [base, mine, theirs].map(|settings| section(settings, Place::System));
+    written(&merge(Some(&base), &mine, Some(&theirs)))
+}
+
+fn merge(base: Option<&Section>, mine: &Section, theirs: Option<&Section>) -> Section {
+    let (was, is) = (lines(base), lines(theirs));
+    let kept = is.iter().filter(|line| !was.contains(line) || mine.lines.contains(line));
+    let come = mine.lines.iter().filter(|line| !was.contains(line) && !is.contains(line));
+    let mut lines: Vec<Line> = kept.chain(come).cloned().collect();
+    lines.sort_by_key(|line| line.command);
+    let at = |sections: &'_ [Section], place: &Place| sections.iter().position(|child| child.place == *place);
+    let (was, is) = (children(base), children(theirs));
+    let mut sections = Vec::new();
+    for child in &mine.children {
+        let (before, now) = (at(was, &child.place).map(|n| &was[n]), at(is, &child.place).map(|n| &is[n]));
+        if now.is_some() || before.is_none_or(|before| before != child) {
+            sections.push(merge(before, child, now));
+        }
+    }
+    for child in is.iter().filter(|child| at(&mine.children, &child.place).is_none()) {
+        if at(was, &child.place).is_none_or(|n| was[n] != *child) {
+            sections.push(child.clone());
+        }
+    }
+    sections.sort_by_key(|child| child.command);
+    Section { command: mine.command, place: mine.place.clone(), lines, children: sections }
+}
+
 fn section(settings: &Settings, place: Place) -> Section {
+    section_of(settings, 0, place)
+}
+
+fn section_of(settings: &Settings, opened_by: usize, place: Place) -> Section {
     let mut lines = Vec::new();
     let mut children = Vec::new();
     let here = |command: &&Command| command.views.contains(&place.view());
@@ -94,11 +135,12 @@ fn section(settings: &Settings, place: Place) -> Section {
                 lines.extend(print(settings, &place).into_iter().map(|text| Line { command, text }));
             }
             Stored::Sections(places) => {
-                children.extend(places(settings).into_iter().map(|child| section(settings, child)));
+                let sections = places(settings).into_iter();
+                children.extend(sections.map(|child| section_of(settings, command, child)));
             }
         }
     }
-    Section { place, lines, children }
+    Section { command: opened_by, place, lines, children }
 }
 
 /// How far in a place's heading stands.

@@ -10,8 +10,8 @@ use crate::command::{Command, View, Words};
 use crate::error::{CommandError, Fault, Misstep};
 use crate::grammar;
 use crate::secret;
-use crate::syntax::{self, Leaf, Node, Rest};
-use crate::value::Value;
+use crate::syntax::{self, Argument, Leaf, Node, Rest};
+use crate::value::{Kind, Value};
 
 /// One way to write one command.
 #[derive(Debug)]
@@ -44,6 +44,8 @@ pub(crate) struct Matched {
     pub(crate) command: &'static Command,
     pub(crate) negated: bool,
     pub(crate) words: Words,
+    /// The line as it may be shown.
+    pub(crate) shown: String,
 }
 
 /// A line that does not.
@@ -56,15 +58,26 @@ pub(crate) struct Mismatch {
 }
 
 /// What stands in `line`, typed in `view`. Commands that `admits` refuses do not exist.
-pub(crate) fn parse(view: View, line: &str, admits: fn(&Command) -> bool) -> Result<Matched, Mismatch> {
-    let tokens = tokens(line);
+pub(crate) fn parse(view: View, line: &str, admits: impl Fn(&Command) -> bool) -> Result<Matched, Mismatch> {
+    let mut tokens = tokens(line);
     let mut paths = start(view, admits);
-    for (index, token) in tokens.iter().enumerate() {
+    for index in 0.. {
+        if index < tokens.len() && takes_the_line(&paths) {
+            let rest = &mut tokens[index];
+            rest.text = line[rest.start..].trim_end();
+            tokens.truncate(index + 1);
+        }
+        let Some(token) = tokens.get(index) else { break };
         paths = step(&paths, token.text).map_err(|stop| mismatch(&tokens, index, &stop, &paths))?;
     }
     let whole = paths.iter().find(|path| syntax::expand(path.rest.clone(), &mut Vec::new()));
     match whole {
-        Some(path) => Ok(Matched { command: path.form.command, negated: path.form.negated, words: path.words.clone() }),
+        Some(path) => {
+            let hidden: Vec<bool> = (0..tokens.len()).map(|index| path.secrets.contains(&index)).collect();
+            let (shown, _) = shown(&tokens, &hidden);
+            let form = path.form;
+            Ok(Matched { command: form.command, negated: form.negated, words: path.words.clone(), shown })
+        }
         None => {
             let stop = Stop { misstep: Misstep::Incomplete, secret: false };
             Err(mismatch(&tokens, tokens.len(), &stop, &paths))
@@ -84,7 +97,7 @@ pub(crate) struct Path {
 }
 
 /// Every form of the view, unread.
-pub(crate) fn start(view: View, admits: fn(&Command) -> bool) -> Vec<Path> {
+pub(crate) fn start(view: View, admits: impl Fn(&Command) -> bool) -> Vec<Path> {
     FORMS
         .iter()
         .filter(|form| form.command.views.contains(&view) && admits(form.command))
@@ -96,6 +109,18 @@ pub(crate) fn start(view: View, admits: fn(&Command) -> bool) -> Vec<Path> {
             length: 0,
         })
         .collect()
+}
+
+/// Whether all that can come next is an argument that takes the line to its end.
+pub(crate) fn takes_the_line(paths: &[Path]) -> bool {
+    let mut found = Vec::new();
+    for path in paths {
+        if syntax::expand(path.rest.clone(), &mut found) {
+            return false;
+        }
+    }
+    let takes = |leaf: &Leaf| matches!(leaf, Leaf::Argument(Argument { kind: Kind::Line { .. }, .. }));
+    !found.is_empty() && found.iter().all(|(leaf, _)| takes(leaf))
 }
 
 /// Why no form goes on.
@@ -193,24 +218,26 @@ fn forms_of(command: &'static Command) -> Vec<Form> {
     positive.chain(negative.map(|format| form(true, format))).collect()
 }
 
-/// A word of a line, and where it begins, in characters.
+/// A word of a line, and where it begins, in characters and in octets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Token<'a> {
     pub(crate) text: &'a str,
     pub(crate) column: usize,
+    pub(crate) start: usize,
 }
 
 /// The words of a line: what stands between blanks.
 pub(crate) fn tokens(line: &str) -> Vec<Token<'_>> {
     let blank = |c: char| c.is_ascii_whitespace();
     let mut tokens = Vec::new();
-    let mut column = 0;
+    let (mut column, mut start) = (0, 0);
     for piece in line.split_inclusive(blank) {
         let text = piece.trim_end_matches(blank);
         if !text.is_empty() {
-            tokens.push(Token { text, column });
+            tokens.push(Token { text, column, start });
         }
         column += piece.chars().count();
+        start += piece.len();
     }
     tokens
 }

@@ -6,12 +6,18 @@
 
 use std::sync::Arc;
 
-use model::settings::{CacheBackupMode, Settings};
+use model::settings::{CacheBackupMode, Settings, ShellLevel};
 
 use crate::check::{Problem, check};
-use crate::command::{Action, ActionRequest, Control, Display, DisplayRequest, Done, Edit, Operate, Operation, Place};
+use crate::command::{
+    Action, ActionRequest, CommitTerms, Control, Display, DisplayRequest, Done, Edit, Operate, Operation, Place, Words,
+};
+use crate::config::{self, LineError};
 use crate::error::{CommandError, Fault, Refusal};
+use crate::help::{self, Expected};
+use crate::listing;
 use crate::matching::{self, Matched};
+use crate::pipeline::{self, Pipeline};
 use crate::render::{self, Shown};
 use crate::secret::Sealer;
 
@@ -35,9 +41,9 @@ pub enum Answer {
     /// Print this line.
     Text(&'static str),
     /// Print what the settings told.
-    Show(Shown),
+    Show(Shown, Pipeline),
     /// Fetch the rows, render and print them.
-    Display(DisplayRequest),
+    Display(DisplayRequest, Pipeline),
     /// Do it now; the sitting stays as it is, whatever comes of it.
     Action(ActionRequest),
     /// Print it; a script ends with exit status 1.
@@ -46,6 +52,12 @@ pub enum Answer {
     Question(String),
     /// Put these settings into force, then call [`Shell::committed`] or [`Shell::refused`].
     Commit(Commit),
+    /// Nothing is to be put into force; a trial of this sitting is kept.
+    Confirm,
+    /// Roll the trial back now.
+    AbortTrial,
+    /// Nobody else may commit from now on, or may again.
+    Lock(bool),
     /// Write the running configuration to the startup file.
     Save,
     /// The user is leaving.
@@ -59,11 +71,28 @@ pub struct Commit {
     pub settings: Box<Settings>,
     /// Warnings to print.
     pub warnings: Vec<Problem>,
+    /// What it is said to be.
+    pub terms: CommitTerms,
+}
+
+/// How the lines of a sitting take effect (BEHAVIOUR.md 2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// Together, at `commit`.
+    TwoPhase,
+    /// Each by itself.
+    Immediate,
 }
 
 /// One user's sitting.
 #[derive(Debug)]
 pub struct Shell {
+    level: ShellLevel,
+    mode: Mode,
+    /// `screen-length … temporary`; `None`: as the terminal is.
+    screen_length: Option<u16>,
+    /// The last line that changed something or asked for it, without its secrets.
+    change: Option<String>,
     place: Place,
     running: Arc<Settings>,
     /// What was running when the candidate was last equal to it.
@@ -91,9 +120,13 @@ const LEAVE_AGAIN: &str = "Error: Please choose 'YES', 'NO' or 'CANCEL' first be
 const AGAIN: &str = "Error: Please choose 'YES' or 'NO' first before pressing 'Enter'. [Y/N]:";
 
 impl Shell {
-    /// A sitting in the user view, over what is running.
-    pub fn new(running: Arc<Settings>) -> Shell {
+    /// A sitting in the user view, over what is running, of one who may do what `level` allows.
+    pub fn new(running: Arc<Settings>, level: ShellLevel) -> Shell {
         Shell {
+            level,
+            mode: Mode::TwoPhase,
+            screen_length: None,
+            change: None,
             place: Place::User,
             base: Arc::clone(&running),
             candidate: Settings::clone(&running),
@@ -106,18 +139,29 @@ impl Shell {
 
     /// Obeys a line, or takes it as the answer to the open question.
     pub fn execute(&mut self, line: &str, context: &dyn Context) -> Answer {
+        self.change = None;
         if let Some(asked) = self.asked.take() {
             return self.answered(asked, line, context);
         }
         if line.trim().is_empty() {
             return Answer::Silent;
         }
-        match matching::parse(self.place.view(), line, |_| true) {
-            Ok(matched) => {
-                self.obey(&matched, line, false, context).unwrap_or_else(|refusal| Answer::Error(refusal.into()))
-            }
-            Err(mismatch) => Answer::Error(mismatch.error),
-        }
+        self.type_line(line, false, context).unwrap_or_else(Answer::Error)
+    }
+
+    /// The last line as it may be shown, when it changed the candidate or asked for something to be done.
+    pub fn change(&self) -> Option<&str> {
+        self.change.as_deref()
+    }
+
+    /// What may follow what is typed, for `?` and Tab; nothing while a question is open.
+    pub fn expected(&self, line: &str) -> Vec<Expected> {
+        if self.is_asking() { Vec::new() } else { help::expected(self.place.view(), line, self.level) }
+    }
+
+    /// Lines of a screen: `screen-length … temporary`, 0 – 512; `None`: as many as the terminal has.
+    pub fn screen_length(&self) -> Option<u16> {
+        self.screen_length
     }
 
     /// Whether the next line is the answer to a question.
@@ -152,7 +196,11 @@ impl Shell {
         if self.place == Place::User {
             return format!("<{sysname}>");
         }
-        let mark = if self.uncommitted { '*' } else { '~' };
+        let mark = match self.mode {
+            Mode::Immediate => "",
+            Mode::TwoPhase if self.uncommitted => "*",
+            Mode::TwoPhase => "~",
+        };
         format!("[{mark}{sysname}{}]", self.place.prompt_suffix())
     }
 
@@ -165,9 +213,13 @@ impl Shell {
         }
     }
 
-    /// The commit was refused by the daemon, which says why; the candidate stays as it is.
+    /// The commit was refused by the daemon, which says why; the candidate stays as it is. A line that was to take effect
+    /// at once has none.
     pub fn refused(&mut self) {
         self.leaving = false;
+        if self.mode == Mode::Immediate {
+            self.clear_candidate();
+        }
     }
 
     /// Someone else committed. A candidate without changes follows; one with changes is kept, and its commit will
@@ -179,13 +231,37 @@ impl Shell {
         }
     }
 
+    /// A line that is no answer. One with a bar in it is a display with stages behind it, or no command.
+    fn type_line(&mut self, line: &str, confirmed: bool, context: &dyn Context) -> Result<Answer, CommandError> {
+        let view = self.place.view();
+        let mut pipeline = Pipeline::default();
+        let mut command = line;
+        if let Some((display, stages)) = pipeline::split(line)
+            && matching::parse(view, display, |_| true).is_ok_and(|matched| matched.command.displays())
+        {
+            pipeline = pipeline::read(line, &stages)?;
+            command = display;
+        }
+        let matched = matching::parse(view, command, |_| true).map_err(|mismatch| mismatch.error)?;
+        if !self.level.allows(matched.command.level()) {
+            return Err(Refusal::NotAllowed.into());
+        }
+        let answer = self.obey(&matched, line, confirmed, pipeline, context)?;
+        let operates = matches!(matched.command.action, Action::Operate(_));
+        if operates || matched.command.configures() || matches!(answer, Answer::Commit(_) | Answer::AbortTrial) {
+            self.change = Some(matched.shown);
+        }
+        Ok(answer)
+    }
+
     fn obey(
         &mut self,
         matched: &Matched,
         line: &str,
         confirmed: bool,
+        pipeline: Pipeline,
         context: &dyn Context,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Answer, CommandError> {
         let mut edit = Edit {
             settings: &mut self.candidate,
             place: &self.place,
@@ -206,7 +282,7 @@ impl Shell {
                 self.place = place;
                 Done::Applied
             }
-            Action::Control(control) => return self.control(*control),
+            Action::Control(control) => return self.control(*control, words, context),
             Action::Operate(operate) => {
                 let operation = operate(&Operate { running: &self.running, confirmed }, words)?;
                 return Ok(match operation {
@@ -218,20 +294,28 @@ impl Shell {
                 let display = display(&self.place, words);
                 return match self.beyond(&display).and_then(|name| words.place_of(name)) {
                     Some(place) => Ok(Answer::Error(matching::out_of_range(line, place))),
-                    None => self.display(display),
+                    None => self.display(display, pipeline).map_err(CommandError::from),
                 };
             }
         };
         self.uncommitted = self.candidate != *self.base;
-        Ok(match done {
-            Done::Applied => Answer::Silent,
-            Done::Ask(question) => self.ask(Asked::Confirm { line: line.to_owned() }, question),
-        })
+        match done {
+            Done::Ask(question) => Ok(self.ask(Asked::Confirm { line: line.to_owned() }, question)),
+            Done::Applied if self.mode == Mode::Immediate && self.uncommitted => {
+                let answer = self.commit(CommitTerms::default());
+                if !matches!(answer, Ok(Answer::Commit(_))) {
+                    self.clear_candidate();
+                }
+                answer
+            }
+            Done::Applied => Ok(Answer::Silent),
+        }
     }
 
-    fn control(&mut self, control: Control) -> Result<Answer, Refusal> {
+    fn control(&mut self, control: Control, words: &Words, context: &dyn Context) -> Result<Answer, CommandError> {
         match control {
             Control::SystemView => {
+                self.mode = if words.has("immediately") { Mode::Immediate } else { Mode::TwoPhase };
                 self.place = Place::System;
                 Ok(Answer::Text(ENTERED_SYSTEM_VIEW))
             }
@@ -244,7 +328,15 @@ impl Shell {
                 }
             },
             Control::Return => Ok(self.leave()),
-            Control::Commit => self.commit(),
+            Control::Commit => self.commit(commit_terms(words)),
+            Control::AbortTrial => Ok(Answer::AbortTrial),
+            Control::RefreshCandidate => self.refresh(context),
+            Control::Lock => Ok(Answer::Lock(true)),
+            Control::Unlock => Ok(Answer::Lock(false)),
+            Control::ScreenLength => {
+                self.screen_length = Some(words.number("lines"));
+                Ok(Answer::Silent)
+            }
             Control::ClearCandidate => {
                 self.clear_candidate();
                 self.place = Place::System;
@@ -263,19 +355,29 @@ impl Shell {
         Answer::Silent
     }
 
-    fn commit(&mut self) -> Result<Answer, Refusal> {
+    fn commit(&mut self, terms: CommitTerms) -> Result<Answer, CommandError> {
         if !self.uncommitted {
-            return Ok(Answer::Silent);
+            return Ok(if terms.trial_s.is_some() { Answer::Silent } else { Answer::Confirm });
         }
         if *self.base != *self.running {
-            return Err(Refusal::RunningChanged);
+            return Err(Refusal::RunningChanged.into());
         }
         let problems = check(&self.candidate).into_iter().map(|finding| finding.problem);
         let (mut errors, warnings): (Vec<_>, Vec<_>) = problems.partition(Problem::is_error);
         if !errors.is_empty() {
-            return Ok(Answer::Error(CommandError::plain(Fault::Problem(Box::new(errors.swap_remove(0))))));
+            return Err(CommandError::plain(Fault::Problem(Box::new(errors.swap_remove(0)))));
         }
-        Ok(Answer::Commit(Commit { settings: Box::new(self.candidate.clone()), warnings }))
+        Ok(Answer::Commit(Commit { settings: Box::new(self.candidate.clone()), warnings, terms }))
+    }
+
+    /// Lays what is not committed over what runs now. When the two do not go together the candidate stays as it was.
+    fn refresh(&mut self, context: &dyn Context) -> Result<Answer, CommandError> {
+        let merged = listing::merged(&self.base, &self.candidate, &self.running);
+        let unable = |mut errors: Vec<LineError>| errors.swap_remove(0).error;
+        self.candidate = config::read_lines(&merged, context.sealer()).map_err(unable)?;
+        self.base = Arc::clone(&self.running);
+        self.uncommitted = self.candidate != *self.base;
+        Ok(Answer::Silent)
     }
 
     /// The argument that is beyond what the running settings allow; the declared range is that of any settings.
@@ -290,10 +392,13 @@ impl Shell {
         }
     }
 
-    fn display(&self, display: Display) -> Result<Answer, Refusal> {
+    fn display(&self, display: Display, pipeline: Pipeline) -> Result<Answer, Refusal> {
         match display {
-            Display::Own(own) => render::own(&own, &self.running, &self.candidate, &self.place).map(Answer::Show),
-            Display::Live(request) => Ok(Answer::Display(request)),
+            Display::Own(own) => {
+                let shown = render::own(&own, &self.running, &self.candidate, &self.place)?;
+                Ok(Answer::Show(shown, pipeline))
+            }
+            Display::Live(request) => Ok(Answer::Display(request, pipeline)),
         }
     }
 
@@ -307,16 +412,13 @@ impl Shell {
         match (word.as_str(), asked) {
             ("y" | "yes", Asked::Save) => Answer::Save,
             ("y" | "yes", Asked::Leave) => {
-                let answer = self.commit().unwrap_or_else(|refusal| Answer::Error(refusal.into()));
+                let answer = self.commit(CommitTerms::default()).unwrap_or_else(Answer::Error);
                 self.leaving = matches!(answer, Answer::Commit(_));
                 answer
             }
-            ("y" | "yes", Asked::Confirm { line }) => match matching::parse(self.place.view(), &line, |_| true) {
-                Ok(matched) => {
-                    self.obey(&matched, &line, true, context).unwrap_or_else(|refusal| Answer::Error(refusal.into()))
-                }
-                Err(mismatch) => Answer::Error(mismatch.error),
-            },
+            ("y" | "yes", Asked::Confirm { line }) => {
+                self.type_line(&line, true, context).unwrap_or_else(Answer::Error)
+            }
             ("n" | "no", Asked::Leave) => {
                 self.clear_candidate();
                 self.place = Place::User;
@@ -333,4 +435,10 @@ impl Shell {
         self.candidate = Settings::clone(&self.running);
         self.uncommitted = false;
     }
+}
+
+fn commit_terms(words: &Words) -> CommitTerms {
+    let text = |name| words.text_if(name).map(str::to_owned);
+    let trial = words.has("trial").then(|| words.number_if("seconds").unwrap_or(CommitTerms::TRIAL_DEFAULT_S));
+    CommitTerms { trial_s: trial, label: text("label"), description: text("text") }
 }

@@ -14,6 +14,10 @@ pub(crate) enum Kind {
     Integer { min: u32, max: u32 },
     /// `STRING<a-b>`: printable ASCII without blanks.
     Text { min: u32, max: u32 },
+    /// `LABEL<a-b>`: a string that does not begin with a digit and is not `-` (BEHAVIOUR.md 2.2).
+    Label { min: u32, max: u32 },
+    /// `LINE<a-b>`: everything to the end of the line, blanks included; nothing may follow it.
+    Line { min: u32, max: u32 },
     /// `NAME<a-b>`: a string that may name a scheme, domain or group (BEHAVIOUR.md 3.1).
     Name { min: u32, max: u32 },
     /// `STEM<a-b>`: a name without a suffix, for files that get one (BEHAVIOUR.md 7.1).
@@ -69,6 +73,8 @@ impl Kind {
         Some(match word {
             "INTEGER" => Kind::Integer { min, max },
             "STRING" => Kind::Text { min, max },
+            "LABEL" => Kind::Label { min, max },
+            "LINE" => Kind::Line { min, max },
             "NAME" => Kind::Name { min, max },
             "STEM" => Kind::Stem { min, max },
             "PATH" => Kind::Path { min, max },
@@ -83,6 +89,11 @@ impl Kind {
         match self {
             Kind::Integer { min, max } => integer(word).filter(|n| (min..=max).contains(n)).map(Value::Number),
             Kind::Text { min, max } => text(within(word, min, max) && graphic(word)),
+            Kind::Label { min, max } => {
+                let named = word != "-" && !word.starts_with(|c: char| c.is_ascii_digit());
+                text(within(word, min, max) && graphic(word) && named)
+            }
+            Kind::Line { min, max } => text(within(word, min, max) && !word.chars().any(char::is_control)),
             Kind::Name { min, max } => text(within(word, min, max) && graphic(word) && may_name(word)),
             Kind::Stem { min, max } => {
                 text(within(word, min, max) && graphic(word) && may_name(word) && !word.contains('.'))
@@ -101,9 +112,12 @@ impl Kind {
     pub(crate) fn label(self) -> String {
         match self {
             Kind::Integer { min, max } => format!("INTEGER<{min}-{max}>"),
-            Kind::Text { min, max } | Kind::Name { min, max } | Kind::Stem { min, max } | Kind::Path { min, max } => {
-                format!("STRING<{min}-{max}>")
-            }
+            Kind::Text { min, max }
+            | Kind::Label { min, max }
+            | Kind::Line { min, max }
+            | Kind::Name { min, max }
+            | Kind::Stem { min, max }
+            | Kind::Path { min, max } => format!("STRING<{min}-{max}>"),
             Kind::Interface => format!("STRING<1-{}>", InterfaceName::LENGTH_MAX),
             Kind::Fingerprint => "SHA256:STRING<43-43>".to_owned(),
             Kind::Secret { min, max } => format!("STRING<{min}-{max}>/<{min}-268>"),
@@ -174,6 +188,8 @@ mod tests {
                 &["s1", "a@b", "---", "a-"],
                 &["-", "--", "a/b", "a:b", "a*b", "a|b", "a<b", "a\\b", "a\"b"],
             ),
+            ("LABEL<1-4>", &["a", "a-1"], &["1a", "-", "abcde", "a b"]),
+            ("LINE<1-9>", &["a", "a b  c"], &["a b c d e f", "a\u{1}"]),
             ("STEM<1-4>", &["bill", "b-1"], &["bills", "b.x", "a/b", "..", "-"]),
             (
                 "SHA256",

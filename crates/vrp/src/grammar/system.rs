@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use model::settings::{
-    LimitedServers, LocalAaaServer, PlaneLink, RadiusGroup, RadiusHealth, RadiusLimits, Settings, SpeedLimit,
+    LimitedServers, LocalAaaServer, PlaneLink, RadiusGroup, RadiusHealth, RadiusLimits, Settings, ShellLevel,
+    SpeedLimit,
 };
 
 use crate::command::{Action, Command, Done, Edit, Place, Stored, Undo, View, Words};
@@ -29,6 +30,24 @@ pub(super) const COMMANDS: &[Command] = &[
         help: &[("session-id", "Acct-Session-Id"), ("prefix", "What it begins with, instead of the sysname")],
         action: Action::Configure(session_id_prefix),
         stored: Stored::Lines(stored_session_id_prefix),
+    },
+    Command {
+        views: &[View::System],
+        level: 3,
+        section: "2.4",
+        formats: &["control-socket group members:NAME<1-32> level { monitoring | configuration | management }"],
+        undo: Some(Undo { formats: &["control-socket group members:NAME<1-32>"], run: undo_shell_group }),
+        help: &[
+            ("control-socket", "Socket that shells connect to; without a group it is its owner's only"),
+            ("group", "Group of the system whose members may use it"),
+            ("members", "Name of the group"),
+            ("level", "What its members may do"),
+            ("monitoring", "Display"),
+            ("configuration", "Display and configure"),
+            ("management", "Everything"),
+        ],
+        action: Action::Configure(shell_group),
+        stored: Stored::Lines(stored_shell_groups),
     },
     Command {
         views: &[View::System],
@@ -171,6 +190,22 @@ fn undo_session_id_prefix(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusa
 
 fn stored_session_id_prefix(settings: &Settings, _: &Place) -> Vec<String> {
     settings.session_id_prefix.iter().map(|prefix| format!("session-id prefix {prefix}")).collect()
+}
+
+fn shell_group(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    let level = ShellLevel::ALL.into_iter().find(|level| words.keywords.last() == Some(&level.as_str()));
+    edit.settings.shell_groups.insert(words.text("members").to_owned(), level.unwrap_or(ShellLevel::Monitoring));
+    Ok(Done::Applied)
+}
+
+fn undo_shell_group(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    edit.settings.shell_groups.remove(words.text("members"));
+    Ok(Done::Applied)
+}
+
+fn stored_shell_groups(settings: &Settings, _: &Place) -> Vec<String> {
+    let groups = settings.shell_groups.iter();
+    groups.map(|(group, level)| format!("control-socket group {group} level {}", level.as_str())).collect()
 }
 
 fn plane_link_path(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {

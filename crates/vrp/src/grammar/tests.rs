@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::settings::{
     AccountingServer, AuthorizationPath, AuthorizationServer, BillServer, BillServerLogin, InterfaceName, RadiusGroup,
-    Settings,
+    Settings, ShellLevel,
 };
 
 use super::commands;
@@ -91,7 +91,7 @@ fn place(view: View) -> Vec<&'static str> {
 }
 
 fn sitting(view: View) -> Shell {
-    let mut shell = Shell::new(Arc::new(settings()));
+    let mut shell = Shell::new(Arc::new(settings()), ShellLevel::Management);
     for line in place(view) {
         shell.execute(line, &World);
     }
@@ -104,6 +104,8 @@ fn fillings(kind: Kind) -> Vec<String> {
     match kind {
         Kind::Integer { min, max } => vec![min.to_string(), max.to_string()],
         Kind::Text { max, .. } | Kind::Path { max, .. } => vec!["a".to_owned(), "a".repeat(max as usize)],
+        Kind::Label { max, .. } => vec!["a".to_owned(), "a".repeat(max as usize)],
+        Kind::Line { max, .. } => vec!["a b  c".to_owned(), "a".repeat(max as usize)],
         Kind::Name { .. } => vec!["x1".to_owned()],
         Kind::Stem { max, .. } => vec!["x1".to_owned(), "a".repeat(max as usize)],
         Kind::Interface => vec!["x1".to_owned()],
@@ -167,7 +169,9 @@ fn every_line_that_a_declaration_admits_is_obeyed_and_survives_the_file() {
                     assert!(matches!(&error.fault, Fault::Refusal(r) if refused(r)), "{line}: {error:?}");
                 }
                 _ => {
-                    let may_ask = ["save", "local-bill cfcard reset", "shutdown accounting"].contains(&line.as_str());
+                    let may_ask = ["save", "local-bill cfcard reset", "shutdown accounting", "rollback"]
+                        .iter()
+                        .any(|asking| line.starts_with(asking));
                     assert!(!shell.is_asking() || may_ask, "{line} asks");
                 }
             }
@@ -190,9 +194,12 @@ fn one_beyond_each_end_of_each_range_is_a_wrong_parameter() {
                 Kind::Integer { min, max } => {
                     vec![(u64::from(max) + 1).to_string(), (i64::from(min) - 1).to_string(), "x".to_owned()]
                 }
-                Kind::Text { max, .. } | Kind::Path { max, .. } | Kind::Name { max, .. } | Kind::Stem { max, .. } => {
-                    vec!["a".repeat(max as usize + 1)]
-                }
+                Kind::Text { max, .. }
+                | Kind::Line { max, .. }
+                | Kind::Path { max, .. }
+                | Kind::Name { max, .. }
+                | Kind::Stem { max, .. } => vec!["a".repeat(max as usize + 1)],
+                Kind::Label { max, .. } => vec!["a".repeat(max as usize + 1), "1a".to_owned(), "-".to_owned()],
                 Kind::Fingerprint => [42, 44].map(|length| format!("SHA256:{}", "A".repeat(length))).to_vec(),
                 Kind::Interface => ["..", "a/b", "a:b", "sixteen-octets-x"].map(str::to_owned).to_vec(),
                 Kind::Secret { max, .. } => vec!["a".repeat(max as usize + 1)],

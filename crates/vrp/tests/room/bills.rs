@@ -6,7 +6,7 @@ use crate::support::{World, obey, run, sitting_after};
 use model::settings::{
     BillFormat, BillReplay, BillServer, CacheBackupMode, CfcardBackupMode, HostKeyPolicy, LocalAaaServer, Settings,
 };
-use vrp::{ActionRequest, Answer, DisplayRequest, Problem, Shell};
+use vrp::{ActionRequest, Answer, DisplayRequest, Pipeline, Problem, Shell};
 
 const VIEW: &str = "local-aaa-server";
 const TFTP_ONLY: &str = "bill-server 192.0.2.9 filename bills";
@@ -326,7 +326,7 @@ fn deleting_the_bills_of_the_card_asks_first() {
 #[test]
 fn the_first_bill_shown_is_within_the_capacity_in_force() {
     let world = World::default();
-    let request = |start, count| Answer::Display(DisplayRequest::LocalBillCache { start, count });
+    let request = |start, count| Answer::Display(DisplayRequest::LocalBillCache { start, count }, Pipeline::default());
     for (capacity, good, bad) in [(49_152, 49_151, 49_152), (7, 49_151, 49_152), (1_000_000, 999_999, 1_000_000)] {
         let mut shell = sitting_after(&[]);
         let mut settings = Settings::default();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use crate::support::World;
 use crate::terms::terms;
@@ -12,11 +13,11 @@ use model::settings::{
     BillStoreSettings, CacheBackupMode, CacheRounds, CacheWarning, CfcardBackupMode, CutBrake, Domain, HostKeyPolicy,
     InterfaceName, Interim, InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit, LimitedServers,
     LocalAaaServer, ObjectName, OptionalAttribute, PlaneLink, RadiusAuthorization, RadiusCache, RadiusGroup,
-    RadiusHealth, RadiusLimits, RadiusRecovery, RecoveryDetect, Secret, Settings, Source, SpeedLimit, StartFail,
-    UserNameFormat,
+    RadiusHealth, RadiusLimits, RadiusRecovery, RecoveryDetect, Secret, Settings, ShellLevel, Source, SpeedLimit,
+    StartFail, UserNameFormat,
 };
 use proptest::prelude::*;
-use vrp::{Sealer, config};
+use vrp::{Answer, Sealer, Shell, config};
 
 const WHOLE: &str = "\
 sysname BNG1
@@ -603,7 +604,10 @@ fn settings() -> impl Strategy<Value = Settings> {
         local_aaa_server(),
         1..=3_600_u16,
         (radius_health(), radius_recovery(), radius_limits(), radius_cache(), radius_authorization()),
-        prop::option::of((1..=100_u8, 1..=86_400_u32).prop_map(|(percent, seconds)| CutBrake { percent, seconds })),
+        (
+            prop::option::of((1..=100_u8, 1..=86_400_u32).prop_map(|(percent, seconds)| CutBrake { percent, seconds })),
+            prop::collection::btree_map("[a-z]{1,32}", prop::sample::select(ShellLevel::ALL.to_vec()), 0..3),
+        ),
     );
     let groups = prop::collection::btree_map(name(), group(), 0..4);
     let schemes = prop::collection::btree_map(name(), scheme(), 0..6);
@@ -622,7 +626,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 local_aaa_server,
                 checkpoint_interval_s,
                 (radius_health, radius_recovery, radius_limits, radius_cache, radius_authorization),
-                cut_brake,
+                (cut_brake, shell_groups),
             ) = box_wide;
             schemes.extend(BUILT_IN_SCHEMES.map(ObjectName::from).into_iter().zip(built_in));
             for (name, scheme) in &mut schemes {
@@ -659,6 +663,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 local_aaa_server,
                 checkpoint_interval_s,
                 cut_brake,
+                shell_groups,
             }
         },
     )
@@ -671,6 +676,22 @@ proptest! {
         let read_back = read(&text);
         prop_assert_eq!(read_back.as_ref(), Ok(&settings), "{}", text);
         prop_assert_eq!(config::write(&settings), text);
+    }
+
+    #[test]
+    fn a_refreshed_candidate_has_what_only_one_of_both_changed(base in settings(), theirs in settings()) {
+        let world = World::default();
+        let [base, theirs] = [base, theirs].map(Arc::new);
+        let mut shell = Shell::new(Arc::clone(&base), ShellLevel::Management);
+        shell.execute("system-view", &world);
+        shell.execute("sysname mine", &world);
+        shell.running_changed(Arc::clone(&theirs));
+        let answer = shell.execute("refresh configuration candidate", &world);
+        prop_assert_eq!(answer, Answer::Silent);
+        let expected = Settings { sysname: "mine".to_owned(), ..Settings::clone(&theirs) };
+        if base.sysname != "mine" {
+            prop_assert_eq!(shell.candidate(), &expected);
+        }
     }
 
     #[test]

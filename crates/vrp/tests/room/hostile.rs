@@ -1,6 +1,7 @@
 //! Whatever is typed: no panic, no half-obeyed line, no secret in what comes back.
 
 use crate::support::{World, sitting};
+use model::settings::ShellLevel;
 use proptest::prelude::*;
 use vrp::{Answer, config};
 
@@ -32,6 +33,9 @@ fn word() -> impl Strategy<Value = String> {
         "y",
         "n",
         "c",
+        "|",
+        "include",
+        "^(",
     ];
     prop_oneof![
         6 => prop::sample::select(keywords.clone()).prop_map(str::to_owned),
@@ -75,14 +79,20 @@ proptest! {
             match shell.execute(&line, &world) {
                 Answer::Error(_)
                 | Answer::Question(_)
-                | Answer::Show(_)
-                | Answer::Display(_)
+                | Answer::Show(..)
+                | Answer::Display(..)
                 | Answer::Action(_) => {
                     prop_assert_eq!(shell.candidate(), &before, "{}", line);
                     prop_assert_eq!(shell.place(), &place, "{}", line);
                 }
                 Answer::Commit(commit) => shell.committed(std::sync::Arc::from(commit.settings)),
-                Answer::Silent | Answer::Text(_) | Answer::Save | Answer::Ended => {}
+                Answer::Silent
+                | Answer::Text(_)
+                | Answer::Save
+                | Answer::Confirm
+                | Answer::AbortTrial
+                | Answer::Lock(_)
+                | Answer::Ended => {}
             }
             let differs = shell.candidate() != shell.running();
             prop_assert_eq!(shell.uncommitted(), differs);
@@ -149,7 +159,7 @@ proptest! {
     #[test]
     fn help_never_panics(words in prop::collection::vec(word(), 0..6), end in " ?") {
         for view in vrp::View::ALL {
-            let _ = vrp::expected(view, &format!("{}{end}", words.join(" ")));
+            let _ = vrp::expected(view, &format!("{}{end}", words.join(" ")), ShellLevel::Management);
         }
     }
 }

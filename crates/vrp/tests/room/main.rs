@@ -11,4 +11,5 @@ mod seeds;
 mod sitting;
 mod support;
 mod terms;
+mod two_phase;
 mod users;

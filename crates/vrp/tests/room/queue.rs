@@ -1,5 +1,6 @@
 //! The queue of accounting packets that no server acknowledged.
 
+use model::settings::ShellLevel;
 use vrp::{ActionRequest, Answer, Shell};
 
 use crate::support::{World, obey, run};
@@ -7,7 +8,7 @@ use crate::support::{World, obey, run};
 #[test]
 fn room_for_fewer_than_there_are_is_refused() {
     let world = World { queued_count: 9_000, ..World::default() };
-    let mut shell = Shell::new(Default::default());
+    let mut shell = Shell::new(Default::default(), ShellLevel::Management);
     let said = run(&mut shell, &world, &["system-view", "radius-server accounting cache 10000", "commit"]);
     assert!(!said.contains("Error"), "{said}");
     for line in ["radius-server accounting cache 8999", "undo radius-server accounting cache"] {
@@ -21,7 +22,7 @@ fn room_for_fewer_than_there_are_is_refused() {
 #[test]
 fn the_all_clear_comes_below_the_alarm() {
     let world = World::default();
-    let mut shell = Shell::new(Default::default());
+    let mut shell = Shell::new(Default::default(), ShellLevel::Management);
     obey(&mut shell, &world, "system-view");
     for (limits, is_good) in [("80 lower-limit 80", false), ("50 lower-limit 60", false), ("1 lower-limit 0", true)] {
         let line = format!("radius-server accounting cache-warning-threshold upper-limit {limits}");
@@ -33,7 +34,7 @@ fn the_all_clear_comes_below_the_alarm() {
 #[test]
 fn what_is_done_by_hand_is_done_at_once() {
     let world = World::default();
-    let mut shell = Shell::new(Default::default());
+    let mut shell = Shell::new(Default::default(), ShellLevel::Management);
     let server = |text: &str| Some(text.parse().unwrap());
     for (line, request) in [
         ("radius-server cache resend packet", ActionRequest::ResendQueue),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::support::{World, obey, run, sitting, sitting_after};
 use model::settings::{AccountingMode, InterfaceName, InterimFail, Settings, StartFail};
 use serde_json::Value;
-use vrp::{Answer, DisplayRequest, Place, Refusal, Shell};
+use vrp::{Answer, DisplayRequest, Pipeline, Place, Refusal, Shell};
 
 const SCHEME: &[&str] = &["aaa", "accounting-scheme s1"];
 const GROUP: &[&str] = &["radius-server group g1"];
@@ -406,7 +406,7 @@ fn a_commit_puts_into_force_and_the_prompt_follows() {
     assert_eq!(shell.prompt(), "[*HUAWEI]", "a new sysname shows once it is in force");
     run(&mut shell, &world, &["aaa", "accounting-scheme s1", "commit"]);
     assert_eq!(shell.prompt(), "[~BNG1-aaa-accounting-s1]");
-    assert_eq!(shell.execute("commit", &world), Answer::Silent, "nothing is pending");
+    assert_eq!(shell.execute("commit", &world), Answer::Confirm, "nothing is pending but, maybe, a trial");
     assert_eq!(run(&mut shell, &world, &["return"]), "");
     assert_eq!(shell.prompt(), "<BNG1>");
 }
@@ -614,7 +614,7 @@ fn displays_of_live_rows_are_requests() {
         ("display radius-server configuration", DisplayRequest::RadiusServerConfiguration { group: None }),
         ("dis rad conf gr g1", DisplayRequest::RadiusServerConfiguration { group: Some("g1".into()) }),
     ] {
-        assert_eq!(sitting().execute(line, &world), Answer::Display(request), "{line}");
+        assert_eq!(sitting().execute(line, &world), Answer::Display(request, Pipeline::default()), "{line}");
     }
 }
 
@@ -640,7 +640,7 @@ fn every_own_display_is_one_json_value() {
     let mut shell = sitting_after(&["sysname BNG1", "commit"]);
     let json = |shell: &mut Shell, line: &str| -> Value {
         match shell.execute(line, &world) {
-            Answer::Show(shown) => shown.json,
+            Answer::Show(shown, _) => shown.json,
             other => panic!("{line}: {other:?}"),
         }
     };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::settings::Settings;
+use model::settings::{Settings, ShellLevel};
 use vrp::{Answer, Context, SealError, Sealer, Shell};
 
 /// The world of a test: it seals by writing octets in hex, and has as many bills as it is told.
@@ -50,8 +50,8 @@ pub(crate) fn obey(shell: &mut Shell, world: &World, line: &str) -> String {
     match shell.execute(line, world) {
         Answer::Silent => String::new(),
         Answer::Text(text) => format!("{text}\n"),
-        Answer::Show(shown) => shown.text,
-        Answer::Display(request) => format!("{request:?}\n"),
+        Answer::Show(shown, pipeline) => pipeline.print(&shown, false),
+        Answer::Display(request, _) => format!("{request:?}\n"),
         Answer::Action(request) => format!("{request:?}\n"),
         Answer::Error(error) => error.to_script() + "\n",
         Answer::Question(question) => question + "\n",
@@ -59,6 +59,9 @@ pub(crate) fn obey(shell: &mut Shell, world: &World, line: &str) -> String {
             shell.committed(Arc::from(commit.settings));
             commit.warnings.iter().map(|warning| format!("{warning}\n")).collect()
         }
+        Answer::Confirm => String::new(),
+        Answer::AbortTrial => "aborted\n".to_owned(),
+        Answer::Lock(locks) => format!("lock {locks}\n"),
         Answer::Save => "saved\n".to_owned(),
         Answer::Ended => "ended\n".to_owned(),
     }
@@ -66,7 +69,7 @@ pub(crate) fn obey(shell: &mut Shell, world: &World, line: &str) -> String {
 
 /// A sitting over the defaults.
 pub(crate) fn sitting() -> Shell {
-    Shell::new(Arc::new(Settings::default()))
+    Shell::new(Arc::new(Settings::default()), ShellLevel::Management)
 }
 
 /// A sitting in the system view after these lines, none of which may fail.

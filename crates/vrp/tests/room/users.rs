@@ -2,6 +2,7 @@
 
 use model::ids::SessionSerial;
 use model::report::UserSelector;
+use model::settings::ShellLevel;
 use vrp::{ActionRequest, Answer, Shell};
 
 use crate::support::{World, obey};
@@ -17,7 +18,7 @@ fn a_cut_is_obeyed_at_once_in_the_user_and_the_system_view() {
         ("session-id BNG000001", UserSelector::SessionId("BNG000001".to_owned())),
     ];
     for before in [None, Some("system-view")] {
-        let mut shell = Shell::new(Default::default());
+        let mut shell = Shell::new(Default::default(), ShellLevel::Management);
         before.into_iter().for_each(|line| drop(obey(&mut shell, &world, line)));
         for (rest, selector) in &cases {
             let answer = shell.execute(&format!("cut access-user {rest}"), &world);
@@ -30,7 +31,7 @@ fn a_cut_is_obeyed_at_once_in_the_user_and_the_system_view() {
 #[test]
 fn who_is_meant_must_be_said() {
     let world = World::default();
-    let mut shell = Shell::new(Default::default());
+    let mut shell = Shell::new(Default::default(), ShellLevel::Management);
     for (line, column, what) in [
         ("cut access-user", 16, "Incomplete command"),
         ("cut access-user user-id 3", 25, "Wrong parameter"),
