@@ -1,6 +1,7 @@
 //! The control socket: shells of operators, and questions about bills. One JSON object a line, both ways; a line that a
 //! client is slow to read waits in its own connection and holds nobody up.
 
+mod displays;
 mod hearing;
 
 use std::cell::RefCell;
@@ -11,14 +12,13 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use kernel::seqpacket::BindError;
-use model::report::{AccessUser, Discards, QueuedStop, ServerReport, ShardReport};
 use model::settings::Settings;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
-use vrp::render::{self, Shown};
-use vrp::{ActionRequest, Answer, CommandError, DisplayRequest, Sealer, Shell};
+use vrp::render::Shown;
+use vrp::{ActionRequest, Answer, CommandError, Sealer, Shell};
 
 use super::daemon::Daemon;
 use super::local_bills;
@@ -26,14 +26,11 @@ use super::messages::{WorkerMessage, WriterMessage};
 use super::shutdown;
 use super::users;
 use crate::bills::Shape;
+use displays::{ask_workers, display, queued_count};
 use hearing::{Heard, IDLE_MAX, LINE_MAX};
 
 /// Shells at once.
 const CONNECTIONS_MAX: usize = 64;
-/// Rows of `display access-user` without a session id.
-const ACCESS_USER_ROWS: usize = 1000;
-/// Rows of `display radius-server accounting-stop-packet`.
-const QUEUED_STOP_ROWS: usize = 1000;
 
 /// What a client says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -291,10 +288,6 @@ async fn queue(request: &ActionRequest, daemon: &Daemon) -> Option<u64> {
     Some(counts.into_iter().sum())
 }
 
-async fn queued_count(daemon: &Daemon) -> u64 {
-    reports(daemon).await.iter().map(|report| report.stops_queued).sum()
-}
-
 fn said(text: &str) -> Reply {
     Reply { text: format!("{text}\n"), ..Reply::default() }
 }
@@ -306,124 +299,6 @@ fn failed(text: &str) -> Reply {
 
 fn show(shown: &Shown, json: bool) -> Reply {
     if json { said(&shown.json.to_string()) } else { Reply { text: shown.text.clone(), ..Reply::default() } }
-}
-
-async fn display(request: DisplayRequest, daemon: &Daemon) -> Result<Shown, vrp::Refusal> {
-    match request {
-        DisplayRequest::AccessUsers => {
-            let (rows, total) = access_users(daemon).await;
-            Ok(render::access_users(&rows, total))
-        }
-        DisplayRequest::AccessUser { session_id } => {
-            let row = access_user(daemon, &session_id).await;
-            render::access_user(row.as_ref())
-        }
-        DisplayRequest::AccountingPolicy => {
-            Ok(render::accounting_policy(daemon.running().cut_brake, &reports(daemon).await))
-        }
-        DisplayRequest::LocalBillInformation => {
-            let information = daemon.bill_information().await.unwrap_or_default();
-            Ok(render::local_bill_information(&information))
-        }
-        DisplayRequest::LocalBillCache { start, count } => {
-            local_bills::rows(daemon, start, count).await.map(|bills| render::local_bill_cache(&bills))
-        }
-        DisplayRequest::RadiusServerConfiguration { group } => {
-            let servers = servers(&reports(daemon).await);
-            render::radius_server_configuration(&daemon.running(), group.as_ref(), &servers)
-        }
-        DisplayRequest::QueuedStops { server } => {
-            let found = ask_workers(daemon, |reply| WorkerMessage::QueuedStops(usize::MAX, reply)).await;
-            let mut stops: Vec<QueuedStop> = found.into_iter().flatten().collect();
-            stops.retain(|stop| server.is_none() || stop.server.map(|asked| asked.ip()) == server);
-            stops.sort_by_key(|stop| stop.closed);
-            let total = stops.len() as u64;
-            stops.truncate(QUEUED_STOP_ROWS);
-            Ok(render::queued_stops(&stops, total))
-        }
-        DisplayRequest::AuthorizationPacket { server, coa } => {
-            render::authorization_packet(server, coa, &daemon.authorization.report())
-        }
-        DisplayRequest::RadiusServerBacklog { group } => {
-            render::radius_server_backlog(&daemon.running(), group.as_ref(), &reports(daemon).await)
-        }
-        DisplayRequest::RadiusServerPacket { address, vpn, port } => {
-            let reports = reports(daemon).await;
-            render::radius_server_packet(address, vpn, port, &servers(&reports), &discards(&reports))
-        }
-    }
-}
-
-/// Asks every worker the same and gathers what they answer.
-async fn ask_workers<T>(daemon: &Daemon, question: impl Fn(oneshot::Sender<T>) -> WorkerMessage) -> Vec<T> {
-    let mut answers = Vec::with_capacity(daemon.workers.len());
-    for worker in &daemon.workers {
-        let (reply, answer) = oneshot::channel();
-        worker.tell(question(reply));
-        answers.extend(answer.await.ok());
-    }
-    answers
-}
-
-pub(crate) async fn reports(daemon: &Daemon) -> Vec<ShardReport> {
-    ask_workers(daemon, WorkerMessage::Report).await
-}
-
-async fn access_users(daemon: &Daemon) -> (Vec<AccessUser>, usize) {
-    let total = reports(daemon).await.iter().map(|report| report.sessions).sum::<u64>();
-    let rows = ask_workers(daemon, |reply| WorkerMessage::AccessUsers(ACCESS_USER_ROWS, reply)).await;
-    let mut rows = rows.into_iter().flatten().collect::<Vec<_>>();
-    rows.truncate(ACCESS_USER_ROWS);
-    (rows, usize::try_from(total).unwrap_or(usize::MAX))
-}
-
-async fn access_user(daemon: &Daemon, session_id: &str) -> Option<AccessUser> {
-    let found = ask_workers(daemon, |reply| WorkerMessage::AccessUser(session_id.to_owned(), reply)).await;
-    found.into_iter().flatten().next()
-}
-
-/// One row for each server: what the shards counted of it, added up.
-fn servers(reports: &[ShardReport]) -> Vec<ServerReport> {
-    let mut rows: Vec<ServerReport> = Vec::new();
-    for report in reports.iter().flat_map(|report| &report.servers) {
-        match rows.iter_mut().find(|row| row.path == report.path) {
-            None => rows.push(*report),
-            Some(row) => {
-                row.up |= report.up;
-                row.pending += report.pending;
-                row.window += report.window;
-                row.starts += report.starts;
-                row.interims += report.interims;
-                row.stops += report.stops;
-                row.retransmissions += report.retransmissions;
-                row.responses += report.responses;
-                row.timeouts += report.timeouts;
-                row.identifiers_exhausted += report.identifiers_exhausted;
-                row.pending_limit_blocks += report.pending_limit_blocks;
-                row.speed_limit_blocks += report.speed_limit_blocks;
-                row.no_source_ip_blocks += report.no_source_ip_blocks;
-                row.probes += report.probes;
-                row.probe_responses += report.probe_responses;
-                row.round_trip_ns = row.round_trip_ns.max(report.round_trip_ns);
-            }
-        }
-    }
-    rows
-}
-
-/// Datagrams that changed nothing, on any shard.
-fn discards(reports: &[ShardReport]) -> Discards {
-    let mut sum = Discards::default();
-    for discards in reports.iter().map(|report| &report.discards) {
-        sum.truncated += discards.truncated;
-        sum.oversized += discards.oversized;
-        sum.malformed += discards.malformed;
-        sum.unexpected_code += discards.unexpected_code;
-        sum.wrong_address += discards.wrong_address;
-        sum.unknown_identifier += discards.unknown_identifier;
-        sum.bad_authenticator += discards.bad_authenticator;
-    }
-    sum
 }
 
 impl Daemon {
