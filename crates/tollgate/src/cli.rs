@@ -1,5 +1,8 @@
-//! `tollgate cli`: commands to a running daemon. With `-c`, or with standard input that is no terminal, it runs them in
-//! one sitting and prints what a terminal would show without prompts.
+//! `tollgate cli`: commands to a running daemon. On a terminal it is a shell; with `-c`, or with standard input that is no
+//! terminal, it runs them in one sitting and prints what a terminal would show without prompts.
+
+mod pager;
+mod terminal;
 
 use std::io::{BufRead, BufReader, IsTerminal, Write as _};
 use std::os::unix::net::UnixStream;
@@ -54,16 +57,13 @@ impl Client {
 /// Runs the commands; the exit status is 1 as soon as one printed an error.
 pub(crate) fn cli(args: &CliArgs) -> Outcome {
     let mut client = Client::connect(&args.control)?;
+    if args.commands.is_empty() && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+        return terminal::talk(client, args.json);
+    }
     let mut sitting =
         Sitting { client: &mut client, json: args.json, failed: false, asks: false, uncommitted: false, ended: false };
     if args.commands.is_empty() {
-        let input = std::io::stdin();
-        if input.is_terminal() {
-            return Err(Failure::usage(
-                "the interactive shell is not available yet: give commands with -c or on standard input",
-            ));
-        }
-        for line in input.lock().lines() {
+        for line in std::io::stdin().lock().lines() {
             let line = line.map_err(|error| Failure::failed(format!("cannot read standard input: {error}")))?;
             sitting.execute(&line)?;
             if sitting.ended {
@@ -92,7 +92,7 @@ struct Sitting<'a> {
 
 impl Sitting<'_> {
     fn execute(&mut self, line: &str) -> Result<(), Failure> {
-        self.client.say(&Saying::Line { text: line.to_owned(), json: self.json })?;
+        self.client.say(&Saying::Line { text: line.to_owned(), json: self.json, terminal: false })?;
         let reply = self.client.hear()?;
         print(&reply.text)?;
         if reply.asks {

@@ -246,9 +246,10 @@ impl Shell {
         if !self.level.allows(matched.command.level()) {
             return Err(Refusal::NotAllowed.into());
         }
+        let before = matched.command.configures().then(|| self.candidate.clone());
         let answer = self.obey(&matched, line, confirmed, pipeline, context)?;
-        let operates = matches!(matched.command.action, Action::Operate(_));
-        if operates || matched.command.configures() || matches!(answer, Answer::Commit(_) | Answer::AbortTrial) {
+        let asks_for_something = matches!(answer, Answer::Action(_) | Answer::Commit(_) | Answer::AbortTrial);
+        if asks_for_something || before.is_some_and(|before| before != self.candidate) {
             self.change = Some(matched.shown);
         }
         Ok(answer)

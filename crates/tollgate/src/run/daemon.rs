@@ -11,7 +11,11 @@ use model::settings::Settings;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use vrp::{CommitPoint, CommitTerms};
+
 use super::authorization;
+use super::commits::{Commits, SittingId};
+use super::control::peer;
 use super::link::{self, Planes};
 use super::messages::{WorkerHandle, WorkerMessage, WriterMessage};
 use super::ring::WriterBell;
@@ -32,8 +36,10 @@ pub(crate) struct Daemon {
     pub(crate) writer: Sender<WriterMessage>,
     pub(crate) bell: WriterBell,
     pub(crate) planes: Rc<RefCell<Planes>>,
-    /// Whose commit it is: one at a time, each over what the one before it left.
-    pub(crate) commits: tokio::sync::Mutex<()>,
+    /// Whose turn it is to commit: one at a time, each over what the one before it left.
+    pub(crate) turn: tokio::sync::Mutex<()>,
+    /// What was committed, and who may commit.
+    pub(crate) commits: Commits,
     /// The task that takes planes, while a link is configured.
     pub(crate) link: RefCell<Option<JoinHandle<()>>>,
     pub(crate) authorization: Rc<authorization::Listener>,
@@ -46,6 +52,72 @@ impl Daemon {
         }
     }
 
+    /// As [`Daemon::commit`], for a sitting: unless another one has the configuration to itself, and with all that is said of
+    /// the commit.
+    pub(crate) async fn commit_as(
+        self: &Rc<Self>,
+        (by, user): (SittingId, &str),
+        base: &Settings,
+        settings: Arc<Settings>,
+        terms: &CommitTerms,
+    ) -> Result<(Arc<Settings>, Vec<String>), String> {
+        if let Some(why) = self.commits.refuse(by) {
+            return Err(why);
+        }
+        let before = self.running();
+        let (running, mut problems) = self.commit(base, settings).await?;
+        if let Some(ends) = self.commits.took_effect(by, user, before, terms.trial_s) {
+            let daemon = Rc::clone(self);
+            let alarm = tokio::task::spawn_local(async move {
+                tokio::time::sleep_until(ends).await;
+                // Its own end must not abort it.
+                daemon.commits.forget_alarm();
+                if let Err(why) = daemon.roll_back("the time of the trial is over").await {
+                    tracing::error!("the trial commit could not be rolled back: {why}");
+                }
+            });
+            self.commits.set_alarm(alarm.abort_handle());
+        }
+        problems.extend(self.write_down(user, terms, &running));
+        Ok((running, problems))
+    }
+
+    /// Ends the trial and puts into force what was before it.
+    pub(crate) async fn roll_back(&self, why: &str) -> Result<(), String> {
+        let Some(trial) = self.commits.trial() else { return Err("no trial commit is under way".to_owned()) };
+        let Some(before) = self.commits.end_trial() else { return Ok(()) };
+        let (running, _) = self.commit(&self.running(), before).await?;
+        tracing::warn!(target: "audit", user = trial.user, why, "a trial commit was rolled back");
+        let description = Some("roll-back of a trial".to_owned());
+        let terms = CommitTerms { description, ..CommitTerms::default() };
+        if let Some(problem) = self.write_down(&trial.user, &terms, &running) {
+            tracing::warn!("{problem}");
+        }
+        Ok(())
+    }
+
+    /// Puts into force what was committed before.
+    pub(crate) async fn go_back_to(
+        self: &Rc<Self>,
+        by: (SittingId, &str),
+        point: &CommitPoint,
+    ) -> Result<Vec<String>, String> {
+        let text = self.commits.text(point)?;
+        let settings = vrp::config::read(&text, &self.sealer).map_err(|errors| {
+            let first = errors.first().map(ToString::to_string).unwrap_or_default();
+            format!("what was committed then is not taken any more: {first}")
+        })?;
+        let description = Some("rollback configuration".to_owned());
+        let terms = CommitTerms { description, ..CommitTerms::default() };
+        let running = self.running();
+        self.commit_as(by, &running, Arc::new(settings), &terms).await.map(|(_, problems)| problems)
+    }
+
+    fn write_down(&self, user: &str, terms: &CommitTerms, running: &Settings) -> Option<String> {
+        let written = self.commits.record(user, terms, running, super::clock::now().wall);
+        written.err().map(|why| format!("the commit is in force, and does not stand in the list of commits: {why}"))
+    }
+
     /// Puts settings into force that were made from `base`: all of them, or none and the reason. With them comes what is
     /// wrong with servers that cannot be spoken to for now.
     pub(crate) async fn commit(
@@ -53,11 +125,11 @@ impl Daemon {
         base: &Settings,
         settings: Arc<Settings>,
     ) -> Result<(Arc<Settings>, Vec<String>), String> {
-        let _turn = self.commits.lock().await;
+        let _turn = self.turn.lock().await;
         let before = self.running();
         if *base != *before {
             return Err("the running configuration was changed by another user meanwhile; \
-                        clear configuration candidate and configure again"
+                        refresh or clear the configuration candidate first"
                 .to_owned());
         }
         // What can fail comes first.
@@ -69,13 +141,18 @@ impl Daemon {
             _ => None,
         };
         let authorization = self.authorization.open(&settings)?;
-        let problems = self.configure_workers(&settings).await?;
+        let mut problems = self.configure_workers(&settings).await?;
         let (bills, nas) = (settings.local_aaa_server.clone(), settings.sysname.clone());
         self.tell_writer(WriterMessage::Configure { bills, nas });
         if settings.plane_link.path != before.plane_link.path {
             self.replace_link(listener);
         }
         self.authorization.configure(&settings, authorization);
+        if settings.shell_groups != before.shell_groups
+            && let Err(error) = peer::guard(&self.control, &settings.shell_groups)
+        {
+            problems.push(format!("the control socket keeps its mode: {error}"));
+        }
         let whereabouts = self.whereabouts(&settings);
         if whereabouts != self.whereabouts(&before) && whereabouts.record(&self.state_dir).is_err() {
             tracing::error!("the new settings were not recorded for `tollgate bills`");
@@ -107,7 +184,7 @@ impl Daemon {
         }
         problems.sort_unstable();
         problems.dedup();
-        Ok(problems)
+        Ok(problems.into_iter().map(|problem| format!("{problem}; it is tried again by and by")).collect())
     }
 
     /// Writes the running configuration to the startup file, whole or not at all.

@@ -20,7 +20,8 @@ pub(crate) async fn act(request: &ActionRequest, daemon: &Daemon) -> Result<(), 
         ActionRequest::ShutdownAccounting
         | ActionRequest::CutAccessUser(_)
         | ActionRequest::ResendQueue
-        | ActionRequest::ResetQueue { .. } => Err("that is no matter of local bills".to_owned()),
+        | ActionRequest::ResetQueue { .. }
+        | ActionRequest::Rollback(_) => Err("that is no matter of local bills".to_owned()),
         ActionRequest::CfcardReset => {
             let bills = ask(daemon, WriterMessage::ResetCfcard).await?;
             tracing::warn!(target: "audit", bills, "the CF card was reset");

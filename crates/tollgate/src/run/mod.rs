@@ -13,6 +13,7 @@
 pub(crate) mod authorization;
 pub(crate) mod bills;
 pub(crate) mod clock;
+pub(crate) mod commits;
 pub(crate) mod control;
 pub(crate) mod daemon;
 pub(crate) mod deliver;
@@ -53,6 +54,7 @@ use crate::bills::Whereabouts;
 use crate::check::configuration_errors;
 use crate::exit::{Failure, Outcome};
 use crate::secrets::KeySealer;
+use commits::Commits;
 use daemon::Daemon;
 use disk::CardDirectory;
 use link::Planes;
@@ -379,6 +381,8 @@ impl Doors {
         let interrupted = signal(SignalKind::interrupt()).map_err(failed)?;
         let (control, control_file) =
             control::bind(&args.control).map_err(|error| Failure::failed(format!("{error:#}")))?;
+        control::peer::guard(&args.control, &settings.shell_groups)
+            .map_err(|error| Failure::failed(format!("cannot guard {}: {error}", args.control.display())))?;
         let bind = |path: &String| {
             let cannot = |error| Failure::failed(format!("the plane link cannot be bound to {path}: {error}"));
             link::bind(path.as_ref()).map_err(cannot)
@@ -414,7 +418,8 @@ async fn serve(
         planes: engine.planes.clone(),
         link: RefCell::new(None),
         authorization: authorization::Listener::new(engine.workers.clone()),
-        commits: tokio::sync::Mutex::default(),
+        turn: tokio::sync::Mutex::default(),
+        commits: Commits::open(&store.directory),
     });
     daemon.whereabouts(&daemon.running()).record(&store.directory)?;
     daemon.replace_link(link);

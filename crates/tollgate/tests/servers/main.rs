@@ -22,6 +22,7 @@ mod paths;
 mod plays;
 mod real_input;
 mod reboots;
+mod shells;
 mod start_fail;
 mod status_server;
 mod storm;

@@ -166,7 +166,8 @@ fn what_changes_something_is_told_without_its_secrets() {
         ("commit", Some("commit")),
         ("commit", None),
         ("nonsense", None),
-        ("undo radius-server timeout", Some("undo radius-server timeout")),
+        ("undo radius-server timeout", None),
+        ("radius-server timeout 7", Some("radius-server timeout 7")),
         ("quit", None),
     ] {
         obey(&mut shell, &world, line);

@@ -28,6 +28,11 @@ pub(super) async fn display(request: DisplayRequest, daemon: &Daemon) -> Result<
             let row = access_user(daemon, &session_id).await;
             render::access_user(row.as_ref())
         }
+        DisplayRequest::CommitList { count } => {
+            let (commits, total) = daemon.commits.list(count);
+            Ok(render::commit_list(&commits, total))
+        }
+        DisplayRequest::TrialStatus => Ok(render::trial_status(daemon.commits.trial().as_ref())),
         DisplayRequest::AccountingPolicy => {
             Ok(render::accounting_policy(daemon.running().cut_brake, &reports(daemon).await))
         }

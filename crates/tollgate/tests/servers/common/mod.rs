@@ -15,6 +15,7 @@ mod process;
 mod random;
 mod site;
 mod slow_server;
+mod terminal;
 mod told;
 mod tracer;
 
@@ -35,6 +36,7 @@ pub(crate) use process::{Process, Signal};
 pub(crate) use random::Random;
 pub(crate) use site::{SECRET, Site, free_port};
 pub(crate) use slow_server::SlowServer;
+pub(crate) use terminal::Terminal;
 pub(crate) use told::{Places, Told};
 pub(crate) use tracer::Tracer;
 

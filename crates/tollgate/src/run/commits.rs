@@ -1,0 +1,281 @@
+//! The commits: who may give one, the trial that may be rolled back, and the list of those that were given.
+//!
+//! ```text
+//!   commit ─▶ lock of another sitting? trial of another sitting? ─▶ in force ─▶ written down
+//!                 refused                    refused                  │ trial
+//!                                                                     ▼
+//!                                         confirmed by a commit of the same sitting, or
+//!                                         rolled back: its time is over, or `abort trial`
+//! ```
+//!
+//! A commit that was in force for a moment stands in the list even if it was rolled back; the roll-back stands behind it.
+//! The list is a directory with a configuration file for each commit, which begins with comments that say what it is.
+//! A restart of the daemon rolls every trial back in its own way: it reads the startup file.
+//!
+//! **Full:** the newest [`KEPT`] commits are kept.
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::report::{CommitRecord, TrialReport};
+use model::settings::Settings;
+use model::time::Wall;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use vrp::{CommitPoint, CommitTerms};
+
+/// Commits that can be gone back to.
+const KEPT: usize = 80;
+
+/// A sitting, as long as the daemon lives.
+pub(crate) type SittingId = u64;
+
+/// A commit that is not confirmed.
+struct Trial {
+    by: SittingId,
+    user: String,
+    /// What was in force before.
+    before: Arc<Settings>,
+    ends: Instant,
+    /// Whoever waits for its end.
+    alarm: Option<AbortHandle>,
+}
+
+/// What the control thread knows of commits.
+pub(crate) struct Commits {
+    directory: PathBuf,
+    /// Oldest first.
+    records: RefCell<Vec<CommitRecord>>,
+    trial: RefCell<Option<Trial>>,
+    lock: RefCell<Option<(SittingId, String)>>,
+}
+
+impl Commits {
+    /// Those that an earlier life has written down. A file that is none of them is left alone.
+    pub(crate) fn open(state_dir: &Path) -> Commits {
+        let directory = state_dir.join("commits");
+        let mut records: Vec<CommitRecord> = std::fs::read_dir(&directory)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| read_record(&entry.ok()?.path()))
+            .collect();
+        records.sort_by_key(|record| record.id);
+        Commits { directory, records: RefCell::new(records), trial: RefCell::default(), lock: RefCell::default() }
+    }
+
+    /// Why this sitting may not commit now.
+    pub(crate) fn refuse(&self, by: SittingId) -> Option<String> {
+        if let Some((holder, user)) = &*self.lock.borrow()
+            && *holder != by
+        {
+            return Some(format!("the configuration is locked by user {user}; try again later"));
+        }
+        let trial = self.trial.borrow();
+        let other = trial.as_ref().filter(|trial| trial.by != by)?;
+        Some(format!("a trial commit of user {} is not confirmed yet; try again later", other.user))
+    }
+
+    /// Nobody else may commit until [`Commits::unlock`] or the end of the sitting.
+    pub(crate) fn lock(&self, by: SittingId, user: &str) -> Result<(), String> {
+        if let Some(why) = self.refuse(by) {
+            return Err(why);
+        }
+        *self.lock.borrow_mut() = Some((by, user.to_owned()));
+        Ok(())
+    }
+
+    /// Others may commit again; nothing changes when another sitting holds the lock.
+    pub(crate) fn unlock(&self, by: SittingId) {
+        self.lock.borrow_mut().take_if(|(holder, _)| *holder == by);
+    }
+
+    /// A commit of this sitting took effect: it begins a trial, goes on with one, or confirms one. Says when a new one ends.
+    pub(crate) fn took_effect(
+        &self,
+        by: SittingId,
+        user: &str,
+        before: Arc<Settings>,
+        trial_s: Option<u16>,
+    ) -> Option<Instant> {
+        let running = self.end_trial();
+        let seconds = trial_s?;
+        let ends = Instant::now() + Duration::from_secs(seconds.into());
+        let before = running.unwrap_or(before);
+        *self.trial.borrow_mut() = Some(Trial { by, user: user.to_owned(), before, ends, alarm: None });
+        Some(ends)
+    }
+
+    /// Somebody waits for the end of the trial, and need not when it is over.
+    pub(crate) fn set_alarm(&self, alarm: AbortHandle) {
+        if let Some(trial) = &mut *self.trial.borrow_mut() {
+            trial.alarm = Some(alarm);
+        }
+    }
+
+    /// Nobody waits any more.
+    pub(crate) fn forget_alarm(&self) {
+        if let Some(trial) = &mut *self.trial.borrow_mut() {
+            trial.alarm = None;
+        }
+    }
+
+    /// The trial is over; what was in force before it.
+    pub(crate) fn end_trial(&self) -> Option<Arc<Settings>> {
+        let trial = self.trial.borrow_mut().take()?;
+        if let Some(alarm) = trial.alarm {
+            alarm.abort();
+        }
+        Some(trial.before)
+    }
+
+    /// Whether a trial is running, and for how long.
+    pub(crate) fn trial(&self) -> Option<TrialReport> {
+        let trial = self.trial.borrow();
+        let trial = trial.as_ref()?;
+        let left = trial.ends.saturating_duration_since(Instant::now());
+        Some(TrialReport { user: trial.user.clone(), remaining_s: left.as_secs() })
+    }
+
+    /// The newest so many, newest first, and how many there are.
+    pub(crate) fn list(&self, count: Option<u32>) -> (Vec<CommitRecord>, usize) {
+        let records = self.records.borrow();
+        let count = count.and_then(|count| usize::try_from(count).ok()).unwrap_or(KEPT);
+        (records.iter().rev().take(count).cloned().collect(), records.len())
+    }
+
+    /// Writes down what took effect. The oldest go.
+    pub(crate) fn record(&self, user: &str, terms: &CommitTerms, settings: &Settings, at: Wall) -> Result<(), String> {
+        let mut records = self.records.borrow_mut();
+        let id = records.last().map_or(1, |last| last.id.saturating_add(1));
+        let CommitTerms { label, description, .. } = terms.clone();
+        let record = CommitRecord { id, at, user: user.to_owned(), label, description };
+        let text = heading(&record) + &vrp::config::write(settings);
+        kernel::file::make_directories(&self.directory)
+            .and_then(|()| kernel::file::replace_file(&self.file(id), text.as_bytes(), 0o600))
+            .map_err(|error| error.to_string())?;
+        records.push(record);
+        let surplus = records.len().saturating_sub(KEPT);
+        for old in records.drain(..surplus) {
+            // One that stays is gone over when the daemon starts the next time.
+            let _ = std::fs::remove_file(self.file(old.id));
+        }
+        Ok(())
+    }
+
+    /// The text of the settings that were in force after a commit.
+    pub(crate) fn text(&self, point: &CommitPoint) -> Result<String, String> {
+        let records = self.records.borrow();
+        let newest_first = || records.iter().rev();
+        let found = match point {
+            CommitPoint::Id(id) => newest_first().find(|record| record.id == *id),
+            CommitPoint::Label(label) => newest_first().find(|record| record.label.as_ref() == Some(label)),
+            CommitPoint::Last(count) => newest_first().nth(usize::try_from(*count).unwrap_or(usize::MAX)),
+        };
+        let record = found.ok_or("there is no such commit; display configuration commit list shows those there are")?;
+        std::fs::read_to_string(self.file(record.id))
+            .map_err(|error| format!("what was committed as {} cannot be read: {error}", record.id))
+    }
+
+    fn file(&self, id: u32) -> PathBuf {
+        self.directory.join(format!("{id:010}.cfg"))
+    }
+}
+
+/// Comments that a configuration file may begin with.
+fn heading(record: &CommitRecord) -> String {
+    let CommitRecord { id, at, user, label, description } = record;
+    let mut text = format!("! commit-id {id}\n! at {}\n! user {user}\n", at.as_millis());
+    for (name, value) in [("label", label), ("description", description)] {
+        if let Some(value) = value {
+            let _ = writeln!(text, "! {name} {value}");
+        }
+    }
+    text
+}
+
+fn read_record(path: &Path) -> Option<CommitRecord> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let said = |name: &str| {
+        let mut comments = text.lines().map_while(|line| line.strip_prefix("! "));
+        comments.find_map(|comment| comment.strip_prefix(name)?.strip_prefix(' '))
+    };
+    let id = said("commit-id")?.parse().ok()?;
+    if path.file_stem()?.to_str()?.parse() != Ok(id) {
+        return None;
+    }
+    let (label, description) = (said("label").map(str::to_owned), said("description").map(str::to_owned));
+    let at = Wall::from_millis(said("at")?.parse().ok()?);
+    Some(CommitRecord { id, at, user: said("user")?.to_owned(), label, description })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms(label: Option<&str>, description: Option<&str>) -> CommitTerms {
+        CommitTerms { trial_s: None, label: label.map(str::to_owned), description: description.map(str::to_owned) }
+    }
+
+    fn named(sysname: &str) -> Settings {
+        Settings { sysname: sysname.to_owned(), ..Settings::default() }
+    }
+
+    #[test]
+    fn commits_are_found_again_by_another_life() {
+        let directory = tempfile::tempdir().unwrap();
+        let commits = Commits::open(directory.path());
+        let at = Wall::from_millis(1_795_000_000_250);
+        commits.record("alice", &terms(Some("first"), None), &named("ONE"), at).unwrap();
+        commits.record("bob", &terms(None, Some("two  words")), &named("TWO"), at).unwrap();
+        std::fs::write(directory.path().join("commits/notes.cfg"), "! commit-id 9\n").unwrap();
+
+        let commits = Commits::open(directory.path());
+        let (list, count) = commits.list(None);
+        assert_eq!((count, list[0].id, list[0].user.as_str(), list[0].at), (2, 2, "bob", at));
+        assert_eq!((list[0].description.as_deref(), list[1].label.as_deref()), (Some("two  words"), Some("first")));
+        assert_eq!(commits.list(Some(1)).0.len(), 1);
+        let has = |point: CommitPoint, sysname: &str| commits.text(&point).unwrap().contains(sysname);
+        assert!(has(CommitPoint::Id(2), "sysname TWO"));
+        assert!(has(CommitPoint::Label("first".to_owned()), "sysname ONE"));
+        assert!(has(CommitPoint::Last(1), "sysname ONE"));
+        for nowhere in [CommitPoint::Id(9), CommitPoint::Last(2), CommitPoint::Label("second".to_owned())] {
+            assert!(commits.text(&nowhere).is_err(), "{nowhere:?}");
+        }
+    }
+
+    #[test]
+    fn the_oldest_go() {
+        let directory = tempfile::tempdir().unwrap();
+        let commits = Commits::open(directory.path());
+        for _ in 0..KEPT + 2 {
+            commits.record("a", &terms(None, None), &named("X"), Wall::from_millis(0)).unwrap();
+        }
+        let (list, count) = Commits::open(directory.path()).list(None);
+        assert_eq!((count, list.last().map(|oldest| oldest.id)), (KEPT, Some(3)));
+    }
+
+    #[test]
+    fn one_sitting_at_a_time_may_commit() {
+        let commits = Commits::open(Path::new("/nonexistent"));
+        let before = Arc::new(Settings::default());
+        commits.lock(1, "alice").unwrap();
+        assert!(commits.refuse(1).is_none());
+        assert!(commits.refuse(2).is_some_and(|why| why.contains("locked by user alice")));
+        assert!(commits.lock(2, "bob").is_err());
+        commits.unlock(2);
+        assert!(commits.refuse(2).is_some(), "only its holder gives a lock back");
+        commits.unlock(1);
+        assert!(commits.refuse(2).is_none());
+
+        assert!(commits.took_effect(1, "alice", Arc::new(named("BEFORE")), Some(60)).is_some());
+        assert!(commits.refuse(2).is_some_and(|why| why.contains("trial commit of user alice")));
+        assert!(commits.took_effect(1, "alice", Arc::clone(&before), Some(60)).is_some(), "a trial goes on");
+        assert_eq!(commits.end_trial().unwrap().sysname, "BEFORE", "and goes back to where it began");
+        commits.took_effect(1, "alice", Arc::clone(&before), Some(60));
+        assert!(commits.took_effect(1, "alice", before, None).is_none());
+        assert!(commits.trial().is_none(), "confirmed");
+    }
+}

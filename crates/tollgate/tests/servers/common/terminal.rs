@@ -1,0 +1,81 @@
+//! A shell on a real terminal: `tollgate cli` in a tmux of its own, which types and reads the screen.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::{Site, run_command, seconds, wait_until};
+
+/// A terminal; dropped, it is gone with all that runs in it.
+pub(crate) struct Terminal {
+    socket: PathBuf,
+}
+
+impl Terminal {
+    /// A shell on a screen of this size, at its first prompt.
+    pub(crate) fn open(site: &Site, name: &str, (columns, rows): (u16, u16)) -> Terminal {
+        let terminal = Terminal { socket: site.path(&format!("{name}.tmux")) };
+        let [columns, rows] = [columns, rows].map(|size| size.to_string());
+        let shell = format!("{} cli --control {}", env!("CARGO_BIN_EXE_tollgate"), site.control().display());
+        // What it said last stays to be read.
+        let command = format!("{shell}; echo ended with $?; sleep 600");
+        let settings = site.path(&format!("{name}.tmux.conf"));
+        std::fs::write(&settings, "set -g status off\n").unwrap();
+        terminal.tmux(&["-f", settings.to_str().unwrap(), "new-session", "-d", "-x", &columns, "-y", &rows, &command]);
+        terminal.wait_for(">");
+        terminal
+    }
+
+    /// Types characters as they stand.
+    pub(crate) fn type_text(&self, text: &str) {
+        self.tmux(&["send-keys", "-l", text]);
+    }
+
+    /// Presses a key by its name: `Enter`, `Tab`, `C-z`, `Up`.
+    pub(crate) fn press(&self, key: &str) {
+        self.tmux(&["send-keys", key]);
+    }
+
+    /// Types a line and presses Enter; the screen must then end in this.
+    pub(crate) fn line(&self, text: &str, end: &str) {
+        self.type_text(text);
+        self.press("Enter");
+        self.wait_for_end(end);
+    }
+
+    /// All that was on the screen, blanks at the ends of lines apart.
+    pub(crate) fn screen(&self) -> String {
+        let screen = self.tmux(&["capture-pane", "-p", "-J", "-S", "-"]);
+        let lines: Vec<&str> = screen.trim_end().lines().map(str::trim_end).collect();
+        lines.join("\n")
+    }
+
+    /// The screen as it is now: what scrolled out of it is left out.
+    pub(crate) fn visible(&self) -> String {
+        self.tmux(&["capture-pane", "-p"]).trim_end().to_owned()
+    }
+
+    pub(crate) fn resize(&self, columns: u16, rows: u16) {
+        self.tmux(&["resize-window", "-x", &columns.to_string(), "-y", &rows.to_string()]);
+    }
+
+    /// Waits until this stands on the screen.
+    pub(crate) fn wait_for(&self, part: &str) {
+        wait_until(&format!("the screen shows {part:?}"), seconds(20), || self.screen().contains(part));
+    }
+
+    /// Waits until the screen ends in this.
+    pub(crate) fn wait_for_end(&self, end: &str) {
+        wait_until(&format!("the screen ends in {end:?}"), seconds(20), || self.screen().ends_with(end));
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> String {
+        run_command(Command::new("tmux").arg("-S").arg(&self.socket).args(arguments)).well()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // A server that has gone needs no end.
+        let _ = Command::new("tmux").arg("-S").arg(&self.socket).arg("kill-server").status();
+    }
+}

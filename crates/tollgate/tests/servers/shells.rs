@@ -1,0 +1,228 @@
+//! The shell: on a terminal, and several beside each other (BEHAVIOUR.md 2).
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use crate::common::{Daemon, Site, Terminal, free_port, run_command, seconds, tollgate, wait_until};
+
+fn site() -> Site {
+    let site = Site::new();
+    site.configure_one(free_port(), "", "");
+    site
+}
+
+#[test]
+fn a_terminal_edits_completes_and_helps() {
+    let site = site();
+    let daemon = Daemon::start(&site, "auto");
+    let terminal = Terminal::open(&site, "one", (100, 40));
+    terminal.type_text("dis");
+    terminal.press("Tab");
+    terminal.wait_for_end("<BNG1>display");
+    terminal.type_text("acc?");
+    terminal.wait_for("  accounting-scheme  Accounting schemes\n");
+    terminal.wait_for_end("<BNG1>display acc");
+    terminal.press("C-c");
+    terminal.line("system-view", "Enter system view, return user view with return command.\n[~BNG1]");
+    terminal.line("aaa", "[~BNG1-aaa]");
+    terminal.line("accounting-scheme s9", "[*BNG1-aaa-accounting-s9]");
+    let caret = " ".repeat("[*BNG1-aaa-accounting-s9]accounting realtime ".len());
+    let wrong = "Error: Wrong parameter found at '^' position.";
+    terminal.line("accounting realtime 70000", &format!("{caret}^\n{wrong}\n[*BNG1-aaa-accounting-s9]"));
+    terminal.press("Up");
+    terminal.wait_for_end("]accounting realtime 70000");
+    for _ in 0.."0000".len() {
+        terminal.press("BSpace");
+    }
+    terminal.press("Enter");
+    terminal.wait_for_end("]accounting realtime 7\n[*BNG1-aaa-accounting-s9]");
+    // What stands behind the cursor stays there.
+    terminal.type_text("accounting 5");
+    terminal.press("Left");
+    terminal.type_text("interim interval ?");
+    terminal.wait_for("  INTEGER<0-65535>");
+    terminal.wait_for_end("]accounting interim interval 5");
+    terminal.press("Enter");
+    terminal.line("commit", "]commit\n[~BNG1-aaa-accounting-s9]");
+    terminal.press("C-z");
+    terminal.wait_for_end("\n<BNG1>");
+    assert!(daemon.cli(&["display current-configuration"]).well().contains("  accounting interim interval 5\n"));
+    terminal.line("quit", "<BNG1>quit\nended with 0");
+    daemon.terminate();
+}
+
+#[test]
+fn leaving_asks_on_a_terminal() {
+    let site = site();
+    let daemon = Daemon::start(&site, "auto");
+    let terminal = Terminal::open(&site, "one", (120, 40));
+    let question = "commit them before exiting? [Y(yes)/N(no)/C(cancel)]:";
+    terminal.line("system-view", "[~BNG1]");
+    terminal.line("sysname BNG2", "[*BNG1]");
+    terminal.press("C-z");
+    terminal.wait_for_end(question);
+    terminal.line("c", "c\n[*BNG1]");
+    terminal.press("C-z");
+    terminal.wait_for_end(question);
+    terminal.line("what", "before pressing 'Enter'. [Y/N/C]:");
+    terminal.line("n", "n\n<BNG1>");
+    terminal.line("system-view", "[~BNG1]");
+    terminal.line("sysname BNG2", "[*BNG1]");
+    terminal.line("quit", question);
+    terminal.line("y", "y\n<BNG2>");
+    terminal.line("save", "Are you sure to continue? [Y/N]:");
+    terminal.line("y", "Info: The configuration was saved.\n<BNG2>");
+    assert!(std::fs::read_to_string(site.config()).unwrap().starts_with("sysname BNG2\n"));
+    daemon.terminate();
+}
+
+#[test]
+fn a_long_display_waits_for_a_key() {
+    let site = site();
+    let daemon = Daemon::start(&site, "auto");
+    let terminal = Terminal::open(&site, "one", (80, 10));
+    terminal.line("display current-configuration", "  ---- More ----");
+    let shown = terminal.visible();
+    assert_eq!(shown.lines().count(), 10, "the screen is full:\n{shown}");
+    terminal.press("Enter");
+    terminal.wait_for("plane-link path");
+    terminal.resize(80, 20);
+    terminal.press("Space");
+    terminal.wait_for("radius-server group isp");
+    terminal.press("q");
+    terminal.wait_for_end("<BNG1>");
+    assert!(!terminal.screen().contains("\nreturn"), "the end was not asked for");
+    terminal.line("display current-configuration | include sysname", "\nsysname BNG1\n<BNG1>");
+    terminal.line("screen-length 0 temporary", "temporary\n<BNG1>");
+    terminal.line("display current-configuration", "\nreturn\n<BNG1>");
+    daemon.terminate();
+}
+
+#[test]
+fn a_trial_is_rolled_back_and_commits_are_gone_back_to() {
+    let site = site();
+    let daemon = Daemon::start(&site, "auto");
+    let one = Terminal::open(&site, "one", (120, 40));
+    let other = Terminal::open(&site, "other", (120, 40));
+    one.line("system-view", "[~BNG1]");
+    one.line("sysname TRIAL", "[*BNG1]");
+    one.line("commit trial 3600 label L1 description a new  name", "[~TRIAL]");
+    other.line("display configuration trial status", "<TRIAL>");
+    other.wait_for("ACTIVE");
+    other.line("system-view", "[~TRIAL]");
+    other.line("sysname OTHER", "[*TRIAL]");
+    other.line("commit", "is not confirmed yet; try again later.\n[*TRIAL]");
+    one.line("abort trial", "Info: The trial commit was rolled back.\n[~BNG1]");
+    other.line("commit", "refresh or clear the configuration candidate first.\n[*BNG1]");
+    other.line("refresh configuration candidate", "[*BNG1]");
+    other.line("commit label L2", "[~OTHER]");
+    one.line("return", "<OTHER>");
+    one.line("lock configuration", "nobody else can commit.\n<OTHER>");
+    other.line("sysname OTHER2", "[*OTHER]");
+    other.line("commit", "is locked by user root; try again later.\n[*OTHER]");
+    one.line("unlock configuration", "<OTHER>");
+    other.line("commit", "[~OTHER2]");
+    one.line("rollback configuration to label L1", "[Y/N]:");
+    one.line("y", "Info: The configuration was rolled back.\n<TRIAL>");
+    one.line("rollback configuration last 1", "[Y/N]:");
+    one.line("y", "Info: The configuration was rolled back.\n<OTHER2>");
+    daemon.kill9();
+
+    let daemon = Daemon::start(&site, "auto");
+    let list = daemon.display("display configuration commit list");
+    let told: Vec<_> =
+        list["commits"].as_array().unwrap().iter().map(|row| (&row["label"], &row["description"])).collect();
+    assert_eq!(list["total"], 6, "{list}");
+    assert_eq!(told[5], (&"L1".into(), &"a new  name".into()));
+    assert_eq!(told[4], (&serde_json::Value::Null, &"roll-back of a trial".into()));
+    assert!(daemon.cli(&["display current-configuration"]).well().contains("sysname BNG1"), "nobody saved");
+    daemon.terminate();
+}
+
+/// In `scripts/test --full`: a trial lasts a minute at least.
+#[test]
+fn a_trial_that_nobody_confirms_ends() {
+    if std::env::var("TOLLGATE_TEST_FULL").as_deref() != Ok("1") {
+        return;
+    }
+    let site = site();
+    let daemon = Daemon::start(&site, "auto");
+    daemon.cli(&["system-view", "sysname TRIAL", "commit trial 60"]).well();
+    assert!(daemon.cli(&["display current-configuration"]).well().contains("sysname TRIAL"), "its shell has gone");
+    wait_until("the trial is rolled back", seconds(90), || {
+        daemon.cli(&["display current-configuration"]).well().contains("sysname BNG1")
+    });
+    assert_eq!(daemon.display("display configuration trial status")["active"], false);
+    daemon.terminate();
+}
+
+#[test]
+fn a_group_of_the_system_has_its_level() {
+    let site = site();
+    let open = |mode| std::fs::set_permissions(site.directory.path(), PermissionsExt::from_mode(mode)).unwrap();
+    open(0o755);
+    let (nobody, nogroup) = (65_534, 65_534);
+    let program = site.path("tollgate");
+    std::fs::copy(env!("CARGO_BIN_EXE_tollgate"), &program).unwrap();
+    let daemon = Daemon::start(&site, "auto");
+    let try_it = |commands: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(["cli", "--control"]).arg(site.control()).uid(nobody).gid(nogroup);
+        run_command(command.args(commands.iter().flat_map(|command| ["-c", command])))
+    };
+    let said = try_it(&["display version"]);
+    assert!(said.err.contains("Permission denied"), "{}{}", said.out, said.err);
+    daemon.cli(&["system-view", "control-socket group root level management", "commit"]).well();
+    let said = try_it(&["display version"]);
+    assert!(
+        said.out.contains("do not belong to a group") || said.err.contains("do not belong"),
+        "{}{}",
+        said.out,
+        said.err
+    );
+    daemon.cli(&["system-view", "control-socket group nogroup level configuration", "commit"]).well();
+    try_it(&["display version"]).well();
+    let said = try_it(&["display local-bill information"]);
+    assert!(said.out.contains("You do not have permission"), "{}{}", said.out, said.err);
+    try_it(&["system-view", "radius-server group g9", "radius-server shared-key Zq9", "commit"]).well();
+    assert_eq!(daemon.logged("user=\"nobody\" uid=65534"), 3, "who did what is in the log");
+    assert_eq!(daemon.logged("command=\"radius-server shared-key ******\""), 1);
+    assert_eq!(daemon.logged("Zq9"), 0);
+    daemon
+        .cli(&["system-view", "undo control-socket group nogroup", "undo control-socket group root", "commit"])
+        .well();
+    let said = try_it(&["display version"]);
+    assert!(said.err.contains("Permission denied"), "{}{}", said.out, said.err);
+    daemon.terminate();
+}
+
+#[test]
+fn a_configuration_is_the_old_one_or_the_new_one_wherever_a_kill_falls() {
+    let site = site();
+    let original = std::fs::read_to_string(site.config()).unwrap();
+    for round in 0..12 {
+        std::fs::write(site.config(), &original).unwrap();
+        let daemon = Daemon::start(&site, "auto");
+        let control = site.control();
+        let saving = std::thread::spawn(move || {
+            let groups: String = (0..40).map(|group| format!("radius-server group g{group}\nquit\n")).collect();
+            let script = format!("system-view\nsysname BNG2\n{groups}commit\nreturn\nsave\ny\n");
+            let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+            command.args(["cli", "--control"]).arg(control).stdin(std::process::Stdio::piped());
+            command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+            let mut child = command.spawn().unwrap();
+            // The daemon may die while it listens.
+            let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), script.as_bytes());
+            child.wait().unwrap();
+        });
+        std::thread::sleep(std::time::Duration::from_millis(20 * round));
+        daemon.kill9();
+        saving.join().unwrap();
+        let text = std::fs::read_to_string(site.config()).unwrap();
+        let is_new =
+            text.starts_with("sysname BNG2\n") && (0..40).all(|group| text.contains(&format!("group g{group}\n")));
+        assert!(is_new || text == original, "round {round}:\n{text}");
+        tollgate(["check", site.config().to_str().unwrap()]).well();
+    }
+}
