@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Bills(BillsArgs),
     /// Validate a configuration file
     Check(CheckArgs),
+    /// Explain commands of the shell and the configuration
+    Help(HelpArgs),
 }
 
 #[derive(Clone, Debug, Parser)]
@@ -187,6 +189,13 @@ pub(crate) struct StoreArgs {
 }
 
 #[derive(Debug, Parser)]
+pub(crate) struct HelpArgs {
+    /// First words of a command, abbreviated as in the shell; none: list all commands
+    #[arg(value_name = "COMMAND")]
+    pub(crate) words: Vec<String>,
+}
+
+#[derive(Clone, Debug, Parser)]
 pub(crate) struct CheckArgs {
     /// Key of the stored secrets in the file; without it they are taken as they are
     #[arg(long, value_name = "FILE")]

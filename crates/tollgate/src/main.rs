@@ -10,6 +10,7 @@ mod cli;
 mod demo;
 mod exit;
 mod feed;
+mod help;
 mod output;
 mod run;
 mod secrets;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::demo(&args),
         Command::Bills(args) => bills::bills(&args),
         Command::Check(args) => check::check(&args),
+        Command::Help(args) => help::help(&args),
     };
     match done {
         Ok(()) => ExitCode::from(exit::DONE),

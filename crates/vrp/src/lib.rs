@@ -21,6 +21,7 @@
 //! check       what only the whole tree can tell
 //! help        what may follow, for `?`
 //! pipeline    what is done with a display: `| include`
+//! reference   the declarations, to be read by people
 //! render      report rows → text and JSON
 //! ```
 //!
@@ -39,6 +40,7 @@ mod help;
 mod listing;
 mod matching;
 mod pipeline;
+pub mod reference;
 pub mod render;
 mod secret;
 mod shell;

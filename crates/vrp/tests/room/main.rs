@@ -7,6 +7,7 @@ mod file;
 mod hostile;
 mod paths;
 mod queue;
+mod reference;
 mod seeds;
 mod sitting;
 mod support;
