@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::domain::{DualStack, FlowStatistic, QuotaOut, StartDelay, Terms, TrafficUnit};
 
 mod announcement;
+mod authentication;
 mod authorization;
 mod bills;
 mod packets;
@@ -22,6 +23,7 @@ mod server;
 mod shell;
 
 pub use announcement::AccountingOn;
+pub use authentication::{AuthenticationRetries, AuthenticationServer};
 pub use authorization::{AuthorizationPath, AuthorizationServer, RadiusAuthorization};
 pub use bills::{
     BillFormat, BillReplay, BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode, CfcardBackupMode,
@@ -369,6 +371,10 @@ pub enum Algorithm {
 /// A group of RADIUS servers (BEHAVIOUR.md 5.1).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RadiusGroup {
+    /// Authentication servers in configured order, at most 16.
+    pub authentication: Vec<AuthenticationServer>,
+    /// How the packet plane is to ask them; `None`: as accounting servers are asked.
+    pub authentication_retries: Option<AuthenticationRetries>,
     /// Accounting servers in configured order, at most 16.
     pub accounting: Vec<AccountingServer>,
     /// The secret of servers that have none of their own.
@@ -410,6 +416,8 @@ pub struct RadiusGroup {
 impl Default for RadiusGroup {
     fn default() -> RadiusGroup {
         RadiusGroup {
+            authentication: Vec::new(),
+            authentication_retries: None,
             accounting: Vec::new(),
             shared_key: None,
             algorithm: Algorithm::default(),

@@ -65,6 +65,10 @@ pub enum Refusal {
     SecretUnreadable,
     /// The method is recognised and cannot be had yet.
     HwtacacsUnavailable,
+    /// The servers speak standard RADIUS here.
+    DialectUnavailable,
+    /// Rates in Class are the packet plane's.
+    ClassAsCarUnavailable,
     /// Someone else committed since this candidate was begun.
     RunningChanged,
     /// The command is above the user's level.
@@ -119,6 +123,10 @@ impl fmt::Display for Refusal {
             Refusal::ServersFull => "The number of accounting servers in the group has reached the maximum (16).",
             Refusal::SecretUnreadable => "The cipher text cannot be decrypted.",
             Refusal::HwtacacsUnavailable => "HWTACACS accounting is not available in this version.",
+            Refusal::DialectUnavailable => "RADIUS+1.0 and RADIUS+1.1 are not available; the type is standard.",
+            Refusal::ClassAsCarUnavailable => {
+                "Rates in Class are a matter of the packet plane, which has them from the server; here Class is echoed."
+            }
             Refusal::RunningChanged => {
                 "The running configuration was changed by another user; refresh or clear the configuration candidate first."
             }

@@ -4,6 +4,7 @@
 
 mod aaa;
 mod announcement;
+mod authentication;
 mod authorization;
 mod bill;
 mod bill_action;
@@ -31,7 +32,7 @@ const CONFIGURATION: &[View] =
 
 /// Every command there is, in order of declaration.
 pub fn commands() -> impl Iterator<Item = &'static Command> {
-    let views: [&[Command]; 18] = [
+    let views: [&[Command]; 19] = [
         sitting::COMMANDS,
         system::COMMANDS,
         recovery::COMMANDS,
@@ -40,6 +41,7 @@ pub fn commands() -> impl Iterator<Item = &'static Command> {
         aaa::COMMANDS,
         scheme::COMMANDS,
         domain::COMMANDS,
+        authentication::COMMANDS,
         radius::COMMANDS,
         packets::COMMANDS,
         announcement::COMMANDS,

@@ -187,24 +187,23 @@ fn stored_shared_key(settings: &Settings, place: &Place) -> Vec<String> {
 }
 
 /// The server that a line names.
-fn server_of(words: &Words) -> (SocketAddr, Option<InterfaceName>) {
+pub(super) fn server_of(words: &Words) -> (SocketAddr, Option<InterfaceName>) {
     (SocketAddr::new(words.address("ip"), words.number("port")), words.interface_if("vpn"))
 }
 
-fn source_of(words: &Words) -> Option<Source> {
-    let address = words.address_if("source").map(Source::Address);
-    address.or_else(|| words.interface_if("interface").map(Source::Interface))
+/// Where requests to this server are to leave from, in its own family.
+pub(super) fn source_of(words: &Words, server: SocketAddr) -> Result<Option<Source>, Refusal> {
+    match words.address_if("source") {
+        Some(source) if source.is_ipv4() != server.is_ipv4() => Err(Refusal::SourceFamily),
+        Some(source) => Ok(Some(Source::Address(source))),
+        None => Ok(words.interface_if("interface").map(Source::Interface)),
+    }
 }
 
 /// The server of the line as it is to be; one of that address, port and VRF is replaced as a whole.
 fn accounting_server(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
     let (address, vpn) = server_of(words);
-    let source = source_of(words);
-    if let Some(Source::Address(source)) = source
-        && source.is_ipv4() != address.is_ipv4()
-    {
-        return Err(Refusal::SourceFamily);
-    }
+    let source = source_of(words, address)?;
     let servers = &edit.group()?.accounting;
     let place = servers.iter().position(|server| server.is_at(address, vpn));
     if place.is_none() && servers.len() >= RadiusGroup::SERVER_COUNT_MAX {

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use model::settings::{
-    AccountingServer, AuthorizationPath, AuthorizationServer, BillServer, BillServerLogin, InterfaceName, RadiusGroup,
-    Settings, ShellLevel,
+    AccountingServer, AuthenticationServer, AuthorizationPath, AuthorizationServer, BillServer, BillServerLogin,
+    InterfaceName, RadiusGroup, Settings, ShellLevel,
 };
 
 use super::commands;
@@ -61,6 +61,7 @@ fn settings() -> Settings {
     group.accounting.extend([1, 65_535].map(|port| server(&format!("[2001:db8::1]:{port}"))));
     let in_vrf = |server: &AccountingServer| AccountingServer { vpn: InterfaceName::new("x1"), ..server.clone() };
     group.accounting.extend(group.accounting.iter().map(in_vrf).collect::<Vec<_>>());
+    group.authentication = group.accounting.iter().map(authenticating).collect();
     let password = crate::secret::read("k", None, &World).unwrap();
     for address in ["192.0.2.1", "2001:db8::1"] {
         let server = AuthorizationServer { shared_key: Some(password.clone()), ..AuthorizationServer::default() };
@@ -76,6 +77,11 @@ fn settings() -> Settings {
     });
     settings.local_aaa_server.cache.capacity = 16_000_000;
     settings
+}
+
+fn authenticating(server: &AccountingServer) -> AuthenticationServer {
+    let AccountingServer { address, vpn, .. } = *server;
+    AuthenticationServer { address, vpn, source: None, shared_key: None, weight: 0 }
 }
 
 fn place(view: View) -> Vec<&'static str> {
@@ -163,8 +169,14 @@ fn every_line_that_a_declaration_admits_is_obeyed_and_survives_the_file() {
             let mut shell = sitting(view);
             match shell.execute(&line, &World) {
                 Answer::Error(error) => {
-                    // The last two: two of its ends do not go together.
-                    let known = [Refusal::HwtacacsUnavailable, Refusal::LowerLimitTooHigh, Refusal::SourceFamily];
+                    let known = [
+                        Refusal::HwtacacsUnavailable,
+                        Refusal::DialectUnavailable,
+                        Refusal::ClassAsCarUnavailable,
+                        // Two of its ends do not go together.
+                        Refusal::LowerLimitTooHigh,
+                        Refusal::SourceFamily,
+                    ];
                     let refused = |refusal: &Refusal| known.contains(refusal);
                     assert!(matches!(&error.fault, Fault::Refusal(r) if refused(r)), "{line}: {error:?}");
                 }
@@ -275,6 +287,7 @@ fn every_stored_setting_can_be_taken_back() {
         // Stops, the counting and the domain in names are switched off, and the pool is larger than by default.
         let goes_elsewhere = [
             "radius-server accounting",
+            "radius-server authentication 2001",
             "radius-server authorization 2001",
             "radius-server user-name",
             "bill-server",

@@ -61,7 +61,16 @@ pub fn radius_server_packet(
 }
 
 fn text_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> String {
-    let mut rows = vec![("Server-group-name", name.to_string()), ("Authentication-server", "-".to_owned())];
+    let mut rows = vec![("Server-group-name", name.to_string())];
+    for server in &group.authentication {
+        let (ip, port, weight) = (server.address.ip(), server.address.port(), server.weight);
+        // Nobody here asks it whether it is up.
+        rows.push(("Authentication-server", format!("IP:{ip} Port:{port} Weight[{weight}] [UP]")));
+        rows.push(("", format!("Vpn: {}", server.vpn.as_ref().map_or("-", InterfaceName::as_str))));
+    }
+    if group.authentication.is_empty() {
+        rows.push(("Authentication-server", "-".to_owned()));
+    }
     for server in &group.accounting {
         let state = if is_up(&group.path_of(server), reports) { "UP" } else { "DOWN" };
         let (ip, port, weight) = (server.address.ip(), server.address.port(), server.weight);
@@ -128,8 +137,18 @@ fn json_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> 
         })
     };
     let disabled: Vec<_> = group.disabled_attributes.iter().map(|attribute| attribute.as_str()).collect();
+    let authentication = group.authentication.iter().map(|server| {
+        json!({
+            "server": server.address.to_string(),
+            "vpn": server.vpn.map(|vpn| vpn.to_string()),
+            "source": server.source.map(|source| source.to_string()),
+            "weight": server.weight,
+            "own_shared_key": server.shared_key.is_some(),
+        })
+    });
     json!({
         "name": name.as_str(),
+        "authentication": authentication.collect::<Vec<_>>(),
         "accounting": group.accounting.iter().map(server).collect::<Vec<_>>(),
         "shared_key": group.shared_key.is_some(),
         "algorithm": label_of(group).to_ascii_lowercase(),

@@ -8,13 +8,13 @@ use crate::support::World;
 use crate::terms::terms;
 use model::domain::TrafficUnit;
 use model::settings::{
-    AccountingMode, AccountingOn, AccountingScheme, AccountingServer, Algorithm, AuthorizationPath,
-    AuthorizationServer, BUILT_IN_DOMAINS, BUILT_IN_SCHEMES, BillFormat, BillReplay, BillServer, BillServerLogin,
-    BillStoreSettings, CacheBackupMode, CacheRounds, CacheWarning, CfcardBackupMode, CutBrake, Domain, HostKeyPolicy,
-    InterfaceName, Interim, InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit, LimitedServers,
-    LocalAaaServer, ObjectName, OptionalAttribute, PlaneLink, RadiusAuthorization, RadiusCache, RadiusGroup,
-    RadiusHealth, RadiusLimits, RadiusRecovery, RecoveryDetect, Secret, Settings, ShellLevel, Source, SpeedLimit,
-    StartFail, UserNameFormat,
+    AccountingMode, AccountingOn, AccountingScheme, AccountingServer, Algorithm, AuthenticationRetries,
+    AuthenticationServer, AuthorizationPath, AuthorizationServer, BUILT_IN_DOMAINS, BUILT_IN_SCHEMES, BillFormat,
+    BillReplay, BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode, CacheRounds, CacheWarning,
+    CfcardBackupMode, CutBrake, Domain, HostKeyPolicy, InterfaceName, Interim, InterimFail, InterimFailPolicy,
+    InterimSpelling, IntervalUnit, LimitedServers, LocalAaaServer, ObjectName, OptionalAttribute, PlaneLink,
+    RadiusAuthorization, RadiusCache, RadiusGroup, RadiusHealth, RadiusLimits, RadiusRecovery, RecoveryDetect, Secret,
+    Settings, ShellLevel, Source, SpeedLimit, StartFail, UserNameFormat,
 };
 use proptest::prelude::*;
 use vrp::{Answer, Sealer, Shell, config};
@@ -354,8 +354,11 @@ fn group() -> impl Strategy<Value = RadiusGroup> {
     let carried = (any::<[bool; 2]>(), any::<prop::sample::Index>(), without, accounting_on());
     let servers = prop::collection::vec(server(), 0..=16);
     let source = prop::option::of(interface());
+    let retries = prop::option::of(
+        (1..=5_u8, 3..=25_u8).prop_map(|(transmissions, timeout_s)| AuthenticationRetries { transmissions, timeout_s }),
+    );
     (
-        servers,
+        (servers, prop::collection::vec(server(), 0..3), retries),
         secret(),
         any::<bool>(),
         1..=5_u8,
@@ -366,7 +369,7 @@ fn group() -> impl Strategy<Value = RadiusGroup> {
     )
         .prop_map(
             move |(
-                mut accounting,
+                (mut accounting, authenticating, authentication_retries),
                 key,
                 shares,
                 retransmit,
@@ -382,10 +385,18 @@ fn group() -> impl Strategy<Value = RadiusGroup> {
                         true
                     }
                 });
+                let mut authentication: Vec<AuthenticationServer> = Vec::new();
+                for AccountingServer { address, vpn, source, shared_key, weight, .. } in authenticating {
+                    if !authentication.iter().any(|known| (known.address, known.vpn) == (address, vpn)) {
+                        authentication.push(AuthenticationServer { address, vpn, source, shared_key, weight });
+                    }
+                }
                 let algorithm = if shares { Algorithm::LoadingShare } else { Algorithm::MasterBackup };
                 let [strict, sequence] =
                     if shares { [false; 2] } else { [start_resend % 2 == 0, stop_resend % 2 == 0] };
                 RadiusGroup {
+                    authentication,
+                    authentication_retries,
                     accounting,
                     shared_key: Some(key),
                     algorithm,
