@@ -51,7 +51,7 @@ use std::collections::VecDeque;
 
 use model::ids::BillId;
 use model::record::{Announced, BillRun, BillRuns, BillStore, Booted, Departure, Record, Started};
-use model::report::{BillStoreInformation, LocalBillInformation};
+use model::report::{BillStoreInformation, LedgerDisk, LocalBillInformation};
 use model::settings::{CacheBackupMode, LocalAaaServer};
 use model::time::{Mono, Now, Wall};
 
@@ -225,6 +225,8 @@ pub struct Keeper {
     pending: Vec<(OperationId, Pending)>,
     operation_next: u64,
     alarms: VecDeque<Alarm>,
+    /// The last word about the ledger's disk.
+    is_disk_failing: bool,
     is_ending: bool,
 }
 
@@ -256,6 +258,7 @@ impl Keeper {
             pending: Vec::new(),
             operation_next: 0,
             alarms: VecDeque::new(),
+            is_disk_failing: false,
             is_ending: false,
             settings: LocalAaaServer::default(),
         };
@@ -508,6 +511,11 @@ impl Keeper {
                 alarm_threshold_percent: self.settings.cfcard.alarm_threshold,
             },
             is_locked,
+            disk: LedgerDisk {
+                is_failing: self.is_disk_failing,
+                segments: self.segment_count() as u64,
+                octets: self.segment_octets(),
+            },
             ..self.book.pool.information()
         }
     }
@@ -568,6 +576,7 @@ impl Keeper {
                 log::Alarm::Failing { segment, fault } => Alarm::DiskFailing { segment, fault },
                 log::Alarm::Healed => Alarm::DiskHealed,
             });
+            self.is_disk_failing = matches!(self.alarms.back(), Some(Alarm::DiskFailing { .. }));
         }
     }
 

@@ -9,9 +9,11 @@ use crate::time::Wall;
 
 mod authorization;
 mod commits;
+mod survey;
 
 pub use authorization::{AuthorizationReport, AuthorizationServerReport, DynamicCounts};
 pub use commits::{CommitRecord, TrialReport};
+pub use survey::SurveyReport;
 
 /// Which subscribers an operator means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +87,18 @@ pub enum AccountingState {
 }
 
 impl AccountingState {
+    /// All of them.
+    pub const ALL: [AccountingState; 8] = [
+        AccountingState::Opening,
+        AccountingState::Starting,
+        AccountingState::Accounting,
+        AccountingState::StartFailed,
+        AccountingState::NotAccounted,
+        AccountingState::Stopping,
+        AccountingState::Parked,
+        AccountingState::Ending,
+    ];
+
     /// The word in displays.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -113,6 +127,19 @@ pub struct LocalBillInformation {
     pub unbilled: u64,
     /// Octets, both directions, that no bill accounts for: those of the unbilled and the dropped.
     pub octets_unaccounted: u64,
+    /// The ledger's disk.
+    pub disk: LedgerDisk,
+}
+
+/// The ledger's disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LedgerDisk {
+    /// It fails; records wait in memory.
+    pub is_failing: bool,
+    /// Segments of the log.
+    pub segments: u64,
+    /// Octets that they take.
+    pub octets: u64,
 }
 
 /// How full a store of bills is.

@@ -60,6 +60,11 @@ impl Command {
         self.undo.as_ref().map_or(&[], |undo| undo.formats)
     }
 
+    /// Whether a configuration may show it.
+    pub fn is_stored(&self) -> bool {
+        !matches!(self.stored, Stored::Never)
+    }
+
     /// Whether it shows something.
     pub(crate) fn displays(&self) -> bool {
         matches!(self.action, Action::Display(_))
@@ -171,6 +176,7 @@ pub(crate) enum Control {
     Lock,
     Unlock,
     ScreenLength,
+    Monitor,
     Save,
 }
 
@@ -244,6 +250,10 @@ pub enum DisplayRequest {
         /// The Acct-Session-Id, 1–44 characters.
         session_id: String,
     },
+    /// [`crate::render::accounting_health`]
+    AccountingHealth,
+    /// [`crate::render::accounting_phase`]
+    AccountingPhase,
     /// [`crate::render::accounting_policy`]
     AccountingPolicy,
     /// [`crate::render::local_bill_information`]

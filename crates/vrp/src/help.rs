@@ -119,6 +119,7 @@ mod tests {
             "cut",
             "display",
             "lock",
+            "monitor",
             "quit",
             "radius-server",
             "reset",
@@ -132,7 +133,7 @@ mod tests {
         check(View::User, "", &user_view);
         let seen_by_a_monitor = expected(View::User, "", ShellLevel::Monitoring);
         let labels: Vec<&str> = seen_by_a_monitor.iter().map(|expected| expected.label.as_str()).collect();
-        assert_eq!(labels, ["display", "quit", "screen-length"]);
+        assert_eq!(labels, ["display", "monitor", "quit", "screen-length"]);
     }
 
     #[test]

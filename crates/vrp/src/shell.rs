@@ -44,6 +44,8 @@ pub enum Answer {
     Show(Shown, Pipeline),
     /// Fetch the rows, render and print them.
     Display(DisplayRequest, Pipeline),
+    /// As [`Answer::Display`], and on a terminal again and again until a key is pressed.
+    Monitor(DisplayRequest),
     /// Do it now; the sitting stays as it is, whatever comes of it.
     Action(ActionRequest),
     /// Print it; a script ends with exit status 1.
@@ -343,6 +345,7 @@ impl Shell {
                 self.place = Place::System;
                 Ok(Answer::Silent)
             }
+            Control::Monitor => Ok(Answer::Monitor(DisplayRequest::AccountingHealth)),
             Control::Save => Ok(self.ask(Asked::Save, SAVE.to_owned())),
         }
     }

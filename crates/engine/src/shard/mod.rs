@@ -26,6 +26,7 @@ mod replies;
 mod reporting;
 mod restore;
 mod sampling;
+mod survey;
 mod timing;
 mod transmit;
 mod verdicts;
@@ -42,6 +43,7 @@ use model::time::{Mono, Now, Wall};
 pub use announcing::Ceasing;
 pub use replies::Received;
 pub use restore::{NoSlot, RESTORE_BATCH, Restored};
+pub use survey::Survey;
 pub use transmit::{BATCH_MAX, Transmit, TransmitBatch};
 
 use crate::authenticators::Authenticators;

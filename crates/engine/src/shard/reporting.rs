@@ -69,7 +69,7 @@ impl Shard {
         self.table.slots().find(has_id).map(|slot| self.access_user(slot, now, counters))
     }
 
-    fn is_shown(&self, slot: Slot) -> bool {
+    pub(super) fn is_shown(&self, slot: Slot) -> bool {
         let session = self.session(slot);
         session.state != State::Free && !session.flags.has(Flags::REPLAY)
     }
@@ -100,13 +100,13 @@ impl Shard {
         }
     }
 
-    fn has_next_interim(&self, slot: Slot) -> bool {
+    pub(super) fn has_next_interim(&self, slot: Slot) -> bool {
         let session = self.session(slot);
         let interims_run = session.state == State::Accounting && !session.flags.has(Flags::CUT);
         interims_run && session.next_interim != Mono::ZERO
     }
 
-    fn accounting_state(&self, slot: Slot) -> AccountingState {
+    pub(super) fn accounting_state(&self, slot: Slot) -> AccountingState {
         let session = self.session(slot);
         match session.state {
             State::NotAccounted => AccountingState::NotAccounted,

@@ -4,15 +4,26 @@
 //! screen is measured again at each stop, so a window may change its size meanwhile.
 
 use std::io::Read as _;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::termios::{OptionalActions, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr};
 
 use crate::exit::{Failure, Outcome};
 use crate::output::print;
+use crate::run::control::Reply;
 
 const MORE: &str = "  ---- More ----";
 /// Back to the first column, and nothing stands there any more.
 const WIPE: &str = "\r\x1b[K";
+/// Another screen than that of the lines, and back.
+const OWN_SCREEN: &str = "\x1b[?1049h";
+const BEFORE: &str = "\x1b[?1049l";
+/// To the upper left corner of an empty screen.
+const HOME: &str = "\x1b[H\x1b[J";
+/// Between two answers.
+const PAUSE: Duration = Duration::from_secs(1);
 /// When the terminal does not say how large it is.
 const ROWS_DEFAULT: usize = 24;
 
@@ -44,6 +55,46 @@ pub(super) fn page(text: &str, length: Option<u16>) -> Outcome {
             Wish::End => return Ok(()),
         };
     }
+}
+
+/// Shows an answer in a screen of its own, and the next one in its place each second, until a key is pressed.
+pub(super) fn watch(first: Reply, mut next: impl FnMut() -> Result<Reply, Failure>) -> Result<Reply, Failure> {
+    let mut reply = first;
+    let terminal = RawTerminal::enter()?;
+    print(OWN_SCREEN)?;
+    let watched = loop {
+        let (rows, _) = screen(None);
+        let shown: String = reply.text.lines().take(rows).map(|line| format!("{line}\r\n")).collect();
+        print(&format!("{HOME}{shown}"))?;
+        match is_pressed(PAUSE) {
+            Ok(true) => break Ok(reply),
+            Ok(false) => {}
+            Err(error) => break Err(error),
+        }
+        match next() {
+            Ok(answer) if answer.again => reply = answer,
+            // The command is not what it was: that is for the ordinary screen.
+            answer => break answer,
+        }
+    };
+    drop(terminal);
+    print(BEFORE)?;
+    watched
+}
+
+/// Waits for a key, and takes it.
+fn is_pressed(pause: Duration) -> Result<bool, Failure> {
+    let no_key = |error: std::io::Error| Failure::failed(format!("no key: {error}"));
+    let timeout = Timespec::try_from(pause).map_err(|_| Failure::failed("no key"))?;
+    let input = std::io::stdin();
+    let ready = poll(&mut [PollFd::new(&input, PollFlags::IN)], Some(&timeout));
+    match ready {
+        Ok(0) | Err(Errno::INTR) => return Ok(false),
+        Ok(_) => {}
+        Err(error) => return Err(no_key(error.into())),
+    }
+    input.lock().read(&mut [0; 8]).map_err(no_key)?;
+    Ok(true)
 }
 
 /// How many rows are shown at once, and how long each is; the last one of the terminal is for the question.

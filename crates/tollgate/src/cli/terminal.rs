@@ -64,7 +64,11 @@ pub(super) fn talk(client: Client, json: bool) -> Outcome {
                     editor.add_history_entry(text.as_str()).map_err(Failure::failed)?;
                 }
                 reply = ask(&line(&text))?;
-                show(&reply)?;
+                if reply.again {
+                    reply = pager::watch(reply, || ask(&line(&text)))?;
+                } else {
+                    show(&reply)?;
+                }
             }
             // What was typed is dropped; a question stays open.
             Err(ReadlineError::Interrupted) => {}

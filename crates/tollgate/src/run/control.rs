@@ -70,6 +70,8 @@ pub(crate) struct Reply {
     pub(crate) uncommitted: bool,
     /// More of the same answer follows.
     pub(crate) more: bool,
+    /// A terminal shows it again and again, until a key is pressed.
+    pub(crate) again: bool,
     /// What a terminal shows before the next line.
     pub(crate) prompt: String,
     /// `screen-length … temporary`.

@@ -11,7 +11,7 @@ use kernel::waker::Waker;
 use ledger::keeper::{BackupRefused, ResetRefused};
 use ledger::transfer::Outcome;
 use model::ids::BillId;
-use model::report::{AccessUser, LocalBillInformation, QueuedStop, ShardReport, UserSelector};
+use model::report::{AccessUser, LocalBillInformation, QueuedStop, ShardReport, SurveyReport, UserSelector};
 use model::settings::{LocalAaaServer, ServerPath, Settings};
 use tokio::sync::oneshot;
 
@@ -25,6 +25,8 @@ pub(crate) enum WorkerMessage {
     Configure(Arc<Settings>, oneshot::Sender<Vec<String>>),
     /// Tell what you know of yourself.
     Report(oneshot::Sender<ShardReport>),
+    /// Walk over all sessions and tell what they are.
+    Survey(oneshot::Sender<SurveyReport>),
     /// Tell the first so many sessions.
     AccessUsers(usize, oneshot::Sender<Vec<AccessUser>>),
     /// Tell the first so many Stops in the queue.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrayvec::ArrayVec;
 use crossbeam::channel::Sender;
 use engine::authorization::{Outcome, Token};
-use engine::{Notice, PortId, Received, Shard, TransmitBatch};
+use engine::{Notice, PortId, Received, Shard, Survey, TransmitBatch};
 use kernel::datapath::{BindSpec, Completion, Datapath, SocketIndex};
 use kernel::source::{Family, address_of, source_towards};
 use kernel::waker::Waker;
@@ -15,6 +15,7 @@ use lanes::ring::Producer;
 use ledger::frame::{self, RECORD_LEN_MAX};
 use model::ids::BillId;
 use model::record::Record;
+use model::report::SurveyReport;
 use model::settings::{InterfaceName, ServerPath, Settings, Source};
 use model::time::{Mono, Now};
 use tokio::sync::mpsc::UnboundedSender;
@@ -30,6 +31,8 @@ use super::server_news::{AnnouncingNews, ServerNews, WorkerNews};
 const EVENTS_MAX: usize = 256;
 /// Batches sent before replies have their turn.
 const BATCHES_MAX: usize = 16;
+/// Sessions that a walk looks at in one round.
+const SURVEYED_MAX: usize = 1024;
 /// The longest sleep; nothing depends on it but the reading of this number.
 const NAP: Duration = Duration::from_millis(500);
 /// How long a worker that ends waits for room in its ring.
@@ -69,6 +72,8 @@ pub(crate) struct Worker {
     news: UnboundedSender<WorkerNews>,
     /// Who waits to hear that the servers know that accounting has ceased.
     told_off: Vec<oneshot::Sender<(u64, u64)>>,
+    /// Walks over the sessions that are under way, and who waits for what they find.
+    surveys: Vec<(Survey, oneshot::Sender<SurveyReport>)>,
     /// Who waits for the outcome of an order.
     orders: Vec<(Token, oneshot::Sender<Outcome>)>,
 }
@@ -170,6 +175,7 @@ impl Worker {
             bind_again: None,
             news,
             told_off: Vec::new(),
+            surveys: Vec::new(),
             orders: Vec::new(),
         }
     }
@@ -191,6 +197,7 @@ impl Worker {
             // What has become durable may leave in this round: nothing else would end the sleep behind it.
             let durable = self.durable.through();
             self.shard.handle_durable(now, durable);
+            self.go_on_surveying();
             self.answer_orders();
             self.answer_told_off();
             self.tell_needed();
@@ -215,6 +222,7 @@ impl Worker {
                 WorkerMessage::Report(reply) => {
                     let _ = reply.send(self.shard.report());
                 }
+                WorkerMessage::Survey(reply) => self.surveys.push((Survey::default(), reply)),
                 WorkerMessage::AccessUsers(count, reply) => {
                     let _ = reply.send(self.shard.access_users(now, self.planes.counters(), count));
                 }
@@ -257,6 +265,19 @@ impl Worker {
             }
         }
         true
+    }
+
+    /// A bounded part of each walk over the sessions.
+    fn go_on_surveying(&mut self) {
+        let (shard, mut surveys) = (&self.shard, std::mem::take(&mut self.surveys));
+        for (mut survey, reply) in surveys.drain(..) {
+            match shard.survey(&mut survey, SURVEYED_MAX) {
+                // Whoever asked may have gone.
+                Some(found) => drop(reply.send(found)),
+                None => self.surveys.push((survey, reply)),
+            }
+        }
+        self.hurried |= !self.surveys.is_empty();
     }
 
     /// Sends a bill's Stop once more.

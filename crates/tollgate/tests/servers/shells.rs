@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::common::{Daemon, Site, Terminal, free_port, run_command, seconds, tollgate, wait_until};
+use crate::common::{Daemon, Feed, Site, Terminal, free_port, run_command, seconds, tollgate, up, wait_until};
 
 fn site() -> Site {
     let site = Site::new();
@@ -225,4 +225,49 @@ fn a_configuration_is_the_old_one_or_the_new_one_wherever_a_kill_falls() {
         assert!(is_new || text == original, "round {round}:\n{text}");
         tollgate(["check", site.config().to_str().unwrap()]).well();
     }
+}
+
+#[test]
+fn health_is_watched_until_a_key_is_pressed() {
+    let site = site();
+    let daemon = Daemon::start(&site, "auto");
+    let health = daemon.display("display accounting health");
+    assert_eq!((&health["online"], &health["ledger_failing"]), (&0.into(), &false.into()), "{health}");
+    assert_eq!(health["servers"].as_array().map(Vec::len), Some(1), "{health}");
+    assert_eq!(daemon.display("display accounting phase")["phases"].as_array().map(Vec::len), Some(60));
+    let terminal = Terminal::open(&site, "one", (100, 30));
+    terminal.type_text("monitor accounting");
+    terminal.press("Enter");
+    terminal.wait_for("Sessions online                       : 0 (0 without accounting)");
+    let mut feed = Feed::listen(&site);
+    feed.say([up("s1", "isp")]);
+    terminal.wait_for("Session slots                         : 1 of 20000");
+    terminal.press("q");
+    terminal.wait_for_end("<BNG1>monitor accounting\n<BNG1>");
+    daemon.cli(&["monitor accounting"]).well();
+    drop(feed);
+    daemon.terminate();
+}
+
+/// A stored secret is another one each time.
+fn without_secrets(text: &str) -> String {
+    let word = |word: &str| if word.starts_with("%^%#") { "******".to_owned() } else { word.to_owned() };
+    text.lines().map(|line| line.split(' ').map(word).collect::<Vec<_>>().join(" ") + "\n").collect()
+}
+
+#[test]
+fn a_fresh_daemon_takes_every_command_and_prints_it_as_it_stood() {
+    let site = Site::new();
+    let whole = include_str!("../../../vrp/tests/room/whole.cfg");
+    let text = whole.replace("/run/plane.sock", site.link().to_str().unwrap());
+    std::fs::write(site.config(), without_secrets(&text).replace("******", "a-secret")).unwrap();
+    let daemon = Daemon::start(&site, "auto");
+    let printed = daemon.cli(&["display current-configuration"]).well();
+    assert_eq!(without_secrets(&printed), without_secrets(&text));
+    daemon.cli(&["save", "y"]).well();
+    daemon.terminate();
+    assert_eq!(std::fs::read_to_string(site.config()).unwrap(), printed, "secrets are stored as they were printed");
+    let daemon = Daemon::start(&site, "auto");
+    assert_eq!(daemon.cli(&["display current-configuration"]).well(), printed);
+    daemon.terminate();
 }

@@ -1,7 +1,7 @@
 //! The displays.
 
 use super::CONFIGURATION;
-use crate::command::{Action, Command, Display, DisplayRequest, OwnDisplay, Place, Stored, View, Words};
+use crate::command::{Action, Command, Control, Display, DisplayRequest, OwnDisplay, Place, Stored, View, Words};
 
 pub(super) const COMMANDS: &[Command] = &[
     Command {
@@ -60,6 +60,36 @@ pub(super) const COMMANDS: &[Command] = &[
         undo: None,
         help: &[("domain", "Domains of users, or one of them")],
         action: Action::Display(domain),
+        stored: Stored::Never,
+    },
+    Command {
+        views: &View::ALL,
+        level: 1,
+        section: "2.4",
+        formats: &["display accounting health"],
+        undo: None,
+        help: &[("health", "Servers, backlog and its end, Stops, bills and disk on one screen")],
+        action: Action::Display(|_, _| Display::Live(DisplayRequest::AccountingHealth)),
+        stored: Stored::Never,
+    },
+    Command {
+        views: &View::ALL,
+        level: 1,
+        section: "2.4",
+        formats: &["monitor accounting"],
+        undo: None,
+        help: &[("monitor", "Watch until a key is pressed"), ("accounting", "What display accounting health shows")],
+        action: Action::Control(Control::Monitor),
+        stored: Stored::Never,
+    },
+    Command {
+        views: &View::ALL,
+        level: 1,
+        section: "3.3",
+        formats: &["display accounting phase"],
+        undo: None,
+        help: &[("phase", "When interims are due, as parts of their interval")],
+        action: Action::Display(|_, _| Display::Live(DisplayRequest::AccountingPhase)),
         stored: Stored::Never,
     },
     Command {

@@ -215,6 +215,7 @@ Unaccounted-Information:
             is_locked: true,
             unbilled: 3,
             octets_unaccounted: u64::MAX,
+            ..LocalBillInformation::default()
         };
         let shown = local_bill_information(&information);
         for part in [

@@ -19,84 +19,8 @@ use model::settings::{
 use proptest::prelude::*;
 use vrp::{Answer, Sealer, Shell, config};
 
-const WHOLE: &str = "\
-sysname BNG1
-#
-session-id prefix B1
-#
-plane-link path /run/plane.sock
-plane-link grace 0
-#
-accounting checkpoint-interval 3600
-#
-radius-server group g1
- radius-server shared-key-cipher %^%#T746f70%^%#
- radius-server accounting 192.0.2.1 1813 weight 0
- radius-server accounting 2001:db8::1 1813 shared-key-cipher %^%#T6b%^%# weight 5 message-authenticator
- radius-server accounting 192.0.2.1 1813 vpn-instance red source ip-address 10.0.0.1 weight 0
- radius-server retransmit 5 timeout 10
- radius-server source-ports 64
- radius-server source interface LoopBack0
- undo radius-server accounting-stop-packet resend
- radius-server traffic-unit mbyte
-#
-radius-server group g2
-#
-aaa
- #
- accounting-scheme default
- #
- accounting-scheme default0
- #
- accounting-scheme default1
-  accounting-mode none
- #
- accounting-scheme s1
-  accounting start-fail online keep-accounting
-  accounting interim interval 15 second hash
-  accounting interim-fail max-times 5 offline
-  accounting interim no-send remain-time 60
- #
- accounting-scheme s2
-  accounting start-fail offline
-  accounting realtime 3
-  accounting interim-fail offline
- #
- domain d1
-  accounting-scheme s1
-  radius-server group g1
-  undo flow-statistic down
-  accounting dual-stack identical
-  accounting-start-delay 30 offline user-type ppp ipoe
-  accounting-start-delay ipv4 start-accounting immediately
-  quota-out redirect url http://pay.example/?u=1 redirect-stop-accounting
- #
- domain default0
- #
- domain default1
- #
- domain default_admin
-#
-local-aaa-server
- local-bill-pool enable
- bill-server 192.0.2.9 filename bills user-name u1 password cipher %^%#T746f70%^%# 22
- bill-server tftp-port 6969
- bill-server host-key SHA256:uNiVztksCsDhcc0u9e8BrDsuBdAUZgaPAtvCIcMgYc8
- bill-server key-file /etc/tollgate/bills.key
- local-bill cache backup-mode sftp
- local-bill cfcard backup-mode tftp
- local-bill cache backup-interval 1
- local-bill cfcard backup-interval 65535
- local-bill cache alarm-threshold 50
- local-bill cfcard alarm-threshold 100
- local-bill cache capacity 16000000
- local-bill cfcard capacity 1
- local-bill format json
- local-bill file-size 10000
- local-bill cache replay enable start-failed
-#
-return
-";
+/// A configuration in which every command stands that a configuration can hold.
+const WHOLE: &str = include_str!("whole.cfg");
 
 const EMPTY: &str = "\
 aaa
@@ -131,6 +55,47 @@ fn a_whole_file_reads_and_writes_to_the_letter() {
     let login = settings.local_aaa_server.bill_server.as_ref().and_then(|server| server.login.as_ref());
     assert_eq!(login.map(|login| login.password.octets()), Some(&b"top"[..]));
     assert_eq!(settings.checkpoint_interval_s, 3_600);
+}
+
+#[test]
+fn every_command_of_a_configuration_stands_in_the_whole_one() {
+    // The two have their words with the server they are about; of the others only the default can be had.
+    let not_printed = [
+        "radius-server { shared-key secret:SECRET<1-128> | shared-key-cipher secret:SECRET<1-128> } accounting",
+        "radius-server type",
+        "radius-server class-as-car",
+    ];
+    for command in vrp::commands().filter(|command| command.is_stored()) {
+        let format = command.formats()[0];
+        if not_printed.iter().any(|beginning| format.starts_with(beginning)) {
+            continue;
+        }
+        let words = format
+            .split(' ')
+            .filter(|word| !word.contains(':') && !["{", "}", "[", "]", "|", "}*", "]*"].contains(word));
+        let (first, words): (&str, Vec<&str>) = (format.split(' ').next().unwrap(), words.collect());
+        let is_one = |line: &&str| {
+            let line = line.trim().trim_start_matches("undo ");
+            line.split(' ').next() == Some(first)
+                && line.split(' ').filter(|word| words.contains(word)).count() >= required(format)
+        };
+        assert!(WHOLE.lines().any(|line| is_one(&line)), "{format}");
+    }
+}
+
+/// Keywords that no choice and no option may leave out.
+fn required(format: &str) -> usize {
+    let mut depth = 0;
+    let mut count = 0;
+    for word in format.split(' ') {
+        match word {
+            "{" | "[" => depth += 1,
+            "}" | "}*" | "]" | "]*" => depth -= 1,
+            _ if depth == 0 && !word.contains(':') => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 #[test]

@@ -81,6 +81,7 @@ proptest! {
                 | Answer::Question(_)
                 | Answer::Show(..)
                 | Answer::Display(..)
+                | Answer::Monitor(_)
                 | Answer::Action(_) => {
                     prop_assert_eq!(shell.candidate(), &before, "{}", line);
                     prop_assert_eq!(shell.place(), &place, "{}", line);

@@ -52,6 +52,7 @@ pub(crate) fn obey(shell: &mut Shell, world: &World, line: &str) -> String {
         Answer::Text(text) => format!("{text}\n"),
         Answer::Show(shown, pipeline) => pipeline.print(&shown, false),
         Answer::Display(request, _) => format!("{request:?}\n"),
+        Answer::Monitor(request) => format!("monitor {request:?}\n"),
         Answer::Action(request) => format!("{request:?}\n"),
         Answer::Error(error) => error.to_script() + "\n",
         Answer::Question(question) => question + "\n",

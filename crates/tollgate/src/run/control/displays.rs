@@ -1,10 +1,11 @@
 //! What displays show: rows are fetched from the workers and the writer, added up and handed to their renderer.
 
-use model::report::{AccessUser, Discards, QueuedStop, ServerReport, ShardReport};
+use model::report::{AccessUser, Discards, QueuedStop, ServerReport, ShardReport, SurveyReport};
 use tokio::sync::oneshot;
 use vrp::DisplayRequest;
-use vrp::render::{self, Shown};
+use vrp::render::{self, Health, Shown};
 
+use super::super::clock;
 use super::super::daemon::Daemon;
 use super::super::local_bills;
 use super::super::messages::WorkerMessage;
@@ -33,6 +34,20 @@ pub(super) async fn display(request: DisplayRequest, daemon: &Daemon) -> Result<
             Ok(render::commit_list(&commits, total))
         }
         DisplayRequest::TrialStatus => Ok(render::trial_status(daemon.commits.trial().as_ref())),
+        DisplayRequest::AccountingHealth => {
+            let (reports, survey) = (reports(daemon).await, survey(daemon).await);
+            let bills = daemon.bill_information().await.unwrap_or_default();
+            let servers = servers(&reports);
+            let now = clock::now().wall;
+            Ok(render::accounting_health(&Health {
+                now,
+                reports: &reports,
+                servers: &servers,
+                survey: &survey,
+                bills: &bills,
+            }))
+        }
+        DisplayRequest::AccountingPhase => Ok(render::accounting_phase(&survey(daemon).await)),
         DisplayRequest::AccountingPolicy => {
             Ok(render::accounting_policy(daemon.running().cut_brake, &reports(daemon).await))
         }
@@ -82,6 +97,13 @@ pub(super) async fn ask_workers<T>(daemon: &Daemon, question: impl Fn(oneshot::S
 
 pub(crate) async fn reports(daemon: &Daemon) -> Vec<ShardReport> {
     ask_workers(daemon, WorkerMessage::Report).await
+}
+
+/// What is found in a walk over all sessions; the workers go on meanwhile.
+async fn survey(daemon: &Daemon) -> SurveyReport {
+    let mut sum = SurveyReport::EMPTY;
+    ask_workers(daemon, WorkerMessage::Survey).await.iter().for_each(|found| sum.add(found));
+    sum
 }
 
 async fn access_users(daemon: &Daemon) -> (Vec<AccessUser>, usize) {

@@ -110,6 +110,10 @@ impl Sitting {
                 Ok(shown) => show(&shown, &pipeline, json),
                 Err(refusal) => wrong(&refusal.into()),
             },
+            Answer::Monitor(request) => match display(request, daemon).await {
+                Ok(shown) => Reply { again: true, ..show(&shown, &Pipeline::default(), json) },
+                Err(refusal) => wrong(&refusal.into()),
+            },
             Answer::Action(request) => match self.act(&request, daemon).await {
                 Ok(reply) => reply,
                 Err(why) => failed(&why),
