@@ -62,6 +62,7 @@ mod flow;
 mod group;
 mod health;
 mod identity;
+mod journal;
 mod losses;
 mod memory;
 mod octets;

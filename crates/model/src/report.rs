@@ -9,10 +9,12 @@ use crate::time::Wall;
 
 mod authorization;
 mod commits;
+mod story;
 mod survey;
 
 pub use authorization::{AuthorizationReport, AuthorizationServerReport, DynamicCounts};
 pub use commits::{CommitRecord, TrialReport};
+pub use story::{SessionStory, StorySource, StoryStep};
 pub use survey::SurveyReport;
 
 /// Which subscribers an operator means.

@@ -254,6 +254,11 @@ pub enum DisplayRequest {
     AccountingHealth,
     /// [`crate::render::accounting_phase`]
     AccountingPhase,
+    /// [`crate::render::accounting_session`]
+    AccountingSession {
+        /// The Acct-Session-Id, 1–44 characters.
+        session_id: String,
+    },
     /// [`crate::render::accounting_policy`]
     AccountingPolicy,
     /// [`crate::render::local_bill_information`]

@@ -14,6 +14,7 @@ mod policy;
 mod queue;
 mod radius;
 mod scheme;
+mod story;
 mod table;
 
 pub use access_user::{access_user, access_users};
@@ -24,6 +25,7 @@ pub use health::{Health, accounting_health, accounting_phase};
 pub use policy::accounting_policy;
 pub use queue::{queued_stops, radius_server_backlog};
 pub use radius::{radius_server_configuration, radius_server_packet};
+pub use story::accounting_session;
 
 use model::settings::Settings;
 use serde_json::{Value, json};

@@ -6,8 +6,9 @@ use model::time::Mono;
 use super::{Notice, Shard};
 use crate::choice::{Choice, Tried};
 use crate::health::News;
+use crate::journal::Step;
 use crate::policy::{Kind, Outcome};
-use crate::request::Place;
+use crate::request::{Place, Request};
 use crate::session::{Lane, Slot, State};
 
 /// Sessions of a lane that may make way at once.
@@ -33,6 +34,8 @@ impl Shard {
         }
         self.servers[usize::from(server)].given_up(identifier, now, timeout);
         self.requests.get_mut(index).place = Place::Failover;
+        let Request { session, kind, .. } = *self.requests.get(index);
+        self.note(session, now, Step::Silent { kind, is_copy, server });
         if overtaken || is_copy || self.choose(index, now) == Choice::Exhausted {
             self.close_request(index, Outcome::Unanswered, now);
         } else {

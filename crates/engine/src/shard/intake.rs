@@ -15,6 +15,7 @@ use super::{Busy, Shard};
 use crate::attributes::{self, SessionBirth};
 use crate::blob::BlobRef;
 use crate::identity::{Place, SEQUENCE_COUNT, session_id};
+use crate::journal::Step;
 use crate::session::{Flags, Lane, NONE, Owed, Slot, State};
 
 /// Acct-Terminate-Cause *NAS Error*: a session that came up again without having gone down (INTERFACES.md section 3).
@@ -250,6 +251,7 @@ impl Shard {
         account.epoch = serial.epoch;
         account.opened = event.wall;
         account.opened_by = taken_over;
+        self.note(slot, now.mono, Step::Up);
         self.note_authenticator(slot, subscriber);
         self.allow(slot, subscriber, event.mono, Counters::ZERO);
         if scheme.mode == AccountingMode::None {
@@ -407,6 +409,8 @@ impl Shard {
         account.sampled = now.mono;
         account.cause = account.cut.map_or(ending.cause, CutBy::terminate_cause);
         account.closed_by = ending.taken_over;
+        let cause = account.cause;
+        self.note(slot, now.mono, Step::Down { cause });
         let session = self.session_mut(slot);
         session.flags.put(Flags::INTERIM_DUE, false);
         session.flags.set(Flags::DOWN);

@@ -6,6 +6,7 @@ use model::verdict::CutBy;
 
 use super::restore::NAS_REBOOT;
 use super::{Notice, Shard};
+use crate::journal::Step;
 use crate::phase::first_interim;
 use crate::policy::{
     AfterInterim, AfterStart, AfterStop, Kind, Outcome, after_interim, after_start, after_stop, waits_for_start,
@@ -191,6 +192,7 @@ impl Shard {
                 let account = self.account_mut(slot);
                 account.resends_left = account.resends_left.saturating_sub(1);
                 self.session_mut(slot).state = State::Parked;
+                self.note(slot, now, Step::Rests);
                 self.rest(slot, now);
             }
             AfterStop::Bill => self.give_up_stop(slot, BillReason::StopUnanswered),
@@ -207,6 +209,7 @@ impl Shard {
     }
 
     fn bill(&mut self, slot: Slot, reason: BillReason) {
+        self.note(slot, self.latest.mono, Step::Billed);
         self.account_mut(slot).bill = Some(reason);
         self.counts.bills_made += 1;
         self.end(slot, Owed::Billed);

@@ -26,6 +26,7 @@ mod replies;
 mod reporting;
 mod restore;
 mod sampling;
+mod story;
 mod survey;
 mod timing;
 mod transmit;
@@ -53,6 +54,7 @@ use crate::copies::Copies;
 use crate::group::Group;
 use crate::health::{News, Rules};
 use crate::identity::Key;
+use crate::journal::{self, Journal};
 use crate::memory::Memory;
 use crate::request::Requests;
 use crate::sequence::Links;
@@ -253,6 +255,8 @@ pub struct Shard {
     /// Sessions that are over and have their names still.
     lingering: u64,
     notices: VecDeque<Notice>,
+    /// What an operator may ask for: why.
+    journal: Journal,
     counts: Counts,
     discards: Discards,
 }
@@ -341,6 +345,7 @@ impl Shard {
             leaving: None,
             lingering: 0,
             notices: VecDeque::with_capacity(NOTICE_COUNT_MAX),
+            journal: Journal::new(journal::STEPS),
             counts: Counts::default(),
             discards: Discards::default(),
         }

@@ -10,8 +10,9 @@ use wire::radius::packet::ParseError;
 use wire::radius::{Code, Packet};
 
 use super::{Shard, transmit::BATCH_MAX};
+use crate::journal::Step;
 use crate::policy::Outcome;
-use crate::request::Place;
+use crate::request::{Place, Request};
 use crate::server::{Identifier, Lookup, Once, PortId};
 
 /// A datagram as it came in.
@@ -142,6 +143,8 @@ impl Shard {
         let news = self.servers[usize::from(candidate.server)].answered(candidate.identifier, once, now.mono);
         self.miss_overtaken(candidate.server, now.mono);
         self.tell_news(candidate.server, news);
+        let Request { session, kind, is_copy, .. } = *self.requests.get(index);
+        self.note(session, now.mono, Step::Answered { kind, is_copy, server: candidate.server });
         self.close_request(index, Outcome::Acknowledged, now.mono);
     }
 }

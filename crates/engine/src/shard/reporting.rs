@@ -65,8 +65,12 @@ impl Shard {
 
     /// The session with this Acct-Session-Id.
     pub fn access_user_by_id(&self, now: Now, counters: &impl CounterSource, session_id: &[u8]) -> Option<AccessUser> {
+        self.slot_by_id(session_id).map(|slot| self.access_user(slot, now, counters))
+    }
+
+    pub(super) fn slot_by_id(&self, session_id: &[u8]) -> Option<Slot> {
         let has_id = |&slot: &Slot| self.is_shown(slot) && attributes::session_id(self.run(slot)) == Some(session_id);
-        self.table.slots().find(has_id).map(|slot| self.access_user(slot, now, counters))
+        self.table.slots().find(has_id)
     }
 
     pub(super) fn is_shown(&self, slot: Slot) -> bool {
@@ -74,7 +78,7 @@ impl Shard {
         session.state != State::Free && !session.flags.has(Flags::REPLAY)
     }
 
-    fn access_user(&self, slot: Slot, now: Now, counters: &impl CounterSource) -> AccessUser {
+    pub(super) fn access_user(&self, slot: Slot, now: Now, counters: &impl CounterSource) -> AccessUser {
         let (session, account) = (self.session(slot), self.account(slot));
         let contract = self.contracts.get(session.contract);
         let run = self.table.blobs.attributes(session.blob);

@@ -5,6 +5,7 @@ use model::time::{Mono, Now};
 
 use super::Shard;
 use crate::group::Group;
+use crate::journal::Step;
 use crate::policy::{Kind, Outcome};
 use crate::session::{Lane, NONE, Slot, State};
 
@@ -64,8 +65,12 @@ impl Shard {
     /// Ends a transaction: its request's place is free and its session goes on.
     pub(super) fn close_request(&mut self, index: u32, outcome: Outcome, now: Mono) {
         let request = self.requests.get(index);
-        let (session, kind) = (request.session, request.kind);
-        if request.is_copy {
+        let (session, kind, is_copy) = (request.session, request.kind, request.is_copy);
+        if outcome == Outcome::Unanswered {
+            self.note(session, now, Step::Failed { kind, is_copy });
+        }
+        let request = self.requests.get(index);
+        if is_copy {
             self.deadlines.cancel(index);
             self.requests.close(index);
             self.copy_ended(session, kind, outcome, now);

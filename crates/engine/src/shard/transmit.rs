@@ -4,15 +4,16 @@ use std::net::SocketAddr;
 
 use arrayvec::ArrayVec;
 use model::counters::CounterSource;
-use model::time::Now;
+use model::time::{Mono, Now};
 use wire::radius::authenticator::{Unsigned, sign_requests};
 
 use super::Shard;
 use crate::choice::Choice;
 use crate::copies;
+use crate::journal::Step;
 use crate::packet::{self, Constant};
 use crate::policy::{Kind, Outcome};
-use crate::request::{PACKET_MAX, Place};
+use crate::request::{PACKET_MAX, Place, Request};
 use crate::server::{Identifier, PortId, Server};
 use crate::session::{Flags, NONE, Owed, Slot};
 
@@ -122,6 +123,7 @@ impl Shard {
         let server = &mut self.servers[usize::from(self.requests.get(index).server)];
         server.counts.retransmissions += 1;
         let (port, to) = (server.port_id(identifier.port), server.path.address);
+        self.journal_sent(index, now.mono);
         let (start, packet) = (batch.next_start(), self.requests.packet(index));
         batch.octets[start..start + packet.len()].copy_from_slice(packet);
         batch.entries.push(Entry { port, to, start, length: packet.len(), request: index, fresh: false });
@@ -265,12 +267,18 @@ impl Shard {
             fresh: true,
         };
         batch.entries.push(entry);
+        self.journal_sent(index, now.mono);
         if !is_copy {
             // These octets say where the subscriber is now.
             self.session_mut(slot).flags.put(Flags::INTERIM_DUE, false);
         }
         self.wait_for_reply(index, Place::Reply(identifier), now);
         true
+    }
+
+    fn journal_sent(&mut self, index: u32, now: Mono) {
+        let Request { session, kind, is_copy, server, transmissions, .. } = *self.requests.get(index);
+        self.note(session, now, Step::Sent { kind, is_copy, server, transmission: transmissions + 1 });
     }
 
     fn wait_for_reply(&mut self, index: u32, place: Place, now: Now) {

@@ -7,6 +7,7 @@ use model::ids::{PLANE_SESSION_MAX, PlaneIndex};
 use model::verdict::{Reason, Sentence, Verdict};
 
 use super::Shard;
+use crate::journal::Step;
 use crate::session::Slot;
 
 const REFUSAL_COUNT_MAX: usize = 1024;
@@ -54,6 +55,7 @@ impl Shard {
         let slot = self.verdicts.pop_front()?;
         let (sentence, reason) = self.account_mut(slot).verdict.take()?;
         self.leaving = Some(slot);
+        self.note(slot, self.latest.mono, Step::Verdict { sentence, reason });
         let session = self.session(slot);
         Some(Verdict { plane: session.plane, session: self.table.blobs.name(session.blob), sentence, reason })
     }

@@ -11,7 +11,9 @@ use kernel::waker::Waker;
 use ledger::keeper::{BackupRefused, ResetRefused};
 use ledger::transfer::Outcome;
 use model::ids::BillId;
-use model::report::{AccessUser, LocalBillInformation, QueuedStop, ShardReport, SurveyReport, UserSelector};
+use model::report::{
+    AccessUser, LocalBillInformation, QueuedStop, SessionStory, ShardReport, SurveyReport, UserSelector,
+};
 use model::settings::{LocalAaaServer, ServerPath, Settings};
 use tokio::sync::oneshot;
 
@@ -41,6 +43,8 @@ pub(crate) enum WorkerMessage {
     Order(Token, Arc<Order>, oneshot::Sender<Obeyed>),
     /// Tell the session of this Acct-Session-Id.
     AccessUser(String, oneshot::Sender<Option<AccessUser>>),
+    /// Tell the story of the session of this Acct-Session-Id.
+    Story(String, oneshot::Sender<Option<SessionStory>>),
     /// A packet plane came or went.
     Link(LinkEvent),
     /// Another worker found out that a server is Down, or answers again.

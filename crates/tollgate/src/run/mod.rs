@@ -27,6 +27,7 @@ pub(crate) mod ring;
 mod server_news;
 mod shutdown;
 pub(crate) mod store;
+pub(crate) mod story;
 pub(crate) mod users;
 pub(crate) mod worker;
 pub(crate) mod writer;

@@ -229,6 +229,9 @@ impl Worker {
                 WorkerMessage::AccessUser(id, reply) => {
                     let _ = reply.send(self.shard.access_user_by_id(now, self.planes.counters(), id.as_bytes()));
                 }
+                WorkerMessage::Story(id, reply) => {
+                    let _ = reply.send(self.shard.story(now, self.planes.counters(), id.as_bytes()));
+                }
                 WorkerMessage::ServerNews(server, news) => self.shard.handle_server_news(now.mono, server, news),
                 WorkerMessage::QueuedStops(count, reply) => {
                     let _ = reply.send(self.shard.queued_stops(count));

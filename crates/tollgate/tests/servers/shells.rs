@@ -4,7 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::common::{Daemon, Feed, Site, Terminal, free_port, run_command, seconds, tollgate, up, wait_until};
+use crate::common::{
+    Daemon, Feed, FreeRadius, Signal, Site, Terminal, down, free_port, run_command, seconds, tollgate, up, wait_until,
+};
 
 fn site() -> Site {
     let site = Site::new();
@@ -269,5 +271,61 @@ fn a_fresh_daemon_takes_every_command_and_prints_it_as_it_stood() {
     assert_eq!(std::fs::read_to_string(site.config()).unwrap(), printed, "secrets are stored as they were printed");
     let daemon = Daemon::start(&site, "auto");
     assert_eq!(daemon.cli(&["display current-configuration"]).well(), printed);
+    daemon.terminate();
+}
+
+#[test]
+fn why_tells_what_was_sent_what_came_back_and_what_comes_next() {
+    let site = Site::new();
+    let port = free_port();
+    site.configure_one(port, "", "  accounting interim interval 60 second\n");
+    let server = FreeRadius::start(site.directory.path(), port);
+    let daemon = Daemon::start(&site, "auto");
+    let mut feed = Feed::listen(&site);
+    feed.say([up("s1", "isp")]);
+    daemon.wait_for_sessions(1, "Accounting");
+    let id = daemon.display("display access-user")[0]["session"].as_str().unwrap().to_owned();
+    let story = |id: &str| daemon.display(&format!("display accounting session {id} why"));
+    let events = |story: &serde_json::Value| -> Vec<String> {
+        let steps = story["steps"].as_array().unwrap().iter();
+        steps.map(|step| format!("{}: {}", step["source"].as_str().unwrap(), step["event"].as_str().unwrap())).collect()
+    };
+    let told = story(&id);
+    let has = |told: &serde_json::Value, event: &str| events(told).iter().any(|told| told.starts_with(event));
+    for event in [
+        "engine: came up",
+        "engine: Start sent, transmission 1",
+        "engine: Start acknowledged",
+        "engine: verdict admit",
+        "ledger: opened",
+    ] {
+        assert!(has(&told, event), "{event}: {told:#}");
+    }
+    assert_eq!(
+        told["steps"].as_array().unwrap().iter().filter(|step| step["server"] == format!("127.0.0.1:{port}")).count(),
+        2
+    );
+    assert!(told["next"][0].as_str().unwrap().starts_with("Its next interim is due in "), "{told:#}");
+    server.stop(Signal::KILL);
+    feed.say([down("s1", 1)]);
+    wait_until("the Stop rests", seconds(40), || has(&story(&id), "engine: the Stop rests"));
+    let told = story(&id);
+    for event in [
+        "engine: went down, Acct-Terminate-Cause 1",
+        "engine: Stop sent, transmission 3",
+        "engine: Stop failed",
+        "ledger: closed, cause 1",
+    ] {
+        assert!(has(&told, event), "{event}: {told:#}");
+    }
+    assert!(
+        told["next"].as_array().unwrap().iter().any(|next| next.as_str().unwrap().starts_with("It rests in the queue")),
+        "{told:#}"
+    );
+    let text = daemon.cli(&[&format!("display accounting session {id} why")]).well();
+    assert!(text.contains("  What comes next\n"), "{text}");
+    let said = daemon.cli(&["display accounting session nobody why"]);
+    assert_eq!((said.code, said.out.as_str()), (Some(1), "Error: The access user does not exist.\n"), "{}", said.err);
+    drop(feed);
     daemon.terminate();
 }

@@ -76,6 +76,21 @@ pub(super) const COMMANDS: &[Command] = &[
         views: &View::ALL,
         level: 1,
         section: "2.4",
+        formats: &["display accounting session session:STRING<1-44> why"],
+        undo: None,
+        help: &[
+            ("session", "Acct-Session-Id of a user that is online or not settled yet"),
+            ("why", "What was sent to whom, what came back, and what comes next"),
+        ],
+        action: Action::Display(|_, words| {
+            Display::Live(DisplayRequest::AccountingSession { session_id: words.text("session").to_owned() })
+        }),
+        stored: Stored::Never,
+    },
+    Command {
+        views: &View::ALL,
+        level: 1,
+        section: "2.4",
         formats: &["monitor accounting"],
         undo: None,
         help: &[("monitor", "Watch until a key is pressed"), ("accounting", "What display accounting health shows")],

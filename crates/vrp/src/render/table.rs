@@ -47,6 +47,11 @@ pub(super) fn timestamp(at: Wall) -> String {
 }
 
 /// `h:mm:ss`.
+/// As [`timestamp`], to the millisecond.
+pub(super) fn milliseconds(at: Wall) -> String {
+    format!("{}.{:03}", timestamp(at), at.as_millis() % 1000)
+}
+
 pub(super) fn elapse(seconds: u64) -> String {
     format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 fn check(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("doc").join(name);
     if std::env::var_os("TOLLGATE_WRITE_REFERENCE").is_some() {
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(&path, text).expect("the tree can be written");
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(

@@ -9,6 +9,7 @@ use super::super::clock;
 use super::super::daemon::Daemon;
 use super::super::local_bills;
 use super::super::messages::WorkerMessage;
+use super::super::story;
 
 /// Rows of `display access-user` without a session id.
 const ACCESS_USER_ROWS: usize = 1000;
@@ -46,6 +47,14 @@ pub(super) async fn display(request: DisplayRequest, daemon: &Daemon) -> Result<
                 survey: &survey,
                 bills: &bills,
             }))
+        }
+        DisplayRequest::AccountingSession { session_id } => {
+            let told = ask_workers(daemon, |reply| WorkerMessage::Story(session_id.clone(), reply)).await;
+            let mut story = told.into_iter().flatten().next();
+            if let Some(story) = &mut story {
+                story::add_records(story, &daemon.state_dir).await;
+            }
+            render::accounting_session(story.as_ref())
         }
         DisplayRequest::AccountingPhase => Ok(render::accounting_phase(&survey(daemon).await)),
         DisplayRequest::AccountingPolicy => {
