@@ -47,7 +47,11 @@ impl Keeper {
                 continue;
             }
             match self.book.pool.get(bill.id) {
-                // Settled when that is durable.
+                // Also while the record of its end waits for the disk: the copy would go into a file of the card's meanwhile.
+                Some(pooled) if matches!(pooled.state, BillState::Claimed | BillState::InTransfer) => {
+                    gone.push(bill.id);
+                }
+                // Moved: settled when that is durable.
                 Some(pooled) if pooled.is_leaving => {}
                 // That a server may have it must not be forgotten: the pool's copy goes to the card once more.
                 Some(pooled) if pooled.delivered != bill.delivered => gone.push(bill.id),

@@ -278,6 +278,61 @@ fn a_replay_that_ends_while_the_card_is_opened_costs_no_bill() {
     assert!(world.proof().is_complete());
 }
 
+/// A bill stands in the pool, and on the card where a move that was cut off left a copy. The pool's has had its end, a file that
+/// arrived or a replay, and the disk does not take the record of it. The card comes back meanwhile.
+fn check_copy_is_left_alone(what: &str, begin: impl FnOnce(&mut World), has_ended: fn(&World) -> bool) {
+    let mut world = World::new(settings(CacheBackupMode::Cfcard));
+    world.bill(1);
+    world.settle().unwrap();
+    world.ledger.write_fault = Some(DiskFault::Io);
+    world.keeper.backup_cache(world.now).unwrap();
+    while world.operate().unwrap() {}
+    world.ledger.write_fault = None;
+    world.card.fault = Some(DiskFault::Io);
+    world.settings.cache.backup_mode = CacheBackupMode::Sftp;
+    world.restart();
+    world.settle().unwrap();
+    begin(&mut world);
+    while !has_ended(&world) {
+        assert!(world.turn().unwrap(), "{what}: it comes to no end");
+    }
+    world.ledger.write_fault = Some(DiskFault::Io);
+    world.card.fault = None;
+    world.now.mono = world.now.mono.plus(Duration::from_secs(61));
+    for _ in 0..50 {
+        world.turn().unwrap();
+    }
+    assert!(world.keeper.card.is_ready() && world.keeper.book().pool().bill_count() == 1, "{what}");
+    world.keeper.backup_cfcard(None, world.now).ok();
+    for _ in 0..50 {
+        world.turn().unwrap();
+    }
+    world.ledger.write_fault = None;
+    world.now.mono = world.now.mono.plus(Duration::from_secs(61));
+    world.settle().unwrap();
+    let places = (world.pool(), world.on_card(), world.in_files(), &world.servers.acknowledged);
+    let count = places.0.len() + places.1.len() + places.2.len() + places.3.len();
+    assert_eq!(count, 1, "{what}: pool, card, files, acknowledged: {places:?}");
+    assert!(world.proof().is_complete(), "{what}: {:?}", world.proof());
+}
+
+#[test]
+fn a_copy_on_the_card_of_a_bill_whose_end_waits_for_the_disk_goes_into_no_file() {
+    let is_recorded = |world: &World| world.written() > 0;
+    let replay = |world: &mut World| {
+        world.configure(|settings| settings.replay = BillReplay::Enabled);
+        world.keeper.handle_servers_answer(true, world.now);
+    };
+    let file = |world: &mut World| world.keeper.backup_cache(world.now).unwrap();
+    check_copy_is_left_alone("its file arrived", file, |world| world.servers.uploads > 0);
+    check_copy_is_left_alone("its replay was acknowledged", replay, is_recorded);
+    let fails = |world: &mut World| {
+        world.servers.accounting_fails = true;
+        replay(world);
+    };
+    check_copy_is_left_alone("its replay came back", fails, is_recorded);
+}
+
 /// A reset that is told again by compaction while another is under way is not that one: the card is emptied only when the
 /// ledger has every bill's own.
 #[test]
