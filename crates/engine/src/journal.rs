@@ -12,6 +12,9 @@ use crate::policy::Kind;
 /// Steps that a shard remembers.
 pub(crate) const STEPS: usize = 1 << 16;
 
+/// A server that is not known any more.
+pub(crate) const NO_SERVER: u16 = u16::MAX;
+
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -64,6 +67,20 @@ impl Journal {
         self.noted = self.noted.wrapping_add(1);
     }
 
+    /// The server of this number is another one from now on: what was sent to the one before it is told without a name.
+    pub(crate) fn forget_server(&mut self, number: u16) {
+        for entry in &mut self.entries {
+            let (Step::Sent { server, .. } | Step::Answered { server, .. } | Step::Silent { server, .. }) =
+                &mut entry.step
+            else {
+                continue;
+            };
+            if *server == number {
+                *server = NO_SERVER;
+            }
+        }
+    }
+
     /// The steps of one session that are still known, oldest first.
     pub(crate) fn of(&self, serial: SessionSerial) -> impl Iterator<Item = (Mono, Step)> + '_ {
         let known = self.noted.min(self.entries.len());
@@ -96,5 +113,19 @@ mod tests {
         }
         assert_eq!((causes(&journal, 7), causes(&journal, 8), causes(&journal, 9)), (vec![3, 5], vec![4], vec![6]));
         assert_eq!(journal.of(SessionSerial { epoch: 2, sequence: 7 }).count(), 0);
+    }
+
+    #[test]
+    fn a_number_that_is_another_server_s_now_names_nobody_who_was_asked_before() {
+        let mut journal = Journal::new(4);
+        let serial = SessionSerial { epoch: 1, sequence: 7 };
+        let sent = |server| Step::Sent { kind: Kind::Start, is_copy: false, server, transmission: 1 };
+        for server in [1, 2] {
+            journal.note(Mono::ZERO, serial, sent(server));
+        }
+        journal.forget_server(1);
+        journal.note(Mono::ZERO, serial, sent(1));
+        let steps: Vec<Step> = journal.of(serial).map(|(_, step)| step).collect();
+        assert_eq!(steps, [sent(NO_SERVER), sent(2), sent(1)]);
     }
 }

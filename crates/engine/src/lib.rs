@@ -86,6 +86,6 @@ pub use memory::Memory;
 pub use octets::record_octets;
 pub use server::PortId;
 pub use shard::{
-    BATCH_MAX, Birth, Busy, Ceasing, Limits, NoSlot, Notice, RESTORE_BATCH, Received, Restored, Shard, Survey,
-    Transmit, TransmitBatch,
+    BATCH_MAX, Birth, Busy, Ceasing, Found, Limits, NoSlot, Notice, RESTORE_BATCH, Received, Restored, Search,
+    Searched, Shard, Survey, Transmit, TransmitBatch,
 };

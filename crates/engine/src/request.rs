@@ -119,6 +119,11 @@ impl Requests {
         !self.free.is_empty()
     }
 
+    /// How many can be taken.
+    pub(crate) fn free(&self) -> u32 {
+        u32::try_from(self.free.len()).unwrap_or(u32::MAX)
+    }
+
     /// Whether one more copy can be taken beside so many: copies have half of the places at most.
     pub(crate) fn has_room_for_copies(&self, copies: u32) -> bool {
         self.has_room() && (copies as usize) * 2 < self.slots.len()

@@ -97,6 +97,8 @@ pub(crate) struct Server {
     pub(crate) nas_attributes: Vec<u8>,
     /// The address that requests come from, once its ports are bound.
     pub(crate) source: Option<IpAddr>,
+    /// The same of a path that was left.
+    pub(crate) source_before: Option<IpAddr>,
     ports: Vec<Port>,
     current: usize,
     run: u32,
@@ -105,6 +107,8 @@ pub(crate) struct Server {
     pub(crate) in_flight: u32,
     /// Those of them that are missed: they take no place in the window.
     pub(crate) missed: u32,
+    /// As many requests may be out while some are missed; more would keep other servers waiting (`shard::missing`).
+    pub(crate) share: u32,
     /// The others that were transmitted, in that order.
     pub(crate) sent: Sequence,
     health: Health,
@@ -173,12 +177,14 @@ impl Server {
             is_wanted: false,
             nas_attributes: Vec::new(),
             source: None,
+            source_before: None,
             ports: Vec::new(),
             current: 0,
             run: 0,
             quarantine: VecDeque::new(),
             in_flight: 0,
             missed: 0,
+            share: u32::MAX,
             sent: Sequence::default(),
             health: Health::new(rules),
             window: Window::new(),
@@ -254,6 +260,7 @@ impl Server {
             _ if !self.is_up() => Standing::Down,
             1.. if self.health.is_on_trial() => Standing::OnTrial,
             out if !self.window.has_room(out, self.missed) => Standing::Full,
+            out if self.missed > 0 && out >= self.share => Standing::Full,
             _ if self.pace.is_some_and(|pace| now < pace.due()) => Standing::Full,
             _ => Standing::Free,
         }

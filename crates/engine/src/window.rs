@@ -39,6 +39,8 @@ const STEP: u32 = 4;
 const STEP_PART: u32 = 32;
 /// Places beside a window in which nothing stirs.
 const EXTRA_MOST: u32 = 6;
+/// Replies to requests that left in these tell what was lost in the window (`losses`).
+const FOLLOWED_MOST: u32 = 3;
 /// Requests in the server's queue.
 const QUEUE_MOST: u128 = 128;
 /// How long they lie there.
@@ -67,9 +69,13 @@ pub(crate) struct Window {
     may_widen: bool,
     /// When a request left, or a reply came.
     stirred: Mono,
-    /// Places that were given beside it, since nothing stirred.
+    /// Places that were given beside it, since nothing stirred; 0 as soon as no more wait than may.
     extra: u32,
-    /// One of these is free.
+    /// When the first of these was given: what left since then, left beside the window.
+    beside_since: Mono,
+    /// Replies to such requests that let one more leave, since nothing stirred.
+    followed: u32,
+    /// A place beside it is free.
     has_extra: bool,
 }
 
@@ -124,6 +130,8 @@ impl Window {
             may_widen: false,
             stirred: Mono::ZERO,
             extra: 0,
+            beside_since: Mono::ZERO,
+            followed: 0,
             has_extra: false,
         }
     }
@@ -176,8 +184,12 @@ impl Window {
     /// Gives that place when its time has come.
     pub(crate) fn handle_timeout(&mut self, out: u32, missed: u32, now: Mono) -> bool {
         let is_due = self.next_extra(out, missed).is_some_and(|at| at <= now);
-        self.extra += u32::from(is_due);
-        self.has_extra |= is_due;
+        if is_due {
+            self.beside_since = if self.extra == 0 { now } else { self.beside_since };
+            self.extra += 1;
+            self.followed = 0;
+            self.has_extra = true;
+        }
         is_due
     }
 
@@ -188,6 +200,8 @@ impl Window {
 
     /// What was transmitted once, at `sent`, is missed.
     pub(crate) fn handle_missed(&mut self, sent: Mono) {
+        // While more wait than may, its place is another's at once, whose reply tells of the next that is missed.
+        self.has_extra |= self.extra > 0;
         self.losses.handle_missed(sent);
     }
 
@@ -201,8 +215,10 @@ impl Window {
     /// A reply came to a request that was transmitted once, at `sent`, and may have been missed.
     pub(crate) fn handle_reply(&mut self, sent: Mono, now: Mono, was_missed: bool) {
         self.stirred = now;
-        // One that came for one that left beside the window lets one more leave: three are needed to tell what was lost.
-        self.has_extra = self.extra > 0;
+        // One to what left beside the window lets one more leave: three are needed to tell what was lost. One to what left in it
+        // does not, or as many would go on waiting beside it, however narrow it becomes.
+        self.has_extra = self.extra > 0 && sent >= self.beside_since && self.followed < FOLLOWED_MOST;
+        self.followed += u32::from(self.has_extra);
         self.extra = self.extra.min(1);
         self.losses.handle_reply(sent, now, was_missed);
         if sent < self.round.began {
@@ -233,7 +249,7 @@ impl Window {
                 self.untried = Some(Untried { width: self.width(), is_opening: self.is_opening });
                 self.is_opening = false;
                 let most = (self.width() - self.width() / 8).max(LEAST);
-                self.width = u32::try_from(width).unwrap_or(most).clamp(LEAST, most);
+                self.narrow(u32::try_from(width).unwrap_or(most).clamp(LEAST, most));
             }
             Judgement::NotOurs => {
                 let Some(Untried { width, is_opening }) = untried else { return };
@@ -257,7 +273,7 @@ impl Window {
                 }
                 let most = self.width().div_ceil(8);
                 let excess = u32::try_from(excess).unwrap_or(most);
-                self.width = (self.width() - excess.clamp(1, most)).max(LEAST);
+                self.narrow((self.width() - excess.clamp(1, most)).max(LEAST));
             }
             Queue::Fair if self.is_opening => self.is_opening = false,
             Queue::Short if self.is_opening => {}
@@ -268,6 +284,13 @@ impl Window {
             Queue::Fair | Queue::Short => {}
         }
         self.width = self.width();
+    }
+
+    /// So wide from now on, by what replies tell: the server lives, and whoever is beside the window has no follower.
+    fn narrow(&mut self, width: u32) {
+        self.width = width;
+        self.extra = 0;
+        self.has_extra = false;
     }
 
     fn may_grow(&self) -> bool {
@@ -311,7 +334,7 @@ fn nanos(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use std::cmp::Reverse;
-    use std::collections::{BTreeSet, BinaryHeap};
+    use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 
     use proptest::prelude::*;
 
@@ -507,7 +530,7 @@ mod tests {
         fn over_any_line_a_server_is_asked_no_more_than_it_bears(
             per_second in 50..6_000_u64,
             way_us in 100..60_000_u64,
-            line in 0..150_u64,
+            line in 0..=100_u64,
             room in 150..400_u64,
         ) {
             let server = Server { line, ..Server::new(per_second, way_us, room) };
@@ -539,7 +562,7 @@ mod tests {
         let until = window.missed_until();
         for _ in 0..3 {
             window.handle_reply(now, now.plus(Duration::from_millis(5)), false);
-            assert!(window.has_room(out, 0));
+            assert!(window.has_room(out - 1, 0));
             window.handle_sent(out, now);
         }
         assert!(window.missed_until() > until && window.missed_until() > Some(at(6_000_000)));
@@ -587,6 +610,61 @@ mod tests {
             window.handle_reply(sent, Mono::from_nanos(second * 1_000_000_000 + 1_000), false);
         }
         assert_eq!(window.width(), FIRST);
+    }
+
+    /// A server with a backlog pauses, and then answers at this pace; nothing is lost. The window at the end, and how many waited
+    /// at most beside it when one more had left, from when what waited during the pause was answered.
+    fn pause(pause_us: u64, step_us: u64) -> (Window, u32) {
+        let at = |micros: u64| Mono::from_nanos(micros * 1_000);
+        let mut window = Window::new();
+        play(&mut window, 1, 10, &Server::new(20_000, 5_000, 250));
+        let (width, mut now) = (window.width(), 12_000_000);
+        let mut waiting = VecDeque::new();
+        let count = |waiting: &VecDeque<u64>| u32::try_from(waiting.len()).unwrap();
+        let fill = |window: &mut Window, waiting: &mut VecDeque<u64>, now| {
+            while window.has_room(count(waiting), 0) {
+                waiting.push_back(now);
+                window.handle_sent(count(waiting), at(now));
+            }
+        };
+        fill(&mut window, &mut waiting, now);
+        let resumes = now + pause_us;
+        while let Some(next) = window.next_extra(count(&waiting), 0).filter(|&next| next < at(resumes)) {
+            now = next.as_nanos() / 1_000 + 1;
+            assert!(window.handle_timeout(count(&waiting), 0, at(now)));
+            fill(&mut window, &mut waiting, now);
+        }
+        assert!(count(&waiting) <= width + EXTRA_MOST);
+        now = resumes;
+        let mut beside = 0;
+        for answered in 0..30_000 {
+            now += step_us;
+            let sent = waiting.pop_front().expect("the backlog has no end");
+            window.handle_reply(at(sent), at(now), false);
+            let until = window.missed_until();
+            assert!(until.is_none_or(|until| at(waiting[0]) > until), "nobody is missed");
+            window.handle_all_missed(at(now));
+            window.handle_timeout(count(&waiting), 0, at(now));
+            let before = count(&waiting);
+            fill(&mut window, &mut waiting, now);
+            if answered > width && count(&waiting) > before {
+                beside = beside.max(count(&waiting).saturating_sub(window.width()));
+            }
+        }
+        (window, beside)
+    }
+
+    #[test]
+    fn after_a_pause_no_more_wait_than_the_server_bears() {
+        // Milliseconds of a pause, and microseconds from one answer to the next.
+        for (pause_ms, step_us) in [(100, 50), (300, 50), (1, 1_000), (100, 1_000), (1_000, 1_000)] {
+            let (window, beside) = pause(pause_ms * 1_000, step_us);
+            assert!(
+                beside <= EXTRA_MOST,
+                "{pause_ms} ms, {step_us} us: {beside} beside a window of {}",
+                window.width()
+            );
+        }
     }
 
     #[test]

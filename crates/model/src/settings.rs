@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
@@ -253,12 +253,14 @@ impl Default for RadiusHealth {
     }
 }
 
-/// Whom `radius-server accounting [IP] [PORT] { pending-limit | speed-limit }` speaks of (BEHAVIOUR.md 5.1): all accounting
-/// servers, or those with this address, or this port, or both.
+/// Whom `radius-server accounting [IP [vpn-instance V]] [PORT] { pending-limit | speed-limit }` speaks of (BEHAVIOUR.md 5.1): all
+/// accounting servers, or those with this address, or this port, or both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LimitedServers {
     /// Of this address only.
     pub ip: Option<IpAddr>,
+    /// With an address: in this VRF; `None`: in none.
+    pub vpn: Option<InterfaceName>,
     /// On this port only.
     pub port: Option<u16>,
 }
@@ -345,10 +347,14 @@ pub struct CacheRounds {
 impl Settings {
     /// What holds for this server. Of two that speak of it, the one that names the address goes first, then the one that
     /// names the port.
-    pub fn limits_of(&self, server: SocketAddr) -> RadiusLimits {
+    pub fn limits_of(&self, server: &ServerPath) -> RadiusLimits {
         let named = [(true, true), (true, false), (false, true), (false, false)];
         let limits = named.map(|(ip, port)| {
-            let servers = LimitedServers { ip: ip.then_some(server.ip()), port: port.then_some(server.port()) };
+            let servers = LimitedServers {
+                ip: ip.then_some(server.address.ip()),
+                vpn: server.vpn.filter(|_| ip),
+                port: port.then_some(server.address.port()),
+            };
             self.radius_limits.get(&servers).copied().unwrap_or_default()
         });
         RadiusLimits {

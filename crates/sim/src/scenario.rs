@@ -366,7 +366,7 @@ fn limits(dice: &mut Dice) -> BTreeMap<LimitedServers, RadiusLimits> {
         speed: dice.pick(&[None, None, Some(SpeedLimit { count: 50, seconds: 1 })]),
     };
     let is_set = limits != RadiusLimits::default();
-    is_set.then_some((LimitedServers { ip: None, port: None }, limits)).into_iter().collect()
+    is_set.then_some((LimitedServers { ip: None, vpn: None, port: None }, limits)).into_iter().collect()
 }
 
 /// Stores are so small that bills have to leave them.

@@ -107,7 +107,7 @@ impl Shard {
     fn configure_limits(&mut self, settings: &Settings) {
         let shards = self.birth.shard_count;
         for server in &mut self.servers {
-            let limits = settings.limits_of(server.path.address);
+            let limits = settings.limits_of(&server.path);
             let share = |count: u16| u32::from((count / shards).max(1));
             let pace = limits.speed.map(|limit| Pace::new(share(limit.count), limit.seconds.into()));
             server.set_limits(limits.pending.map(share), pace);
@@ -135,9 +135,10 @@ impl Shard {
         });
         if self.servers[index].path != path {
             self.servers[index].become_another(path, self.health_rules);
+            self.journal.forget_server(number_of(index));
         }
         self.want_path(index);
-        let number = u16::try_from(index).expect("a configuration has fewer than 65,536 servers");
+        let number = number_of(index);
         while known.is_none() && self.servers[index].port_count() < share {
             let id = PortId(u32::try_from(self.ports.len()).expect("ports are counted with 32 bits"));
             let port = self.servers[index].add_port(id);
@@ -205,4 +206,8 @@ impl Shard {
             self.members_changed();
         }
     }
+}
+
+fn number_of(server: usize) -> u16 {
+    u16::try_from(server).expect("a configuration has fewer than 65,536 servers")
 }

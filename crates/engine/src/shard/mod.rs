@@ -44,7 +44,7 @@ use model::time::{Mono, Now, Wall};
 pub use announcing::Ceasing;
 pub use replies::Received;
 pub use restore::{NoSlot, RESTORE_BATCH, Restored};
-pub use survey::Survey;
+pub use survey::{Found, Search, Searched, Survey};
 pub use transmit::{BATCH_MAX, Transmit, TransmitBatch};
 
 use crate::authenticators::Authenticators;
@@ -205,6 +205,8 @@ pub struct Shard {
     requests: Requests,
     /// In the order in which they were transmitted, for each server.
     sequence: Links,
+    /// Requests that are missed, of all servers.
+    missed: u32,
     /// Each request's timer: the end of the wait for a reply.
     deadlines: Wheel,
     /// Requests whose turn it is to be transmitted again.
@@ -312,6 +314,7 @@ impl Shard {
             timers: Wheel::new(limits.sessions, now),
             requests: Requests::new(limits.requests),
             sequence: Links::new(limits.requests),
+            missed: 0,
             deadlines: Wheel::new(requests, now),
             again: VecDeque::with_capacity(requests),
             failover: VecDeque::with_capacity(requests),

@@ -36,7 +36,7 @@ impl Shard {
     pub(super) fn close_left_paths(&mut self) {
         for server in &mut self.servers {
             if !server.is_wanted && server.source.is_some() && server.is_at_rest() {
-                server.source = None;
+                server.source_before = server.source.take();
                 self.unused_ports.extend(server.port_ids());
             }
         }

@@ -2,7 +2,7 @@
 //! whose accounting goes on without them, and interims.
 //!
 //! A Stop whose transaction has failed rests, half a minute the first time and twice as long after each further one, up to ten
-//! minutes; then it waits in its group's lane of parked Stops like other work. A server that comes back ends all rests of its
+//! minutes, each time a tenth more or less; then it waits in its group's lane of parked Stops like other work. A server that comes back ends all rests of its
 //! groups: what they hold goes into the lane in the order of its coming, as fast as the lane's share and the server's window
 //! take it. `cache retransmit K timeout S` goes by rounds instead: every S seconds the K that have rested longest.
 //!
@@ -34,14 +34,22 @@ use crate::policy::Outcome;
 use crate::session::{Flags, Lane, Owed, Slot, State};
 use crate::table::Table;
 
-/// Lengths of rest.
-pub(crate) const REST_COUNT: usize = 6;
+/// Each length of rest comes in so many variants, a tenth shorter to a tenth longer: what failed together is not tried again
+/// together (RFC 5080 section 2.2.1, RAND).
+const VARIANTS: usize = 4;
+/// Seconds; each is about twice the one before it, up to ten minutes.
+const LENGTHS_S: [u64; 6] = [30, 60, 120, 240, 480, 600];
+/// Lists of rests.
+pub(crate) const REST_COUNT: usize = LENGTHS_S.len() * VARIANTS;
 /// How many go into the lane in one turn of the caller's loop.
 const TURN_MAX: u32 = 2048;
 
-/// How long the rest of this index lasts.
-fn rest(index: usize) -> Duration {
-    Duration::from_secs([30, 60, 120, 240, 480, 600][index])
+/// How long a rest of this list lasts.
+fn rest(list: usize) -> Duration {
+    let (length_s, variant) = (LENGTHS_S[list / VARIANTS], list % VARIANTS);
+    let length_ms = length_s * 1000;
+    let spread_ms = length_ms / 5 * variant as u64 / (VARIANTS as u64 - 1);
+    Duration::from_millis(length_ms - length_ms / 10 + spread_ms)
 }
 
 /// What the operator says of the queue, this shard's share of it.
@@ -156,11 +164,15 @@ impl Shard {
         let group = usize::from(self.group_of(slot));
         self.join_queue(slot);
         let account = self.account_mut(slot);
-        let index = usize::from(account.tries).min(REST_COUNT - 1);
+        let length = usize::from(account.tries).min(LENGTHS_S.len() - 1);
         account.tries = account.tries.saturating_add(1);
         account.queued = now;
-        account.rest = u8::try_from(index).expect("an index of a rest");
-        self.table.push_back(&mut self.groups[group].rests[index], Lane::Rest, slot);
+        let tries = u8::try_from(account.tries).unwrap_or(u8::MAX);
+        let number = self.session(slot).sequence;
+        let variant = usize::try_from(self.draw(number, tries, VARIANTS as u64)).unwrap_or(0);
+        let list = length * VARIANTS + variant;
+        self.account_mut(slot).rest = u8::try_from(list).expect("a list of rests");
+        self.table.push_back(&mut self.groups[group].rests[list], Lane::Rest, slot);
         self.make_room();
         self.tell_fill();
     }

@@ -90,7 +90,13 @@ impl Shard {
             if let Some(slot) = self.next_checkpoint() {
                 return Some(Next::Checkpoint(slot));
             }
-            // It may have come to a mark.
+            // It may have come to a mark, and what is known of servers goes before that.
+            if let Some(announced) = self.announcing.next_record() {
+                return Some(Next::Announced(announced));
+            }
+            if let Some(booted) = self.announcing.next_booted() {
+                return Some(Next::Booted(booted));
+            }
             if let Some((plane, heard)) = self.checkpoints.next_heard(self.record_count) {
                 return Some(Next::Heard(plane, heard));
             }
@@ -327,7 +333,7 @@ impl Shard {
         let asked = self.servers.get(usize::from(self.account(slot).server));
         let members = &self.groups[usize::from(self.group_of(slot))].members;
         let others = members.iter().map(|member| &self.servers[usize::from(member.server)]);
-        asked.into_iter().chain(others).find_map(|server| server.source)
+        asked.into_iter().chain(others).find_map(|server| server.source.or(server.source_before))
     }
 
     /// What the session counted in earlier generations.

@@ -4,7 +4,7 @@ use model::counters::CounterSource;
 use model::report::{AccessUser, AccountingState, GroupReport, ShardReport};
 use model::time::{Mono, Now};
 
-use super::Shard;
+use super::{Found, Shard};
 use crate::attributes;
 use crate::server::Server;
 use crate::session::{Flags, Slot, State, serial};
@@ -63,14 +63,10 @@ impl Shard {
             .collect()
     }
 
-    /// The session with this Acct-Session-Id.
-    pub fn access_user_by_id(&self, now: Now, counters: &impl CounterSource, session_id: &[u8]) -> Option<AccessUser> {
-        self.slot_by_id(session_id).map(|slot| self.access_user(slot, now, counters))
-    }
-
-    pub(super) fn slot_by_id(&self, session_id: &[u8]) -> Option<Slot> {
-        let has_id = |&slot: &Slot| self.is_shown(slot) && attributes::session_id(self.run(slot)) == Some(session_id);
-        self.table.slots().find(has_id)
+    /// The row of a session that [`Shard::search`] has found.
+    pub fn found_user(&self, now: Now, counters: &impl CounterSource, found: Found) -> AccessUser {
+        let Found(slot) = found;
+        self.access_user(slot, now, counters)
     }
 
     pub(super) fn is_shown(&self, slot: Slot) -> bool {

@@ -7,8 +7,8 @@ use model::report::{SessionStory, StorySource, StoryStep};
 use model::settings::ServerPath;
 use model::time::{Mono, Now, Wall};
 
-use super::Shard;
-use crate::journal::Step;
+use super::{Found, Shard};
+use crate::journal::{NO_SERVER, Step};
 use crate::policy::Kind;
 use crate::request::Place;
 use crate::session::{Flags, Lane, NONE, Slot, State, serial};
@@ -20,13 +20,13 @@ impl Shard {
         self.journal.note(at, serial, step);
     }
 
-    /// The story of the session with this Acct-Session-Id.
-    pub fn story(&self, now: Now, counters: &impl CounterSource, session_id: &[u8]) -> Option<SessionStory> {
-        let slot = self.slot_by_id(session_id)?;
+    /// The story of a session that [`Shard::search`] has found.
+    pub fn story(&self, now: Now, counters: &impl CounterSource, found: Found) -> SessionStory {
+        let Found(slot) = found;
         let user = self.access_user(slot, now, counters);
         let step = |(at, step)| self.told(at, step, now);
         let steps = self.journal.of(user.serial).map(step).collect();
-        Some(SessionStory { user, steps, next: self.comes_next(slot, now.mono) })
+        SessionStory { user, steps, next: self.comes_next(slot, now.mono) }
     }
 
     fn told(&self, mono: Mono, step: Step, now: Now) -> StoryStep {
@@ -52,7 +52,7 @@ impl Shard {
         };
         let past = now.mono.since(mono);
         let at = now.wall.as_millis().checked_sub(u64::try_from(past.as_millis()).unwrap_or(u64::MAX));
-        let server = server.map(|server| self.path_of(server));
+        let server = server.filter(|server| *server != NO_SERVER).map(|server| self.path_of(server));
         StoryStep { at: at.map(Wall::from_millis), source: StorySource::Journal, event, server }
     }
 
@@ -97,11 +97,8 @@ impl Shard {
         }
         if account.interim_failures > 0 {
             let scheme = self.contracts.get(session.contract).scheme;
-            let most = scheme.interim_fail.max_times;
-            next.push(format!(
-                "{} interims have failed in a row; the policy acts at {most}.",
-                account.interim_failures
-            ));
+            let (failures, acts_at) = (account.interim_failures, u32::from(scheme.interim_fail.max_times) + 1);
+            next.push(format!("{failures} interims have failed in a row; the policy acts at {acts_at}."));
         }
         next
     }
@@ -128,8 +125,14 @@ impl Shard {
         session.lane.index()?;
         let waited = seconds(now.since(self.account(slot).queued));
         let group = &self.groups[usize::from(self.group_of(slot))];
-        let down = if group.down_since(&self.servers).is_some() { "; all its servers are Down" } else { "" };
-        Some(format!("{} waits for a place on a server since {waited}{down}.", word(self.kind_of(slot))))
+        let kind = self.kind_of(slot);
+        let why = match kind {
+            Kind::Start if group.untold => "; a server of its group is to be told of Accounting-On before",
+            Kind::Start if group.holds_for_old_stops(now) => "; Stops of an earlier boot go before",
+            _ if group.down_since(&self.servers).is_some() => "; all its servers are Down",
+            _ => "",
+        };
+        Some(format!("{} waits for a place on a server since {waited}{why}.", word(kind)))
     }
 }
 

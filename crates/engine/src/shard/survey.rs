@@ -1,9 +1,10 @@
-//! A walk over all sessions, some at a time, so that no packet waits for an operator who looks at a million of them.
+//! Walks over all sessions, some at a time, so that no packet waits for an operator who looks at a million of them.
 
 use model::report::SurveyReport;
 use model::time::Mono;
 
 use super::Shard;
+use crate::attributes;
 use crate::session::{Slot, State};
 
 /// How far a walk is, and what it has found.
@@ -19,7 +20,48 @@ impl Default for Survey {
     }
 }
 
+/// How far the search for a session is.
+#[derive(Clone, Debug)]
+pub struct Search {
+    next: Slot,
+    session_id: Box<[u8]>,
+}
+
+impl Search {
+    /// For the session with this Acct-Session-Id.
+    pub fn new(session_id: &[u8]) -> Search {
+        Search { next: 0, session_id: session_id.into() }
+    }
+}
+
+/// A session that a search has found; good until the shard is told something.
+#[derive(Clone, Copy, Debug)]
+pub struct Found(pub(super) Slot);
+
+/// How a step of a search ends.
+#[derive(Clone, Copy, Debug)]
+pub enum Searched {
+    /// There are more slots to look at.
+    GoesOn,
+    /// Here it is.
+    Found(Found),
+    /// There is no such session.
+    Nowhere,
+}
+
 impl Shard {
+    /// Looks at `count` more slots for the session. One that comes up meanwhile may be missed.
+    pub fn search(&self, search: &mut Search, count: usize) -> Searched {
+        let mut slots = self.table.slots().skip(search.next as usize);
+        for slot in slots.by_ref().take(count) {
+            search.next += 1;
+            if self.is_shown(slot) && attributes::session_id(self.run(slot)) == Some(&search.session_id) {
+                return Searched::Found(Found(slot));
+            }
+        }
+        if slots.next().is_none() { Searched::Nowhere } else { Searched::GoesOn }
+    }
+
     /// Looks at `count` more slots; what was found, when there are no more.
     pub fn survey(&self, survey: &mut Survey, count: usize) -> Option<SurveyReport> {
         let mut slots = self.table.slots().skip(survey.next as usize);

@@ -105,6 +105,7 @@ impl Shard {
         {
             self.transmit_again(index, now, batch);
         }
+        self.share_requests();
         self.transmit_failovers(now, room, batch);
         self.transmit_new(now, counters, room, batch);
         self.transmit_copies(now, room, batch);
@@ -143,7 +144,8 @@ impl Shard {
             }
             // A commit may have given the group a server that is to be told before.
             let request = self.requests.get(index);
-            if request.kind == Kind::Start && self.groups[usize::from(request.group)].untold {
+            let goes_behind = matches!(request.kind, Kind::Start | Kind::Interim);
+            if goes_behind && self.groups[usize::from(request.group)].untold {
                 self.failover.push_back(index);
                 continue;
             }

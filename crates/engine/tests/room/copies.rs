@@ -147,7 +147,7 @@ fn copy_never_goes_to_the_group_of_another_domain() {
     scheme(&mut settings).start_fail = StartFail::Offline;
     let [one, other, first] = [("one", 2), ("other", 3), ("first", 4)].map(|(name, number)| {
         let group = copy_group(&mut settings, name, number);
-        let only = LimitedServers { ip: Some(server(number).ip()), port: None };
+        let only = LimitedServers { ip: Some(server(number).ip()), vpn: None, port: None };
         settings.radius_limits.insert(only, RadiusLimits { pending: (number < 4).then_some(1), speed: None });
         group
     });
@@ -210,7 +210,7 @@ fn copy_to_a_group_without_servers_is_given_up_at_once() {
 #[test]
 fn copy_tells_no_end_before_the_ledger_has_it() {
     let mut settings = copied();
-    let only = LimitedServers { ip: Some(server(2).ip()), port: None };
+    let only = LimitedServers { ip: Some(server(2).ip()), vpn: None, port: None };
     settings.radius_limits.insert(only, RadiusLimits { pending: Some(1), speed: None });
     let mut scene = Scene::new(&settings).silence(2).up("a", 1).up("b", 2).pass(17);
     scene.seen();

@@ -15,7 +15,7 @@ fn one_at_a_time() -> Settings {
     let radius_group = Some(ObjectName::from("radius"));
     let domain = Domain { accounting_scheme: Some(ObjectName::from("waits")), radius_group, ..Domain::default() };
     settings.domains.insert(ObjectName::from("waits"), domain);
-    let all = LimitedServers { ip: None, port: None };
+    let all = LimitedServers { ip: None, vpn: None, port: None };
     settings.radius_limits.insert(all, RadiusLimits { pending: Some(1), speed: None });
     settings
 }

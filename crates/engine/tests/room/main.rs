@@ -12,6 +12,7 @@ mod forget;
 mod groups;
 mod interim_fail;
 mod lanes;
+mod missed;
 mod on_off;
 mod paths;
 mod preference;

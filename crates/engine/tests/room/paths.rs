@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use engine::{News, Notice, PortId};
+use engine::{News, Notice, PortId, Search, Searched};
 use model::settings::{AccountingServer, InterfaceName, ServerPath, Settings};
 
 use crate::scene::{Scene, group, plain, server};
@@ -148,4 +148,39 @@ fn nobody_hears_of_the_life_and_death_of_a_path_that_was_left() {
     assert!(servers.iter().any(|known| known.path == path && known.up), "{servers:?}");
     let told = std::iter::from_fn(|| scene.stage.shard.poll_notice()).collect::<Vec<_>>();
     assert!(!told.iter().any(|notice| matches!(notice, Notice::Server(..))), "{told:?}");
+}
+
+#[test]
+fn a_story_names_no_server_that_was_never_asked() {
+    let two = plain(2);
+    let mut stage = Stage::with(1, crate::stage::at(100_000), &two, 64).linked(1, 0);
+    stage.up("a", 1);
+    // The first server is silent, and the second answers.
+    let mut id = Vec::new();
+    for _ in 0..40 {
+        stage.turn();
+        for asked in std::mem::take(&mut stage.asked) {
+            id = asked.session_id();
+            if asked.to == server(2) {
+                stage.reply(&asked);
+            }
+        }
+        stage.pass(seconds(1));
+    }
+    // The first is taken out, its sockets close, and another comes in its place.
+    let mut changed = two.clone();
+    group(&mut changed).accounting.remove(0);
+    stage.shard.configure(&changed);
+    stage.run(seconds(60), true);
+    while stage.shard.poll_unused_port().is_some() {}
+    let shared_key = group(&mut changed).accounting[0].shared_key.clone();
+    let other = AccountingServer { shared_key, ..AccountingServer::new(([198, 51, 100, 7], 1813).into()) };
+    group(&mut changed).accounting.push(other);
+    stage.shard.configure(&changed);
+    let Searched::Found(found) = stage.shard.search(&mut Search::new(&id), 64) else { panic!("it is online") };
+    let story = stage.shard.story(stage.now, &stage.table, found);
+    assert!(story.steps.iter().any(|step| step.event.starts_with("Start not acknowledged")), "{story:?}");
+    let asked = story.steps.iter().filter_map(|step| step.server).map(|path| path.address);
+    assert!(asked.into_iter().all(|address| address == server(2)), "{story:?}");
+    assert!(matches!(stage.shard.search(&mut Search::new(b"nobody"), 64), Searched::Nowhere));
 }

@@ -91,7 +91,7 @@ fn row_5_3_after_a_restart_the_plane_says_it_again() {
 #[test]
 fn row_5_3_a_preferred_server_without_room_holds_up_its_own_users_only() {
     let mut settings = each_minute(2);
-    let only = LimitedServers { ip: Some(server(2).ip()), port: None };
+    let only = LimitedServers { ip: Some(server(2).ip()), vpn: None, port: None };
     settings.radius_limits.insert(only, RadiusLimits { pending: Some(1), speed: None });
     // Forty users of the silent second server stand before one of the first.
     let mut scene = Scene::new(&settings).silence(2);
@@ -111,7 +111,7 @@ fn row_5_3_a_preferred_server_has_room_at_another_port() {
     let mut settings = each_minute(3);
     let second = SocketAddr::new(server(2).ip(), 1814);
     group(&mut settings).accounting[2].address = second;
-    let only = LimitedServers { ip: Some(server(2).ip()), port: Some(1813) };
+    let only = LimitedServers { ip: Some(server(2).ip()), vpn: None, port: Some(1813) };
     settings.radius_limits.insert(only, RadiusLimits { pending: Some(1), speed: None });
     let scene = Scene::new(&settings).silence(2).up_by("a", 1, 2).up_by("b", 2, 2).up_by("c", 3, 2).pass(1);
     let asked: Vec<SocketAddr> = scene.sent.iter().map(|asked| asked.to).collect();

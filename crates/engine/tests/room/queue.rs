@@ -1,5 +1,7 @@
 //! The queue of Stops that no server acknowledged (BEHAVIOUR.md 5.5).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use model::settings::{CacheRounds, CacheWarning, InterimFailPolicy, Settings, StartFail};
 
 use crate::groups::each_minute;
@@ -32,8 +34,41 @@ fn row_5_5_a_stop_rests_longer_after_each_try() {
     let seen = scene.seen();
     let stops = seen.lines().filter(|line| line.contains("stop a")).step_by(3);
     let begun: Vec<&str> = stops.filter_map(|line| line.split([' ', '.']).next()).collect();
-    // Fifteen seconds for a transaction, then half a minute, and twice as much, up to ten minutes.
-    assert_eq!(begun, ["1", "46", "121", "256", "511", "1006", "1621"], "{seen}");
+    let begun: Vec<u64> = begun.into_iter().filter_map(|second| second.parse().ok()).collect();
+    // Fifteen seconds for a transaction, then half a minute, and twice as much, up to ten minutes, a tenth more or less.
+    let rests: Vec<u64> = begun.windows(2).map(|pair| pair[1] - pair[0] - 15).collect();
+    assert_eq!(rests.len(), 6, "{seen}");
+    for (rest, length) in rests.iter().zip([30, 60, 120, 240, 480, 600]) {
+        assert!((length * 9 / 10..=length * 11 / 10 + 1).contains(rest), "{length}: {rest}\n{seen}");
+    }
+}
+
+#[test]
+fn row_5_5_what_failed_together_is_not_tried_again_together() {
+    let names: Vec<String> = (0..10).map(|number| format!("u{number}")).collect();
+    let mut settings = resending(7);
+    settings.radius_health.dead_count = 65_535;
+    let mut scene = Scene::new(&settings);
+    for (slot, name) in (1..).zip(&names) {
+        scene = scene.up(name, slot);
+    }
+    scene = scene.pass(1).silence(1);
+    scene.seen();
+    for name in &names {
+        scene = scene.down(name);
+    }
+    scene = scene.pass(20);
+    scene.seen();
+    let mut scene = scene.pass(30);
+    let seen = scene.seen();
+    let mut first: BTreeMap<&str, &str> = BTreeMap::new();
+    for line in seen.lines().filter(|line| line.contains("stop u")) {
+        let mut words = line.split(' ');
+        let (at, name) = (words.next().unwrap(), words.nth(1).unwrap());
+        first.entry(name).or_insert(at);
+    }
+    let seconds: BTreeSet<&str> = first.values().copied().collect();
+    assert!(first.len() == 10 && seconds.len() >= 3, "RFC 5080 section 2.2.1, RAND: {seconds:?}\n{seen}");
 }
 
 #[test]
@@ -72,7 +107,7 @@ fn row_5_5_cache_keep_packet_gives_up_nothing() {
 
 #[test]
 fn row_5_5_pending_limit_optimize_does_not_count_a_try_that_found_no_place() {
-    for (optimize, bills) in [(false, 6), (true, 1)] {
+    for (optimize, bills) in [(false, 7), (true, 0)] {
         let mut settings = resending(2);
         settings.radius_health.dead_count = 3;
         settings.radius_cache.pending_limit_optimize = optimize;
@@ -168,11 +203,11 @@ fn row_5_5_start_resend_goes_on_where_accounting_does_and_before_the_next_interi
          0 start a to 1
          5 start a to 1
          10 start a to 1
-         45 start a to 1
-         50 start a to 1",
+         44 start a to 1
+         49 start a to 1",
     );
-    // The second try ends at 60 and rests until 120; the interim of 75 lets it go first.
-    let scene = scene.pass(18).sees("55 start a to 1").wake(1).pass(70).sees(
+    // The second try ends at 59 and rests for a minute; the interim of 75 lets it go first.
+    let scene = scene.pass(18).sees("54 start a to 1").wake(1).pass(70).sees(
         "75 start a to 1
          75 interim a to 1
          135 interim a to 1",
@@ -206,6 +241,7 @@ fn row_5_5_no_start_is_queued_that_has_ended_accounting() {
 fn resent_interims() -> Scene {
     let mut settings = each_minute(1);
     group(&mut settings).interim_resend = 1;
+    group(&mut settings).retransmit = 4;
     scheme(&mut settings).interim_fail.max_times = 1;
     scheme(&mut settings).interim_fail.policy = InterimFailPolicy::Offline;
     let mut scene = Scene::new(&settings).up("a", 1).pass(50);
@@ -216,22 +252,26 @@ fn resent_interims() -> Scene {
 #[test]
 fn row_5_5_interim_resend_is_superseded_by_the_next_tick_and_never_counts() {
     let scene = resent_interims();
-    // The tick of 60 fails at 75, rests, and is tried once more at 105: one failure, not two. The tick of 120 comes while that
+    // The tick of 60 fails at 80, rests, and is tried once more at 109: one failure, not two. The tick of 120 comes while that
     // is in flight, and is skipped.
-    let scene = scene.silence(1).pass(72).sees(
+    let scene = scene.silence(1).pass(75).sees(
         "60 interim a to 1
          65 interim a to 1
          70 interim a to 1
-         105 interim a to 1
-         110 interim a to 1
-         115 interim a to 1",
+         75 interim a to 1
+         109 interim a to 1
+         114 interim a to 1
+         119 interim a to 1
+         124 interim a to 1",
     );
     // The second failure is that of 180.
     scene.pass(80).sees(
         "180 interim a to 1
          185 interim a to 1
+         190 server down
          190 interim a to 1
-         195 cut a interim-failed",
+         195 interim a to 1
+         200 cut a interim-failed",
     );
 }
 
@@ -241,15 +281,17 @@ fn row_5_5_interim_resend_that_is_answered_never_counts_either() {
     let scene = scene.silence(1).pass(40).sees(
         "60 interim a to 1
          65 interim a to 1
-         70 interim a to 1",
+         70 interim a to 1
+         75 interim a to 1",
     );
-    let scene = scene.wake(1).pass(20).sees("105 interim a to 1");
+    let scene = scene.wake(1).pass(20).sees("109 interim a to 1");
     // The second failure in a row (owner's decision 5).
-    scene.silence(1).pass(30).sees(
+    scene.silence(1).pass(35).sees(
         "120 interim a to 1
          125 interim a to 1
          130 interim a to 1
-         135 cut a interim-failed",
+         135 interim a to 1
+         140 cut a interim-failed",
     );
 }
 
@@ -261,9 +303,17 @@ fn row_5_5_an_interim_that_is_due_replaces_one_that_rests() {
     scene.seen();
     let scene = scene.silence(1).pass(62);
     assert_eq!(scene.stage.shard.report().stops_queued, 1);
-    let mut scene = scene.pass(30);
+    let mut scene = scene.pass(4);
     scene.seen();
-    // Resting from 120 on after its second try, it would be tried again at 180 anyway.
-    let scene = scene.wake(1).pass(60).sees("180 interim a to 1");
+    // Resting from 119 on after its second try, it is replaced by the interim of 120, which fails and rests as a new one.
+    let scene = scene.pass(26).sees(
+        "120 interim a to 1
+         125 interim a to 1
+         130 interim a to 1",
+    );
+    let scene = scene.wake(1).pass(60).sees(
+        "164 interim a to 1
+         180 interim a to 1",
+    );
     assert_eq!(scene.stage.shard.report().stops_queued, 0);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::NoSlot;
+use engine::{NoSlot, Search, Searched};
 use model::ids::BillId;
 use model::record::{Closed, Departure, Returned};
 use model::settings::Settings;
@@ -55,7 +55,8 @@ fn the_stop_is_the_bill_s() {
     let (report, shown) = (stage.shard.report(), stage.shard.access_users(stage.now, &stage.table, 9));
     assert_eq!((report.sessions, report.stops_unacknowledged), (1, 0), "it is no session");
     assert_eq!(shown.len(), 1);
-    assert_eq!(stage.shard.access_user_by_id(stage.now, &stage.table, &stop.session_id()), None);
+    let mut search = Search::new(&stop.session_id());
+    assert!(matches!(stage.shard.search(&mut search, 1024), Searched::Nowhere));
     stage.pass(Duration::from_secs(2));
     stage.answer();
     stage.turn();

@@ -11,7 +11,7 @@ use crate::stage::Asked;
 
 fn limited(limits: RadiusLimits) -> Settings {
     let mut settings = plain(1);
-    settings.radius_limits.insert(LimitedServers { ip: None, port: None }, limits);
+    settings.radius_limits.insert(LimitedServers { ip: None, vpn: None, port: None }, limits);
     settings
 }
 

@@ -115,6 +115,8 @@ impl Oracle {
                     Some(Announcement::Off) if !told.is_owed => {
                         (told.is_owed, told.was_sent, told.has_started) = (is_told, false, false);
                     }
+                    // That no group had it told any more was not durable, and now one has.
+                    Some(Announcement::Due) => told.is_owed |= is_told && !told.has_started,
                     Some(Announcement::Told) => told.is_owed = false,
                     _ => {}
                 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrayvec::ArrayVec;
 use crossbeam::channel::Sender;
 use engine::authorization::{Outcome, Token};
-use engine::{Notice, PortId, Received, Shard, Survey, TransmitBatch};
+use engine::{Found, Notice, PortId, Received, Search, Searched, Shard, Survey, TransmitBatch};
 use kernel::datapath::{BindSpec, Completion, Datapath, SocketIndex};
 use kernel::source::{Family, address_of, source_towards};
 use kernel::waker::Waker;
@@ -15,7 +15,7 @@ use lanes::ring::Producer;
 use ledger::frame::{self, RECORD_LEN_MAX};
 use model::ids::BillId;
 use model::record::Record;
-use model::report::SurveyReport;
+use model::report::{AccessUser, SessionStory, SurveyReport};
 use model::settings::{InterfaceName, ServerPath, Settings, Source};
 use model::time::{Mono, Now};
 use tokio::sync::mpsc::UnboundedSender;
@@ -74,8 +74,16 @@ pub(crate) struct Worker {
     told_off: Vec<oneshot::Sender<(u64, u64)>>,
     /// Walks over the sessions that are under way, and who waits for what they find.
     surveys: Vec<(Survey, oneshot::Sender<SurveyReport>)>,
+    /// Searches for one session each, and who waits for what is found.
+    searches: Vec<(Search, Wanted)>,
     /// Who waits for the outcome of an order.
     orders: Vec<(Token, oneshot::Sender<Outcome>)>,
+}
+
+/// What is told of the session that a search finds.
+enum Wanted {
+    Row(oneshot::Sender<Option<AccessUser>>),
+    Story(oneshot::Sender<Option<SessionStory>>),
 }
 
 /// One shard's end of its way to the writer.
@@ -176,6 +184,7 @@ impl Worker {
             news,
             told_off: Vec::new(),
             surveys: Vec::new(),
+            searches: Vec::new(),
             orders: Vec::new(),
         }
     }
@@ -198,6 +207,7 @@ impl Worker {
             let durable = self.durable.through();
             self.shard.handle_durable(now, durable);
             self.go_on_surveying();
+            self.go_on_searching(now);
             self.answer_orders();
             self.answer_told_off();
             self.tell_needed();
@@ -227,10 +237,10 @@ impl Worker {
                     let _ = reply.send(self.shard.access_users(now, self.planes.counters(), count));
                 }
                 WorkerMessage::AccessUser(id, reply) => {
-                    let _ = reply.send(self.shard.access_user_by_id(now, self.planes.counters(), id.as_bytes()));
+                    self.searches.push((Search::new(id.as_bytes()), Wanted::Row(reply)));
                 }
                 WorkerMessage::Story(id, reply) => {
-                    let _ = reply.send(self.shard.story(now, self.planes.counters(), id.as_bytes()));
+                    self.searches.push((Search::new(id.as_bytes()), Wanted::Story(reply)));
                 }
                 WorkerMessage::ServerNews(server, news) => self.shard.handle_server_news(now.mono, server, news),
                 WorkerMessage::QueuedStops(count, reply) => {
@@ -281,6 +291,31 @@ impl Worker {
             }
         }
         self.hurried |= !self.surveys.is_empty();
+    }
+
+    /// A bounded part of each search.
+    fn go_on_searching(&mut self, now: Now) {
+        for (mut search, wanted) in std::mem::take(&mut self.searches) {
+            match self.shard.search(&mut search, SURVEYED_MAX) {
+                Searched::GoesOn => self.searches.push((search, wanted)),
+                // Whoever asked may have gone, and hears of nothing when this one is dropped.
+                Searched::Nowhere => drop(wanted),
+                Searched::Found(found) => self.tell_of(found, wanted, now),
+            }
+        }
+        self.hurried |= !self.searches.is_empty();
+    }
+
+    fn tell_of(&self, found: Found, wanted: Wanted, now: Now) {
+        let counters = self.planes.counters();
+        match wanted {
+            Wanted::Row(reply) => {
+                let _ = reply.send(Some(self.shard.found_user(now, counters, found)));
+            }
+            Wanted::Story(reply) => {
+                let _ = reply.send(Some(self.shard.story(now, counters, found)));
+            }
+        }
     }
 
     /// Sends a bill's Stop once more.

@@ -111,16 +111,20 @@ pub(super) const COMMANDS: &[Command] = &[
         views: &[View::System],
         level: 2,
         section: "5.1",
-        formats: &["radius-server accounting [ { ip:X.X.X.X | ip:X:X::X:X } ] [ port:INTEGER<1-65535> ] \
+        formats: &["radius-server accounting [ { ip:X.X.X.X | ip:X:X::X:X } [ vpn-instance vpn:INTERFACE ] ] \
+             [ port:INTEGER<1-65535> ] \
              { pending-limit count:INTEGER<1-65535> | speed-limit packets:INTEGER<1-65535> seconds:INTEGER<1-3600> }"],
         undo: Some(Undo {
-            formats: &["radius-server accounting [ { ip:X.X.X.X | ip:X:X::X:X } ] [ port:INTEGER<1-65535> ] \
+            formats: &["radius-server accounting [ { ip:X.X.X.X | ip:X:X::X:X } [ vpn-instance vpn:INTERFACE ] ] \
+             [ port:INTEGER<1-65535> ] \
                  { pending-limit | speed-limit }"],
             run: undo_radius_limit,
         }),
         help: &[
             ("accounting", "Accounting servers"),
             ("ip", "Those of this address only"),
+            ("vpn-instance", "In a VRF; without it those in none"),
+            ("vpn", "Device of the VRF"),
             ("port", "Those on this port only"),
             ("pending-limit", "Requests that wait for replies at once, at most"),
             ("count", "Their number"),
@@ -310,7 +314,7 @@ fn stored_radius_health(settings: &Settings, _: &Place) -> Vec<String> {
 }
 
 fn limited_servers(words: &Words) -> LimitedServers {
-    LimitedServers { ip: words.address_if("ip"), port: words.number_if("port") }
+    LimitedServers { ip: words.address_if("ip"), vpn: words.interface_if("vpn"), port: words.number_if("port") }
 }
 
 fn radius_limit(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
@@ -342,7 +346,8 @@ fn stored_radius_limits(settings: &Settings, _: &Place) -> Vec<String> {
     for (servers, limits) in &settings.radius_limits {
         let ip = servers.ip.map(|ip| format!(" {ip}")).unwrap_or_default();
         let port = servers.port.map(|port| format!(" {port}")).unwrap_or_default();
-        let servers = format!("radius-server accounting{ip}{port}");
+        let vpn = servers.vpn.map(|vpn| format!(" vpn-instance {vpn}")).unwrap_or_default();
+        let servers = format!("radius-server accounting{ip}{vpn}{port}");
         lines.extend(limits.pending.map(|count| format!("{servers} pending-limit {count}")));
         lines.extend(
             limits.speed.map(|SpeedLimit { count, seconds }| format!("{servers} speed-limit {count} {seconds}")),

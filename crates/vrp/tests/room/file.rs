@@ -414,8 +414,11 @@ fn radius_recovery() -> impl Strategy<Value = RadiusRecovery> {
 }
 
 fn radius_limits() -> impl Strategy<Value = BTreeMap<LimitedServers, RadiusLimits>> {
-    let servers = (prop::option::of(ip()), prop::option::of(1..=u16::MAX));
-    let servers = servers.prop_map(|(ip, port)| LimitedServers { ip, port });
+    let servers = (prop::option::of((ip(), prop::option::of(interface()))), prop::option::of(1..=u16::MAX));
+    let servers = servers.prop_map(|(place, port)| {
+        let (ip, vpn) = place.map_or((None, None), |(ip, vpn)| (Some(ip), vpn));
+        LimitedServers { ip, vpn, port }
+    });
     let speed = (1..=u16::MAX, 1..=3_600_u16).prop_map(|(count, seconds)| SpeedLimit { count, seconds });
     let limits = (prop::option::of(1..=u16::MAX), prop::option::of(speed))
         .prop_filter_map("none is not stored", |(pending, speed)| {
