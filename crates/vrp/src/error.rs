@@ -187,6 +187,8 @@ pub struct CommandError {
     pub line: String,
     /// Where the caret stands, in characters from the start of `line`; only a [`Misstep`] has one.
     pub caret: Option<usize>,
+    /// The same in the line as it was typed, where a secret is as long as it is.
+    pub caret_typed: Option<usize>,
     /// What is wrong.
     pub fault: Fault,
 }
@@ -194,13 +196,17 @@ pub struct CommandError {
 impl CommandError {
     /// Without a line to point at.
     pub(crate) fn plain(fault: Fault) -> CommandError {
-        CommandError { line: String::new(), caret: None, fault }
+        CommandError { line: String::new(), caret: None, caret_typed: None, fault }
     }
 
     /// For a terminal, where the line stands on the screen already, after a prompt of `indent` characters.
     pub fn to_terminal(&self, indent: usize) -> String {
-        match self.caret {
-            Some(caret) => format!("{}^\n{}", " ".repeat(indent + caret), self.fault),
+        self.pointed(self.caret_typed.map(|caret| indent + caret))
+    }
+
+    fn pointed(&self, column: Option<usize>) -> String {
+        match column {
+            Some(column) => format!("{}^\n{}", " ".repeat(column), self.fault),
             None => self.fault.to_string(),
         }
     }
@@ -208,7 +214,7 @@ impl CommandError {
     /// For a script, where the line is not to be seen: the line, the caret below it, the message.
     pub fn to_script(&self) -> String {
         match self.caret {
-            Some(_) => format!("{}\n{}", self.line, self.to_terminal(0)),
+            Some(_) => format!("{}\n{}", self.line, self.pointed(self.caret)),
             None => self.fault.to_string(),
         }
     }

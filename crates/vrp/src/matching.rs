@@ -251,7 +251,10 @@ pub(crate) fn out_of_range(line: &str, place: usize) -> CommandError {
 fn mismatch(tokens: &[Token<'_>], word: usize, stop: &Stop, paths: &[Path]) -> Mismatch {
     let (line, columns) = shown(tokens, &hidden(tokens, word, stop, paths));
     let caret = columns.get(word).copied().unwrap_or_else(|| line.chars().count());
-    let error = CommandError { line, caret: Some(caret), fault: Fault::Misstep(stop.misstep) };
+    let end = tokens.last().map_or(0, |token| token.column + token.text.chars().count());
+    let typed = tokens.get(word).map_or(end, |token| token.column);
+    let (caret, caret_typed) = (Some(caret), Some(typed));
+    let error = CommandError { line, caret, caret_typed, fault: Fault::Misstep(stop.misstep) };
     Mismatch { misstep: stop.misstep, word, error }
 }
 

@@ -14,9 +14,9 @@ use crate::render::Shown;
 /// The longest expression, in octets.
 const PATTERN_MAX: usize = 255;
 /// Stages of one line.
-const STAGES_MAX: usize = 8;
-/// Octets that a compiled expression may take.
-const COMPILED_MAX: usize = 1 << 20;
+const STAGES_MAX: usize = 4;
+/// Octets that a compiled expression may take: it is also what each character of the text may cost.
+const COMPILED_MAX: usize = 32 << 10;
 
 const BAR: &str = "|";
 
@@ -156,7 +156,8 @@ fn pattern(line: &str, rest: &[Token<'_>], after: Option<Token<'_>>) -> Result<P
 fn wrong(line: &str, at: Option<Token<'_>>, misstep: Misstep) -> CommandError {
     let line = line.trim_end();
     let caret = at.map_or_else(|| line.chars().count(), |token| token.column);
-    CommandError { line: line.to_owned(), caret: Some(caret), fault: Fault::Misstep(misstep) }
+    let (line, caret) = (line.to_owned(), Some(caret));
+    CommandError { line, caret, caret_typed: caret, fault: Fault::Misstep(misstep) }
 }
 
 #[cfg(test)]

@@ -54,8 +54,11 @@ pub enum Answer {
     Question(String),
     /// Put these settings into force, then call [`Shell::committed`] or [`Shell::refused`].
     Commit(Commit),
-    /// Nothing is to be put into force; a trial of this sitting is kept.
-    Confirm,
+    /// Nothing is to be put into force; a trial of this user is kept, or its time begins anew.
+    Confirm {
+        /// The new time, seconds.
+        trial_s: Option<u16>,
+    },
     /// Roll the trial back now.
     AbortTrial,
     /// Nobody else may commit from now on, or may again.
@@ -96,6 +99,8 @@ pub struct Shell {
     /// The last line that changed something or asked for it, without its secrets.
     change: Option<String>,
     place: Place,
+    /// Where the last line was typed.
+    place_before: Place,
     running: Arc<Settings>,
     /// What was running when the candidate was last equal to it.
     base: Arc<Settings>,
@@ -130,6 +135,7 @@ impl Shell {
             screen_length: None,
             change: None,
             place: Place::User,
+            place_before: Place::User,
             base: Arc::clone(&running),
             candidate: Settings::clone(&running),
             running,
@@ -142,6 +148,7 @@ impl Shell {
     /// Obeys a line, or takes it as the answer to the open question.
     pub fn execute(&mut self, line: &str, context: &dyn Context) -> Answer {
         self.change = None;
+        self.place_before = self.place.clone();
         if let Some(asked) = self.asked.take() {
             return self.answered(asked, line, context);
         }
@@ -154,6 +161,11 @@ impl Shell {
     /// The last line as it may be shown, when it changed the candidate or asked for something to be done.
     pub fn change(&self) -> Option<&str> {
         self.change.as_deref()
+    }
+
+    /// The user may do what this level allows from now on.
+    pub fn set_level(&mut self, level: ShellLevel) {
+        self.level = level;
     }
 
     /// What may follow what is typed, for `?` and Tab; nothing while a question is open.
@@ -221,6 +233,7 @@ impl Shell {
         self.leaving = false;
         if self.mode == Mode::Immediate {
             self.clear_candidate();
+            self.place = self.place_before.clone();
         }
     }
 
@@ -307,7 +320,7 @@ impl Shell {
             Done::Applied if self.mode == Mode::Immediate && self.uncommitted => {
                 let answer = self.commit(CommitTerms::default());
                 if !matches!(answer, Ok(Answer::Commit(_))) {
-                    self.clear_candidate();
+                    self.refused();
                 }
                 answer
             }
@@ -361,7 +374,7 @@ impl Shell {
 
     fn commit(&mut self, terms: CommitTerms) -> Result<Answer, CommandError> {
         if !self.uncommitted {
-            return Ok(if terms.trial_s.is_some() { Answer::Silent } else { Answer::Confirm });
+            return Ok(Answer::Confirm { trial_s: terms.trial_s });
         }
         if *self.base != *self.running {
             return Err(Refusal::RunningChanged.into());

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::termios::{OptionalActions, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr};
 
 use crate::exit::{Failure, Outcome};
 use crate::output::print;
@@ -63,8 +63,9 @@ pub(super) fn watch(first: Reply, mut next: impl FnMut() -> Result<Reply, Failur
     let terminal = RawTerminal::enter()?;
     print(OWN_SCREEN)?;
     let watched = loop {
-        let (rows, _) = screen(None);
-        let shown: String = reply.text.lines().take(rows).map(|line| format!("{line}\r\n")).collect();
+        let (rows, columns) = screen(None);
+        let cut = |line: &str| line.chars().take(columns).collect::<String>() + "\r\n";
+        let shown: String = reply.text.lines().take(rows).map(cut).collect();
         print(&format!("{HOME}{shown}"))?;
         match is_pressed(PAUSE) {
             Ok(true) => break Ok(reply),
@@ -144,15 +145,25 @@ fn meant(keys: &[u8]) -> Wish {
     }
 }
 
-/// A terminal that hands over every key at once, until it is dropped.
-struct RawTerminal(Termios);
+/// A terminal whose keys are set otherwise, until it is dropped.
+pub(super) struct RawTerminal(Termios);
 
 impl RawTerminal {
+    /// Every key is handed over at once.
     fn enter() -> Result<RawTerminal, Failure> {
+        RawTerminal::set(Termios::make_raw)
+    }
+
+    /// Ctrl+C and Ctrl+Z end or stop nothing: what they mean is for the shell to say.
+    pub(super) fn without_signals() -> Result<RawTerminal, Failure> {
+        RawTerminal::set(|termios| termios.local_modes.remove(LocalModes::ISIG))
+    }
+
+    fn set(change: impl FnOnce(&mut Termios)) -> Result<RawTerminal, Failure> {
         let cannot = |error| Failure::failed(format!("the terminal cannot be set: {error}"));
         let before = tcgetattr(std::io::stdin()).map_err(cannot)?;
         let mut raw = before.clone();
-        raw.make_raw();
+        change(&mut raw);
         tcsetattr(std::io::stdin(), OptionalActions::Now, &raw).map_err(cannot)?;
         Ok(RawTerminal(before))
     }

@@ -32,6 +32,7 @@ const HISTORY: usize = 256;
 /// Talks with the user until he leaves.
 pub(super) fn talk(client: Client, json: bool) -> Outcome {
     let client = Rc::new(RefCell::new(client));
+    let _keys_of_the_shell = pager::RawTerminal::without_signals()?;
     let keys = Keys::default();
     let mut editor = editor(client.clone(), &keys)?;
     let ask = |saying: &Saying| -> Result<Reply, Failure> {
@@ -49,7 +50,7 @@ pub(super) fn talk(client: Client, json: bool) -> Outcome {
             Ok(text) if keys.help.take() => {
                 let (before, after) = text.split_at(keys.position(&text));
                 let expected = ask(&Saying::Expected { text: before.to_owned() })?;
-                print(&listed(&expected.expected))?;
+                pager::page(&listed(&expected.expected), reply.screen_length)?;
                 typed = (before.to_owned(), after.to_owned());
             }
             Ok(_) if keys.leave.take() => {
@@ -66,16 +67,20 @@ pub(super) fn talk(client: Client, json: bool) -> Outcome {
                 reply = ask(&line(&text))?;
                 if reply.again {
                     reply = pager::watch(reply, || ask(&line(&text)))?;
-                } else {
+                }
+                // What was watched is not left behind.
+                if !reply.again {
                     show(&reply)?;
                 }
             }
-            // What was typed is dropped; a question stays open.
-            Err(ReadlineError::Interrupted) => {}
-            Err(ReadlineError::Eof) if reply.asks => {
-                reply = ask(&line("n"))?;
+            // Whoever breaks off a question wants nothing of it: C where that is an answer, else N.
+            Err(ReadlineError::Interrupted | ReadlineError::Eof) if reply.asks => {
+                let cancels = reply.text.contains("C(cancel)") || reply.text.contains("'CANCEL'");
+                reply = ask(&line(if cancels { "c" } else { "n" }))?;
                 show(&reply)?;
             }
+            // What was typed is dropped.
+            Err(ReadlineError::Interrupted) => {}
             Err(ReadlineError::Eof) => {
                 reply = ask(&line("quit"))?;
                 show(&reply)?;

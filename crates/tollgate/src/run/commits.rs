@@ -4,7 +4,7 @@
 //!   commit ─▶ lock of another sitting? trial of another sitting? ─▶ in force ─▶ written down
 //!                 refused                    refused                  │ trial
 //!                                                                     ▼
-//!                                         confirmed by a commit of the same sitting, or
+//!                                         confirmed by a commit of the same user, or
 //!                                         rolled back: its time is over, or `abort trial`
 //! ```
 //!
@@ -14,7 +14,7 @@
 //!
 //! **Full:** the newest [`KEPT`] commits are kept.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +27,8 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use vrp::{CommitPoint, CommitTerms};
 
+use super::committing::Author;
+
 /// Commits that can be gone back to.
 const KEPT: usize = 80;
 
@@ -35,7 +37,7 @@ pub(crate) type SittingId = u64;
 
 /// A commit that is not confirmed.
 struct Trial {
-    by: SittingId,
+    uid: u32,
     user: String,
     /// What was in force before.
     before: Arc<Settings>,
@@ -50,6 +52,8 @@ pub(crate) struct Commits {
     /// Oldest first.
     records: RefCell<Vec<CommitRecord>>,
     trial: RefCell<Option<Trial>>,
+    /// Whose trial was rolled back, until that user has been told.
+    rolled_back: Cell<Option<u32>>,
     lock: RefCell<Option<(SittingId, String)>>,
 }
 
@@ -63,48 +67,53 @@ impl Commits {
             .filter_map(|entry| read_record(&entry.ok()?.path()))
             .collect();
         records.sort_by_key(|record| record.id);
-        Commits { directory, records: RefCell::new(records), trial: RefCell::default(), lock: RefCell::default() }
+        Commits {
+            directory,
+            records: RefCell::new(records),
+            trial: RefCell::default(),
+            rolled_back: Cell::default(),
+            lock: RefCell::default(),
+        }
     }
 
-    /// Why this sitting may not commit now.
-    pub(crate) fn refuse(&self, by: SittingId) -> Option<String> {
+    /// Why this one may not commit now.
+    pub(crate) fn refuse(&self, author: Author<'_>) -> Option<String> {
         if let Some((holder, user)) = &*self.lock.borrow()
-            && *holder != by
+            && *holder != author.sitting
         {
             return Some(format!("the configuration is locked by user {user}; try again later"));
         }
         let trial = self.trial.borrow();
-        let other = trial.as_ref().filter(|trial| trial.by != by)?;
+        let other = trial.as_ref().filter(|trial| trial.uid != author.operator.uid)?;
         Some(format!("a trial commit of user {} is not confirmed yet; try again later", other.user))
     }
 
     /// Nobody else may commit until [`Commits::unlock`] or the end of the sitting.
-    pub(crate) fn lock(&self, by: SittingId, user: &str) -> Result<(), String> {
-        if let Some(why) = self.refuse(by) {
+    pub(crate) fn lock(&self, author: Author<'_>) -> Result<(), String> {
+        if let Some(why) = self.refuse(author) {
             return Err(why);
         }
-        *self.lock.borrow_mut() = Some((by, user.to_owned()));
+        *self.lock.borrow_mut() = Some((author.sitting, author.operator.user.clone()));
         Ok(())
     }
 
-    /// Others may commit again; nothing changes when another sitting holds the lock.
-    pub(crate) fn unlock(&self, by: SittingId) {
-        self.lock.borrow_mut().take_if(|(holder, _)| *holder == by);
+    /// Others may commit again. False: this sitting does not hold the lock, and nothing changes.
+    pub(crate) fn unlock(&self, by: SittingId) -> bool {
+        self.lock.borrow_mut().take_if(|(holder, _)| *holder == by).is_some()
     }
 
-    /// A commit of this sitting took effect: it begins a trial, goes on with one, or confirms one. Says when a new one ends.
+    /// A commit took effect: it begins a trial, goes on with one, or confirms one. Says when a new one ends.
     pub(crate) fn took_effect(
         &self,
-        by: SittingId,
-        user: &str,
+        author: Author<'_>,
         before: Arc<Settings>,
         trial_s: Option<u16>,
     ) -> Option<Instant> {
-        let running = self.end_trial();
-        let seconds = trial_s?;
-        let ends = Instant::now() + Duration::from_secs(seconds.into());
-        let before = running.unwrap_or(before);
-        *self.trial.borrow_mut() = Some(Trial { by, user: user.to_owned(), before, ends, alarm: None });
+        let on_trial = self.end_trial();
+        self.rolled_back.set(None);
+        let ends = Instant::now() + Duration::from_secs(trial_s?.into());
+        let (uid, user) = (author.operator.uid, author.operator.user.clone());
+        *self.trial.borrow_mut() = Some(Trial { uid, user, before: on_trial.unwrap_or(before), ends, alarm: None });
         Some(ends)
     }
 
@@ -115,20 +124,45 @@ impl Commits {
         }
     }
 
-    /// Nobody waits any more.
-    pub(crate) fn forget_alarm(&self) {
-        if let Some(trial) = &mut *self.trial.borrow_mut() {
-            trial.alarm = None;
-        }
-    }
-
-    /// The trial is over; what was in force before it.
-    pub(crate) fn end_trial(&self) -> Option<Arc<Settings>> {
+    fn end_trial(&self) -> Option<Arc<Settings>> {
         let trial = self.trial.borrow_mut().take()?;
         if let Some(alarm) = trial.alarm {
             alarm.abort();
         }
         Some(trial.before)
+    }
+
+    /// What the trial is, and what was in force before it. `ends`: only the one that ends then.
+    pub(crate) fn what_was_before(&self, ends: Option<Instant>) -> Option<(TrialReport, Arc<Settings>)> {
+        let report = self.trial()?;
+        let trial = self.trial.borrow();
+        let trial = trial.as_ref().filter(|trial| ends.is_none_or(|ends| ends == trial.ends))?;
+        Some((report, Arc::clone(&trial.before)))
+    }
+
+    /// The trial is over, and what was before it is in force.
+    pub(crate) fn roll_back(&self) {
+        if let Some(trial) = self.trial.borrow_mut().take() {
+            self.rolled_back.set(Some(trial.uid));
+            if let Some(alarm) = trial.alarm {
+                // Who rolls back because the time is over has nothing more to do.
+                alarm.abort();
+            }
+        }
+    }
+
+    /// Whether a trial of this user was rolled back and the user does not know; then it is known.
+    pub(crate) fn take_rolled_back(&self, author: Author<'_>) -> bool {
+        let is_his = self.rolled_back.get() == Some(author.operator.uid);
+        if is_his {
+            self.rolled_back.set(None);
+        }
+        is_his
+    }
+
+    /// Whether the trial is that of this user.
+    pub(crate) fn is_trial_of(&self, author: Author<'_>) -> bool {
+        self.trial.borrow().as_ref().is_some_and(|trial| trial.uid == author.operator.uid)
     }
 
     /// Whether a trial is running, and for how long.
@@ -163,6 +197,13 @@ impl Commits {
             let _ = std::fs::remove_file(self.file(old.id));
         }
         Ok(())
+    }
+
+    /// Whether these settings are what was committed last.
+    pub(crate) fn is_newest(&self, settings: &Settings) -> bool {
+        let records = self.records.borrow();
+        let text = records.last().and_then(|record| std::fs::read_to_string(self.file(record.id)).ok());
+        text.is_some_and(|text| text.ends_with(&vrp::config::write(settings)))
     }
 
     /// The text of the settings that were in force after a commit.
@@ -213,7 +254,10 @@ fn read_record(path: &Path) -> Option<CommitRecord> {
 
 #[cfg(test)]
 mod tests {
+    use model::settings::ShellLevel;
+
     use super::*;
+    use crate::run::control::peer::Operator;
 
     fn terms(label: Option<&str>, description: Option<&str>) -> CommitTerms {
         CommitTerms { trial_s: None, label: label.map(str::to_owned), description: description.map(str::to_owned) }
@@ -258,24 +302,33 @@ mod tests {
     }
 
     #[test]
-    fn one_sitting_at_a_time_may_commit() {
+    fn one_at_a_time_may_commit() {
         let commits = Commits::open(Path::new("/nonexistent"));
         let before = Arc::new(Settings::default());
-        commits.lock(1, "alice").unwrap();
-        assert!(commits.refuse(1).is_none());
-        assert!(commits.refuse(2).is_some_and(|why| why.contains("locked by user alice")));
-        assert!(commits.lock(2, "bob").is_err());
-        commits.unlock(2);
-        assert!(commits.refuse(2).is_some(), "only its holder gives a lock back");
-        commits.unlock(1);
-        assert!(commits.refuse(2).is_none());
+        let operator =
+            |uid, user: &str| Operator { user: user.to_owned(), uid, pid: 1, level: ShellLevel::Configuration };
+        let (alice, bob) = (operator(1, "alice"), operator(2, "bob"));
+        let one = Author { sitting: 1, operator: &alice };
+        let (again, other) = (Author { sitting: 2, operator: &alice }, Author { sitting: 3, operator: &bob });
+        commits.lock(one).unwrap();
+        assert!(commits.refuse(one).is_none());
+        assert!(commits.refuse(again).is_some_and(|why| why.contains("locked by user alice")));
+        assert!(commits.lock(other).is_err());
+        assert!(!commits.unlock(3) && commits.refuse(other).is_some(), "only its holder gives a lock back");
+        assert!(commits.unlock(1) && commits.refuse(other).is_none());
 
-        assert!(commits.took_effect(1, "alice", Arc::new(named("BEFORE")), Some(60)).is_some());
-        assert!(commits.refuse(2).is_some_and(|why| why.contains("trial commit of user alice")));
-        assert!(commits.took_effect(1, "alice", Arc::clone(&before), Some(60)).is_some(), "a trial goes on");
-        assert_eq!(commits.end_trial().unwrap().sysname, "BEFORE", "and goes back to where it began");
-        commits.took_effect(1, "alice", Arc::clone(&before), Some(60));
-        assert!(commits.took_effect(1, "alice", before, None).is_none());
+        assert!(commits.took_effect(one, Arc::new(named("BEFORE")), Some(60)).is_some());
+        assert!(commits.refuse(other).is_some_and(|why| why.contains("trial commit of user alice")));
+        assert!(commits.refuse(again).is_none(), "its user may come again in another sitting");
+        let ends = commits.took_effect(again, Arc::clone(&before), Some(3600));
+        let (_, was) = commits.what_was_before(ends).unwrap();
+        assert_eq!(was.sysname, "BEFORE", "a trial that goes on goes back to where it began");
+        assert!(commits.what_was_before(Some(Instant::now())).is_none(), "an alarm that is late ends no other trial");
+        assert!(commits.is_trial_of(again) && !commits.is_trial_of(other));
+        commits.roll_back();
+        assert!(!commits.take_rolled_back(other) && commits.take_rolled_back(one) && !commits.take_rolled_back(one));
+        commits.took_effect(one, Arc::clone(&before), Some(60));
+        assert!(commits.took_effect(one, before, None).is_none());
         assert!(commits.trial().is_none(), "confirmed");
     }
 }

@@ -30,6 +30,12 @@ use sitting::Sitting;
 
 /// Shells at once.
 const CONNECTIONS_MAX: usize = 64;
+/// Those of them that only the superuser and the daemon's own user may have.
+const RESERVED: usize = 16;
+/// Shells at once of any other user.
+const EACH_MAX: usize = 16;
+
+const UNWELCOME: &str = "Error: You do not belong to a group that may use this shell.";
 
 /// What a client says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -117,7 +123,7 @@ pub(crate) fn bind(path: &Path) -> anyhow::Result<(UnixListener, SocketFile)> {
 
 /// Takes connections for ever.
 pub(crate) async fn serve(listener: UnixListener, daemon: Rc<Daemon>) {
-    let connections = Rc::new(RefCell::new(0usize));
+    let connections = Rc::new(RefCell::new(Vec::<u32>::new()));
     let mut sittings: SittingId = 0;
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -125,21 +131,37 @@ pub(crate) async fn serve(listener: UnixListener, daemon: Rc<Daemon>) {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             continue;
         };
-        if *connections.borrow() >= CONNECTIONS_MAX {
-            tracing::warn!("more than {CONNECTIONS_MAX} shells: one was turned away");
-            let why =
-                format!("Error: {CONNECTIONS_MAX} shells are open already; close one of them, or try again later.");
-            turn_away(stream, &why);
+        let Ok(uid) = stream.peer_cred().map(|peer| peer.uid()) else { continue };
+        if let Some(most) = most_reached(&connections.borrow(), uid) {
+            tracing::warn!(uid, "more than {most} shells: one was turned away");
+            turn_away(
+                stream,
+                &format!("Error: {most} shells are open already; close one of them, or try again later."),
+            );
             continue;
         }
-        *connections.borrow_mut() += 1;
+        connections.borrow_mut().push(uid);
         sittings += 1;
         let (id, daemon, connections) = (sittings, daemon.clone(), connections.clone());
         tokio::task::spawn_local(async move {
             // A client that went away is no event.
             let _ = converse(stream, id, &daemon).await;
-            *connections.borrow_mut() -= 1;
+            let mut connections = connections.borrow_mut();
+            let place = connections.iter().position(|open| *open == uid).expect("it was put there");
+            connections.swap_remove(place);
         });
+    }
+}
+
+/// How many shells are open already, when one more of this user is one too many.
+fn most_reached(open: &[u32], uid: u32) -> Option<usize> {
+    let others = CONNECTIONS_MAX - RESERVED;
+    let own = open.iter().filter(|other| **other == uid).count();
+    match Operator::is_owner(uid) {
+        _ if open.len() >= CONNECTIONS_MAX => Some(CONNECTIONS_MAX),
+        true => None,
+        false if own >= EACH_MAX => Some(EACH_MAX),
+        false => (open.len() >= others).then_some(others),
     }
 }
 
@@ -155,14 +177,11 @@ fn turn_away(stream: UnixStream, why: &str) {
 
 async fn converse(stream: UnixStream, id: SittingId, daemon: &Rc<Daemon>) -> anyhow::Result<()> {
     let peer = stream.peer_cred()?;
-    let groups = daemon.running().shell_groups.clone();
-    let identified = tokio::task::spawn_blocking(move || Operator::identify(&peer, &groups)).await?;
-    let Some(operator) = identified else {
+    let Some(mut sitting) = Sitting::begin(id, peer, daemon).await else {
         tracing::warn!(target: "audit", uid = peer.uid(), "somebody without a group was turned away");
-        turn_away(stream, "Error: You do not belong to a group that may use this shell.");
+        turn_away(stream, UNWELCOME);
         return Ok(());
     };
-    let mut sitting = Sitting::new(id, operator, daemon);
     let ended = listen(stream, &mut sitting, daemon).await;
     sitting.end(daemon);
     ended
@@ -183,6 +202,7 @@ async fn listen(stream: UnixStream, sitting: &mut Sitting, daemon: &Rc<Daemon>) 
             Heard::Gone => return Ok(()),
         };
         let reply = match heard {
+            _ if !sitting.is_still_welcome(daemon).await => Reply { ended: true, ..failed(UNWELCOME) },
             Err((why, ended)) => sitting.with_state(Reply { ended, ..failed(&why) }),
             Ok(Saying::Line { text, json, terminal }) => sitting.hear(&text, json, terminal, daemon).await,
             Ok(Saying::Expected { text }) => sitting.expected(&text),

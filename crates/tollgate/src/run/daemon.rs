@@ -11,10 +11,8 @@ use model::settings::Settings;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use vrp::{CommitPoint, CommitTerms};
-
 use super::authorization;
-use super::commits::{Commits, SittingId};
+use super::commits::Commits;
 use super::control::peer;
 use super::link::{self, Planes};
 use super::messages::{WorkerHandle, WorkerMessage, WriterMessage};
@@ -40,6 +38,8 @@ pub(crate) struct Daemon {
     pub(crate) turn: tokio::sync::Mutex<()>,
     /// What was committed, and who may commit.
     pub(crate) commits: Commits,
+    /// Whose turn it is to read the ledger for a story.
+    pub(crate) stories: tokio::sync::Mutex<()>,
     /// The task that takes planes, while a link is configured.
     pub(crate) link: RefCell<Option<JoinHandle<()>>>,
     pub(crate) authorization: Rc<authorization::Listener>,
@@ -52,80 +52,13 @@ impl Daemon {
         }
     }
 
-    /// As [`Daemon::commit`], for a sitting: unless another one has the configuration to itself, and with all that is said of
-    /// the commit.
-    pub(crate) async fn commit_as(
-        self: &Rc<Self>,
-        (by, user): (SittingId, &str),
-        base: &Settings,
-        settings: Arc<Settings>,
-        terms: &CommitTerms,
-    ) -> Result<(Arc<Settings>, Vec<String>), String> {
-        if let Some(why) = self.commits.refuse(by) {
-            return Err(why);
-        }
-        let before = self.running();
-        let (running, mut problems) = self.commit(base, settings).await?;
-        if let Some(ends) = self.commits.took_effect(by, user, before, terms.trial_s) {
-            let daemon = Rc::clone(self);
-            let alarm = tokio::task::spawn_local(async move {
-                tokio::time::sleep_until(ends).await;
-                // Its own end must not abort it.
-                daemon.commits.forget_alarm();
-                if let Err(why) = daemon.roll_back("the time of the trial is over").await {
-                    tracing::error!("the trial commit could not be rolled back: {why}");
-                }
-            });
-            self.commits.set_alarm(alarm.abort_handle());
-        }
-        problems.extend(self.write_down(user, terms, &running));
-        Ok((running, problems))
-    }
-
-    /// Ends the trial and puts into force what was before it.
-    pub(crate) async fn roll_back(&self, why: &str) -> Result<(), String> {
-        let Some(trial) = self.commits.trial() else { return Err("no trial commit is under way".to_owned()) };
-        let Some(before) = self.commits.end_trial() else { return Ok(()) };
-        let (running, _) = self.commit(&self.running(), before).await?;
-        tracing::warn!(target: "audit", user = trial.user, why, "a trial commit was rolled back");
-        let description = Some("roll-back of a trial".to_owned());
-        let terms = CommitTerms { description, ..CommitTerms::default() };
-        if let Some(problem) = self.write_down(&trial.user, &terms, &running) {
-            tracing::warn!("{problem}");
-        }
-        Ok(())
-    }
-
-    /// Puts into force what was committed before.
-    pub(crate) async fn go_back_to(
-        self: &Rc<Self>,
-        by: (SittingId, &str),
-        point: &CommitPoint,
-    ) -> Result<Vec<String>, String> {
-        let text = self.commits.text(point)?;
-        let settings = vrp::config::read(&text, &self.sealer).map_err(|errors| {
-            let first = errors.first().map(ToString::to_string).unwrap_or_default();
-            format!("what was committed then is not taken any more: {first}")
-        })?;
-        let description = Some("rollback configuration".to_owned());
-        let terms = CommitTerms { description, ..CommitTerms::default() };
-        let running = self.running();
-        self.commit_as(by, &running, Arc::new(settings), &terms).await.map(|(_, problems)| problems)
-    }
-
-    fn write_down(&self, user: &str, terms: &CommitTerms, running: &Settings) -> Option<String> {
-        let written = self.commits.record(user, terms, running, super::clock::now().wall);
-        written.err().map(|why| format!("the commit is in force, and does not stand in the list of commits: {why}"))
-    }
-
     /// Puts settings into force that were made from `base`: all of them, or none and the reason. With them comes what is
-    /// wrong with servers that cannot be spoken to for now.
-    pub(crate) async fn commit(
+    /// wrong with servers that cannot be spoken to for now. Whoever calls has the turn.
+    pub(super) async fn put_into_force(
         &self,
         base: &Settings,
         settings: Arc<Settings>,
     ) -> Result<(Arc<Settings>, Vec<String>), String> {
-        let _turn = self.turn.lock().await;
         let before = self.running();
         if *base != *before {
             return Err("the running configuration was changed by another user meanwhile; \
@@ -187,8 +120,11 @@ impl Daemon {
         Ok(problems.into_iter().map(|problem| format!("{problem}; it is tried again by and by")).collect())
     }
 
-    /// Writes the running configuration to the startup file, whole or not at all.
+    /// Writes the running configuration to the startup file, whole or not at all. What is on trial is nothing to start with.
     pub(crate) fn save(&self) -> Result<(), String> {
+        if self.commits.trial().is_some() {
+            return Err("a trial commit is not confirmed; commit or abort trial first".to_owned());
+        }
         let text = vrp::config::write(&self.running());
         kernel::file::replace_file(&self.config, text.as_bytes(), 0o600).map_err(|error| error.to_string())
     }

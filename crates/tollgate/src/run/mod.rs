@@ -14,6 +14,7 @@ pub(crate) mod authorization;
 pub(crate) mod bills;
 pub(crate) mod clock;
 pub(crate) mod commits;
+mod committing;
 pub(crate) mod control;
 pub(crate) mod daemon;
 pub(crate) mod deliver;
@@ -420,9 +421,11 @@ async fn serve(
         link: RefCell::new(None),
         authorization: authorization::Listener::new(engine.workers.clone()),
         turn: tokio::sync::Mutex::default(),
+        stories: tokio::sync::Mutex::default(),
         commits: Commits::open(&store.directory),
     });
     daemon.whereabouts(&daemon.running()).record(&store.directory)?;
+    daemon.write_down_startup();
     daemon.replace_link(link);
     daemon.authorization.configure(&daemon.running(), authorization);
     tokio::task::spawn_local(control::serve(control, daemon.clone()));

@@ -1,5 +1,6 @@
 //! The shell: on a terminal, and several beside each other (BEHAVIOUR.md 2).
 
+use std::io::{BufRead, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -51,6 +52,29 @@ fn a_terminal_edits_completes_and_helps() {
     terminal.wait_for_end("\n<BNG1>");
     assert!(daemon.cli(&["display current-configuration"]).well().contains("  accounting interim interval 5\n"));
     terminal.line("quit", "<BNG1>quit\nended with 0");
+    daemon.terminate();
+}
+
+#[test]
+fn what_a_subscriber_says_moves_no_cursor_and_a_caret_stands_behind_a_secret() {
+    let site = site();
+    let daemon = Daemon::start(&site, "auto");
+    let mut feed = Feed::listen(&site);
+    let mut hostile = up("s1", "isp");
+    hostile["user"] = "al\u{1b}]0;owned\u{7}ice\r\nFAKE\u{202e}@isp".into();
+    feed.say([hostile]);
+    daemon.wait_for_sessions(1, "Starting");
+    let text = daemon.cli(&["display access-user"]).well();
+    assert!(text.chars().all(|c| c == '\n' || !c.is_control()) && !text.contains('\u{202e}'), "{text:?}");
+    assert!(text.contains("al\\u{1b}]0;owned\\u{7}ice\\r\\nFAKE\\u{202e}@isp"), "{text}");
+    let terminal = Terminal::open(&site, "one", (120, 30));
+    terminal.line("system-view", "[~BNG1]");
+    terminal.line("radius-server group g1", "[*BNG1-radius-g1]");
+    let line = "radius-server accounting 192.0.2.1 1813 shared-key foo weight ";
+    let caret = " ".repeat("[*BNG1-radius-g1]".len() + line.len());
+    let wrong = "Error: Wrong parameter found at '^' position.";
+    terminal.line(&format!("{line}999"), &format!("{caret}^\n{wrong}\n[*BNG1-radius-g1]"));
+    drop(feed);
     daemon.terminate();
 }
 
@@ -114,8 +138,14 @@ fn a_trial_is_rolled_back_and_commits_are_gone_back_to() {
     other.wait_for("ACTIVE");
     other.line("system-view", "[~TRIAL]");
     other.line("sysname OTHER", "[*TRIAL]");
-    other.line("commit", "is not confirmed yet; try again later.\n[*TRIAL]");
+    let said = daemon.cli(&["save", "y"]);
+    assert!(said.out.contains("Error: a trial commit is not confirmed"), "{}{}", said.out, said.err);
+    one.line("commit trial 7200", "[~TRIAL]");
+    let left = daemon.display("display configuration trial status")["remaining_s"].as_u64();
+    assert!(left.is_some_and(|left| left > 3_600), "its time began anew: {left:?}");
     one.line("abort trial", "Info: The trial commit was rolled back.\n[~BNG1]");
+    one.line("commit", "Error: the trial commit was rolled back before it was confirmed.\n[~BNG1]");
+    one.line("commit", "commit\n[~BNG1]");
     other.line("commit", "refresh or clear the configuration candidate first.\n[*BNG1]");
     other.line("refresh configuration candidate", "[*BNG1]");
     other.line("commit label L2", "[~OTHER]");
@@ -123,6 +153,8 @@ fn a_trial_is_rolled_back_and_commits_are_gone_back_to() {
     one.line("lock configuration", "nobody else can commit.\n<OTHER>");
     other.line("sysname OTHER2", "[*OTHER]");
     other.line("commit", "is locked by user root; try again later.\n[*OTHER]");
+    other.line("return", "[Y(yes)/N(no)/C(cancel)]:");
+    other.line("c", "[*OTHER]");
     one.line("unlock configuration", "<OTHER>");
     other.line("commit", "[~OTHER2]");
     one.line("rollback configuration to label L1", "[Y/N]:");
@@ -135,9 +167,10 @@ fn a_trial_is_rolled_back_and_commits_are_gone_back_to() {
     let list = daemon.display("display configuration commit list");
     let told: Vec<_> =
         list["commits"].as_array().unwrap().iter().map(|row| (&row["label"], &row["description"])).collect();
-    assert_eq!(list["total"], 6, "{list}");
-    assert_eq!(told[5], (&"L1".into(), &"a new  name".into()));
-    assert_eq!(told[4], (&serde_json::Value::Null, &"roll-back of a trial".into()));
+    assert_eq!(list["total"], 8, "with what either life began with: {list:#}");
+    assert_eq!(told[6], (&"L1".into(), &"a new  name".into()));
+    assert_eq!(told[5], (&serde_json::Value::Null, &"roll-back of a trial".into()));
+    assert_eq!(told[0].1, "startup configuration");
     assert!(daemon.cli(&["display current-configuration"]).well().contains("sysname BNG1"), "nobody saved");
     daemon.terminate();
 }
@@ -191,6 +224,29 @@ fn a_group_of_the_system_has_its_level() {
     assert_eq!(daemon.logged("user=\"nobody\" uid=65534"), 3, "who did what is in the log");
     assert_eq!(daemon.logged("command=\"radius-server shared-key ******\""), 1);
     assert_eq!(daemon.logged("Zq9"), 0);
+    // Who sits there when the group goes is sent away.
+    let mut child = Command::new(&program)
+        .args(["cli", "--control"])
+        .arg(site.control())
+        .uid(nobody)
+        .gid(nogroup)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut typed = child.stdin.take().unwrap();
+    let mut said = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    typed.write_all(b"display version\n").unwrap();
+    said.read_line(&mut line).unwrap();
+    assert!(line.starts_with("Tollgate"), "{line}");
+    daemon.cli(&["system-view", "undo control-socket group nogroup", "commit"]).well();
+    typed.write_all(b"display version\n").unwrap();
+    line.clear();
+    said.read_line(&mut line).unwrap();
+    assert!(line.contains("do not belong"), "{line}");
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    daemon.cli(&["system-view", "control-socket group nogroup level configuration", "commit"]).well();
     daemon
         .cli(&["system-view", "undo control-socket group nogroup", "undo control-socket group root", "commit"])
         .well();
@@ -215,7 +271,7 @@ fn a_configuration_is_the_old_one_or_the_new_one_wherever_a_kill_falls() {
             command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
             let mut child = command.spawn().unwrap();
             // The daemon may die while it listens.
-            let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), script.as_bytes());
+            let _ = child.stdin.take().unwrap().write_all(script.as_bytes());
             child.wait().unwrap();
         });
         std::thread::sleep(std::time::Duration::from_millis(20 * round));

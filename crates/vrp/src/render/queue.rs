@@ -7,7 +7,7 @@ use model::settings::{ObjectName, Settings};
 use serde_json::{Value, json};
 
 use super::Shown;
-use super::table::{labelled, timestamp};
+use super::table::{labelled, timestamp, visible};
 use crate::error::Refusal;
 
 /// Stops that wait to be tried again; of `total` these are shown.
@@ -15,6 +15,7 @@ pub fn queued_stops(stops: &[QueuedStop], total: u64) -> Shown {
     let mut text = String::from("  Time Stamp           Resend Times  Session Time  Username\n");
     for stop in stops {
         let QueuedStop { closed, resend_times, session_time_s, user, .. } = stop;
+        let user = visible(user);
         let _ = writeln!(text, "  {:<19}  {resend_times:<12}  {session_time_s:<12}  {user}", timestamp(*closed));
     }
     let _ = writeln!(text, "  Total: {total}, printed: {}", stops.len());

@@ -12,14 +12,16 @@ const RULE_LENGTH: usize = 75;
 pub(super) fn labelled(rows: &[(&str, String)]) -> String {
     let rule = "-".repeat(RULE_LENGTH);
     let width = COLON_COLUMN - 3;
-    let rows: String = rows.iter().map(|(label, value)| format!("  {label:<width$}: {value}\n")).collect();
+    let row = |(label, value): &(&str, String)| format!("  {label:<width$}: {}\n", visible(value));
+    let rows: String = rows.iter().map(row).collect();
     format!("{rule}\n{rows}{rule}\n")
 }
 
 /// Columns under their titles, each as wide as its widest cell, two blanks apart; `trailer` below the last rule.
 pub(super) fn columns<const N: usize>(titles: [&str; N], rows: &[[String; N]], trailer: &str) -> String {
     let mut widths = titles.map(str::len);
-    for row in rows {
+    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| visible(cell))).collect();
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -31,6 +33,24 @@ pub(super) fn columns<const N: usize>(titles: [&str; N], rows: &[[String; N]], t
     let rule = "-".repeat(widths.iter().sum::<usize>() + 2 * N + 2) + "\n";
     let body: String = rows.iter().map(|row| line(row.each_ref().map(String::as_str))).collect();
     format!("{rule}{}{rule}{body}{rule}  {trailer}\n", line(titles))
+}
+
+/// What subscribers and planes say, as it may stand on a terminal: whatever would move the cursor, change the direction or break
+/// the line is spelt out. In JSON it stays as it is.
+pub(super) fn visible(text: &str) -> String {
+    let hides = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if hides(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 /// What the vendor writes below a list.

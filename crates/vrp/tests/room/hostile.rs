@@ -90,7 +90,7 @@ proptest! {
                 Answer::Silent
                 | Answer::Text(_)
                 | Answer::Save
-                | Answer::Confirm
+                | Answer::Confirm { .. }
                 | Answer::AbortTrial
                 | Answer::Lock(_)
                 | Answer::Ended => {}

@@ -406,7 +406,11 @@ fn a_commit_puts_into_force_and_the_prompt_follows() {
     assert_eq!(shell.prompt(), "[*HUAWEI]", "a new sysname shows once it is in force");
     run(&mut shell, &world, &["aaa", "accounting-scheme s1", "commit"]);
     assert_eq!(shell.prompt(), "[~BNG1-aaa-accounting-s1]");
-    assert_eq!(shell.execute("commit", &world), Answer::Confirm, "nothing is pending but, maybe, a trial");
+    assert_eq!(
+        shell.execute("commit", &world),
+        Answer::Confirm { trial_s: None },
+        "nothing is pending but, maybe, a trial"
+    );
     assert_eq!(run(&mut shell, &world, &["return"]), "");
     assert_eq!(shell.prompt(), "<BNG1>");
 }

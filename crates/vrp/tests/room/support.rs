@@ -60,7 +60,7 @@ pub(crate) fn obey(shell: &mut Shell, world: &World, line: &str) -> String {
             shell.committed(Arc::from(commit.settings));
             commit.warnings.iter().map(|warning| format!("{warning}\n")).collect()
         }
-        Answer::Confirm => String::new(),
+        Answer::Confirm { .. } => String::new(),
         Answer::AbortTrial => "aborted\n".to_owned(),
         Answer::Lock(locks) => format!("lock {locks}\n"),
         Answer::Save => "saved\n".to_owned(),

@@ -52,6 +52,8 @@ pub(super) async fn display(request: DisplayRequest, daemon: &Daemon) -> Result<
             let told = ask_workers(daemon, |reply| WorkerMessage::Story(session_id.clone(), reply)).await;
             let mut story = told.into_iter().flatten().next();
             if let Some(story) = &mut story {
+                // A walk through the whole log is enough at a time.
+                let _turn = daemon.stories.lock().await;
                 story::add_records(story, &daemon.state_dir).await;
             }
             render::accounting_session(story.as_ref())

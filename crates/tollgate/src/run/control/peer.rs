@@ -23,11 +23,17 @@ pub(crate) struct Operator {
 }
 
 impl Operator {
+    /// Whether this user may do everything whatever is configured: the superuser, and whoever the daemon runs as.
+    pub(crate) fn is_owner(uid: u32) -> bool {
+        let uid = Uid::from_raw(uid);
+        uid.is_root() || uid == Uid::effective()
+    }
+
     /// Who `peer` is; `None`: somebody who may not come in. It may ask the system's user database and take its time.
     pub(crate) fn identify(peer: &UCred, groups: &BTreeMap<String, ShellLevel>) -> Option<Operator> {
         let uid = Uid::from_raw(peer.uid());
         let known = User::from_uid(uid).ok().flatten();
-        let level = if uid.is_root() || uid == Uid::effective() {
+        let level = if Operator::is_owner(peer.uid()) {
             ShellLevel::Management
         } else {
             let belongs = known.as_ref().map(gids_of).unwrap_or_default();

@@ -1,12 +1,16 @@
 //! One operator's sitting: lines go to the shell, and what the shell wants done is done by the daemon.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use model::settings::ShellLevel;
+use tokio::net::unix::UCred;
 use vrp::render::Shown;
 use vrp::{ActionRequest, Answer, CommandError, Commit, Pipeline, Sealer, Shell};
 
 use super::super::commits::SittingId;
+use super::super::committing::Author;
 use super::super::daemon::Daemon;
 use super::super::messages::WorkerMessage;
 use super::super::{local_bills, shutdown, users};
@@ -14,21 +18,45 @@ use super::displays::{ask_workers, display, queued_count};
 use super::peer::Operator;
 use super::{Expectation, Reply, failed, said};
 
+/// Groups of the system that may come in.
+type Groups = BTreeMap<String, ShellLevel>;
+
 /// An operator, and what he has typed so far.
 pub(super) struct Sitting {
     id: SittingId,
+    peer: UCred,
     operator: Operator,
+    /// The groups that the operator was judged by.
+    groups: Groups,
     shell: Shell,
 }
 
 impl Sitting {
-    pub(super) fn new(id: SittingId, operator: Operator, daemon: &Daemon) -> Sitting {
+    /// Of whoever is at the other end; `None`: somebody who may not come in.
+    pub(super) async fn begin(id: SittingId, peer: UCred, daemon: &Daemon) -> Option<Sitting> {
+        let groups = daemon.running().shell_groups.clone();
+        let operator = identify(peer, groups.clone()).await?;
         let shell = Shell::new(daemon.running(), operator.level);
-        Sitting { id, operator, shell }
+        Some(Sitting { id, peer, operator, groups, shell })
     }
 
     pub(super) fn operator(&self) -> &Operator {
         &self.operator
+    }
+
+    /// Judges the user again when other groups may come in than before. False: he may not any more.
+    pub(super) async fn is_still_welcome(&mut self, daemon: &Daemon) -> bool {
+        let groups = daemon.running().shell_groups.clone();
+        if groups == self.groups {
+            return true;
+        }
+        let Some(operator) = identify(self.peer, groups.clone()).await else {
+            self.audit("-", "the user may not use the shell any more");
+            return false;
+        };
+        self.shell.set_level(operator.level);
+        (self.operator, self.groups) = (operator, groups);
+        true
     }
 
     /// A line, and how its answer is to look: displays as JSON, or carets below what stands on a terminal.
@@ -38,11 +66,13 @@ impl Sitting {
         self.follow(daemon);
         let indent = terminal.then(|| self.shell.prompt().chars().count());
         let answer = self.shell.execute(line, &Around { daemon, bill_count, queued_count });
-        if let (Some(command), false) = (self.shell.change(), matches!(answer, Answer::Commit(_) | Answer::Question(_)))
-        {
-            self.audit(command, "typed");
+        // What is done at once, or put into force, is told when it is done.
+        let is_told_later =
+            matches!(answer, Answer::Commit(_) | Answer::Action(_) | Answer::AbortTrial | Answer::Question(_));
+        if let (Some(command), false) = (self.shell.change(), is_told_later) {
+            self.audit(command, "the candidate was changed");
         }
-        let reply = self.carry_out(line, answer, json, indent, daemon).await;
+        let reply = self.carry_out(answer, json, indent, daemon).await;
         self.follow(daemon);
         self.with_state(reply)
     }
@@ -83,14 +113,7 @@ impl Sitting {
         tracing::info!(target: "audit", user, uid, pid, command, "{what}");
     }
 
-    async fn carry_out(
-        &mut self,
-        line: &str,
-        answer: Answer,
-        json: bool,
-        indent: Option<usize>,
-        daemon: &Rc<Daemon>,
-    ) -> Reply {
+    async fn carry_out(&mut self, answer: Answer, json: bool, indent: Option<usize>, daemon: &Rc<Daemon>) -> Reply {
         let wrong = |error: &CommandError| match indent {
             Some(indent) => failed(&error.to_terminal(indent)),
             None => failed(&error.to_script()),
@@ -98,7 +121,7 @@ impl Sitting {
         match answer {
             Answer::Silent => Reply::default(),
             Answer::Text(text) => said(text),
-            Answer::Show(shown, pipeline) => show(&shown, &pipeline, json),
+            Answer::Show(shown, pipeline) => show(shown, pipeline, json).await,
             Answer::Error(error) => wrong(&error),
             Answer::Question(question) => {
                 // Asked again, because the answer was none.
@@ -107,46 +130,59 @@ impl Sitting {
             }
             Answer::Ended => Reply { ended: true, ..Reply::default() },
             Answer::Display(request, pipeline) => match display(request, daemon).await {
-                Ok(shown) => show(&shown, &pipeline, json),
+                Ok(shown) => show(shown, pipeline, json).await,
                 Err(refusal) => wrong(&refusal.into()),
             },
             Answer::Monitor(request) => match display(request, daemon).await {
-                Ok(shown) => Reply { again: true, ..show(&shown, &Pipeline::default(), json) },
+                Ok(shown) => Reply { again: true, ..show(shown, Pipeline::default(), json).await },
                 Err(refusal) => wrong(&refusal.into()),
             },
             Answer::Action(request) => match self.act(&request, daemon).await {
-                Ok(reply) => reply,
+                Ok(reply) => {
+                    self.audit(self.shell.change().unwrap_or_default(), "an action was carried out");
+                    reply
+                }
                 Err(why) => failed(&why),
             },
             Answer::Commit(commit) => self.commit(commit, daemon).await,
-            Answer::Confirm => self.confirm(daemon),
-            Answer::AbortTrial => match daemon.roll_back("abort trial").await {
-                Ok(()) => said("Info: The trial commit was rolled back."),
+            Answer::Confirm { trial_s } => self.confirm(trial_s, daemon).await,
+            Answer::AbortTrial => match daemon.abort_trial(self.author()).await {
+                Ok(()) => {
+                    self.audit("abort trial", "the trial commit was rolled back");
+                    said("Info: The trial commit was rolled back.")
+                }
                 Err(why) => failed(&format!("Error: {why}.")),
             },
-            Answer::Lock(true) => match daemon.commits.lock(self.id, &self.operator.user) {
-                Ok(()) => said("Info: The configuration is locked; nobody else can commit."),
+            Answer::Lock(true) => match daemon.commits.lock(self.author()) {
+                Ok(()) => {
+                    self.audit("lock configuration", "the configuration was locked");
+                    said("Info: The configuration is locked; nobody else can commit.")
+                }
                 Err(why) => failed(&format!("Error: {why}.")),
             },
-            Answer::Lock(false) => {
-                daemon.commits.unlock(self.id);
+            Answer::Lock(false) if daemon.commits.unlock(self.id) => {
+                self.audit("unlock configuration", "the configuration was unlocked");
                 Reply::default()
             }
+            Answer::Lock(false) => failed("Error: This sitting does not hold the lock of the configuration."),
             Answer::Save => match daemon.save() {
                 Ok(()) => {
                     self.audit("save", "the configuration was saved");
                     said("Info: The configuration was saved.")
                 }
-                Err(why) => failed(&format!("{line}\nError: {why}\n")),
+                Err(why) => failed(&format!("Error: {why}.")),
             },
         }
     }
 
+    fn author(&self) -> Author<'_> {
+        Author { sitting: self.id, operator: &self.operator }
+    }
+
     async fn commit(&mut self, commit: Commit, daemon: &Rc<Daemon>) -> Reply {
         let mut warnings: String = commit.warnings.iter().map(|warning| format!("{warning}\n")).collect();
-        let by = (self.id, self.operator.user.as_str());
-        let base = Arc::new(self.shell.running().clone());
-        match daemon.commit_as(by, &base, Arc::from(commit.settings), &commit.terms).await {
+        let base = self.shell.running().clone();
+        match daemon.commit(self.author(), &base, Arc::from(commit.settings), &commit.terms).await {
             Ok((running, problems)) => {
                 self.audit(self.shell.change().unwrap_or("commit"), "the configuration was committed");
                 self.shell.committed(running);
@@ -163,18 +199,17 @@ impl Sitting {
         }
     }
 
-    /// `commit` with nothing to commit: it confirms a trial of this sitting.
-    fn confirm(&self, daemon: &Daemon) -> Reply {
-        if daemon.commits.trial().is_none() {
-            return Reply::default();
-        }
-        match daemon.commits.refuse(self.id) {
-            Some(why) => failed(&format!("Error: {why}.")),
-            None => {
-                daemon.commits.end_trial();
-                self.audit("commit", "the trial commit was confirmed");
+    /// `commit` with nothing to commit: it confirms a trial of this user, or begins its time anew.
+    async fn confirm(&self, trial_s: Option<u16>, daemon: &Rc<Daemon>) -> Reply {
+        match daemon.confirm(self.author(), trial_s).await {
+            Ok(is_trial) => {
+                if is_trial {
+                    let what = if trial_s.is_some() { "begins anew" } else { "was confirmed" };
+                    self.audit("commit", &format!("the trial commit {what}"));
+                }
                 Reply::default()
             }
+            Err(why) => failed(&format!("Error: {why}.")),
         }
     }
 
@@ -197,8 +232,7 @@ impl Sitting {
                 Ok(packets(&counts, "given up"))
             }
             ActionRequest::Rollback(point) => {
-                let by = (self.id, self.operator.user.as_str());
-                let problems = daemon.go_back_to(by, point).await.map_err(|why| format!("Error: {why}."))?;
+                let problems = daemon.go_back_to(self.author(), point).await.map_err(|why| format!("Error: {why}."))?;
                 let warnings: String = problems.iter().map(|problem| format!("Warning: {problem}.\n")).collect();
                 Ok(said(&format!("{warnings}Info: The configuration was rolled back.")))
             }
@@ -208,6 +242,11 @@ impl Sitting {
             }
         }
     }
+}
+
+/// The system's user database may take its time.
+async fn identify(peer: UCred, groups: Groups) -> Option<Operator> {
+    tokio::task::spawn_blocking(move || Operator::identify(&peer, &groups)).await.ok().flatten()
 }
 
 /// What a line may need to know while it is executed.
@@ -237,6 +276,8 @@ fn packets(counts: &[u64], what: &str) -> Reply {
     said(&format!("Info: {count} {packets} in the cache: {what}."))
 }
 
-fn show(shown: &Shown, pipeline: &Pipeline, json: bool) -> Reply {
-    Reply { text: pipeline.print(shown, json), ..Reply::default() }
+/// An expression over a long text takes time that planes and other shells must not wait for.
+async fn show(shown: Shown, pipeline: Pipeline, json: bool) -> Reply {
+    let printed = tokio::task::spawn_blocking(move || pipeline.print(&shown, json)).await;
+    Reply { text: printed.unwrap_or_default(), ..Reply::default() }
 }
