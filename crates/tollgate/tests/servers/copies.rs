@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::{Crowd, Daemon, FreeRadius, Habits, HeardOnce, SECRET, Signal, Site, TICK};
+use crate::common::{BadLine, Crowd, Daemon, FreeRadius, Habits, HeardOnce, SECRET, Signal, Site, TICK, Weather};
 use crate::common::{free_port, seconds, wait_until};
 
 /// Log-ins and log-outs a second.
@@ -30,7 +30,9 @@ fn configure(site: &Site, first: u16, copies: u16) {
 fn copies_go_to_a_second_freeradius_whose_death_does_not_slow_the_first() {
     let site = Site::new();
     let [first, second] = ["first", "second"].map(|name| (site.path(name), free_port()));
-    configure(&site, first.1, second.1);
+    // Copies come late, twice, in another order or not at all.
+    let line = BadLine::lay(second.1, Weather::bad(11, 30));
+    configure(&site, first.1, line.port());
     let start = |server: &(std::path::PathBuf, u16)| FreeRadius::start(&server.0, server.1);
     let (_first, copies) = (start(&first), start(&second));
     let count = |server: &(std::path::PathBuf, u16), kind: &str| FreeRadius::count(&server.0, kind);
@@ -67,6 +69,6 @@ fn copies_go_to_a_second_freeradius_whose_death_does_not_slow_the_first() {
     // What both have heard says the same.
     let both = HeardOnce::gather(&details).repeated() - HeardOnce::gather(&details[..1]).repeated();
     let copied = details[1].records.len();
-    println!("{copied} copies, {both} of them of what the first server has");
+    println!("{copied} copies, {both} of them of what the first server has; {:?}", line.end());
     assert!(both > 400 && both * 10 > copied * 7, "{both} of {copied}");
 }

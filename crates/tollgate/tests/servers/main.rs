@@ -9,6 +9,7 @@ mod accounts;
 mod authorization;
 mod bad_lines;
 mod bills;
+mod come_through;
 mod commands;
 mod copies;
 mod crashes;
