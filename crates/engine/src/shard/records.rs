@@ -77,28 +77,16 @@ impl Shard {
 
     /// What was heard waits for all that was owed before; checkpoints give way, unless they are far behind.
     fn next_record(&mut self) -> Option<Next> {
-        if let Some(announced) = self.announcing.next_record() {
-            return Some(Next::Announced(announced));
-        }
-        if let Some(booted) = self.announcing.next_booted() {
-            return Some(Next::Booted(booted));
-        }
-        if let Some((plane, heard)) = self.checkpoints.next_heard(self.record_count) {
-            return Some(Next::Heard(plane, heard));
+        if let Some(next) = self.next_of_shard() {
+            return Some(next);
         }
         if self.checkpoints.is_behind() || self.owing.is_empty() {
             if let Some(slot) = self.next_checkpoint() {
                 return Some(Next::Checkpoint(slot));
             }
             // It may have come to a mark, and what is known of servers goes before that.
-            if let Some(announced) = self.announcing.next_record() {
-                return Some(Next::Announced(announced));
-            }
-            if let Some(booted) = self.announcing.next_booted() {
-                return Some(Next::Booted(booted));
-            }
-            if let Some((plane, heard)) = self.checkpoints.next_heard(self.record_count) {
-                return Some(Next::Heard(plane, heard));
+            if let Some(next) = self.next_of_shard() {
+                return Some(next);
             }
         }
         let slot = *self.owing.front()?;
@@ -109,6 +97,18 @@ impl Shard {
             self.orders.owed_less(self.record_count + 1);
         }
         Some(Next::Owed(slot, owed))
+    }
+
+    /// What is no session's.
+    fn next_of_shard(&mut self) -> Option<Next> {
+        if let Some(announced) = self.announcing.next_record() {
+            return Some(Next::Announced(announced));
+        }
+        if let Some(booted) = self.announcing.next_booted() {
+            return Some(Next::Booted(booted));
+        }
+        let (plane, heard) = self.checkpoints.next_heard(self.record_count)?;
+        Some(Next::Heard(plane, heard))
     }
 
     /// The record is about to stand in the ring: what waits for its durability is noted.
