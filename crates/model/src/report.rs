@@ -284,6 +284,36 @@ pub struct ServerReport {
     pub round_trip_ns: u64,
 }
 
+impl ServerReport {
+    /// Adds what another shard, or another way to the same server, has counted. It is up where one of both hears it.
+    pub fn add(&mut self, other: &ServerReport) {
+        self.round_trip_ns = self.mean_round_trip_with(other);
+        self.up |= other.up;
+        self.pending += other.pending;
+        self.window += other.window;
+        self.starts += other.starts;
+        self.interims += other.interims;
+        self.stops += other.stops;
+        self.retransmissions += other.retransmissions;
+        self.responses += other.responses;
+        self.timeouts += other.timeouts;
+        self.identifiers_exhausted += other.identifiers_exhausted;
+        self.pending_limit_blocks += other.pending_limit_blocks;
+        self.speed_limit_blocks += other.speed_limit_blocks;
+        self.no_source_ip_blocks += other.no_source_ip_blocks;
+        self.probes += other.probes;
+        self.probe_responses += other.probe_responses;
+    }
+
+    /// Each mean weighs as much as its replies.
+    fn mean_round_trip_with(&self, other: &ServerReport) -> u64 {
+        let weighed = |report: &ServerReport| u128::from(report.round_trip_ns) * u128::from(report.responses);
+        let responses = u128::from(self.responses) + u128::from(other.responses);
+        let mean = (weighed(self) + weighed(other)).checked_div(responses).unwrap_or(0);
+        u64::try_from(mean).unwrap_or(u64::MAX)
+    }
+}
+
 /// A Stop that waits to be tried again (BEHAVIOUR.md 5.5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueuedStop {
@@ -316,6 +346,19 @@ pub struct Discards {
     pub unknown_identifier: u64,
     /// The Response Authenticator (or Message-Authenticator) is wrong.
     pub bad_authenticator: u64,
+}
+
+impl Discards {
+    /// Adds what another shard has seen.
+    pub fn add(&mut self, other: &Discards) {
+        self.truncated += other.truncated;
+        self.oversized += other.oversized;
+        self.malformed += other.malformed;
+        self.unexpected_code += other.unexpected_code;
+        self.wrong_address += other.wrong_address;
+        self.unknown_identifier += other.unknown_identifier;
+        self.bad_authenticator += other.bad_authenticator;
+    }
 }
 
 /// What one shard knows of itself.

@@ -23,7 +23,7 @@ mod server;
 mod shell;
 
 pub use announcement::AccountingOn;
-pub use authentication::{AuthenticationRetries, AuthenticationServer};
+pub use authentication::AuthenticationRetries;
 pub use authorization::{AuthorizationPath, AuthorizationServer, RadiusAuthorization};
 pub use bills::{
     BillFormat, BillReplay, BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode, CfcardBackupMode,
@@ -35,7 +35,7 @@ pub use scheme::{
     AccountingMode, AccountingScheme, CutBrake, Interim, InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit,
     PinnedScheme, StartFail,
 };
-pub use server::{AccountingServer, InterfaceName, ServerPath, Source};
+pub use server::{InterfaceName, RadiusServer, ServerPath, Source};
 pub use shell::ShellLevel;
 
 /// The whole running configuration.
@@ -378,11 +378,11 @@ pub enum Algorithm {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RadiusGroup {
     /// Authentication servers in configured order, at most 16.
-    pub authentication: Vec<AuthenticationServer>,
+    pub authentication: Vec<RadiusServer>,
     /// How the packet plane is to ask them; `None`: as accounting servers are asked.
     pub authentication_retries: Option<AuthenticationRetries>,
     /// Accounting servers in configured order, at most 16.
-    pub accounting: Vec<AccountingServer>,
+    pub accounting: Vec<RadiusServer>,
     /// The secret of servers that have none of their own.
     pub shared_key: Option<Secret>,
     /// Which of them is asked first.
@@ -453,12 +453,12 @@ impl RadiusGroup {
     pub const SERVER_COUNT_MAX: usize = 16;
 
     /// The secret that `server` is spoken to with.
-    pub fn secret_of<'a>(&'a self, server: &'a AccountingServer) -> Option<&'a Secret> {
+    pub fn secret_of<'a>(&'a self, server: &'a RadiusServer) -> Option<&'a Secret> {
         server.shared_key.as_ref().or(self.shared_key.as_ref())
     }
 
     /// The way that requests of this group take to `server`.
-    pub fn path_of(&self, server: &AccountingServer) -> ServerPath {
+    pub fn path_of(&self, server: &RadiusServer) -> ServerPath {
         let source = server.source.or(self.source.map(Source::Interface));
         ServerPath { address: server.address, vpn: server.vpn, source }
     }

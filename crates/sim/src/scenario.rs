@@ -7,10 +7,10 @@ use std::time::Duration;
 use model::domain::{DualStack, FlowStatistic, QuotaOut, StartDelay, TrafficUnit, UserTypes};
 use model::event::Access;
 use model::settings::{
-    AccountingMode, AccountingOn, AccountingScheme, AccountingServer, Algorithm, BillFormat, BillReplay, BillServer,
-    BillServerLogin, CacheBackupMode, CacheRounds, CacheWarning, Domain, Interim, InterimFail, InterimFailPolicy,
-    InterimSpelling, IntervalUnit, LimitedServers, LocalAaaServer, ObjectName, PlaneLink, RadiusCache, RadiusGroup,
-    RadiusHealth, RadiusLimits, RecoveryDetect, Secret, Settings, SpeedLimit, StartFail,
+    AccountingMode, AccountingOn, AccountingScheme, Algorithm, BillFormat, BillReplay, BillServer, BillServerLogin,
+    CacheBackupMode, CacheRounds, CacheWarning, Domain, Interim, InterimFail, InterimFailPolicy, InterimSpelling,
+    IntervalUnit, LimitedServers, LocalAaaServer, ObjectName, PlaneLink, RadiusCache, RadiusGroup, RadiusHealth,
+    RadiusLimits, RadiusServer, RecoveryDetect, Secret, Settings, SpeedLimit, StartFail,
 };
 
 use crate::seed::Dice;
@@ -175,10 +175,10 @@ impl Scenario {
     fn copy(&mut self, dice: &mut Dice) {
         let address = SocketAddr::from(([10, 0, 1, 1], 1813));
         let server = CopyServer { address, secret: b"secret of the copies".to_vec(), dice: dice.fork() };
-        let accounting = vec![AccountingServer {
+        let accounting = vec![RadiusServer {
             shared_key: Some(Secret::new(server.secret.clone(), String::new())),
             message_authenticator: dice.chance(50),
-            ..AccountingServer::new(address)
+            ..RadiusServer::new(address)
         }];
         let name = ObjectName::from(COPIES);
         self.settings.radius_groups.insert(name.clone(), RadiusGroup { accounting, ..RadiusGroup::default() });
@@ -273,11 +273,11 @@ fn group(dice: &mut Dice, servers: &[(SocketAddr, Vec<u8>)]) -> RadiusGroup {
     let accounting = (0..count).map(|n| {
         let (address, secret) = &servers[(first + n) % servers.len()];
         let shared_key = Some(Secret::new(secret.clone(), String::new()));
-        AccountingServer {
+        RadiusServer {
             shared_key,
             weight: dice.pick(&[0, 1, 5]),
             message_authenticator: dice.chance(50),
-            ..AccountingServer::new(*address)
+            ..RadiusServer::new(*address)
         }
     });
     let accounting = accounting.collect();

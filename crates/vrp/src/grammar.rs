@@ -16,6 +16,7 @@ mod queue;
 mod radius;
 mod recovery;
 mod scheme;
+mod servers;
 mod sitting;
 mod system;
 pub(crate) mod terms;

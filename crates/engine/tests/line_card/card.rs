@@ -11,8 +11,8 @@ use model::event::{Down, EventOrigin, PlaneEvent, Subscriber, Up};
 use model::ids::PlaneIndex;
 use model::record::Record;
 use model::settings::{
-    AccountingScheme, AccountingServer, Domain, Interim, InterimSpelling, IntervalUnit, ObjectName, RadiusGroup,
-    Secret, Settings, StartFail,
+    AccountingScheme, Domain, Interim, InterimSpelling, IntervalUnit, ObjectName, RadiusGroup, RadiusServer, Secret,
+    Settings, StartFail,
 };
 use model::time::{Mono, Now, Wall};
 use model::verdict::Sentence;
@@ -39,7 +39,7 @@ pub(crate) fn settings() -> Settings {
     settings.radius_cache.packets = 256_000;
     settings.radius_cache.memory_threshold = 85;
     let shared_key = Some(Secret::new(SECRET.to_vec(), String::new()));
-    let server = AccountingServer { shared_key, ..AccountingServer::new(SERVER) };
+    let server = RadiusServer { shared_key, ..RadiusServer::new(SERVER) };
     let group = RadiusGroup { accounting: vec![server], stop_resend: 100, ..RadiusGroup::default() };
     settings.radius_groups.insert(name("radius"), group);
     let spelling = InterimSpelling::Interval;

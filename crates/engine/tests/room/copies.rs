@@ -1,8 +1,8 @@
 //! `accounting-copy`: a second stream with retries of its own, which never delays the first (BEHAVIOUR.md 4).
 
 use model::settings::{
-    AccountingScheme, AccountingServer, Domain, LimitedServers, ObjectName, RadiusGroup, RadiusLimits, Secret,
-    Settings, StartFail,
+    AccountingScheme, Domain, LimitedServers, ObjectName, RadiusGroup, RadiusLimits, RadiusServer, Secret, Settings,
+    StartFail,
 };
 use wire::radius::attribute::Type;
 
@@ -13,7 +13,7 @@ use crate::stage::SECRET;
 /// A group of this name, with the server of this number.
 fn copy_group(settings: &mut Settings, name: &str, number: u8) -> ObjectName {
     let shared_key = Some(Secret::new(SECRET.to_vec(), String::new()));
-    let accounting = vec![AccountingServer { shared_key, ..AccountingServer::new(server(number)) }];
+    let accounting = vec![RadiusServer { shared_key, ..RadiusServer::new(server(number)) }];
     let name = ObjectName::from(name);
     settings.radius_groups.insert(name.clone(), RadiusGroup { accounting, ..RadiusGroup::default() });
     name

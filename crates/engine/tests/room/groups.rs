@@ -8,7 +8,7 @@ use engine::News;
 use model::event::Subscriber;
 use model::ids::BillId;
 use model::settings::{
-    AccountingServer, Algorithm, InterfaceName, Interim, InterimSpelling, IntervalUnit, ObjectName, OptionalAttribute,
+    Algorithm, InterfaceName, Interim, InterimSpelling, IntervalUnit, ObjectName, OptionalAttribute, RadiusServer,
     Secret, Settings, Source, StartFail, UserNameFormat,
 };
 use wire::radius::attribute::{Attributes, Type, VendorAttributes};
@@ -505,7 +505,7 @@ fn row_5_1_a_changed_source_is_tried_by_what_was_not_answered() {
 fn row_5_1_a_server_in_a_vrf_is_another_server() {
     let mut settings = refusing(2);
     let members = &mut group(&mut settings).accounting;
-    members[1] = AccountingServer { vpn: InterfaceName::new("red"), ..members[0].clone() };
+    members[1] = RadiusServer { vpn: InterfaceName::new("red"), ..members[0].clone() };
     let (plain, red) = (group(&mut settings).accounting[0].clone(), group(&mut settings).accounting[1].clone());
     let mut scene = Scene::new(&settings);
     let paths: Vec<_> = scene.stage.shard.report().servers.iter().map(|server| server.path).collect();
@@ -526,7 +526,7 @@ fn row_5_1_a_server_without_a_source_address_is_counted_and_passed_over() {
     shard.configure(&changed);
     let mut unbound: Vec<_> = shard.unbound_ports().map(|(_, server)| server).collect();
     unbound.dedup();
-    let paths = [1, 2].map(|number| group(&mut changed).path_of(&AccountingServer::new(server(number))));
+    let paths = [1, 2].map(|number| group(&mut changed).path_of(&RadiusServer::new(server(number))));
     assert_eq!(unbound, paths);
     shard.handle_not_bound(paths[0]);
     shard.handle_bound(paths[1], [192, 0, 2, 1].into());

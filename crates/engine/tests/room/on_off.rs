@@ -4,8 +4,7 @@
 use engine::{Boot, Ceasing};
 use model::record::{Announced, Announcement};
 use model::settings::{
-    AccountingOn, AccountingServer, Domain, InterfaceName, ObjectName, RadiusGroup, Secret, ServerPath, Settings,
-    StartFail,
+    AccountingOn, Domain, InterfaceName, ObjectName, RadiusGroup, RadiusServer, Secret, ServerPath, Settings, StartFail,
 };
 use model::time::Wall;
 use wire::radius::attribute::{Type, acct_status_type};
@@ -446,7 +445,7 @@ fn servers_of_one_address_in_two_vrfs_are_told_each() {
     let vpn = InterfaceName::new("aaa");
     let mut settings = telling(1, AccountingOn::Wait);
     let server = group(&mut settings).accounting[0].clone();
-    group(&mut settings).accounting.push(AccountingServer { vpn, ..server });
+    group(&mut settings).accounting.push(RadiusServer { vpn, ..server });
     let plain_path = ServerPath::from(crate::scene::server(1));
     let scene = booted(&settings).silence(1).pass(1).sees("0 on to 1\n0 on to 1");
     let ports: Vec<_> = scene.sent.iter().map(|asked| asked.port).collect();

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use engine::{News, Notice, PortId, Search, Searched};
-use model::settings::{AccountingServer, InterfaceName, ServerPath, Settings};
+use model::settings::{InterfaceName, RadiusServer, ServerPath, Settings};
 
 use crate::scene::{Scene, group, plain, server};
 use crate::stage::Stage;
@@ -76,9 +76,9 @@ fn servers_that_come_and_go_take_each_others_places() {
     let mut sockets = Sockets::default();
     for commit in 0..200_u8 {
         let mut changed = settings.clone();
-        let other = AccountingServer::new(([198, 51, 100, commit], 1813).into());
+        let other = RadiusServer::new(([198, 51, 100, commit], 1813).into());
         group(&mut changed).accounting =
-            vec![AccountingServer { shared_key: group(&mut changed).accounting[0].shared_key.clone(), ..other }];
+            vec![RadiusServer { shared_key: group(&mut changed).accounting[0].shared_key.clone(), ..other }];
         stage.shard.configure(&changed);
         sockets.serve(&mut stage);
         stage.up(&format!("u{commit}"), 1);
@@ -174,7 +174,7 @@ fn a_story_names_no_server_that_was_never_asked() {
     stage.run(seconds(60), true);
     while stage.shard.poll_unused_port().is_some() {}
     let shared_key = group(&mut changed).accounting[0].shared_key.clone();
-    let other = AccountingServer { shared_key, ..AccountingServer::new(([198, 51, 100, 7], 1813).into()) };
+    let other = RadiusServer { shared_key, ..RadiusServer::new(([198, 51, 100, 7], 1813).into()) };
     group(&mut changed).accounting.push(other);
     stage.shard.configure(&changed);
     let Searched::Found(found) = stage.shard.search(&mut Search::new(&id), 64) else { panic!("it is online") };

@@ -9,7 +9,7 @@ use engine::{News, Notice};
 use model::counters::Counters;
 use model::event::{PlaneEvent, Subscriber};
 use model::report::UserSelector;
-use model::settings::{AccountingScheme, AccountingServer, Domain, ObjectName, RadiusGroup, Secret, Settings};
+use model::settings::{AccountingScheme, Domain, ObjectName, RadiusGroup, RadiusServer, Secret, Settings};
 use model::time::Mono;
 use wire::radius::Code;
 use wire::radius::attribute::{Type, acct_status_type};
@@ -24,9 +24,9 @@ pub(crate) fn server(number: u8) -> SocketAddr {
 /// So many servers in the group, R = 3 and S = 5 s, no resending; the scheme as it is made.
 pub(crate) fn plain(servers: u8) -> Settings {
     let mut settings = settings(Setup::default());
-    let accounting = (1..=servers).map(|number| AccountingServer {
+    let accounting = (1..=servers).map(|number| RadiusServer {
         shared_key: Some(Secret::new(SECRET.to_vec(), String::new())),
-        ..AccountingServer::new(server(number))
+        ..RadiusServer::new(server(number))
     });
     let group = RadiusGroup { accounting: accounting.collect(), stop_resend: 0, ..RadiusGroup::default() };
     settings.radius_groups.insert(ObjectName::from("radius"), group);

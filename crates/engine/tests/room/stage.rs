@@ -15,8 +15,8 @@ use model::record::{
     Sampled, StartFailed, TakenOver, ZeroStop,
 };
 use model::settings::{
-    AccountingScheme, AccountingServer, Domain, Interim, InterimSpelling, IntervalUnit, ObjectName, PinnedScheme,
-    RadiusGroup, Secret, ServerPath, Settings, StartFail,
+    AccountingScheme, Domain, Interim, InterimSpelling, IntervalUnit, ObjectName, PinnedScheme, RadiusGroup,
+    RadiusServer, Secret, ServerPath, Settings, StartFail,
 };
 use model::time::{Mono, Now, Wall};
 use model::verdict::{Reason, Sentence};
@@ -289,7 +289,7 @@ pub(crate) fn settings(setup: Setup) -> Settings {
     let mut settings = Settings { sysname: "BNG1".to_owned(), ..Settings::default() };
     settings.checkpoint_interval_s = setup.checkpoint_interval_s;
     let shared_key = Some(Secret::new(SECRET.to_vec(), String::new()));
-    let server = AccountingServer { shared_key, ..AccountingServer::new(SERVER) };
+    let server = RadiusServer { shared_key, ..RadiusServer::new(SERVER) };
     let group = RadiusGroup {
         accounting: vec![server],
         retransmit: 2,

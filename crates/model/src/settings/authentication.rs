@@ -1,23 +1,4 @@
-//! Servers that authenticate users. The packet plane speaks to them; here they are kept, printed and shown.
-
-use std::net::SocketAddr;
-
-use super::{InterfaceName, Secret, Source};
-
-/// One authentication server of a group (BEHAVIOUR.md 5.1).
-#[derive(Clone, Debug, PartialEq)]
-pub struct AuthenticationServer {
-    /// Address and port.
-    pub address: SocketAddr,
-    /// The VRF that it is in.
-    pub vpn: Option<InterfaceName>,
-    /// Where requests leave from.
-    pub source: Option<Source>,
-    /// Its own secret, which beats the group's.
-    pub shared_key: Option<Secret>,
-    /// Its share under loading-share, 0–100.
-    pub weight: u8,
-}
+//! What is said of authentication, which is the packet plane's. Here it is kept, printed and shown.
 
 /// `radius-server authentication retransmit`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

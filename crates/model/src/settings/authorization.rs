@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::{AccountingServer, InterfaceName, ObjectName, Secret, Settings};
+use super::{InterfaceName, ObjectName, RadiusServer, Secret, Settings};
 
 /// All of it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -98,7 +98,7 @@ impl Settings {
     ) -> Option<&'a Secret> {
         let of_group = || {
             let group = self.radius_groups.get(server.server_group.as_ref()?)?;
-            let is_same = |other: &&AccountingServer| (other.address.ip(), other.vpn) == (path.ip, path.vpn);
+            let is_same = |other: &&RadiusServer| (other.address.ip(), other.vpn) == (path.ip, path.vpn);
             let same = group.accounting.iter().find(is_same);
             same.and_then(|accounting| accounting.shared_key.as_ref()).or(group.shared_key.as_ref())
         };

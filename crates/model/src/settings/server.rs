@@ -112,9 +112,9 @@ impl fmt::Display for ServerPath {
     }
 }
 
-/// One accounting server of a group.
+/// One server of a group: of accounting, or of authentication, which is kept for the packet plane (BEHAVIOUR.md 5.1).
 #[derive(Clone, Debug, PartialEq)]
-pub struct AccountingServer {
+pub struct RadiusServer {
     /// Address and port.
     pub address: SocketAddr,
     /// The VRF that it is in.
@@ -129,10 +129,10 @@ pub struct AccountingServer {
     pub message_authenticator: bool,
 }
 
-impl AccountingServer {
+impl RadiusServer {
     /// One of which nothing more is said.
-    pub fn new(address: SocketAddr) -> AccountingServer {
-        AccountingServer { address, vpn: None, source: None, shared_key: None, weight: 0, message_authenticator: false }
+    pub fn new(address: SocketAddr) -> RadiusServer {
+        RadiusServer { address, vpn: None, source: None, shared_key: None, weight: 0, message_authenticator: false }
     }
 
     /// Whether it is the server of this address, port and VRF.

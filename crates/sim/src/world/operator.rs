@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use model::settings::{AccountingOn, AccountingServer, RadiusGroup, Secret};
+use model::settings::{AccountingOn, RadiusGroup, RadiusServer, Secret};
 use model::time::Mono;
 
 use super::{Happening, World};
@@ -135,8 +135,7 @@ impl World {
 fn change(dice: &mut Dice, group: &mut RadiusGroup, servers: &[(std::net::SocketAddr, Vec<u8>)]) {
     let absent: Vec<_> =
         servers.iter().filter(|(at, _)| !group.accounting.iter().any(|member| member.address == *at)).collect();
-    let added =
-        (!absent.is_empty() && dice.chance(60)).then(|| AccountingServer::new(absent[dice.index(absent.len())].0));
+    let added = (!absent.is_empty() && dice.chance(60)).then(|| RadiusServer::new(absent[dice.index(absent.len())].0));
     if group.accounting.len() + usize::from(added.is_some()) > 1 && dice.chance(60) {
         group.accounting.remove(dice.index(group.accounting.len()));
     }

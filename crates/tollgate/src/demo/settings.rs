@@ -20,8 +20,8 @@
 use std::net::SocketAddr;
 
 use model::settings::{
-    AccountingScheme, AccountingServer, Domain, Interim, InterimSpelling, IntervalUnit, LocalAaaServer, ObjectName,
-    RadiusGroup, Secret, Settings, StartFail,
+    AccountingScheme, Domain, Interim, InterimSpelling, IntervalUnit, LocalAaaServer, ObjectName, RadiusGroup,
+    RadiusServer, Secret, Settings, StartFail,
 };
 
 use super::schedule::Schedule;
@@ -47,7 +47,7 @@ pub(super) fn settings(server: SocketAddr, schedule: &Schedule) -> Settings {
 }
 
 fn group(server: SocketAddr) -> RadiusGroup {
-    let server = AccountingServer::new(server);
+    let server = RadiusServer::new(server);
     RadiusGroup {
         accounting: vec![server],
         shared_key: Some(Secret::new(SECRET.to_vec(), String::new())),

@@ -1,13 +1,11 @@
 //! Commands of the RADIUS server group view about authentication, which is the packet plane's. They are kept, printed and
 //! shown, so that a router's configuration is taken as it is.
 
-use std::fmt::Write as _;
-use std::net::SocketAddr;
+use model::settings::AuthenticationRetries;
 
-use model::settings::{AuthenticationRetries, AuthenticationServer, RadiusGroup};
-
-use super::radius::{group_of, server_of, source_of};
-use crate::command::{Action, Command, Done, Edit, Stored, Undo, View, Words};
+use super::radius::group_of;
+use super::servers::Service;
+use crate::command::{Action, Command, Done, Stored, Undo, View};
 use crate::error::Refusal;
 
 pub(super) const COMMANDS: &[Command] = &[
@@ -30,7 +28,7 @@ pub(super) const COMMANDS: &[Command] = &[
         undo: Some(Undo {
             formats: &["radius-server authentication { ip:X.X.X.X | ip:X:X::X:X } [ vpn-instance vpn:INTERFACE ] \
                         [ port:INTEGER<1-65535> ]"],
-            run: undo_server,
+            run: |edit, words| Service::Authentication.undo(edit, words),
         }),
         help: &[
             ("authentication", "Authentication server: the packet plane's, kept and shown"),
@@ -40,11 +38,8 @@ pub(super) const COMMANDS: &[Command] = &[
             ("interface", "The address of this interface"),
             ("ip-address", "An address"),
         ],
-        action: Action::Configure(server),
-        stored: Stored::Lines(|settings, place| {
-            let servers = group_of(settings, place).map_or(&[][..], |group| &group.authentication);
-            servers.iter().map(stored_server).collect()
-        }),
+        action: Action::Configure(|edit, words| Service::Authentication.set(edit, words)),
+        stored: Stored::Lines(|settings, place| Service::Authentication.stored(settings, place)),
     },
     Command {
         views: &[View::RadiusGroup],
@@ -111,50 +106,3 @@ pub(super) const COMMANDS: &[Command] = &[
         stored: Stored::Lines(|_, _| Vec::new()),
     },
 ];
-
-/// The server of the line as it is to be; one of that address, port and VRF is replaced as a whole.
-fn server(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
-    let (address, vpn): (SocketAddr, _) = server_of(words);
-    let source = source_of(words, address)?;
-    let servers = &edit.group()?.authentication;
-    let place = servers.iter().position(|server| (server.address, server.vpn) == (address, vpn));
-    if place.is_none() && servers.len() >= RadiusGroup::SERVER_COUNT_MAX {
-        return Err(Refusal::ServersFull);
-    }
-    let current = place.and_then(|place| servers[place].shared_key.clone());
-    let shared_key = edit.secret(words, current.as_ref())?;
-    let weight = words.number_if("weight").unwrap_or(0);
-    let server = AuthenticationServer { address, vpn, source, shared_key, weight };
-    let servers = &mut edit.group()?.authentication;
-    match place {
-        Some(place) => servers[place] = server,
-        None => servers.push(server),
-    }
-    Ok(Done::Applied)
-}
-
-/// Without a port, every server of the address goes, and without a VRF only those that are in none.
-fn undo_server(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
-    let (ip, vpn, port) = (words.address("ip"), words.interface_if("vpn"), words.number_if::<u16>("port"));
-    let servers = &mut edit.group()?.authentication;
-    let count = servers.len();
-    servers.retain(|server| {
-        server.address.ip() != ip || server.vpn != vpn || port.is_some_and(|port| server.address.port() != port)
-    });
-    if servers.len() == count { Err(Refusal::ServerMissing) } else { Ok(Done::Applied) }
-}
-
-fn stored_server(server: &AuthenticationServer) -> String {
-    let mut line = format!("radius-server authentication {} {}", server.address.ip(), server.address.port());
-    if let Some(vpn) = &server.vpn {
-        let _ = write!(line, " vpn-instance {vpn}");
-    }
-    if let Some(source) = &server.source {
-        let _ = write!(line, " source {source}");
-    }
-    if let Some(secret) = &server.shared_key {
-        let _ = write!(line, " shared-key-cipher {}", secret.stored());
-    }
-    let _ = write!(line, " weight {}", server.weight);
-    line
-}

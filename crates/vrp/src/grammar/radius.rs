@@ -1,10 +1,10 @@
 //! Commands of the RADIUS server group view.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 
-use model::settings::{AccountingServer, Algorithm, InterfaceName, RadiusGroup, Secret, Settings, Source};
+use model::settings::{Algorithm, RadiusGroup, Secret, Settings};
 
+use super::servers::{Service, server_of};
 use crate::command::{Action, Command, Done, Edit, Place, Stored, Undo, View, Words};
 use crate::error::Refusal;
 
@@ -41,7 +41,7 @@ pub(super) const COMMANDS: &[Command] = &[
         undo: Some(Undo {
             formats: &["radius-server accounting { ip:X.X.X.X | ip:X:X::X:X } [ vpn-instance vpn:INTERFACE ] \
                         [ port:INTEGER<1-65535> ]"],
-            run: undo_accounting_server,
+            run: |edit, words| Service::Accounting.undo(edit, words),
         }),
         help: &[
             ("accounting", "Accounting server"),
@@ -51,8 +51,8 @@ pub(super) const COMMANDS: &[Command] = &[
             ("interface", "The address of this interface"),
             ("ip-address", "An address"),
         ],
-        action: Action::Configure(accounting_server),
-        stored: Stored::Lines(stored_accounting_servers),
+        action: Action::Configure(|edit, words| Service::Accounting.set(edit, words)),
+        stored: Stored::Lines(|settings, place| Service::Accounting.stored(settings, place)),
     },
     Command {
         views: &[View::RadiusGroup],
@@ -186,47 +186,6 @@ fn stored_shared_key(settings: &Settings, place: &Place) -> Vec<String> {
     secret.map(|secret| format!("radius-server shared-key-cipher {}", secret.stored())).into_iter().collect()
 }
 
-/// The server that a line names.
-pub(super) fn server_of(words: &Words) -> (SocketAddr, Option<InterfaceName>) {
-    (SocketAddr::new(words.address("ip"), words.number("port")), words.interface_if("vpn"))
-}
-
-/// Where requests to this server are to leave from, in its own family.
-pub(super) fn source_of(words: &Words, server: SocketAddr) -> Result<Option<Source>, Refusal> {
-    match words.address_if("source") {
-        Some(source) if source.is_ipv4() != server.is_ipv4() => Err(Refusal::SourceFamily),
-        Some(source) => Ok(Some(Source::Address(source))),
-        None => Ok(words.interface_if("interface").map(Source::Interface)),
-    }
-}
-
-/// The server of the line as it is to be; one of that address, port and VRF is replaced as a whole.
-fn accounting_server(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
-    let (address, vpn) = server_of(words);
-    let source = source_of(words, address)?;
-    let servers = &edit.group()?.accounting;
-    let place = servers.iter().position(|server| server.is_at(address, vpn));
-    if place.is_none() && servers.len() >= RadiusGroup::SERVER_COUNT_MAX {
-        return Err(Refusal::ServersFull);
-    }
-    let current = place.and_then(|place| servers[place].shared_key.clone());
-    let shared_key = edit.secret(words, current.as_ref())?;
-    let server = AccountingServer {
-        address,
-        vpn,
-        source,
-        shared_key,
-        weight: words.number_if("weight").unwrap_or(0),
-        message_authenticator: words.has("message-authenticator"),
-    };
-    let servers = &mut edit.group()?.accounting;
-    match place {
-        Some(place) => servers[place] = server,
-        None => servers.push(server),
-    }
-    Ok(Done::Applied)
-}
-
 fn key_of_server(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
     let (address, vpn) = server_of(words);
     let server = edit.group()?.accounting.iter().find(|server| server.is_at(address, vpn));
@@ -240,43 +199,6 @@ fn set_key_of_server(edit: &mut Edit<'_>, words: &Words, secret: Option<Secret>)
     let server = edit.group()?.accounting.iter_mut().find(|server| server.is_at(address, vpn));
     server.ok_or(Refusal::ServerMissing)?.shared_key = secret;
     Ok(Done::Applied)
-}
-
-/// Without a port, every server of the address goes, and without a VRF only those that are in none.
-fn undo_accounting_server(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
-    let (ip, vpn) = (words.address("ip"), words.interface_if("vpn"));
-    let port: Option<u16> = words.number_if("port");
-    let is_meant = |server: &AccountingServer| {
-        let AccountingServer { address, .. } = server;
-        address.ip() == ip && server.vpn == vpn && port.is_none_or(|port| address.port() == port)
-    };
-    let servers = &mut edit.group()?.accounting;
-    let count = servers.len();
-    servers.retain(|server| !is_meant(server));
-    if servers.len() == count { Err(Refusal::ServerMissing) } else { Ok(Done::Applied) }
-}
-
-fn stored_accounting_servers(settings: &Settings, place: &Place) -> Vec<String> {
-    let servers = group_of(settings, place).map_or(&[][..], |group| &group.accounting);
-    servers.iter().map(stored_server).collect()
-}
-
-fn stored_server(server: &AccountingServer) -> String {
-    let mut line = format!("radius-server accounting {} {}", server.address.ip(), server.address.port());
-    if let Some(vpn) = &server.vpn {
-        let _ = write!(line, " vpn-instance {vpn}");
-    }
-    if let Some(source) = &server.source {
-        let _ = write!(line, " source {source}");
-    }
-    if let Some(secret) = &server.shared_key {
-        let _ = write!(line, " shared-key-cipher {}", secret.stored());
-    }
-    let _ = write!(line, " weight {}", server.weight);
-    if server.message_authenticator {
-        line.push_str(" message-authenticator");
-    }
-    line
 }
 
 fn algorithm(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use model::settings::{
-    AccountingServer, AuthenticationServer, AuthorizationPath, AuthorizationServer, BillServer, BillServerLogin,
-    InterfaceName, RadiusGroup, Settings, ShellLevel,
+    AuthorizationPath, AuthorizationServer, BillServer, BillServerLogin, InterfaceName, RadiusGroup, RadiusServer,
+    Settings, ShellLevel,
 };
 
 use super::commands;
@@ -51,7 +51,7 @@ fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.schemes.entry("x1".into()).or_default();
     settings.domains.entry("x1".into()).or_default();
-    let server = |address: &str| AccountingServer::new(address.parse().unwrap());
+    let server = |address: &str| RadiusServer::new(address.parse().unwrap());
     let group = RadiusGroup {
         accounting: [1, 65_535].map(|port| server(&format!("192.0.2.1:{port}"))).to_vec(),
         ..RadiusGroup::default()
@@ -59,9 +59,9 @@ fn settings() -> Settings {
     settings.radius_groups.insert("x1".into(), group);
     let group = settings.radius_groups.get_mut(&"x1".into()).unwrap();
     group.accounting.extend([1, 65_535].map(|port| server(&format!("[2001:db8::1]:{port}"))));
-    let in_vrf = |server: &AccountingServer| AccountingServer { vpn: InterfaceName::new("x1"), ..server.clone() };
+    let in_vrf = |server: &RadiusServer| RadiusServer { vpn: InterfaceName::new("x1"), ..server.clone() };
     group.accounting.extend(group.accounting.iter().map(in_vrf).collect::<Vec<_>>());
-    group.authentication = group.accounting.iter().map(authenticating).collect();
+    group.authentication.clone_from(&group.accounting);
     let password = crate::secret::read("k", None, &World).unwrap();
     for address in ["192.0.2.1", "2001:db8::1"] {
         let server = AuthorizationServer { shared_key: Some(password.clone()), ..AuthorizationServer::default() };
@@ -77,11 +77,6 @@ fn settings() -> Settings {
     });
     settings.local_aaa_server.cache.capacity = 16_000_000;
     settings
-}
-
-fn authenticating(server: &AccountingServer) -> AuthenticationServer {
-    let AccountingServer { address, vpn, .. } = *server;
-    AuthenticationServer { address, vpn, source: None, shared_key: None, weight: 0 }
 }
 
 fn place(view: View) -> Vec<&'static str> {

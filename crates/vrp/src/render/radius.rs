@@ -1,6 +1,5 @@
 //! `display radius-server configuration` and `display radius-server packet` (BEHAVIOUR.md 5.7).
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use model::domain::TrafficUnit;
@@ -12,8 +11,7 @@ use super::Shown;
 use super::table::labelled;
 use crate::error::Refusal;
 
-/// The groups with the state of their servers; `reports` come from every shard. A server that no shard reports is
-/// assumed to be up.
+/// The groups with the state of their servers. A server of which there is no report is assumed to be up.
 ///
 /// # Errors
 /// [`Refusal::GroupMissing`] when `group` is named and does not exist.
@@ -32,8 +30,7 @@ pub fn radius_server_configuration(
     Ok(Shown { text, json })
 }
 
-/// The counters of the server at `address`, summed over the shards; without a port, of every server there. A datagram
-/// that changed nothing need not be a server's, so `discards` are those of the whole box.
+/// The counters of the server at `address`; without a port, of every server there. A datagram that changed nothing need not be a server's, so `discards` are those of the whole box.
 ///
 /// # Errors
 /// [`Refusal::ServerMissing`] when no report is of such a server.
@@ -44,19 +41,17 @@ pub fn radius_server_packet(
     reports: &[ServerReport],
     discards: &Discards,
 ) -> Result<Shown, Refusal> {
-    let mut servers: BTreeMap<ServerPath, ServerReport> = BTreeMap::new();
-    let asked = |report: &&ServerReport| {
+    let is_asked = |report: &&ServerReport| {
         let ServerPath { address: own, vpn: own_vpn, .. } = report.path;
         own.ip() == address && own_vpn == vpn && port.is_none_or(|port| own.port() == port)
     };
-    for report in reports.iter().filter(asked) {
-        servers.entry(report.path).and_modify(|sum| add(sum, report)).or_insert(*report);
-    }
+    let mut servers: Vec<&ServerReport> = reports.iter().filter(is_asked).collect();
+    servers.sort_by_key(|report| report.path);
     if servers.is_empty() {
         return Err(Refusal::ServerMissing);
     }
-    let text = servers.values().map(packet_text).collect::<String>() + &discards_text(discards);
-    let json = servers.values().map(|server| packet_json(server, discards)).collect();
+    let text = servers.iter().copied().map(packet_text).collect::<String>() + &discards_text(discards);
+    let json = servers.iter().map(|server| packet_json(server, discards)).collect();
     Ok(Shown { text, json })
 }
 
@@ -125,7 +120,7 @@ fn unit_of(unit: TrafficUnit) -> &'static str {
 }
 
 fn json_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> Value {
-    let server = |server: &model::settings::AccountingServer| {
+    let server = |server: &model::settings::RadiusServer| {
         json!({
             "server": server.address.to_string(),
             "vpn": server.vpn.map(|vpn| vpn.to_string()),
@@ -166,38 +161,8 @@ fn json_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> 
     })
 }
 
-/// One shard that hears the server is enough.
 fn is_up(path: &ServerPath, reports: &[ServerReport]) -> bool {
-    let mut of_server = reports.iter().filter(|report| report.path == *path).peekable();
-    of_server.peek().is_none() || of_server.any(|report| report.up)
-}
-
-fn add(sum: &mut ServerReport, report: &ServerReport) {
-    let responses = sum.responses + report.responses;
-    sum.round_trip_ns = mean_round_trip(sum, report);
-    sum.up |= report.up;
-    sum.pending += report.pending;
-    sum.window += report.window;
-    sum.starts += report.starts;
-    sum.interims += report.interims;
-    sum.stops += report.stops;
-    sum.retransmissions += report.retransmissions;
-    sum.responses = responses;
-    sum.timeouts += report.timeouts;
-    sum.identifiers_exhausted += report.identifiers_exhausted;
-    sum.pending_limit_blocks += report.pending_limit_blocks;
-    sum.speed_limit_blocks += report.speed_limit_blocks;
-    sum.no_source_ip_blocks += report.no_source_ip_blocks;
-    sum.probes += report.probes;
-    sum.probe_responses += report.probe_responses;
-}
-
-/// Each shard's mean weighs as much as its replies.
-fn mean_round_trip(one: &ServerReport, other: &ServerReport) -> u64 {
-    let weighed = |report: &ServerReport| u128::from(report.round_trip_ns) * u128::from(report.responses);
-    let responses = u128::from(one.responses) + u128::from(other.responses);
-    let mean = (weighed(one) + weighed(other)).checked_div(responses).unwrap_or(0);
-    u64::try_from(mean).unwrap_or(u64::MAX)
+    reports.iter().find(|report| report.path == *path).is_none_or(|report| report.up)
 }
 
 fn packet_text(server: &ServerReport) -> String {
@@ -286,7 +251,7 @@ fn packet_json(server: &ServerReport, discards: &Discards) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::settings::{AccountingServer, Secret};
+    use model::settings::{RadiusServer, Secret};
 
     fn path(address: &str, vpn: Option<&str>) -> ServerPath {
         let vpn = vpn.and_then(InterfaceName::new);
@@ -329,7 +294,7 @@ mod tests {
         let mut settings = Settings::default();
         let group = RadiusGroup {
             accounting: ["192.0.2.1:1813", "[2001:db8::1]:1813"]
-                .map(|address| AccountingServer { weight: 7, ..AccountingServer::new(address.parse().unwrap()) })
+                .map(|address| RadiusServer { weight: 7, ..RadiusServer::new(address.parse().unwrap()) })
                 .to_vec(),
             shared_key: Some(Secret::new(b"topsecret".to_vec(), "%^%#sealed%^%#".to_owned())),
             stop_resend: 0,
@@ -368,11 +333,9 @@ mod tests {
 
     #[test]
     fn counters_are_summed_over_the_shards() {
-        let reports = [
-            report("192.0.2.1:1813", false, 1, 1_000_000),
-            report("192.0.2.1:1813", true, 3, 5_000_000),
-            report("192.0.2.1:1814", true, 9, 9_000_000),
-        ];
+        let mut sum = report("192.0.2.1:1813", false, 1, 1_000_000);
+        sum.add(&report("192.0.2.1:1813", true, 3, 5_000_000));
+        let reports = [report("192.0.2.1:1814", true, 9, 9_000_000), sum];
         let ip = "192.0.2.1".parse().unwrap();
         let shown = radius_server_packet(ip, None, Some(1813), &reports, &NONE).unwrap();
         let words = shown.text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -398,7 +361,7 @@ mod tests {
     fn row_5_7_a_server_in_a_vrf_has_counters_and_a_state_of_its_own() {
         let mut settings = settings();
         let servers = &mut settings.radius_groups.get_mut(&"g1".into()).unwrap().accounting;
-        servers[1] = AccountingServer { vpn: InterfaceName::new("red"), ..servers[0].clone() };
+        servers[1] = RadiusServer { vpn: InterfaceName::new("red"), ..servers[0].clone() };
         let plain = report("192.0.2.1:1813", true, 1, 1_000_000);
         let red = ServerReport { path: path("192.0.2.1:1813", Some("red")), up: false, ..plain };
         let shown = radius_server_configuration(&settings, None, &[plain, red]).unwrap();

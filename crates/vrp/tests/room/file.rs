@@ -8,13 +8,13 @@ use crate::support::World;
 use crate::terms::terms;
 use model::domain::TrafficUnit;
 use model::settings::{
-    AccountingMode, AccountingOn, AccountingScheme, AccountingServer, Algorithm, AuthenticationRetries,
-    AuthenticationServer, AuthorizationPath, AuthorizationServer, BUILT_IN_DOMAINS, BUILT_IN_SCHEMES, BillFormat,
-    BillReplay, BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode, CacheRounds, CacheWarning,
-    CfcardBackupMode, CutBrake, Domain, HostKeyPolicy, InterfaceName, Interim, InterimFail, InterimFailPolicy,
-    InterimSpelling, IntervalUnit, LimitedServers, LocalAaaServer, ObjectName, OptionalAttribute, PlaneLink,
-    RadiusAuthorization, RadiusCache, RadiusGroup, RadiusHealth, RadiusLimits, RadiusRecovery, RecoveryDetect, Secret,
-    Settings, ShellLevel, Source, SpeedLimit, StartFail, UserNameFormat,
+    AccountingMode, AccountingOn, AccountingScheme, Algorithm, AuthenticationRetries, AuthorizationPath,
+    AuthorizationServer, BUILT_IN_DOMAINS, BUILT_IN_SCHEMES, BillFormat, BillReplay, BillServer, BillServerLogin,
+    BillStoreSettings, CacheBackupMode, CacheRounds, CacheWarning, CfcardBackupMode, CutBrake, Domain, HostKeyPolicy,
+    InterfaceName, Interim, InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit, LimitedServers,
+    LocalAaaServer, ObjectName, OptionalAttribute, PlaneLink, RadiusAuthorization, RadiusCache, RadiusGroup,
+    RadiusHealth, RadiusLimits, RadiusRecovery, RadiusServer, RecoveryDetect, Secret, Settings, ShellLevel, Source,
+    SpeedLimit, StartFail, UserNameFormat,
 };
 use proptest::prelude::*;
 use vrp::{Answer, Sealer, Shell, config};
@@ -285,7 +285,7 @@ fn interface() -> impl Strategy<Value = InterfaceName> {
     word.prop_filter_map("a name", |name| InterfaceName::new(&name))
 }
 
-fn server() -> impl Strategy<Value = AccountingServer> {
+fn server() -> impl Strategy<Value = RadiusServer> {
     let source = |ip: IpAddr| {
         let address = match ip {
             IpAddr::V4(_) => Just(Source::Address([192, 0, 2, 77].into())),
@@ -295,7 +295,7 @@ fn server() -> impl Strategy<Value = AccountingServer> {
     };
     let path = ip().prop_flat_map(move |ip| (Just(ip), prop::option::of(interface()), source(ip)));
     (path, 1..=u16::MAX, prop::option::of(secret()), 0..=100_u8, any::<bool>()).prop_map(
-        |((ip, vpn, source), port, shared_key, weight, message_authenticator)| AccountingServer {
+        |((ip, vpn, source), port, shared_key, weight, message_authenticator)| RadiusServer {
             address: SocketAddr::new(ip, port),
             vpn,
             source,
@@ -311,6 +311,17 @@ fn source_interface() -> impl Strategy<Value = Source> {
     interface()
         .prop_filter("no keyword", |name| !name.as_str().eq_ignore_ascii_case("ip-address"))
         .prop_map(Source::Interface)
+}
+
+/// Without those that are one server with an earlier one.
+fn each_once(servers: Vec<RadiusServer>) -> Vec<RadiusServer> {
+    let mut kept: Vec<RadiusServer> = Vec::new();
+    for server in servers {
+        if !kept.iter().any(|known| known.is_at(server.address, server.vpn)) {
+            kept.push(server);
+        }
+    }
+    kept
 }
 
 fn group() -> impl Strategy<Value = RadiusGroup> {
@@ -334,7 +345,7 @@ fn group() -> impl Strategy<Value = RadiusGroup> {
     )
         .prop_map(
             move |(
-                (mut accounting, authenticating, authentication_retries),
+                (accounting, authenticating, authentication_retries),
                 key,
                 shares,
                 retransmit,
@@ -343,19 +354,12 @@ fn group() -> impl Strategy<Value = RadiusGroup> {
                 ([stop_resend, start_resend, interim_resend], unit),
                 (flags, format, without, accounting_on),
             )| {
-                let mut seen = Vec::new();
-                accounting.retain(|server| {
-                    !seen.contains(&(server.address, server.vpn)) && {
-                        seen.push((server.address, server.vpn));
-                        true
-                    }
-                });
-                let mut authentication: Vec<AuthenticationServer> = Vec::new();
-                for AccountingServer { address, vpn, source, shared_key, weight, .. } in authenticating {
-                    if !authentication.iter().any(|known| (known.address, known.vpn) == (address, vpn)) {
-                        authentication.push(AuthenticationServer { address, vpn, source, shared_key, weight });
-                    }
-                }
+                let accounting = each_once(accounting);
+                // Message-Authenticator is a word of accounting servers.
+                let authentication = each_once(authenticating)
+                    .into_iter()
+                    .map(|server| RadiusServer { message_authenticator: false, ..server })
+                    .collect();
                 let algorithm = if shares { Algorithm::LoadingShare } else { Algorithm::MasterBackup };
                 let [strict, sequence] =
                     if shares { [false; 2] } else { [start_resend % 2 == 0, stop_resend % 2 == 0] };

@@ -136,24 +136,7 @@ fn servers(reports: &[ShardReport]) -> Vec<ServerReport> {
     for report in reports.iter().flat_map(|report| &report.servers) {
         match rows.iter_mut().find(|row| row.path == report.path) {
             None => rows.push(*report),
-            Some(row) => {
-                row.up |= report.up;
-                row.pending += report.pending;
-                row.window += report.window;
-                row.starts += report.starts;
-                row.interims += report.interims;
-                row.stops += report.stops;
-                row.retransmissions += report.retransmissions;
-                row.responses += report.responses;
-                row.timeouts += report.timeouts;
-                row.identifiers_exhausted += report.identifiers_exhausted;
-                row.pending_limit_blocks += report.pending_limit_blocks;
-                row.speed_limit_blocks += report.speed_limit_blocks;
-                row.no_source_ip_blocks += report.no_source_ip_blocks;
-                row.probes += report.probes;
-                row.probe_responses += report.probe_responses;
-                row.round_trip_ns = row.round_trip_ns.max(report.round_trip_ns);
-            }
+            Some(row) => row.add(report),
         }
     }
     rows
@@ -162,14 +145,6 @@ fn servers(reports: &[ShardReport]) -> Vec<ServerReport> {
 /// Datagrams that changed nothing, on any shard.
 fn discards(reports: &[ShardReport]) -> Discards {
     let mut sum = Discards::default();
-    for discards in reports.iter().map(|report| &report.discards) {
-        sum.truncated += discards.truncated;
-        sum.oversized += discards.oversized;
-        sum.malformed += discards.malformed;
-        sum.unexpected_code += discards.unexpected_code;
-        sum.wrong_address += discards.wrong_address;
-        sum.unknown_identifier += discards.unknown_identifier;
-        sum.bad_authenticator += discards.bad_authenticator;
-    }
+    reports.iter().for_each(|report| sum.add(&report.discards));
     sum
 }
