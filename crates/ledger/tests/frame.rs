@@ -535,7 +535,7 @@ fn later_kinds() -> impl Strategy<Value = Record<'static>> {
         checkpointeds().prop_map(Record::Checkpointed),
         (any::<[u8; 16]>(), any::<u16>(), any::<[u8; 16]>(), 1..=3_u8).prop_map(|(address, port, boot_id, state)| {
             let vpn = InterfaceName::new(["", "aaa", "fifteen-octets!"][usize::from(port % 3)]);
-            let server = ServerPath { address: SocketAddr::from((address, port)), vpn, source: None };
+            let server = ServerPath { vpn, ..ServerPath::from(SocketAddr::from((address, port))) };
             let state = Announcement::from_u8(state).unwrap_or(Announcement::Due);
             Record::Announced(Announced { server, boot_id, state })
         }),

@@ -16,6 +16,7 @@ mod announcement;
 mod authentication;
 mod authorization;
 mod bills;
+mod hwtacacs;
 mod packets;
 mod recovery;
 mod scheme;
@@ -29,13 +30,14 @@ pub use bills::{
     BillFormat, BillReplay, BillServer, BillServerLogin, BillStoreSettings, CacheBackupMode, CfcardBackupMode,
     HostKeyPolicy, LocalAaaServer,
 };
+pub use hwtacacs::{Hwtacacs, HwtacacsRank, HwtacacsServer, HwtacacsTemplate};
 pub use packets::{OptionalAttribute, OptionalAttributes, UserNameFormat};
 pub use recovery::{RadiusRecovery, RecoveryDetect};
 pub use scheme::{
     AccountingMode, AccountingScheme, CutBrake, Interim, InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit,
     PinnedScheme, StartFail,
 };
-pub use server::{InterfaceName, RadiusServer, ServerPath, Source};
+pub use server::{InterfaceName, RadiusServer, ServerPath, Source, Transport};
 pub use shell::ShellLevel;
 
 /// The whole running configuration.
@@ -59,6 +61,8 @@ pub struct Settings {
     pub radius_authorization: RadiusAuthorization,
     /// Groups of RADIUS servers.
     pub radius_groups: BTreeMap<ObjectName, RadiusGroup>,
+    /// HWTACACS servers.
+    pub hwtacacs: Hwtacacs,
     /// Accounting schemes, built-in ones included.
     pub schemes: BTreeMap<ObjectName, AccountingScheme>,
     /// Domains, built-in ones included.
@@ -85,6 +89,7 @@ impl Default for Settings {
             radius_cache: RadiusCache::default(),
             radius_authorization: RadiusAuthorization::default(),
             radius_groups: BTreeMap::new(),
+            hwtacacs: Hwtacacs::default(),
             schemes: BTreeMap::new(),
             domains: BTreeMap::new(),
             local_aaa_server: LocalAaaServer::default(),
@@ -460,7 +465,7 @@ impl RadiusGroup {
     /// The way that requests of this group take to `server`.
     pub fn path_of(&self, server: &RadiusServer) -> ServerPath {
         let source = server.source.or(self.source.map(Source::Interface));
-        ServerPath { address: server.address, vpn: server.vpn, source }
+        ServerPath { address: server.address, vpn: server.vpn, source, transport: Transport::Datagrams }
     }
 }
 
@@ -471,6 +476,8 @@ pub struct Domain {
     pub accounting_scheme: Option<ObjectName>,
     /// The group its sessions report to.
     pub radius_group: Option<ObjectName>,
+    /// The HWTACACS template its sessions report to, where the scheme says so.
+    pub hwtacacs_template: Option<ObjectName>,
     /// The group that has a copy of all their accounting.
     pub accounting_copy: Option<ObjectName>,
     /// Which directions are counted.

@@ -107,7 +107,7 @@ impl fmt::Display for Problem {
                 write!(f, "Accounting server {server} of RADIUS server group {group} has no shared key.")
             }
             Problem::ServerSourcesDiffer { server, groups: [one, other] } => {
-                let server = ServerPath { source: None, ..**server };
+                let server = server.server();
                 write!(
                     f,
                     "Accounting server {server} has one source in RADIUS server group {one} and another in {other}."

@@ -155,7 +155,7 @@ impl Shard {
             let scheme = settings.schemes.get(&scheme_name).unwrap_or(&default).pinned(scheme_name.as_str());
             let group = match (&domain.radius_group, scheme.mode) {
                 (Some(group), AccountingMode::Radius) => self.group_index(group.as_str()),
-                (None, _) | (_, AccountingMode::None) => NO_GROUP,
+                (None, _) | (_, AccountingMode::None | AccountingMode::Hwtacacs) => NO_GROUP,
             };
             let reports_to = domain.radius_group.as_ref().and_then(|group| settings.radius_groups.get(group));
             let contract = Contract {
@@ -188,7 +188,7 @@ impl Shard {
     fn copy_group_of(&mut self, domain: &Domain, mode: AccountingMode) -> u16 {
         match (&domain.accounting_copy, mode) {
             (Some(group), AccountingMode::Radius) => self.group_index(group.as_str()),
-            (None, _) | (_, AccountingMode::None) => NO_GROUP,
+            (None, _) | (_, AccountingMode::None | AccountingMode::Hwtacacs) => NO_GROUP,
         }
     }
 

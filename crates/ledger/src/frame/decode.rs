@@ -199,6 +199,7 @@ impl<'a> Reader<'a> {
         let mode = match self.u8()? {
             0 => AccountingMode::None,
             1 => AccountingMode::Radius,
+            2 => AccountingMode::Hwtacacs,
             _ => return Err(DecodeError::BadValue),
         };
         let start_fail = match self.u8()? {
@@ -402,7 +403,7 @@ impl<'a> Reader<'a> {
             0 => None,
             len => Some(InterfaceName::new(self.text(len)?).ok_or(DecodeError::BadValue)?),
         };
-        Ok(Announced { server: ServerPath { address, vpn, source: None }, boot_id, state })
+        Ok(Announced { server: ServerPath { vpn, ..ServerPath::from(address) }, boot_id, state })
     }
 
     fn heard(&mut self) -> Result<Heard<'a>, DecodeError> {

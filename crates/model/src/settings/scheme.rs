@@ -79,6 +79,8 @@ pub enum AccountingMode {
     /// RADIUS servers.
     #[default]
     Radius = 1,
+    /// HWTACACS servers.
+    Hwtacacs = 2,
 }
 
 /// `accounting start-fail` (owner's decision 2: online by default).

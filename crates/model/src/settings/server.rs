@@ -69,6 +69,32 @@ impl fmt::Display for Source {
     }
 }
 
+/// What carries requests to a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transport {
+    /// RADIUS over UDP.
+    #[default]
+    Datagrams,
+    /// RADIUS over TLS (RFC 6614).
+    Tls,
+    /// TACACS+ over TCP, a connection for each request.
+    Tacacs,
+    /// TACACS+ over TCP, one connection for many requests (RFC 8907 section 4.3).
+    TacacsSingle,
+}
+
+impl Transport {
+    /// Whether requests are TACACS+ packets.
+    pub const fn is_tacacs(self) -> bool {
+        matches!(self, Transport::Tacacs | Transport::TacacsSingle)
+    }
+
+    /// Whether requests go through a connection.
+    pub const fn is_stream(self) -> bool {
+        !matches!(self, Transport::Datagrams)
+    }
+}
+
 /// A server, and the way to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServerPath {
@@ -78,6 +104,8 @@ pub struct ServerPath {
     pub vpn: Option<InterfaceName>,
     /// `None`: as the routing table says.
     pub source: Option<Source>,
+    /// What carries requests.
+    pub transport: Transport,
 }
 
 impl ServerPath {
@@ -88,14 +116,14 @@ impl ServerPath {
 
     /// The server alone, whichever path leads to it.
     pub const fn server(self) -> ServerPath {
-        ServerPath { source: None, ..self }
+        ServerPath { source: None, transport: Transport::Datagrams, ..self }
     }
 }
 
 impl From<SocketAddr> for ServerPath {
     /// As the routing table leads there.
     fn from(address: SocketAddr) -> ServerPath {
-        ServerPath { address, vpn: None, source: None }
+        ServerPath { address, vpn: None, source: None, transport: Transport::Datagrams }
     }
 }
 

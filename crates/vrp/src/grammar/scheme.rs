@@ -139,6 +139,7 @@ fn stored_mode(settings: &Settings, place: &Place) -> Vec<String> {
     let word = mode.map(|mode| match mode {
         AccountingMode::None => "none",
         AccountingMode::Radius => "radius",
+        AccountingMode::Hwtacacs => "hwtacacs",
     });
     word.map(|word| format!("accounting-mode {word}")).into_iter().collect()
 }

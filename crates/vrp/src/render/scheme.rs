@@ -67,6 +67,7 @@ fn method(mode: AccountingMode) -> &'static str {
     match mode {
         AccountingMode::None => "No accounting",
         AccountingMode::Radius => "RADIUS accounting",
+        AccountingMode::Hwtacacs => "HWTACACS accounting",
     }
 }
 
@@ -74,6 +75,7 @@ fn method_word(mode: AccountingMode) -> &'static str {
     match mode {
         AccountingMode::None => "none",
         AccountingMode::Radius => "radius",
+        AccountingMode::Hwtacacs => "hwtacacs",
     }
 }
 
