@@ -1,19 +1,27 @@
-//! Writes the octets of the text vectors to `corpus/radius_packet`, where the fuzzer starts from them.
+//! Writes the octets of the text vectors to `corpus/radius_packet` and `corpus/tacacs_reply`, where the fuzzers start from
+//! them.
 
 use std::{env, fs, io, path::Path};
 
 fn main() -> io::Result<()> {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let corpus = fuzz.join("corpus/radius_packet");
-    fs::create_dir_all(&corpus)?;
-    let mut count = 0;
+    let (mut radius, mut tacacs) = (Vec::new(), Vec::new());
     for file in fs::read_dir(fuzz.join("../crates/wire/tests/vectors"))? {
-        for octets in packets_in(&fs::read_to_string(file?.path())?) {
-            fs::write(corpus.join(format!("vector-{count:03}")), octets)?;
-            count += 1;
-        }
+        let file = file?;
+        let is_tacacs = file.file_name().to_string_lossy().starts_with("tacacs");
+        let packets = packets_in(&fs::read_to_string(file.path())?);
+        if is_tacacs { &mut tacacs } else { &mut radius }.extend(packets);
     }
-    println!("{count} seeds in {}", corpus.display());
+    write(&fuzz.join("corpus/radius_packet"), &radius)?;
+    write(&fuzz.join("corpus/tacacs_reply"), &tacacs)
+}
+
+fn write(corpus: &Path, seeds: &[Vec<u8>]) -> io::Result<()> {
+    fs::create_dir_all(corpus)?;
+    for (number, octets) in seeds.iter().enumerate() {
+        fs::write(corpus.join(format!("vector-{number:03}")), octets)?;
+    }
+    println!("{} seeds in {}", seeds.len(), corpus.display());
     Ok(())
 }
 

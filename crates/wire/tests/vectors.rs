@@ -3,11 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a vector that cannot be read fails the test")]
 
+mod text;
+
 use model::event::Prefix;
 use model::time::Wall;
 use wire::radius::authenticator::{Unsigned, sign_request, verify_request, verify_response};
 use wire::radius::name::{self, Form, Name};
 use wire::radius::{Code, Encoder, Packet, Type, VendorType, authorization, message_authenticator, server};
+
+use text::{hex, meaningful_lines, pairs, unhex};
 
 #[test]
 fn packets() {
@@ -230,22 +234,4 @@ fn parse_vectors(file: &str) -> Vec<Vector> {
         }
     }
     vectors
-}
-
-fn pairs<'a>(file: &'a str, between: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
-    meaningful_lines(file).map(move |line| line.split_once(between).unwrap_or_else(|| panic!("{line:?}")))
-}
-
-fn meaningful_lines(file: &str) -> impl Iterator<Item = &str> {
-    file.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x} ")).collect()
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let digits: Vec<u32> =
-        text.split_whitespace().flat_map(str::chars).map(|digit| digit.to_digit(16).unwrap()).collect();
-    digits.chunks(2).map(|pair| u8::try_from(pair[0] << 4 | pair[1]).unwrap()).collect()
 }
