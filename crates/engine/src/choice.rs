@@ -43,6 +43,14 @@ impl Tried {
         }
     }
 
+    /// It may have it once more.
+    pub(crate) fn remove(&mut self, server: u16) {
+        if let Some(place) = self.servers[..usize::from(self.count)].iter().position(|other| *other == server) {
+            self.servers.copy_within(place + 1..usize::from(self.count), place);
+            self.count -= 1;
+        }
+    }
+
     /// How many.
     pub(crate) fn count(&self) -> u8 {
         self.count

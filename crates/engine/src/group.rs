@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::report::GroupReport;
-use model::settings::{AccountingOn, Algorithm, Secret};
+use model::settings::{AccountingMode, AccountingOn, Algorithm, Secret};
 use model::time::Mono;
 
 use crate::choice::{Choice, Tried, choose, prefer};
@@ -32,9 +32,11 @@ pub(crate) struct Member {
     pub(crate) weight: u8,
 }
 
-/// A RADIUS group (BEHAVIOUR.md 5.1), or the group of all sessions that have none.
+/// A RADIUS group (BEHAVIOUR.md 5.1), a template of HWTACACS servers (6.1), or the group of all sessions that have none.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
+    /// Whether it is a group or a template: both may have one name.
+    pub(crate) method: AccountingMode,
     pub(crate) name: String,
     pub(crate) members: Vec<Member>,
     pub(crate) algorithm: Algorithm,
@@ -48,6 +50,12 @@ pub(crate) struct Group {
     /// Who is refused has a Stop all the same.
     pub(crate) send_force: bool,
     pub(crate) stop_resend: u16,
+    /// How long a Stop rests before it is tried again, instead of longer each time.
+    pub(crate) pause: Option<Duration>,
+    /// A Stop has one server, and is sent once.
+    pub(crate) stop_once: bool,
+    /// Interims of HWTACACS carry WATCHDOG alone.
+    pub(crate) watchdog_alone: bool,
     pub(crate) start_resend: u16,
     pub(crate) interim_resend: u16,
     pub(crate) lanes: [Queue; Lane::COUNT],
@@ -77,8 +85,9 @@ const HELD: [Lane; 3] = [Lane::Start, Lane::Admitted, Lane::Parked];
 
 impl Group {
     /// A group without servers: what waits in it fails at once (BEHAVIOUR.md 3.4).
-    pub(crate) fn new(name: String) -> Group {
+    pub(crate) fn new(method: AccountingMode, name: String) -> Group {
         Group {
+            method,
             name,
             members: Vec::new(),
             algorithm: Algorithm::default(),
@@ -88,6 +97,9 @@ impl Group {
             timeout: Duration::from_secs(5),
             send_force: false,
             stop_resend: 0,
+            pause: None,
+            stop_once: false,
+            watchdog_alone: false,
             start_resend: 0,
             interim_resend: 0,
             lanes: [Queue::EMPTY; Lane::COUNT],
@@ -166,6 +178,17 @@ impl Group {
         GroupReport { name: self.name.clone(), starts, stops, parked, interims, resting, copies, came, went }
     }
 
+    /// How much waits in its lanes, and to be copied.
+    pub(crate) fn waiting(&self) -> u32 {
+        let copies = u32::try_from(self.copies.len()).unwrap_or(u32::MAX / 2);
+        self.lanes.iter().map(|queue| queue.count).sum::<u32>() + copies
+    }
+
+    /// Whether it is the one of this kind and name.
+    pub(crate) fn is(&self, method: AccountingMode, name: &str) -> bool {
+        self.method == method && self.name.eq_ignore_ascii_case(name)
+    }
+
     /// Whether nothing waits.
     pub(crate) fn is_idle(&self) -> bool {
         self.lanes.iter().all(|queue| queue.count == 0)
@@ -188,6 +211,12 @@ impl Group {
     /// Whether the server that authenticated a user goes before the order (BEHAVIOUR.md 5.3).
     pub(crate) fn prefers(&self) -> bool {
         self.algorithm == Algorithm::MasterBackup && !self.strict
+    }
+
+    /// How often a request is transmitted to this server, and how long each is waited for: through a connection once, for as long
+    /// as all datagrams together (owner's decision 15).
+    pub(crate) fn transmissions_to(&self, server: &Server) -> (u8, Duration) {
+        if server.is_stream() { (1, self.patience()) } else { (self.retransmit, self.timeout) }
     }
 
     /// Whether one of its servers takes a request now.
@@ -225,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_lane_that_is_blocked_is_passed() {
-        let mut group = Group::new(String::new());
+        let mut group = Group::new(AccountingMode::Radius, String::new());
         group.lanes[0].count = 1;
         group.lanes[4].count = 1;
         assert_eq!(next(&group, 0), Some(Lane::Start));
@@ -237,7 +266,7 @@ mod tests {
 
     #[test]
     fn every_lane_gets_its_share() {
-        let mut group = Group::new(String::new());
+        let mut group = Group::new(AccountingMode::Radius, String::new());
         for queue in &mut group.lanes {
             queue.count = 1;
         }
@@ -261,7 +290,7 @@ mod tests {
     #[test]
     fn starts_wait_for_old_stops_and_not_for_ever() {
         let at = |seconds: u64| Mono::from_nanos(seconds * 1_000_000_000);
-        let mut group = Group::new(String::new());
+        let mut group = Group::new(AccountingMode::Radius, String::new());
         group.lanes[0].count = 1;
         group.hold_starts(at(30));
         group.hold_starts(at(30));

@@ -46,6 +46,18 @@ impl From<&RadiusHealth> for Rules {
 }
 
 impl Rules {
+    /// Of an HWTACACS server (BEHAVIOUR.md 6.1): Down with the first request that fails, for so many minutes; 0: until those that
+    /// are asked in its place have failed.
+    pub(crate) fn of_hwtacacs(quiet_min: u8) -> Rules {
+        Rules {
+            dead_count: 1,
+            fail_rate: None,
+            dead_interval: Duration::ZERO,
+            dead_time: (quiet_min > 0).then(|| Duration::from_secs(u64::from(quiet_min) * 60)),
+            revived_by_reply: true,
+        }
+    }
+
     /// The same where probes take the place of the dead-time.
     pub(crate) fn with_probes(self) -> Rules {
         Rules { dead_time: None, ..self }
@@ -131,6 +143,15 @@ impl Health {
     pub(crate) fn revived(&mut self) -> Option<News> {
         (self.state, self.unanswered) = (State::Up, 0);
         std::mem::take(&mut self.told_down).then_some(News::Up)
+    }
+
+    /// It cannot be reached: that is sure, whatever the rules count.
+    pub(crate) fn unreachable(&mut self, now: Mono) -> Option<News> {
+        if self.state == State::Down {
+            return None;
+        }
+        (self.state, self.down_since) = (State::Down, now);
+        (!std::mem::replace(&mut self.told_down, true)).then_some(News::Down)
     }
 
     /// The wait for one transmission's reply ran out.

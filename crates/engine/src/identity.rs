@@ -63,6 +63,18 @@ impl Key {
         (hasher.finish() >> 32) as u32
     }
 
+    /// The first 24 bits of a TACACS+ session id (RFC 8907 section 4.1), for the server that a transaction asks as number `turn`.
+    pub(crate) fn tacacs_session(&self, epoch: u32, shard: u16, transaction: u64, turn: u8) -> u32 {
+        let life = u64::from(epoch) << 16 | u64::from(shard);
+        (self.hash(b't', life, transaction << 8 | u64::from(turn)) >> 40) as u32
+    }
+
+    /// A number below `range` for the pause behind one of a shard's calls.
+    pub(crate) fn call(&self, epoch: u32, shard: u16, number: u64, range: u64) -> u64 {
+        let life = u64::from(epoch) << 16 | u64::from(shard);
+        scale(self.hash(b'l', life, number), range)
+    }
+
     /// The Request Authenticator of a shard's probe: nobody who lacks the key foresees it, and no other probe has it.
     pub(crate) fn authenticator(&self, epoch: u32, shard: u16, number: u64) -> [u8; 16] {
         let life = u64::from(epoch) << 16 | u64::from(shard);

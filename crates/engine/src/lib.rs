@@ -40,7 +40,9 @@
 //! | `authenticators` | who authenticated users |
 //! | `request`, `sequence` | what is out; in which order it left |
 //! | `contract` | what a session took at log-in |
-//! | `identity`, `attributes`, `packet` | Acct-Session-Id; a session's attributes; a request's octets |
+//! | `connection` | one connection of a server that is spoken to over TCP or TLS; when it is called again |
+//! | `identity`, `attributes` | Acct-Session-Id; a session's attributes |
+//! | `packet`, `tacacs` | a request's octets in either protocol |
 //! | `memory` | memory made ready before a shard's life begins |
 //! | `announce` | Accounting-On and -Off towards one server |
 //! | `authorization` | what authorization servers ask for, judged for the whole box |
@@ -56,6 +58,7 @@ mod blob;
 mod brake;
 mod chains;
 mod choice;
+mod connection;
 mod contract;
 mod copies;
 mod flow;
@@ -77,6 +80,7 @@ mod server;
 mod session;
 mod shard;
 mod table;
+mod tacacs;
 pub mod wheel;
 mod window;
 
@@ -87,5 +91,5 @@ pub use octets::record_octets;
 pub use server::PortId;
 pub use shard::{
     BATCH_MAX, Birth, Busy, Ceasing, Found, Limits, NoSlot, Notice, RESTORE_BATCH, Received, Restored, Search,
-    Searched, Shard, Survey, Transmit, TransmitBatch,
+    Searched, Shard, StreamEnd, StreamOrder, Survey, Transmit, TransmitBatch,
 };

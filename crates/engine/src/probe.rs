@@ -203,7 +203,7 @@ mod tests {
                     if rules.user.is_some() { format!("{ask:?} {session}") } else { format!("{ask:?}") },
                 ));
                 let secret = Arc::new(Secret::new(Vec::new(), String::new()));
-                let identifier = Identifier { port: 0, value: 0 };
+                let identifier = Identifier { port: 0, value: 0, life: 0 };
                 let waiting = Waiting { ask, identifier, authenticator: [0; 16], secret, timeout: S, sent: now };
                 probe.handle_sent(waiting, rules.interval);
                 if answers.contains(&second) && probe.handle_reply(now, Some(rules)) {
@@ -242,7 +242,7 @@ mod tests {
         for asked in [Some(&rules), None] {
             let mut probe = Probe::default();
             let (secret, identifier) =
-                (Arc::new(Secret::new(Vec::new(), String::new())), Identifier { port: 0, value: 0 });
+                (Arc::new(Secret::new(Vec::new(), String::new())), Identifier { port: 0, value: 0, life: 0 });
             let ask = Ask::Status;
             let waiting = Waiting { ask, identifier, authenticator: [0; 16], secret, timeout: S, sent: at(0) };
             probe.handle_sent(waiting, S);

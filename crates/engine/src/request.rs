@@ -37,6 +37,8 @@ pub(crate) struct Request {
     pub(crate) number: u64,
     /// The servers that have had it.
     pub(crate) tried: Tried,
+    /// Times that its connection ended and it went through another to the same server.
+    pub(crate) moves: u8,
     /// When what it tells of happened.
     pub(crate) event: Now,
     /// The last transmission.
@@ -52,6 +54,14 @@ pub(crate) struct Request {
     pub(crate) message_authenticator: bool,
     pub(crate) authenticator: [u8; 16],
     length: u16,
+}
+
+impl Request {
+    /// The TACACS+ session that it is, where it is one.
+    pub(crate) fn tacacs_session(&self) -> u32 {
+        let [a, b, c, d, ..] = self.authenticator;
+        u32::from_be_bytes([a, b, c, d])
+    }
 }
 
 /// What a request waits for.
@@ -90,6 +100,7 @@ impl Requests {
             timeout: Duration::ZERO,
             number: 0,
             tried: Tried::default(),
+            moves: 0,
             event: Now::default(),
             sent: Mono::ZERO,
             is_missed: false,
@@ -147,6 +158,7 @@ impl Requests {
             place: Place::Failover,
             number: self.next_number,
             tried: Tried::default(),
+            moves: 0,
             counters: Counters::ZERO,
             session_time_s: 0,
             cause: 0,

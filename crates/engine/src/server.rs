@@ -8,9 +8,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use model::report::ServerReport;
-use model::settings::ServerPath;
+use model::settings::{ServerPath, Transport};
 use model::time::Mono;
 
+use crate::connection::{Calls, Connection, Single, State};
 use crate::health::{Health, News, Rules};
 use crate::pace::Pace;
 use crate::probe::Probe;
@@ -40,6 +41,8 @@ pub(crate) struct Identifier {
     pub(crate) port: u16,
     /// The octet on the wire.
     pub(crate) value: u8,
+    /// The connection's, where the port is one.
+    pub(crate) life: u8,
 }
 
 /// The identifiers of one source port.
@@ -49,9 +52,25 @@ struct Port {
     next: u8,
     /// The request behind each identifier; [`NONE`] while free or in quarantine.
     requests: Box<[u32; 256]>,
+    /// Where the port is a connection.
+    connection: Option<Connection>,
 }
 
 impl Port {
+    fn life(&self) -> u8 {
+        self.connection.as_ref().map_or(0, |connection| connection.life)
+    }
+
+    /// Identifiers that are in use or rest.
+    fn used(&self) -> u32 {
+        self.used.iter().map(|word| word.count_ones()).sum()
+    }
+
+    /// Whether it is a connection that takes a request more.
+    fn has_room(&self, transport: Transport) -> bool {
+        self.connection.as_ref().is_some_and(|connection| connection.has_room(transport, self.used()))
+    }
+
     fn take(&mut self) -> Option<u8> {
         // From the one after the last taken, so that an identifier rests as long as it can.
         for step in 0..=4u8 {
@@ -117,6 +136,12 @@ pub(crate) struct Server {
     pace: Option<Pace>,
     /// What is asked while it is Down.
     pub(crate) probe: Probe,
+    /// When it may be connected to.
+    pub(crate) calls: Calls,
+    /// It wants a connection for each request, whatever we offer.
+    refuses_single: bool,
+    /// How long a connection is waited for.
+    pub(crate) call_timeout: Duration,
     /// What was counted.
     pub(crate) counts: Counts,
 }
@@ -152,6 +177,7 @@ pub(crate) struct Counts {
     pub(crate) responses: u64,
     pub(crate) timeouts: u64,
     pub(crate) identifiers_exhausted: u64,
+    pub(crate) refusals: u64,
     pub(crate) no_source_ip_blocks: u64,
     probes: u64,
     probe_responses: u64,
@@ -190,13 +216,17 @@ impl Server {
             window: Window::new(),
             pace: None,
             probe: Probe::default(),
+            calls: Calls::default(),
+            refuses_single: false,
+            call_timeout: QUARANTINE_MIN,
             counts: Counts::default(),
         }
     }
 
     /// Gives it one source port more. Not on the packet path.
     pub(crate) fn add_port(&mut self, id: PortId) -> u16 {
-        self.ports.push(Port { id, used: [0; 4], next: 0, requests: Box::new([NONE; 256]) });
+        let connection = self.path.transport.is_stream().then(Connection::new);
+        self.ports.push(Port { id, used: [0; 4], next: 0, requests: Box::new([NONE; 256]), connection });
         self.quarantine.reserve(256 * self.ports.len() - self.quarantine.len());
         #[expect(clippy::cast_possible_truncation, reason = "at most 256 ports")]
         let number = (self.ports.len() - 1) as u16;
@@ -262,6 +292,9 @@ impl Server {
             out if !self.window.has_room(out, self.missed) => Standing::Full,
             out if self.missed > 0 && out >= self.share => Standing::Full,
             _ if self.pace.is_some_and(|pace| now < pace.due()) => Standing::Full,
+            // One that is tried out again is waited for only where there is no other.
+            _ if !self.is_connected() && self.health.is_on_trial() => Standing::OnTrial,
+            _ if !self.is_connected() => Standing::Full,
             _ => Standing::Free,
         }
     }
@@ -296,6 +329,9 @@ impl Server {
     }
 
     fn take(&mut self, request: u32) -> Option<Identifier> {
+        if self.is_stream() {
+            return self.take_on_stream(request);
+        }
         // The current port as long as its run lasts, then the others, and at last the current one again.
         for _ in 0..=self.ports.len() {
             if self.run < RUN
@@ -304,7 +340,7 @@ impl Server {
                 self.run += 1;
                 self.ports[self.current].requests[usize::from(value)] = request;
                 #[expect(clippy::cast_possible_truncation, reason = "at most 256 ports")]
-                return Some(Identifier { port: self.current as u16, value });
+                return Some(Identifier { port: self.current as u16, value, life: 0 });
             }
             self.current = (self.current + 1) % self.ports.len();
             self.run = 0;
@@ -313,8 +349,22 @@ impl Server {
         None
     }
 
+    /// On the first connection that has room; what there is too little of is told by `standing`.
+    fn take_on_stream(&mut self, request: u32) -> Option<Identifier> {
+        let transport = self.path.transport;
+        let place = self.ports.iter().position(|port| port.has_room(transport))?;
+        let port = &mut self.ports[place];
+        let value = port.take()?;
+        port.requests[usize::from(value)] = request;
+        #[expect(clippy::cast_possible_truncation, reason = "at most 256 ports")]
+        Some(Identifier { port: place as u16, value, life: port.life() })
+    }
+
     /// The request that waits under this identifier.
     pub(crate) fn lookup(&self, identifier: Identifier) -> Lookup {
+        if !self.is_alive(identifier) {
+            return Lookup::Unknown;
+        }
         match self.ports[usize::from(identifier.port)].requests[usize::from(identifier.value)] {
             NONE => Lookup::Unknown,
             PROBE => Lookup::Probe,
@@ -364,6 +414,12 @@ impl Server {
         self.health.unanswered(now)
     }
 
+    /// It cannot be reached, or does not keep its connections.
+    pub(crate) fn unreachable(&mut self, now: Mono) -> Option<News> {
+        self.counts.timeouts += 1;
+        self.health.unreachable(now)
+    }
+
     fn reopen(&mut self, news: Option<News>, now: Mono) {
         if news == Some(News::Up) {
             self.window.open_anew(now);
@@ -380,6 +436,14 @@ impl Server {
     pub(crate) fn rest(&mut self, identifier: Identifier, now: Mono, timeout: Duration) {
         self.forget(identifier);
         self.quarantine.push_back((now.plus(timeout.max(QUARANTINE_MIN)), identifier));
+    }
+
+    /// A reply came that says that the record was not taken: the server lives.
+    pub(crate) fn refused(&mut self, identifier: Identifier) -> Option<News> {
+        self.answered_beside(identifier);
+        self.in_flight -= 1;
+        self.counts.refusals += 1;
+        self.health.answered()
     }
 
     /// The verified reply to a probe came.
@@ -421,7 +485,8 @@ impl Server {
         let quarantine = self.quarantine.front().map(|&(until, _)| until);
         let pace = self.pace.map(|pace| pace.due()).filter(|due| *due > latest);
         let extra = self.window.next_extra(self.in_flight, self.missed);
-        [quarantine, self.health.next_timeout(), pace, extra].into_iter().flatten().min()
+        let call = self.calls.next(latest);
+        [quarantine, self.health.next_timeout(), pace, extra, call, self.next_call_end()].into_iter().flatten().min()
     }
 
     /// Whether it answers: the last request that has ended was answered.
@@ -437,6 +502,16 @@ impl Server {
     /// Whether it is taken for dead, and could be asked whether it lives.
     pub(crate) fn is_down(&self) -> bool {
         !self.health.is_up() && self.source.is_some()
+    }
+
+    /// Whether probes may be sent to it; HWTACACS has none.
+    pub(crate) fn takes_probes(&self) -> bool {
+        self.is_down() && !self.path.transport.is_tacacs()
+    }
+
+    /// Whether it is assumed to be Up, and tried out.
+    pub(crate) fn is_on_trial(&self) -> bool {
+        self.health.is_on_trial()
     }
 
     /// Since when it is Down; meaningless while it is Up.
@@ -457,6 +532,7 @@ impl Server {
             responses: self.counts.responses,
             timeouts: self.counts.timeouts,
             identifiers_exhausted: self.counts.identifiers_exhausted,
+            refusals: self.counts.refusals,
             pending_limit_blocks: self.counts.pending_limit_blocks,
             speed_limit_blocks: self.counts.speed_limit_blocks,
             no_source_ip_blocks: self.counts.no_source_ip_blocks,
@@ -466,13 +542,137 @@ impl Server {
         }
     }
 
+    /// Whether the identifier is of the connection that its port has now.
+    fn is_alive(&self, identifier: Identifier) -> bool {
+        self.ports[usize::from(identifier.port)].life() == identifier.life
+    }
+
     fn forget(&mut self, identifier: Identifier) {
+        if !self.is_alive(identifier) {
+            return;
+        }
         self.ports[usize::from(identifier.port)].requests[usize::from(identifier.value)] = NONE;
     }
 
     fn free(&mut self, identifier: Identifier) {
-        let Identifier { port, value } = identifier;
+        let Identifier { port, value, .. } = identifier;
+        if !self.is_alive(identifier) {
+            return;
+        }
         self.ports[usize::from(port)].used[usize::from(value / 64)] &= !(1 << (value % 64));
+    }
+}
+
+/// Of a server that is spoken to through connections.
+impl Server {
+    pub(crate) fn is_stream(&self) -> bool {
+        self.path.transport.is_stream()
+    }
+
+    /// Whether a request can leave now, as far as connections go.
+    pub(crate) fn is_connected(&self) -> bool {
+        !self.is_stream() || self.ports.iter().any(|port| port.has_room(self.path.transport))
+    }
+
+    /// The connection that a port is.
+    pub(crate) fn connection(&mut self, port: u16) -> Option<&mut Connection> {
+        self.ports.get_mut(usize::from(port))?.connection.as_mut()
+    }
+
+    /// How a port's connection stands.
+    pub(crate) fn connection_state(&self, port: u16) -> State {
+        let connection = self.ports.get(usize::from(port)).and_then(|port| port.connection.as_ref());
+        connection.map_or(State::Closed, |connection| connection.state)
+    }
+
+    /// An identifier on the connection that the port is now.
+    pub(crate) fn identifier(&self, port: u16, value: u8) -> Identifier {
+        Identifier { port, value, life: self.ports[usize::from(port)].life() }
+    }
+
+    /// How many more connections `waiting` requests need: TLS and multiplexed TACACS+ have one more when none has room, the others
+    /// one for each request, as far as the window goes.
+    pub(crate) fn connections_wanted(&self, waiting: u32) -> u32 {
+        let states = self.ports.iter().filter_map(|port| port.connection.as_ref().map(|connection| (port, connection)));
+        let is_shared = match self.path.transport {
+            Transport::Datagrams => return 0,
+            Transport::Tls => true,
+            Transport::TacacsSingle => !self.refuses_single,
+            Transport::Tacacs => false,
+        };
+        let (mut coming, mut free, mut standing) = (0, 0, 0);
+        for (port, connection) in states {
+            coming += u32::from(matches!(connection.state, State::Calling(_)));
+            free += u32::from(port.has_room(self.path.transport));
+            standing += u32::from(connection.state == State::Open);
+        }
+        let is_one_enough = self.path.transport == Transport::TacacsSingle && is_shared && standing > 0;
+        match is_shared {
+            true => u32::from(coming + free == 0 && !is_one_enough),
+            false => {
+                waiting.min(self.window.width().saturating_sub(self.in_flight)).max(1).saturating_sub(coming + free)
+            }
+        }
+    }
+
+    /// Up to so many connections that may be called now, each with the port that it is; they are taken for called.
+    pub(crate) fn call(&mut self, count: u32, now: Mono) -> impl Iterator<Item = PortId> {
+        self.calls.is_wanted = count > 0;
+        let (count, until) = (if self.calls.may(now) { count } else { 0 }, now.plus(self.call_timeout));
+        let closed = self.ports.iter_mut().filter_map(|port| {
+            let connection = port.connection.as_mut().filter(|connection| connection.state == State::Closed)?;
+            Some((port.id, connection))
+        });
+        closed.take(count as usize).map(move |(id, connection)| {
+            connection.state = State::Calling(until);
+            id
+        })
+    }
+
+    /// Ports whose connections were called and should stand by now.
+    pub(crate) fn calls_overdue(&self, now: Mono) -> impl Iterator<Item = u16> {
+        let is_overdue =
+            move |connection: &Connection| matches!(connection.state, State::Calling(until) if until <= now);
+        (0_u16..)
+            .zip(&self.ports)
+            .filter(move |(_, port)| port.connection.as_ref().is_some_and(is_overdue))
+            .map(|(n, _)| n)
+    }
+
+    fn next_call_end(&self) -> Option<Mono> {
+        let untils = self.ports.iter().filter_map(|port| match port.connection.as_ref()?.state {
+            State::Calling(until) => Some(until),
+            State::Closed | State::Open => None,
+        });
+        untils.min()
+    }
+
+    /// Connections that stand or are called.
+    pub(crate) fn connections(&self) -> impl Iterator<Item = u16> {
+        let is_open =
+            |port: &Port| port.connection.as_ref().is_some_and(|connection| connection.state != State::Closed);
+        (0_u16..).zip(&self.ports).filter(move |(_, port)| is_open(port)).map(|(number, _)| number)
+    }
+
+    /// The server has said whether it takes several requests on one connection.
+    pub(crate) fn learn_single(&mut self, port: u16, agrees: bool) {
+        self.refuses_single = !agrees;
+        if let Some(connection) = self.connection(port) {
+            connection.single = if agrees { Single::Agreed } else { Single::Refused };
+        }
+    }
+
+    /// A connection has ended: whatever had an identifier on it has none any more. Gives the requests among them.
+    pub(crate) fn disconnect(&mut self, port: u16) -> Vec<u32> {
+        let Port { used, requests, connection, .. } = &mut self.ports[usize::from(port)];
+        if let Some(connection) = connection {
+            connection.close();
+        }
+        let cut_off: Vec<u32> = requests.iter().copied().filter(|&request| request < ANNOUNCEMENT).collect();
+        (*used, **requests) = ([0; 4], [NONE; 256]);
+        self.quarantine.retain(|(_, identifier)| identifier.port != port);
+        self.in_flight -= u32::try_from(cut_off.len()).expect("at most 256");
+        cut_off
     }
 }
 

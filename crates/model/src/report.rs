@@ -270,6 +270,8 @@ pub struct ServerReport {
     pub timeouts: u64,
     /// Times that no identifier was free.
     pub identifiers_exhausted: u64,
+    /// Replies that said the record was not taken (HWTACACS: ERROR or FOLLOW).
+    pub refusals: u64,
     /// Times that `pending-limit` held work back.
     pub pending_limit_blocks: u64,
     /// Times that `speed-limit` held work back.
@@ -298,6 +300,7 @@ impl ServerReport {
         self.responses += other.responses;
         self.timeouts += other.timeouts;
         self.identifiers_exhausted += other.identifiers_exhausted;
+        self.refusals += other.refusals;
         self.pending_limit_blocks += other.pending_limit_blocks;
         self.speed_limit_blocks += other.speed_limit_blocks;
         self.no_source_ip_blocks += other.no_source_ip_blocks;

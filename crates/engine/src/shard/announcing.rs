@@ -72,6 +72,21 @@ impl Announcing {
         self.errands.iter().any(|errand| matches!(&errand.phase, Phase::Out(out) if out.server == server))
     }
 
+    /// Whether something is still to be said to this server.
+    pub(super) fn waits_for(&self, server: &ServerPath) -> bool {
+        let waits = |errand: &Errand| matches!(errand.phase, Phase::Waiting) && errand.server.is_same_server(server);
+        self.errands.iter().any(waits)
+    }
+
+    /// What was out on a connection that has ended is said on the next one.
+    pub(super) fn handle_connection_end(&mut self, server: u16, port: u16) {
+        for errand in &mut self.errands {
+            if matches!(&errand.phase, Phase::Out(out) if out.server == server && out.identifier.port == port) {
+                errand.phase = Phase::Waiting;
+            }
+        }
+    }
+
     pub(super) fn is_shut(&self) -> bool {
         self.is_shut
     }
@@ -374,7 +389,8 @@ impl Shard {
         let bound = |member: &Member| self.servers[usize::from(member.server)].source.is_some();
         let Some((group, member)) = self.tellers(server).find(|(_, member)| bound(member)) else { return false };
         let (index, signs) = (member.server, member.message_authenticator);
-        let (secret, transmissions_max, timeout) = (Arc::clone(&member.secret), group.retransmit, group.timeout);
+        let (transmissions_max, timeout) = group.transmissions_to(&self.servers[usize::from(index)]);
+        let secret = Arc::clone(&member.secret);
         let Some(identifier) = self.servers[usize::from(index)].take_announcement() else { return false };
         let start = batch.next_start();
         let room = &mut batch.octets[start..start + PACKET_MAX];

@@ -6,9 +6,8 @@ use model::time::Mono;
 use super::{Notice, Shard};
 use crate::choice::{Choice, Tried};
 use crate::health::News;
-use crate::journal::Step;
-use crate::policy::{Kind, Outcome};
-use crate::request::{Place, Request};
+use crate::policy::Kind;
+use crate::request::Place;
 use crate::session::{Lane, Slot, State};
 
 /// Sessions of a lane that may make way at once.
@@ -18,8 +17,12 @@ impl Shard {
     /// The wait for one transmission's reply ran out: transmit again, ask the next server, or give up.
     pub(super) fn reply_is_overdue(&mut self, index: u32, now: Mono) {
         let request = self.requests.get(index);
-        let Place::Reply(identifier) = request.place else { return };
-        let (server, timeout, sent, is_copy) = (request.server, request.timeout, request.sent, request.is_copy);
+        let identifier = match request.place {
+            Place::Reply(identifier) => identifier,
+            Place::Failover => return self.move_is_overdue(index, now),
+            Place::Free | Place::Again(_) => return,
+        };
+        let (server, timeout, sent) = (request.server, request.timeout, request.sent);
         let overtaken = self.is_overtaken(index);
         // One that was taken out of the group meanwhile had its last datagram.
         let removed = !self.groups[usize::from(request.group)].has(server);
@@ -33,13 +36,11 @@ impl Shard {
             return;
         }
         self.servers[usize::from(server)].given_up(identifier, now, timeout);
-        self.requests.get_mut(index).place = Place::Failover;
-        let Request { session, kind, .. } = *self.requests.get(index);
-        self.note(session, now, Step::Silent { kind, is_copy, server });
-        if overtaken || is_copy || self.choose(index, now) == Choice::Exhausted {
-            self.close_request(index, Outcome::Unanswered, now);
-        } else {
-            self.failover.push_back(index);
+        self.leave_server(index, false, now);
+        let server_of = &self.servers[usize::from(server)];
+        if server_of.is_stream() {
+            let may_move = !server_of.path.transport.is_tacacs();
+            self.end_connection(server, identifier.port, may_move, now);
         }
     }
 
@@ -89,6 +90,9 @@ impl Shard {
         let request = self.requests.get(index);
         let (number, turn) = (request.number, request.tried.count());
         let group = &self.groups[usize::from(request.group)];
+        if group.stop_once && turn > 0 && matches!(request.kind, Kind::Stop | Kind::ZeroStop) {
+            return Choice::Exhausted;
+        }
         let authenticator = self.authenticators.address(self.account(request.session).authenticator);
         group.choose(&self.servers, &request.tried, authenticator, now, |range| self.draw(number, turn, range))
     }

@@ -7,7 +7,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::settings::{AccountingMode, AccountingScheme, Domain, ObjectName, RadiusGroup, ServerPath, Settings};
+use model::settings::{
+    AccountingMode, AccountingScheme, Domain, Hwtacacs, HwtacacsTemplate, ObjectName, RadiusGroup, ServerPath, Settings,
+};
 
 use super::Shard;
 use crate::attributes::write_nas;
@@ -16,6 +18,12 @@ use crate::group::{Group, Member};
 use crate::health::Rules;
 use crate::pace::Pace;
 use crate::server::{PortId, Server};
+
+/// Connections of a shard to a server that takes one request on each.
+const TACACS_CONNECTIONS: u16 = 64;
+
+/// The least rest of a Stop that no HWTACACS server acknowledged (BEHAVIOUR.md 6.2).
+const HWTACACS_PAUSE_MIN: Duration = Duration::from_secs(5);
 
 /// The group of sessions whose domain names none; it has no servers.
 pub(super) const NO_GROUP: u16 = 0;
@@ -35,7 +43,7 @@ impl Shard {
             self.health_rules = self.health_rules.with_probes();
         }
         self.configure_probes(settings);
-        for server in &mut self.servers {
+        for server in self.servers.iter_mut().filter(|server| !server.path.transport.is_tacacs()) {
             server.set_rules(self.health_rules);
         }
         self.queue.set(&settings.radius_cache, self.birth.shard_count);
@@ -44,10 +52,18 @@ impl Shard {
         for (name, group) in &settings.radius_groups {
             self.configure_group(name, group);
         }
+        for (name, template) in &settings.hwtacacs.templates {
+            self.configure_template(name, template, &settings.hwtacacs);
+        }
+        self.has_streams = self.servers.iter().any(Server::is_stream);
         self.configure_limits(settings);
         self.configure_domains(settings);
         for group in &mut self.groups[1..] {
-            group.removed = !settings.radius_groups.contains_key(&ObjectName::from(group.name.as_str()));
+            let name = ObjectName::from(group.name.as_str());
+            group.removed = match group.method {
+                AccountingMode::Hwtacacs => !settings.hwtacacs.templates.contains_key(&name),
+                AccountingMode::Radius | AccountingMode::None => !settings.radius_groups.contains_key(&name),
+            };
         }
         self.forget_groups();
         self.rebind_announcements();
@@ -89,7 +105,7 @@ impl Shard {
                 weight: server.weight,
             });
         }
-        let index = self.group_index(name.as_str());
+        let index = self.group_index(AccountingMode::Radius, name.as_str());
         let group = &mut self.groups[usize::from(index)];
         group.members = members;
         group.algorithm = settings.algorithm;
@@ -103,6 +119,40 @@ impl Shard {
         group.accounting_on = settings.accounting_on;
     }
 
+    /// A template is a group whose servers are asked in their order, once each (BEHAVIOUR.md section 6).
+    fn configure_template(&mut self, name: &ObjectName, settings: &HwtacacsTemplate, all: &Hwtacacs) {
+        let timeout = Duration::from_secs(settings.response_timeout_s.into());
+        let mut members = Vec::new();
+        for server in settings.servers().filter(|_| !all.is_disabled) {
+            // A server without a key cannot be spoken to; the commit warned of it.
+            let Some(key) = settings.key_of(server) else { continue };
+            let index = self.server_index(settings.path_of(server), TACACS_CONNECTIONS);
+            let known = &mut self.servers[usize::from(index)];
+            known.set_rules(Rules::of_hwtacacs(settings.quiet_min));
+            known.call_timeout = timeout;
+            members.push(Member {
+                server: index,
+                secret: Arc::new(key.clone()),
+                message_authenticator: false,
+                weight: 0,
+            });
+        }
+        let index = self.group_index(AccountingMode::Hwtacacs, name.as_str());
+        let group = &mut self.groups[usize::from(index)];
+        group.members = members;
+        group.strict = true;
+        group.retransmit = 1;
+        group.timeout = timeout;
+        group.pause = Some(timeout.max(HWTACACS_PAUSE_MIN));
+        group.watchdog_alone = settings.watchdog_alone;
+        let (stop_resend, stop_once) = (all.stop_resend.unwrap_or(0), all.stop_resend.is_none());
+        let is_changed = (group.stop_resend, group.stop_once) != (stop_resend, stop_once);
+        (group.stop_resend, group.stop_once) = (stop_resend, stop_once);
+        if is_changed {
+            self.stop_resend_changed(index);
+        }
+    }
+
     /// Each shard has its share of what the box may ask a server.
     fn configure_limits(&mut self, settings: &Settings) {
         let shards = self.birth.shard_count;
@@ -114,11 +164,11 @@ impl Shard {
         }
     }
 
-    /// The group of this name, made without servers if there is none.
-    pub(super) fn group_index(&mut self, name: &str) -> u16 {
-        let known = self.groups.iter().position(|group| group.name.eq_ignore_ascii_case(name));
+    /// The group of this kind and name, made without servers if there is none.
+    pub(super) fn group_index(&mut self, method: AccountingMode, name: &str) -> u16 {
+        let known = self.groups.iter().position(|group| group.is(method, name));
         let index = known.unwrap_or_else(|| {
-            self.groups.push(Group::new(name.to_owned()));
+            self.groups.push(Group::new(method, name.to_owned()));
             self.groups.len() - 1
         });
         u16::try_from(index).expect("a configuration has fewer than 65,536 groups")
@@ -153,10 +203,12 @@ impl Shard {
             let scheme_name = ObjectName::from(domain.scheme_or_default(name.as_str()));
             let default = AccountingScheme::default();
             let scheme = settings.schemes.get(&scheme_name).unwrap_or(&default).pinned(scheme_name.as_str());
-            let group = match (&domain.radius_group, scheme.mode) {
-                (Some(group), AccountingMode::Radius) => self.group_index(group.as_str()),
-                (None, _) | (_, AccountingMode::None | AccountingMode::Hwtacacs) => NO_GROUP,
+            let reports_to = match scheme.mode {
+                AccountingMode::None => None,
+                AccountingMode::Radius => domain.radius_group.as_ref(),
+                AccountingMode::Hwtacacs => domain.hwtacacs_template.as_ref(),
             };
+            let group = reports_to.map_or(NO_GROUP, |group| self.group_index(scheme.mode, group.as_str()));
             let reports_to = domain.radius_group.as_ref().and_then(|group| settings.radius_groups.get(group));
             let contract = Contract {
                 scheme,
@@ -187,7 +239,7 @@ impl Shard {
     /// The group that a domain's sessions are copied to; who is not accounted is not copied.
     fn copy_group_of(&mut self, domain: &Domain, mode: AccountingMode) -> u16 {
         match (&domain.accounting_copy, mode) {
-            (Some(group), AccountingMode::Radius) => self.group_index(group.as_str()),
+            (Some(group), AccountingMode::Radius) => self.group_index(AccountingMode::Radius, group.as_str()),
             (None, _) | (_, AccountingMode::None | AccountingMode::Hwtacacs) => NO_GROUP,
         }
     }

@@ -1,6 +1,7 @@
 //! A session's life: what follows from the end of a transaction, from a Down, and from durability.
 
 use model::record::BillReason;
+use model::settings::AccountingMode;
 use model::time::Mono;
 use model::verdict::CutBy;
 
@@ -181,7 +182,8 @@ impl Shard {
             return;
         }
         self.let_starts_go(slot);
-        let kept = self.queue.keeps() && self.session(slot).flags.has(Flags::QUEUED);
+        let is_radius = self.groups[usize::from(self.group_of(slot))].method == AccountingMode::Radius;
+        let kept = is_radius && self.queue.keeps() && self.session(slot).flags.has(Flags::QUEUED);
         match after_stop(outcome, self.account(slot).resends_left, kept) {
             AfterStop::End => {
                 self.counts.stops_unacknowledged -= 1;

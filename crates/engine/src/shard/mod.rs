@@ -27,6 +27,7 @@ mod reporting;
 mod restore;
 mod sampling;
 mod story;
+mod streams;
 mod survey;
 mod timing;
 mod transmit;
@@ -38,14 +39,17 @@ use hashbrown::HashMap;
 use model::counters::Counters;
 use model::ids::SessionSerial;
 use model::report::Discards;
-use model::settings::{RadiusHealth, ServerPath};
+use model::settings::{AccountingMode, RadiusHealth, ServerPath};
 use model::time::{Mono, Now, Wall};
 
 pub use announcing::Ceasing;
 pub use replies::Received;
 pub use restore::{NoSlot, RESTORE_BATCH, Restored};
+pub use streams::{StreamEnd, StreamOrder};
 pub use survey::{Found, Search, Searched, Survey};
 pub use transmit::{BATCH_MAX, Transmit, TransmitBatch};
+
+use wire::tacacs::ReplyError;
 
 use crate::authenticators::Authenticators;
 use crate::brake::Brake;
@@ -119,6 +123,13 @@ pub enum Notice {
     /// A server did not answer for too long, or answers again (BEHAVIOUR.md 5.2): each told once, in turn. The other shards
     /// are to be told as well, see [`Shard::handle_server_news`].
     Server(ServerPath, News),
+    /// An HWTACACS server said something that is no reply to it, or not with our key. Its connection was closed.
+    BadReply {
+        /// The server.
+        server: ServerPath,
+        /// What is wrong with it.
+        error: ReplyError,
+    },
     /// Real-time accounting of a session has failed; the policy keeps the subscriber online.
     InterimFailed(SessionSerial),
     /// No group leads to this path any more: nobody is told of its life and death from now on.
@@ -225,6 +236,14 @@ pub struct Shard {
     unused_ports: Vec<PortId>,
     groups: Vec<Group>,
     group_turn: usize,
+    /// Some server is spoken to through connections.
+    has_streams: bool,
+    /// Connections to make and to close.
+    stream_orders: VecDeque<StreamOrder>,
+    /// How much waits for each server's connections; kept for its memory only.
+    calls_waiting: Vec<u32>,
+    /// Calls that were in vain: what is drawn for one is drawn for no other.
+    call_count: u64,
     contracts: Contracts,
     brake: Brake,
     queue: StopQueue,
@@ -324,8 +343,12 @@ impl Shard {
             authenticators: Authenticators::default(),
             ports: Vec::new(),
             unused_ports: Vec::new(),
-            groups: vec![Group::new(String::new())],
+            groups: vec![Group::new(AccountingMode::None, String::new())],
             group_turn: 0,
+            has_streams: false,
+            stream_orders: VecDeque::new(),
+            calls_waiting: Vec::new(),
+            call_count: 0,
             contracts: Contracts::default(),
             brake: Brake::default(),
             queue: StopQueue::new(),

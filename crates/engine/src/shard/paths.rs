@@ -34,10 +34,16 @@ impl Shard {
 
     /// Closes the paths that were left and have nothing out any more.
     pub(super) fn close_left_paths(&mut self) {
-        for server in &mut self.servers {
+        for number in 0..self.servers.len() {
+            let server = &mut self.servers[number];
             if !server.is_wanted && server.source.is_some() && server.is_at_rest() {
                 server.source_before = server.source.take();
-                self.unused_ports.extend(server.port_ids());
+                if server.is_stream() {
+                    #[expect(clippy::cast_possible_truncation, reason = "servers are numbered with 16 bits")]
+                    self.close_connections(number as u16);
+                } else {
+                    self.unused_ports.extend(server.port_ids());
+                }
             }
         }
     }
@@ -60,7 +66,8 @@ impl Shard {
     pub(super) fn closed_path(&self, path: &ServerPath, ports: usize) -> Option<usize> {
         let is_closed = |&number: &usize| {
             let server = &self.servers[number];
-            !server.is_wanted && server.source.is_none() && server.is_at_rest() && server.port_count() == ports
+            let is_free = !server.is_wanted && server.source.is_none() && server.is_at_rest();
+            is_free && server.port_count() == ports && server.path.transport == path.transport
         };
         let closed: Vec<usize> = (0..self.servers.len()).filter(is_closed).filter(|&n| !self.is_named(n)).collect();
         let is_here = |&number: &usize| self.servers[number].path.address == path.address;

@@ -30,6 +30,13 @@ pub(super) struct Probing {
     count: u64,
 }
 
+impl Probing {
+    /// Whether this shard probes.
+    pub(super) fn asks(&self) -> bool {
+        self.rules.is_some()
+    }
+}
+
 /// A probe as it is to be written.
 struct Draft<'a> {
     ask: Ask,
@@ -54,7 +61,7 @@ impl Shard {
     /// Ends waits for replies, and makes probes due, as `now` allows.
     pub(super) fn end_probes(&mut self, now: Mono) {
         for number in 0..self.servers.len() {
-            let rules = self.probing.rules.as_ref().filter(|_| self.servers[number].is_down());
+            let rules = self.probing.rules.as_ref().filter(|_| self.servers[number].takes_probes());
             let pause = rules.map(|rules| self.jittered(rules.interval));
             self.probing.count += u64::from(pause.is_some());
             let server = &mut self.servers[number];

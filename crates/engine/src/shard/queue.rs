@@ -135,6 +135,11 @@ impl StopQueue {
 }
 
 impl Group {
+    /// How long a rest of this list lasts.
+    fn rest(&self, list: usize) -> Duration {
+        self.pause.unwrap_or_else(|| rest(list))
+    }
+
     /// How many rest.
     pub(crate) fn resting(&self) -> u64 {
         self.rests.iter().map(|list| u64::from(list.count)).sum()
@@ -146,7 +151,7 @@ impl Group {
         let ends = heads.map(|(index, list)| {
             let since = table.accounts[list.head as usize].queued;
             let is_woken = self.woken.is_some_and(|woken| since <= woken);
-            (list.head, if is_woken { since } else { since.plus(rest(index)) })
+            (list.head, if is_woken { since } else { since.plus(self.rest(index)) })
         });
         ends.min_by_key(|&(_, at)| at)
     }
@@ -289,6 +294,28 @@ impl Shard {
         }
     }
 
+    /// How often Stops of this group are tried again has changed, for those too that wait to be (BEHAVIOUR.md 6.2): who has no tries
+    /// left is given up.
+    pub(super) fn stop_resend_changed(&mut self, group: u16) {
+        self.let_leave();
+        let tries_most = self.groups[usize::from(group)].stop_resend;
+        for slot in self.table.slots() {
+            let session = self.session(slot);
+            let is_parked = session.state == State::Parked && matches!(session.lane, Lane::Rest | Lane::Parked);
+            if !is_parked || self.group_of(slot) != group {
+                continue;
+            }
+            let account = self.account_mut(slot);
+            let tries = account.tries;
+            // One of its tries rests now, or waits in its lane.
+            account.resends_left = tries_most.saturating_sub(tries);
+            if tries > tries_most {
+                self.dequeue(slot);
+                self.give_up_stop(slot, BillReason::StopUnanswered);
+            }
+        }
+    }
+
     /// What was in the queue is over.
     pub(super) fn leave_queue(&mut self, slot: Slot) {
         self.end_rest(slot);
@@ -324,7 +351,7 @@ impl Shard {
             if is_crowded && self.abandon_copy() {
                 continue;
             }
-            let Some((slot, _)) = self.longest_rested() else { return };
+            let Some((slot, _)) = self.longest_rested(|_| true) else { return };
             self.queue.dropped += 1;
             if self.session(slot).is_down() {
                 self.give_up_stop(slot, BillReason::QueueDropped);
@@ -338,9 +365,10 @@ impl Shard {
         }
     }
 
-    /// Who has rested longest of all groups, and since when.
-    fn longest_rested(&self) -> Option<(Slot, Mono)> {
-        let longest = self.groups.iter().filter_map(|group| group.longest_rested(&self.table));
+    /// Who has rested longest of these groups, and since when.
+    fn longest_rested(&self, groups: impl Fn(&Group) -> bool) -> Option<(Slot, Mono)> {
+        let groups = self.groups.iter().filter(|group| groups(group));
+        let longest = groups.filter_map(|group| group.longest_rested(&self.table));
         longest.min_by_key(|&(_, since)| since)
     }
 
@@ -355,15 +383,14 @@ impl Shard {
 
     /// Lets those go into their lane whose rest is over.
     pub(super) fn end_rests(&mut self, now: Mono) {
-        let Some((users, every)) = self.queue.rounds else {
-            return self.end_due_rests(now);
-        };
+        self.end_due_rests(now);
+        let Some((users, every)) = self.queue.rounds else { return };
         if now < self.queue.round_next {
             return;
         }
         self.queue.round_next = now.plus(every);
         for _ in 0..users {
-            let Some((slot, since)) = self.longest_rested() else { return };
+            let Some((slot, since)) = self.longest_rested(|group| group.pause.is_none()) else { return };
             if since == now {
                 return;
             }
@@ -371,9 +398,13 @@ impl Shard {
         }
     }
 
+    /// Rounds are RADIUS's: a Stop of HWTACACS has a pause of its own.
     fn end_due_rests(&mut self, now: Mono) {
         let mut left = TURN_MAX;
         for group in 0..self.groups.len() {
+            if self.queue.rounds.is_some() && self.groups[group].pause.is_none() {
+                continue;
+            }
             while left > 0
                 && let Some((slot, at)) = self.groups[group].first_rested(&self.table)
                 && at <= now
@@ -391,9 +422,12 @@ impl Shard {
 
     /// When [`Shard::end_rests`] has something to do.
     pub(super) fn next_rest_end(&self) -> Option<Mono> {
-        let ends = self.groups.iter().filter_map(|group| group.first_rested(&self.table));
-        let (_, first) = ends.min_by_key(|&(_, at)| at)?;
-        Some(if self.queue.rounds.is_some() { self.queue.round_next } else { first })
+        let ends = self.groups.iter().filter_map(|group| {
+            let (_, at) = group.first_rested(&self.table)?;
+            let is_in_rounds = self.queue.rounds.is_some() && group.pause.is_none();
+            Some(if is_in_rounds { self.queue.round_next } else { at })
+        });
+        ends.min()
     }
 
     /// Somebody answers again: whatever rests now for one of its groups goes into the lane.

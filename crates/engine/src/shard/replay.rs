@@ -6,7 +6,7 @@
 use model::domain::QuotaAction;
 use model::ids::{BillId, PlaneIndex};
 use model::record::{Bill, BillRun, BillRuns, BillStore, Departed, Departure, Returned};
-use model::settings::ObjectName;
+use model::settings::{AccountingMode, ObjectName};
 use model::time::{Mono, Now};
 
 use super::Shard;
@@ -30,7 +30,7 @@ impl Shard {
         self.let_leave();
         self.latest = now;
         let opened = &bill.opened;
-        let group = self.group_with_servers(opened.group);
+        let group = self.group_with_servers(opened.scheme.mode, opened.group);
         let contract = Contract {
             scheme: opened.scheme,
             terms: opened.terms,
@@ -70,10 +70,9 @@ impl Shard {
         members.any(|member| self.servers[usize::from(member.server)].answers())
     }
 
-    fn group_with_servers(&self, name: &str) -> Option<u16> {
-        let is_it = |group: &crate::group::Group| {
-            !group.name.is_empty() && group.name.eq_ignore_ascii_case(name) && !group.members.is_empty()
-        };
+    fn group_with_servers(&self, method: AccountingMode, name: &str) -> Option<u16> {
+        let is_it =
+            |group: &crate::group::Group| !group.name.is_empty() && group.is(method, name) && !group.members.is_empty();
         self.groups.iter().position(is_it).and_then(|index| u16::try_from(index).ok())
     }
 

@@ -47,7 +47,7 @@ impl Shard {
         }
     }
 
-    fn handle_batch(&mut self, now: Now, datagrams: &[Received<'_>]) {
+    pub(super) fn handle_batch(&mut self, now: Now, datagrams: &[Received<'_>]) {
         let candidates: ArrayVec<Candidate<'_>, BATCH_MAX> =
             datagrams.iter().filter_map(|datagram| self.candidate(datagram, now)).collect();
         let genuine = self.genuine(&candidates);
@@ -57,7 +57,7 @@ impl Shard {
             if server.lookup(candidate.identifier) != Lookup::Request(candidate.request) {
                 self.discards.unknown_identifier += 1;
             } else if genuine {
-                self.answered(candidate, now);
+                self.request_answered(candidate.request, candidate.server, candidate.identifier, now);
             } else {
                 self.discards.bad_authenticator += 1;
             }
@@ -112,7 +112,7 @@ impl Shard {
             discards.unexpected_code += 1;
             return None;
         }
-        let identifier = Identifier { port, value: packet.identifier() };
+        let identifier = self.servers[usize::from(server)].identifier(port, packet.identifier());
         match self.servers[usize::from(server)].lookup(identifier) {
             Lookup::Request(request) => Some(Candidate { request, server, identifier, packet }),
             Lookup::Probe => {
@@ -130,8 +130,8 @@ impl Shard {
         }
     }
 
-    fn answered(&mut self, candidate: &Candidate<'_>, now: Now) {
-        let index = candidate.request;
+    /// The verified reply to a request has come.
+    pub(super) fn request_answered(&mut self, index: u32, server: u16, identifier: Identifier, now: Now) {
         let request = self.requests.get(index);
         let (once, sent) = (request.transmissions == 1, request.sent);
         // One that waited to be transmitted again need not be any more.
@@ -140,11 +140,15 @@ impl Shard {
         }
         let was_missed = self.end_waiting(index);
         let once = once.then_some(Once { sent, was_missed });
-        let news = self.servers[usize::from(candidate.server)].answered(candidate.identifier, once, now.mono);
-        self.miss_overtaken(candidate.server, now.mono);
-        self.tell_news(candidate.server, news);
+        let news = self.servers[usize::from(server)].answered(identifier, once, now.mono);
+        if self.servers[usize::from(server)].is_stream() {
+            self.stream_answered(server, identifier.port);
+        } else {
+            self.miss_overtaken(server, now.mono);
+        }
+        self.tell_news(server, news);
         let Request { session, kind, is_copy, .. } = *self.requests.get(index);
-        self.note(session, now.mono, Step::Answered { kind, is_copy, server: candidate.server });
+        self.note(session, now.mono, Step::Answered { kind, is_copy, server });
         self.close_request(index, Outcome::Acknowledged, now.mono);
     }
 }

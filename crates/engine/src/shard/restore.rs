@@ -143,7 +143,7 @@ impl Shard {
             self.contracts.share(known.contract);
             return Some(known.contract);
         }
-        let index = if group.is_empty() { super::configure::NO_GROUP } else { self.group_index(group) };
+        let index = if group.is_empty() { super::configure::NO_GROUP } else { self.group_index(scheme.mode, group) };
         // Copies are not durable: whether there are any, the domain says as it is now.
         let current = self.domains.get(domain.to_ascii_lowercase().as_bytes());
         let copy_group = current.map_or(super::configure::NO_GROUP, |&number| self.contracts.get(number).copy_group);

@@ -25,6 +25,7 @@ impl Shard {
         for server in &mut self.servers {
             server.handle_timeout(now.mono);
         }
+        self.tend_streams(now.mono);
         self.end_probes(now.mono);
         self.end_announcements(now.mono);
         for group in &mut self.groups {

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 
 use arrayvec::ArrayVec;
 use model::counters::CounterSource;
+use model::settings::Transport;
 use model::time::{Mono, Now};
 use wire::radius::authenticator::{Unsigned, sign_requests};
+use wire::tacacs::{Clear, obfuscate_all};
 
 use super::Shard;
 use crate::choice::Choice;
@@ -16,6 +18,7 @@ use crate::policy::{Kind, Outcome};
 use crate::request::{PACKET_MAX, Place, Request};
 use crate::server::{Identifier, PortId, Server};
 use crate::session::{Flags, NONE, Owed, Slot};
+use crate::tacacs;
 
 /// Datagrams in one batch: as many as segmentation offload takes, and enough to fill every MD5 lane.
 pub const BATCH_MAX: usize = 64;
@@ -44,8 +47,19 @@ struct Entry {
     start: usize,
     length: usize,
     request: u32,
-    /// Encoded in this round, so its authenticator is still to be computed.
-    fresh: bool,
+    /// What is still to be done to the octets.
+    finish: Finish,
+}
+
+/// What is still to be done to a packet that was written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Finish {
+    /// Nothing: it is sent once more, or was signed alone.
+    Nothing,
+    /// Its authenticators are to be computed.
+    Sign,
+    /// Its body is to be obfuscated.
+    Obfuscate,
 }
 
 impl Default for TransmitBatch {
@@ -87,7 +101,7 @@ impl TransmitBatch {
     /// What was written at `start`, signed, belongs to no request.
     pub(super) fn add_signed(&mut self, server: &Server, identifier: Identifier, start: usize, length: usize) {
         let (port, to) = (server.port_id(identifier.port), server.path.address);
-        self.entries.push(Entry { port, to, start, length, request: NONE, fresh: false });
+        self.entries.push(Entry { port, to, start, length, request: NONE, finish: Finish::Nothing });
     }
 }
 
@@ -109,7 +123,8 @@ impl Shard {
         self.transmit_failovers(now, room, batch);
         self.transmit_new(now, counters, room, batch);
         self.transmit_copies(now, room, batch);
-        self.sign(batch);
+        self.call_servers(now.mono);
+        self.finish(batch);
     }
 
     /// The same octets to the same server once more.
@@ -127,7 +142,7 @@ impl Shard {
         self.journal_sent(index, now.mono);
         let (start, packet) = (batch.next_start(), self.requests.packet(index));
         batch.octets[start..start + packet.len()].copy_from_slice(packet);
-        batch.entries.push(Entry { port, to, start, length: packet.len(), request: index, fresh: false });
+        batch.entries.push(Entry { port, to, start, length: packet.len(), request: index, finish: Finish::Nothing });
         self.wait_for_reply(index, Place::Reply(identifier), now);
     }
 
@@ -232,8 +247,9 @@ impl Shard {
         let member_of = group.members[member].clone();
         let (retransmit, timeout) = match self.requests.get(index).is_copy {
             true => (copies::TRANSMISSIONS, copies::TIMEOUT),
-            false => (group.retransmit, group.timeout),
+            false => group.transmissions_to(&self.servers[usize::from(member_of.server)]),
         };
+        let watchdog_alone = group.watchdog_alone;
         let server = &mut self.servers[usize::from(member_of.server)];
         let Some(identifier) = server.take_identifier(index) else { return false };
         server.handle_sent(now.mono);
@@ -258,15 +274,30 @@ impl Shard {
         let room = &mut batch.octets[start..start + PACKET_MAX];
         let own = self.table.blobs.attributes(self.table.sessions[slot as usize].blob);
         let terms = &self.contracts.get(self.table.sessions[slot as usize].contract).terms;
-        let constant = Constant { own, nas: &server.nas_attributes, terms, cause: request.cause };
-        let length = packet::encode(room, identifier.value, request, &constant, now);
+        let transport = server.path.transport;
+        let (length, finish) = if transport.is_tacacs() {
+            let (epoch, shard, turn) = (self.birth.epoch, self.birth.shard, request.tried.count() + request.moves);
+            let drawn = self.key.tacacs_session(epoch, shard, request.number, turn);
+            let session_id = drawn << 8 | u32::from(identifier.value);
+            request.authenticator[..4].copy_from_slice(&session_id.to_be_bytes());
+            let opened = self.table.accounts[slot as usize].opened;
+            let offers_single = transport == Transport::TacacsSingle;
+            let facts = tacacs::Facts { own, terms, opened, session_id, offers_single, watchdog_alone };
+            (tacacs::encode(room, request, &facts), Finish::Obfuscate)
+        } else {
+            let constant = Constant { own, nas: &server.nas_attributes, terms, cause: request.cause };
+            (packet::encode(room, identifier.value, request, &constant, now), Finish::Sign)
+        };
+        if let Some(connection) = server.connection(identifier.port) {
+            connection.handle_sent(length);
+        }
         let entry = Entry {
             port: server.port_id(identifier.port),
             to: server.path.address,
             start,
             length,
             request: index,
-            fresh: true,
+            finish,
         };
         batch.entries.push(entry);
         self.journal_sent(index, now.mono);
@@ -293,22 +324,28 @@ impl Shard {
         self.begin_waiting(index);
     }
 
-    /// Computes the authenticators of what was encoded in this round, all together, and keeps the packets.
-    fn sign(&mut self, batch: &mut TransmitBatch) {
+    /// Signs and obfuscates what was encoded in this round, all together, and keeps what may be sent once more.
+    fn finish(&mut self, batch: &mut TransmitBatch) {
         let mut unsigned = ArrayVec::<Unsigned<'_>, BATCH_MAX>::new();
+        let mut clear = ArrayVec::<Clear<'_>, BATCH_MAX>::new();
         let mut rest = &mut batch.octets[..];
         let mut cut = 0;
-        for entry in batch.entries.iter().filter(|entry| entry.fresh) {
+        for entry in batch.entries.iter().filter(|entry| entry.finish != Finish::Nothing) {
             let (_, tail) = rest.split_at_mut(entry.start - cut);
             let (packet, tail) = tail.split_at_mut(entry.length);
             (rest, cut) = (tail, entry.start + entry.length);
             let request = self.requests.get(entry.request);
             let secret = request.secret.as_ref().map_or(&[][..], |secret| secret.octets());
-            unsigned.push(Unsigned { packet, secret, message_authenticator: request.message_authenticator });
+            if entry.finish == Finish::Sign {
+                unsigned.push(Unsigned { packet, secret, message_authenticator: request.message_authenticator });
+            } else {
+                clear.push(Clear { packet, key: secret });
+            }
         }
         sign_requests(&mut unsigned);
-        drop(unsigned);
-        for entry in batch.entries.iter().filter(|entry| entry.fresh) {
+        obfuscate_all(&mut clear);
+        drop((unsigned, clear));
+        for entry in batch.entries.iter().filter(|entry| entry.finish == Finish::Sign) {
             let packet = &batch.octets[entry.start..entry.start + entry.length];
             self.requests.get_mut(entry.request).authenticator.copy_from_slice(&packet[4..20]);
             self.requests.keep(entry.request, packet);

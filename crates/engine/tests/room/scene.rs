@@ -315,8 +315,8 @@ impl Scene {
             let text = match notice {
                 Notice::Server(_, News::Down) => "server down".to_owned(),
                 Notice::Server(_, News::Up) => "server up".to_owned(),
-                // A commit says as much.
-                Notice::PathLeft(_) => continue,
+                // A commit says as much; and datagrams know no bad replies.
+                Notice::PathLeft(_) | Notice::BadReply { .. } => continue,
                 Notice::InterimFailed(_) => "interims failed".to_owned(),
                 Notice::WouldCut(_) => "would cut".to_owned(),
                 Notice::WouldRefuse(_) => "would refuse".to_owned(),

@@ -524,6 +524,9 @@ impl Worker {
                         tracing::warn!(%server, "{packet} was not acknowledged; it is not sent any more");
                     }
                 }
+                Notice::BadReply { server, error } => {
+                    tracing::warn!(%server, "{error}; the connection is closed");
+                }
                 Notice::WouldCut(serial) => {
                     tracing::warn!(
                         epoch = serial.epoch,

@@ -149,6 +149,7 @@ mod tests {
             responses: 0,
             timeouts: 4,
             identifiers_exhausted: 0,
+            refusals: 0,
             pending_limit_blocks: 0,
             speed_limit_blocks: 0,
             no_source_ip_blocks: 0,

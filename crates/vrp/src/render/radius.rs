@@ -271,6 +271,7 @@ mod tests {
             responses,
             timeouts: 5,
             identifiers_exhausted: 6,
+            refusals: 0,
             pending_limit_blocks: 7,
             speed_limit_blocks: 8,
             no_source_ip_blocks: 3,
