@@ -28,3 +28,4 @@ mod start_fail;
 mod status_server;
 mod storm;
 mod survives;
+mod tacacs_peers;
