@@ -34,13 +34,21 @@ pub struct Bill<'a> {
     subscriber: Subscriber<'a>,
 }
 
-/// The bill's attributes need more octets than one packet has, so there is no Accounting-Request of it.
+/// Why there is no Accounting-Request of a bill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoPacket;
+pub enum NoPacket {
+    /// Its attributes need more octets than one packet has.
+    TooLong,
+    /// Its session was accounted for by HWTACACS (owner's decision 9).
+    Hwtacacs,
+}
 
 impl fmt::Display for NoPacket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the bill does not fit into one packet")
+        f.write_str(match self {
+            NoPacket::TooLong => "the bill does not fit into one packet",
+            NoPacket::Hwtacacs => "the bill is HWTACACS's, of which there is no detail text: export it as csv or json",
+        })
     }
 }
 

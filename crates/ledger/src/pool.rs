@@ -15,7 +15,7 @@ mod shelf;
 use model::ids::BillId;
 use model::record::{Bill, BillReason, BillStore, Delivered};
 use model::report::{BillStoreInformation, LocalBillInformation};
-use model::settings::LocalAaaServer;
+use model::settings::{AccountingMode, LocalAaaServer};
 
 pub use self::book::{BillBook, OpenTransfer, Snapshot};
 pub use self::departures::{DepartedRun, DepartedTotal, Departures, RUN_COUNT_MAX};
@@ -43,6 +43,8 @@ pub struct BillRef {
     pub(crate) is_leaving: bool,
     /// What keeps it from being sent.
     pub(crate) hindrance: Hindrance,
+    /// How its session was accounted for: files have bills of one method.
+    pub(crate) method: AccountingMode,
 }
 
 const _: () = assert!(size_of::<BillRef>() == 64);
@@ -66,7 +68,7 @@ pub enum BillState {
 pub(crate) enum Hindrance {
     #[default]
     None,
-    /// It does not fit into one packet, so no detail entry can be made of it.
+    /// No detail entry can be made of it, for it does not fit into one packet.
     NoPacket,
     /// Its disk has not brought its record for some minutes; it is tried again later.
     Unread,
@@ -95,6 +97,7 @@ impl BillRef {
             state: BillState::Free,
             is_leaving: false,
             hindrance: Hindrance::None,
+            method: bill.opened.scheme.mode,
         }
     }
 

@@ -24,6 +24,7 @@ use std::net::Ipv4Addr;
 
 use model::ids::BillId;
 use model::record::{BillRun, BillRuns, BillStore};
+use model::settings::AccountingMode;
 use model::time::Wall;
 
 pub use self::name::{FILE_SEQUENCE_MAX, file_name, manifest_name};
@@ -222,8 +223,8 @@ impl Shipping {
     }
 }
 
-/// The bills of the next file, in age order: at most `len_max`, in as many runs as a record names. `true` with those that no
-/// detail entry can be made of, which go into a file of their own.
+/// The bills of the next file, in age order: at most `len_max`, in as many runs as a record names, all of one method. `true` with
+/// those that no detail entry can be made of, which go into files of their own; HWTACACS has none of any (owner's decision 9).
 pub(crate) fn choose<'a>(
     bills: impl Iterator<Item = &'a BillRef>,
     through: BillId,
@@ -231,12 +232,12 @@ pub(crate) fn choose<'a>(
 ) -> (Vec<BillId>, bool) {
     let mut ids: Vec<BillId> = Vec::new();
     let mut runs = 0;
-    let mut own_kind = Hindrance::None;
+    let mut own_kind = (AccountingMode::Radius, Hindrance::None);
     let free = |bill: &&BillRef| bill.state == BillState::Free && !bill.is_leaving && !bill.hindrance.is_unread();
     for bill in bills.take_while(|bill| bill.id <= through).filter(free) {
         if ids.is_empty() {
-            own_kind = bill.hindrance;
-        } else if bill.hindrance != own_kind {
+            own_kind = (bill.method, bill.hindrance);
+        } else if (bill.method, bill.hindrance) != own_kind {
             continue;
         }
         let follows =
@@ -250,7 +251,7 @@ pub(crate) fn choose<'a>(
             break;
         }
     }
-    (ids, own_kind == Hindrance::NoPacket)
+    (ids, matches!(own_kind, (AccountingMode::Hwtacacs, _) | (_, Hindrance::NoPacket)))
 }
 
 /// Ascending ids as runs, in the octets of a record, at most as many runs as one record names; and how many ids that took.

@@ -53,6 +53,7 @@ impl Shard {
         session.flags.set(Flags::DOWN);
         let account = self.account_mut(slot);
         account.epoch = id.epoch;
+        account.opened = opened.at.wall;
         account.closed = Now { mono: Mono::ZERO, wall: bill.closed.at.wall };
         account.session_time_s = bill.closed.session_time_s;
         account.sample = bill.closed.counters;

@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 use model::counters::{Counters, Totals};
+use model::settings::AccountingMode;
 use wire::radius::attribute::{Type, acct_status_type, huawei};
 use wire::radius::encode::Encoder;
 
@@ -16,6 +17,9 @@ use super::{Bill, NoPacket};
 const RUN_LEN_MAX: usize = 4096 - 20;
 
 pub(super) fn write(bill: &Bill<'_>, out: &mut String) -> Result<(), NoPacket> {
+    if bill.record.opened.scheme.mode == AccountingMode::Hwtacacs {
+        return Err(NoPacket::Hwtacacs);
+    }
     let closed = &bill.record.closed;
     let mut room = [0; RUN_LEN_MAX];
     let mut run = Encoder::run(&mut room);
@@ -38,7 +42,7 @@ pub(super) fn write(bill: &Bill<'_>, out: &mut String) -> Result<(), NoPacket> {
         .u32(Type::ACCT_SESSION_TIME, closed.session_time_s);
     counters(&mut run, &bill.record.opened.terms.reported(&closed.counters));
     run.u32(Type::ACCT_TERMINATE_CAUSE, closed.cause.into());
-    let run = run.finish().map_err(|_| NoPacket)?;
+    let run = run.finish().map_err(|_| NoPacket::TooLong)?;
     // Writing to a string does not fail.
     let _ = wire::detail::write_entry(out, closed.at.wall, run);
     Ok(())

@@ -106,7 +106,7 @@ impl<'a> Bill<'a> {
             Value::Number(v6.in_packets),
             Value::Number(v6.out_octets),
             Value::Number(v6.out_packets),
-            text("radius"),
+            text(opened.scheme.mode.as_str()),
             text(record.delivered.as_str()),
             server(record.server),
             Value::Octets(self.nas.as_bytes()),

@@ -280,8 +280,19 @@ fn what_does_not_fit_into_a_packet_is_no_detail_entry() {
     let attributes: Vec<u8> = [25, 255].into_iter().chain([1; 253]).cycle().take(16 * 255 - 100).collect();
     let nas = "n".repeat(64);
     let mut text = String::new();
-    assert_eq!(Bill::new(&nas, record(&attributes)).write_detail(&mut text), Err(NoPacket));
+    assert_eq!(Bill::new(&nas, record(&attributes)).write_detail(&mut text), Err(NoPacket::TooLong));
     assert_eq!(text, "");
+}
+
+/// Owner's decision 9.
+#[test]
+fn a_bill_of_hwtacacs_says_so_and_is_never_detail() {
+    let mut record = record(b"");
+    record.opened.scheme.mode = model::settings::AccountingMode::Hwtacacs;
+    let bill = Bill::new("BNG1", record);
+    let mut text = String::new();
+    assert_eq!((bill.write_detail(&mut text), &text[..]), (Err(NoPacket::Hwtacacs), ""));
+    assert!(json(&bill).contains(r#""method":"hwtacacs""#));
 }
 
 #[test]

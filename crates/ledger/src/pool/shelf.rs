@@ -196,6 +196,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use model::record::BillReason;
+    use model::settings::AccountingMode;
     use proptest::prelude::*;
 
     use super::*;
@@ -213,6 +214,7 @@ mod tests {
             state: BillState::Free,
             is_leaving: false,
             hindrance: Hindrance::None,
+            method: AccountingMode::Radius,
         }
     }
 

@@ -1,5 +1,7 @@
 use super::*;
 
+use model::settings::AccountingMode;
+
 fn bill(sequence: u64) -> BillRef {
     let place = Place::new(1, 0, 100, 0);
     BillRef {
@@ -12,6 +14,7 @@ fn bill(sequence: u64) -> BillRef {
         state: BillState::Free,
         is_leaving: false,
         hindrance: Hindrance::None,
+        method: AccountingMode::Radius,
     }
 }
 

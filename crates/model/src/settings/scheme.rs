@@ -83,6 +83,17 @@ pub enum AccountingMode {
     Hwtacacs = 2,
 }
 
+impl AccountingMode {
+    /// As the command line and bills spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            AccountingMode::None => "none",
+            AccountingMode::Radius => "radius",
+            AccountingMode::Hwtacacs => "hwtacacs",
+        }
+    }
+}
+
 /// `accounting start-fail` (owner's decision 2: online by default).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]

@@ -1,6 +1,6 @@
 use model::ids::BillId;
 use model::record::{BillStore, Delivered, Departure};
-use model::settings::{BillReplay, CacheBackupMode};
+use model::settings::{BillFormat, BillReplay, CacheBackupMode};
 
 use super::world::{World, bill, settings};
 use crate::keeper::{Abandonment, Alarm, Area, BackupRefused, CardFault, ResetRefused};
@@ -14,6 +14,27 @@ fn with_bills(mode: CacheBackupMode, bills: u64) -> World {
     }
     world.settle().unwrap();
     world
+}
+
+/// Owner's decision 9.
+#[test]
+fn bills_of_hwtacacs_have_files_of_their_own_and_never_detail() {
+    for format in [BillFormat::Detail, BillFormat::Csv, BillFormat::Json] {
+        let mut world = World::new(settings(CacheBackupMode::Sftp));
+        world.configure(|settings| (settings.format, settings.cache.backup_interval_min) = (format, 20));
+        for counted in 1..=12 {
+            if counted % 3 == 0 { world.bill_of_hwtacacs(counted) } else { world.bill(counted) }
+        }
+        world.settle().unwrap();
+        world.pass(21 * 60).unwrap();
+        assert!(world.pool().is_empty(), "{format:?}");
+        let texts = world.servers.files.values().map(|octets| String::from_utf8_lossy(octets).into_owned());
+        let (of_hwtacacs, others): (Vec<String>, Vec<String>) = texts.partition(|text| text.contains("hwtacacs"));
+        assert_eq!((of_hwtacacs.len(), others.len()), (1, 2), "{format:?}: five to a file");
+        assert!(!of_hwtacacs[0].contains("radius") && !of_hwtacacs[0].contains("Acct-"), "{}", of_hwtacacs[0]);
+        let bill_lines = if format == BillFormat::Csv { 5 } else { 4 };
+        assert_eq!(of_hwtacacs[0].lines().count(), bill_lines, "{format:?}");
+    }
 }
 
 fn is_threshold(alarm: &Alarm) -> bool {

@@ -11,7 +11,8 @@ use model::record::{
     Returned, TakenOver, ZeroStop,
 };
 use model::settings::{
-    BillFormat, BillServer, BillServerLogin, CacheBackupMode, CfcardBackupMode, LocalAaaServer, PinnedScheme, Secret,
+    AccountingMode, BillFormat, BillServer, BillServerLogin, CacheBackupMode, CfcardBackupMode, LocalAaaServer,
+    PinnedScheme, Secret,
 };
 use model::time::{Mono, Now, Wall};
 
@@ -407,6 +408,13 @@ impl World {
     /// A Stop that was given up; `counted` names it in these tests.
     pub(super) fn bill(&mut self, counted: u64) {
         self.append(&Record::Billed(bill(counted)));
+    }
+
+    /// The same of a session that HWTACACS accounts for.
+    pub(super) fn bill_of_hwtacacs(&mut self, counted: u64) {
+        let mut bill = bill(counted);
+        bill.opened.scheme.mode = AccountingMode::Hwtacacs;
+        self.append(&Record::Billed(bill));
     }
 
     /// Turns until nothing is done any more.
