@@ -15,6 +15,7 @@ mod copies;
 mod crashes;
 mod cuts;
 mod disks;
+mod examples;
 mod hostile_replies;
 mod local_bills;
 mod mistakes;

@@ -18,6 +18,16 @@ impl OpenSsh {
         )
     }
 
+    /// The command for a box that knows this server and its user's password.
+    pub(crate) fn command(&self, file_name: &str) -> String {
+        format!("bill-server 127.0.0.1 filename {file_name} user-name {USER} password cipher {PASSWORD} {}", self.port)
+    }
+
+    /// The user of this server.
+    pub(crate) fn user(&self) -> &'static str {
+        USER
+    }
+
     /// The fingerprint of a key which this host has not.
     pub(crate) fn another_fingerprint(&self) -> String {
         self.fingerprint_of("ecdsa")

@@ -42,6 +42,48 @@ impl Terminal {
         self.wait_for_end(end);
     }
 
+    /// Types a transcript: lines that begin with a prompt, or are a question, are what is typed behind it, and the lines below
+    /// are what is shown then. Each prompt and each shown line is compared; `…` stands for the rest of a line, alone for any
+    /// lines. The last line is a prompt alone.
+    pub(crate) fn transcript(&self, text: &str) {
+        let mut lines = text.trim().lines().peekable();
+        let mut typed = "";
+        let mut before = String::new();
+        while let Some(line) = lines.next() {
+            let (prompt, next) = split_prompt(line).unwrap_or_else(|| panic!("no prompt: {line}"));
+            typed = next;
+            self.wait_for_end(&format!("{before}{prompt}"));
+            before = self.screen();
+            if typed.is_empty() {
+                break;
+            }
+            self.type_text(typed);
+            self.press("Enter");
+            let mut expected = Vec::new();
+            while let Some(shown) = lines.next_if(|line| split_prompt(line).is_none()) {
+                expected.push(shown);
+            }
+            let next =
+                lines.peek().and_then(|line| split_prompt(line)).unwrap_or_else(|| panic!("what comes after {line}?"));
+            let (begin, end) = (format!("{before}{typed}\n"), format!("\n{}", next.0));
+            wait_until(&format!("{line} is answered, and {end:?} follows"), seconds(20), || {
+                let screen = self.screen();
+                screen.starts_with(&begin) && screen[begin.len() - 1..].ends_with(&end)
+            });
+            let screen = self.screen();
+            let shown = screen[begin.len() - 1..].strip_suffix(&end).expect("it ended so");
+            let shown: Vec<&str> = shown.lines().skip(1).collect();
+            assert!(
+                is_like(&shown, &expected),
+                "{line} is answered by\n{}\nand not by\n{}",
+                shown.join("\n"),
+                expected.join("\n")
+            );
+            before.clear();
+        }
+        assert!(typed.is_empty() && lines.next().is_none(), "a transcript ends with a prompt");
+    }
+
     /// All that was on the screen, blanks at the ends of lines apart.
     pub(crate) fn screen(&self) -> String {
         let screen = self.tmux(&["capture-pane", "-p", "-J", "-S", "-"]);
@@ -70,6 +112,29 @@ impl Terminal {
 
     fn tmux(&self, arguments: &[&str]) -> String {
         run_command(Command::new("tmux").arg("-S").arg(&self.socket).args(arguments)).well()
+    }
+}
+
+/// The prompt that a line begins with, `<…>`, `[…]` or a question, and what is typed behind it.
+fn split_prompt(line: &str) -> Option<(&str, &str)> {
+    let end = match line.as_bytes().first()? {
+        b'<' => line.find('>')? + 1,
+        b'[' => line.find(']')? + 1,
+        _ => line.find("]:")? + 2,
+    };
+    Some((&line[..end], line[end..].trim()))
+}
+
+/// Whether lines are what was expected.
+fn is_like(shown: &[&str], expected: &[&str]) -> bool {
+    match expected {
+        [] => shown.is_empty(),
+        ["…", rest @ ..] => (0..=shown.len()).any(|skipped| is_like(&shown[skipped..], rest)),
+        [line, rest @ ..] => {
+            let Some((first, others)) = shown.split_first() else { return false };
+            let is_same = line.strip_suffix('…').map_or(first == line, |begin| first.starts_with(begin));
+            is_same && is_like(others, rest)
+        }
     }
 }
 
