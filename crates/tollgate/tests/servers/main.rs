@@ -18,6 +18,7 @@ mod disks;
 mod examples;
 mod hostile_replies;
 mod local_bills;
+mod many_shells;
 mod mistakes;
 mod on_off;
 mod paths;
