@@ -18,6 +18,7 @@
 //! shell       one user's sitting: view, candidate, questions
 //! config      file text ⇄ settings, all errors by line
 //! listing     settings → sections of lines, and differences
+//! merging     a candidate over what another user has committed, and where they disagree
 //! check       what only the whole tree can tell
 //! help        what may follow, for `?`
 //! pipeline    what is done with a display: `| include`
@@ -39,6 +40,7 @@ mod grammar;
 mod help;
 mod listing;
 mod matching;
+mod merging;
 mod pipeline;
 pub mod reference;
 pub mod render;
@@ -53,5 +55,5 @@ pub use error::{CommandError, Fault, Misstep, Refusal};
 pub use grammar::commands;
 pub use help::{Expected, expected};
 pub use pipeline::Pipeline;
-pub use secret::{SealError, Sealer};
+pub use secret::{SealError, Sealer, holds_secret};
 pub use shell::{Answer, Commit, Context, Shell};

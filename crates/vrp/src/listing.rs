@@ -21,19 +21,19 @@ use crate::grammar;
 
 /// The lines of one place, and the sections inside it.
 #[derive(Clone, PartialEq, Eq)]
-struct Section {
+pub(crate) struct Section {
     /// Which command opens it; in this order sections are printed.
-    command: usize,
-    place: Place,
-    lines: Vec<Line>,
-    children: Vec<Section>,
+    pub(crate) command: usize,
+    pub(crate) place: Place,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) children: Vec<Section>,
 }
 
 /// A line, and which command printed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Line {
-    command: usize,
-    text: String,
+pub(crate) struct Line {
+    pub(crate) command: usize,
+    pub(crate) text: String,
 }
 
 /// The whole configuration, ending in `return`.
@@ -41,7 +41,8 @@ pub(crate) fn whole(settings: &Settings) -> String {
     written(&section(settings, Place::System))
 }
 
-fn written(system: &Section) -> String {
+/// What the sections of a system view are in a file.
+pub(crate) fn written(system: &Section) -> String {
     let mut out = String::new();
     write_system_lines(system, &mut out);
     for child in &system.children {
@@ -89,38 +90,8 @@ pub(crate) fn additions(old: &Settings, new: &Settings) -> String {
     out.iter().filter(|(mark, _)| *mark != '-').map(|(_, line)| format!("{line}\n")).collect()
 }
 
-/// The text of `theirs` with what leads from `base` to `mine` done to it. Where both changed a line, both stand, mine
-/// last; a section that one of them removed and the other changed stays.
-pub(crate) fn merged(base: &Settings, mine: &Settings, theirs: &Settings) -> String {
-    let [base, mine, theirs] = [base, mine, theirs].map(|settings| section(settings, Place::System));
-    written(&merge(Some(&base), &mine, Some(&theirs)))
-}
-
-fn merge(base: Option<&Section>, mine: &Section, theirs: Option<&Section>) -> Section {
-    let (was, is) = (lines(base), lines(theirs));
-    let kept = is.iter().filter(|line| !was.contains(line) || mine.lines.contains(line));
-    let come = mine.lines.iter().filter(|line| !was.contains(line) && !is.contains(line));
-    let mut lines: Vec<Line> = kept.chain(come).cloned().collect();
-    lines.sort_by_key(|line| line.command);
-    let at = |sections: &'_ [Section], place: &Place| sections.iter().position(|child| child.place == *place);
-    let (was, is) = (children(base), children(theirs));
-    let mut sections = Vec::new();
-    for child in &mine.children {
-        let (before, now) = (at(was, &child.place).map(|n| &was[n]), at(is, &child.place).map(|n| &is[n]));
-        if now.is_some() || before.is_none_or(|before| before != child) {
-            sections.push(merge(before, child, now));
-        }
-    }
-    for child in is.iter().filter(|child| at(&mine.children, &child.place).is_none()) {
-        if at(was, &child.place).is_none_or(|n| was[n] != *child) {
-            sections.push(child.clone());
-        }
-    }
-    sections.sort_by_key(|child| child.command);
-    Section { command: mine.command, place: mine.place.clone(), lines, children: sections }
-}
-
-fn section(settings: &Settings, place: Place) -> Section {
+/// A place with all that is set in it.
+pub(crate) fn section(settings: &Settings, place: Place) -> Section {
     section_of(settings, 0, place)
 }
 
@@ -217,10 +188,12 @@ fn compare_lines(old: Option<&Section>, new: Option<&Section>, indent: usize, ou
     out.extend(both.into_iter().map(|(_, mark, text)| (mark, " ".repeat(indent) + text)));
 }
 
-fn lines(section: Option<&Section>) -> &[Line] {
+/// The lines of a section that may not be there.
+pub(crate) fn lines(section: Option<&Section>) -> &[Line] {
     section.map_or(&[], |section| &section.lines)
 }
 
-fn children(section: Option<&Section>) -> &[Section] {
+/// The sections in a section that may not be there.
+pub(crate) fn children(section: Option<&Section>) -> &[Section] {
     section.map_or(&[], |section| &section.children)
 }

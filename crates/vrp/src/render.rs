@@ -33,6 +33,7 @@ use serde_json::{Value, json};
 use crate::command::{OwnDisplay, Place};
 use crate::error::Refusal;
 use crate::listing;
+use crate::secret;
 
 /// One display in both dresses.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,13 +44,16 @@ pub struct Shown {
     pub json: Value,
 }
 
-/// A display that the settings alone answer. All of them show what is in force but those of the candidate.
+/// A display that the settings alone answer. All of them show what is in force but those of the candidate. Stored secrets stand
+/// in a configuration only when it `shows_ciphers`.
 pub(crate) fn own(
     display: &OwnDisplay,
     running: &Settings,
     candidate: &Settings,
     place: &Place,
+    shows_ciphers: bool,
 ) -> Result<Shown, Refusal> {
+    let configuration = |text: String| configuration(if shows_ciphers { text } else { secret::masked(&text) });
     Ok(match display {
         OwnDisplay::CurrentConfiguration => configuration(listing::whole(running)),
         OwnDisplay::This => configuration(listing::one(running, place)),

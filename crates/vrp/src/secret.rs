@@ -22,6 +22,26 @@ pub struct SealError;
 
 const MARK: &str = "%^%#";
 
+/// What stands for a stored secret before eyes that may not have it: it has the shape of one and opens for nobody, so that a
+/// configuration with it in is refused and never taken for one with these asterisks as its secret.
+const MASKED: &str = "%^%#******%^%#";
+
+/// The text without its stored secrets.
+pub(crate) fn masked(text: &str) -> String {
+    let ends = [' ', '\n'];
+    let shown = |word: &str| match word.trim_end_matches(ends) {
+        bare if is_stored(bare) => word.replace(bare, MASKED),
+        _ => word.to_owned(),
+    };
+    text.split_inclusive(ends).map(shown).collect()
+}
+
+/// Whether a line that was typed may hold a secret: then it is not kept, not even to be typed again.
+pub fn holds_secret(line: &str) -> bool {
+    let mut words = line.split_ascii_whitespace();
+    words.any(introduces_secret) && words.next().is_some()
+}
+
 /// Whether `word` has the shape of a stored secret; then it is never taken for a plain one (INTERFACES.md section 2).
 pub(crate) fn is_stored(word: &str) -> bool {
     word.len() >= 2 * MARK.len() && word.starts_with(MARK) && word.ends_with(MARK)
@@ -76,6 +96,33 @@ mod tests {
             ("abc", false),
         ] {
             assert_eq!(is_stored(word), stored, "{word}");
+        }
+    }
+
+    #[test]
+    fn stored_secrets_are_masked_where_they_stand() {
+        for (text, shown) in [
+            ("a %^%#abc%^%#\n  b %^%#x%^%# weight 5\n", "a %^%#******%^%#\n  b %^%#******%^%# weight 5\n"),
+            ("shared-key plain\n\n", "shared-key plain\n\n"),
+            ("", ""),
+        ] {
+            assert_eq!(masked(text), shown);
+        }
+    }
+
+    #[test]
+    fn lines_with_secrets_are_not_kept() {
+        for (line, holds) in [
+            ("radius-server shared-key k", true),
+            ("rad sh k", true),
+            ("radius-server accounting 192.0.2.1 1813 shared-key-cipher %^%#x%^%# weight 5", true),
+            ("bill-server 192.0.2.9 filename f user-name u password cipher p 22", true),
+            ("bill-server host-key SHA256:x", false),
+            ("undo radius-server shared-key", false),
+            ("accounting interim interval 5", false),
+            ("", false),
+        ] {
+            assert_eq!(holds_secret(line), holds, "{line}");
         }
     }
 

@@ -4,6 +4,7 @@
 //! [`Answer::Commit`] it calls [`Shell::committed`] or [`Shell::refused`]; when someone else's commit has gone
 //! through it calls [`Shell::running_changed`]. Nothing is printed, read or awaited here.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use model::settings::{CacheBackupMode, Settings, ShellLevel};
@@ -15,8 +16,8 @@ use crate::command::{
 use crate::config::{self, LineError};
 use crate::error::{CommandError, Fault, Refusal};
 use crate::help::{self, Expected};
-use crate::listing;
 use crate::matching::{self, Matched};
+use crate::merging;
 use crate::pipeline::{self, Pipeline};
 use crate::render::{self, Shown};
 use crate::secret::Sealer;
@@ -38,8 +39,8 @@ pub trait Context {
 pub enum Answer {
     /// Nothing.
     Silent,
-    /// Print this line.
-    Text(&'static str),
+    /// Print these lines.
+    Text(Cow<'static, str>),
     /// Print what the settings told.
     Show(Shown, Pipeline),
     /// Fetch the rows, render and print them.
@@ -96,7 +97,7 @@ pub struct Shell {
     mode: Mode,
     /// `screen-length … temporary`; `None`: as the terminal is.
     screen_length: Option<u16>,
-    /// The last line that changed something or asked for it, without its secrets.
+    /// The last line that changed something or asked for it, granted or not, without its secrets.
     change: Option<String>,
     place: Place,
     /// Where the last line was typed.
@@ -158,7 +159,7 @@ impl Shell {
         self.type_line(line, false, context).unwrap_or_else(Answer::Error)
     }
 
-    /// The last line as it may be shown, when it changed the candidate or asked for something to be done.
+    /// The last line as it may be shown, when it changed the candidate or asked for something to be done, be it in vain.
     pub fn change(&self) -> Option<&str> {
         self.change.as_deref()
     }
@@ -259,15 +260,28 @@ impl Shell {
         }
         let matched = matching::parse(view, command, |_| true).map_err(|mismatch| mismatch.error)?;
         if !self.level.allows(matched.command.level()) {
+            self.change = (!matched.command.displays()).then_some(matched.shown);
             return Err(Refusal::NotAllowed.into());
         }
         let before = matched.command.configures().then(|| self.candidate.clone());
-        let answer = self.obey(&matched, line, confirmed, pipeline, context)?;
-        let asks_for_something = matches!(answer, Answer::Action(_) | Answer::Commit(_) | Answer::AbortTrial);
+        let answer = self.obey(&matched, line, confirmed, pipeline, context);
+        let asks_for_something = match &answer {
+            Ok(answer) => matches!(answer, Answer::Action(_) | Answer::Commit(_) | Answer::AbortTrial),
+            Err(_) => self.takes_effect(&matched.command.action),
+        };
         if asks_for_something || before.is_some_and(|before| before != self.candidate) {
             self.change = Some(matched.shown);
         }
-        Ok(answer)
+        answer
+    }
+
+    /// Whether a line of this kind does more than work on the candidate.
+    fn takes_effect(&self, action: &Action) -> bool {
+        match action {
+            Action::Operate(_) | Action::Control(Control::Commit) => true,
+            Action::Configure(_) | Action::Enter(_) => self.mode == Mode::Immediate,
+            Action::Control(_) | Action::Display(_) => false,
+        }
     }
 
     fn obey(
@@ -333,7 +347,7 @@ impl Shell {
             Control::SystemView => {
                 self.mode = if words.has("immediately") { Mode::Immediate } else { Mode::TwoPhase };
                 self.place = Place::System;
-                Ok(Answer::Text(ENTERED_SYSTEM_VIEW))
+                Ok(Answer::Text(ENTERED_SYSTEM_VIEW.into()))
             }
             Control::Quit => match self.place.parent() {
                 None => Ok(Answer::Ended),
@@ -387,14 +401,19 @@ impl Shell {
         Ok(Answer::Commit(Commit { settings: Box::new(self.candidate.clone()), warnings, terms }))
     }
 
-    /// Lays what is not committed over what runs now. When the two do not go together the candidate stays as it was.
+    /// Lays what is not committed over what runs now, and tells where both changed the same. When the two do not go together the
+    /// candidate stays as it was.
     fn refresh(&mut self, context: &dyn Context) -> Result<Answer, CommandError> {
-        let merged = listing::merged(&self.base, &self.candidate, &self.running);
+        let (merged, conflicts) = merging::merged(&self.base, &self.candidate, &self.running);
         let unable = |mut errors: Vec<LineError>| errors.swap_remove(0).error;
         self.candidate = config::read_lines(&merged, context.sealer()).map_err(unable)?;
         self.base = Arc::clone(&self.running);
         self.uncommitted = self.candidate != *self.base;
-        Ok(Answer::Silent)
+        if conflicts.is_empty() {
+            return Ok(Answer::Silent);
+        }
+        let warnings: Vec<String> = conflicts.iter().map(ToString::to_string).collect();
+        Ok(Answer::Text(warnings.join("\n").into()))
     }
 
     /// The argument that is beyond what the running settings allow; the declared range is that of any settings.
@@ -412,7 +431,9 @@ impl Shell {
     fn display(&self, display: Display, pipeline: Pipeline) -> Result<Answer, Refusal> {
         match display {
             Display::Own(own) => {
-                let shown = render::own(&own, &self.running, &self.candidate, &self.place)?;
+                // Who may not do everything sees no secret, not even sealed: sealed ones are taken in any place.
+                let shows_ciphers = self.level == ShellLevel::Management;
+                let shown = render::own(&own, &self.running, &self.candidate, &self.place, shows_ciphers)?;
                 Ok(Answer::Show(shown, pipeline))
             }
             Display::Live(request) => Ok(Answer::Display(request, pipeline)),
@@ -429,6 +450,7 @@ impl Shell {
         match (word.as_str(), asked) {
             ("y" | "yes", Asked::Save) => Answer::Save,
             ("y" | "yes", Asked::Leave) => {
+                self.change = Some("commit".to_owned());
                 let answer = self.commit(CommitTerms::default()).unwrap_or_else(Answer::Error);
                 self.leaving = matches!(answer, Answer::Commit(_));
                 answer

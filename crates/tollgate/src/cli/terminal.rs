@@ -1,6 +1,6 @@
 //! The shell on a terminal: prompt, line editing, history, Tab, `?` without Enter, Ctrl+Z, questions.
 //!
-//! The daemon holds the sitting; here is what a hand and an eye need. A `?` that belongs to a line, to a description
+//! A line that may hold a secret is not kept in the history. The daemon holds the sitting; here is what a hand and an eye need. A `?` that belongs to a line, to a description
 //! for one, is typed behind Ctrl+V.
 
 use std::cell::RefCell;
@@ -61,7 +61,7 @@ pub(super) fn talk(client: Client, json: bool) -> Outcome {
                 }
             }
             Ok(text) => {
-                if !reply.asks && !text.trim().is_empty() {
+                if !reply.asks && !text.trim().is_empty() && !vrp::holds_secret(&text) {
                     editor.add_history_entry(text.as_str()).map_err(Failure::failed)?;
                 }
                 reply = ask(&line(&text))?;

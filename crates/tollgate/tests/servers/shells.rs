@@ -6,7 +6,8 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use crate::common::{
-    Daemon, Feed, FreeRadius, Signal, Site, Terminal, down, free_port, run_command, seconds, tollgate, up, wait_until,
+    Daemon, Feed, FreeRadius, Signal, Site, Sitting, Terminal, down, free_port, run_command, seconds, tollgate, up,
+    wait_until,
 };
 
 fn site() -> Site {
@@ -74,6 +75,11 @@ fn what_a_subscriber_says_moves_no_cursor_and_a_caret_stands_behind_a_secret() {
     let caret = " ".repeat("[*BNG1-radius-g1]".len() + line.len());
     let wrong = "Error: Wrong parameter found at '^' position.";
     terminal.line(&format!("{line}999"), &format!("{caret}^\n{wrong}\n[*BNG1-radius-g1]"));
+    // What may hold a secret is not gone back to.
+    terminal.press("Up");
+    terminal.wait_for_end("[*BNG1-radius-g1]radius-server group g1");
+    terminal.press("Up");
+    terminal.wait_for_end("[*BNG1-radius-g1]system-view");
     drop(feed);
     daemon.terminate();
 }
@@ -189,6 +195,48 @@ fn a_trial_that_nobody_confirms_ends() {
         daemon.cli(&["display current-configuration"]).well().contains("sysname BNG1")
     });
     assert_eq!(daemon.display("display configuration trial status")["active"], false);
+    daemon.terminate();
+}
+
+#[test]
+fn who_asked_for_what_in_vain_is_in_the_log_as_well() {
+    let site = site();
+    let daemon = Daemon::start(&site, "auto");
+    let mut one = Sitting::open(&site);
+    let mut other = Sitting::open(&site);
+    for line in ["system-view", "sysname ONE"] {
+        one.obey(line);
+    }
+    for line in ["system-view", "sysname OTHER", "commit"] {
+        other.obey(line);
+    }
+    let refused = |daemon: &Daemon, parts: &[&str]| {
+        let log = daemon.log();
+        let is_it = |line: &&str| line.contains("it was refused") && parts.iter().all(|part| line.contains(part));
+        log.lines().filter(is_it).count()
+    };
+    assert!(one.ask("commit").1);
+    assert_eq!(refused(&daemon, &["user=\"root\"", "command=\"commit\"", "was changed by another user"]), 1);
+    one.obey("refresh configuration candidate");
+    // Only the daemon finds out that it cannot be had.
+    one.obey(&format!("plane-link path {}", site.config().display()));
+    one.obey("radius-server group g1");
+    one.obey("radius-server shared-key Zq9");
+    assert!(one.ask("commit label L9").1);
+    assert_eq!(refused(&daemon, &["command=\"commit label L9\"", "the plane link cannot be bound"]), 1);
+    other.obey("return");
+    other.obey("lock configuration");
+    assert!(one.ask("commit").1);
+    assert_eq!(refused(&daemon, &["command=\"commit\"", "is locked by user root"]), 1);
+    assert!(other.ask("abort trial").1);
+    assert_eq!(refused(&daemon, &["command=\"abort trial\"", "no trial commit is under way"]), 1);
+    for line in ["system-view immediately", "local-aaa-server"] {
+        other.obey(line);
+    }
+    other.obey("bill-server 192.0.2.9 filename f user-name u password cipher Zq9 22");
+    assert!(other.ask("local-bill cfcard backup").1);
+    assert_eq!(refused(&daemon, &["command=\"local-bill cfcard backup\"", "why="]), 1);
+    assert_eq!(daemon.logged("Zq9"), 0);
     daemon.terminate();
 }
 

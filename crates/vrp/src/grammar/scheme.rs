@@ -51,7 +51,7 @@ pub(super) const COMMANDS: &[Command] = &[
             ("hash", "First packet at a random moment between one and two intervals"),
         ],
         action: Action::Configure(interim_interval),
-        stored: Stored::Lines(|settings, place| stored_interim(settings, place, InterimSpelling::Interval)),
+        stored: Stored::Lines(stored_interim),
     },
     Command {
         views: &[View::Scheme],
@@ -61,7 +61,8 @@ pub(super) const COMMANDS: &[Command] = &[
         undo: Some(Undo { formats: &["accounting realtime"], run: undo_interim }),
         help: &[("interval", "Interval in minutes; 0: off")],
         action: Action::Configure(realtime),
-        stored: Stored::Lines(|settings, place| stored_interim(settings, place, InterimSpelling::Realtime)),
+        // One setting, which is printed in one place: above.
+        stored: Stored::Lines(|_, _| Vec::new()),
     },
     Command {
         views: &[View::Scheme],
@@ -209,13 +210,13 @@ fn undo_interim(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
     Ok(Done::Applied)
 }
 
-fn stored_interim(settings: &Settings, place: &Place, spelling: InterimSpelling) -> Vec<String> {
-    let interim = scheme_of(settings, place).and_then(|scheme| scheme.interim);
-    let Some(interim) = interim.filter(|interim| interim.spelling == spelling) else { return Vec::new() };
+/// In the spelling in which it was typed.
+fn stored_interim(settings: &Settings, place: &Place) -> Vec<String> {
+    let Some(interim) = scheme_of(settings, place).and_then(|scheme| scheme.interim) else { return Vec::new() };
     let second = if interim.unit == IntervalUnit::Second { " second" } else { "" };
     let traffic = if interim.traffic { " traffic" } else { "" };
     let hash = if interim.hash { " hash" } else { "" };
-    vec![match spelling {
+    vec![match interim.spelling {
         InterimSpelling::Interval => format!("accounting interim interval {}{second}{traffic}{hash}", interim.value),
         InterimSpelling::Realtime => format!("accounting realtime {}", interim.value),
     }]

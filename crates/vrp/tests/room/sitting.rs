@@ -574,8 +574,8 @@ fn the_candidate_is_shown_with_its_differences() {
     ]);
     assert_eq!(
         obey(&mut shell, &world, "display configuration candidate changes"),
-        " aaa\n  accounting-scheme s1\n+  accounting start-fail offline\n+  accounting interim interval 5 hash\n\
-         -  accounting realtime 3\n- accounting-scheme s2\n+ domain d1\n"
+        " aaa\n  accounting-scheme s1\n+  accounting start-fail offline\n-  accounting realtime 3\n\
+         +  accounting interim interval 5 hash\n- accounting-scheme s2\n+ domain d1\n"
     );
     assert_eq!(
         obey(&mut shell, &world, "display configuration candidate"),

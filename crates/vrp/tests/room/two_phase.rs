@@ -72,7 +72,10 @@ fn a_refreshed_candidate_keeps_what_it_changed() {
 
     mine.running_changed(Arc::new(theirs.running().clone()));
     assert!(obey(&mut mine, &world, "commit").contains("changed by another user"), "nothing is overwritten unseen");
-    assert_eq!(obey(&mut mine, &world, "refresh configuration candidate"), "");
+    assert_eq!(
+        obey(&mut mine, &world, "refresh configuration candidate"),
+        "Warning: \"sysname MINE\" replaces \"sysname THEIRS\", which another user has set meanwhile.\n"
+    );
     assert!(mine.uncommitted());
     let changes = obey(&mut mine, &world, "display configuration candidate changes");
     assert_eq!(
@@ -97,6 +100,98 @@ fn a_candidate_that_cannot_be_refreshed_stays_as_it_was() {
     let said = obey(&mut mine, &world, "refresh configuration candidate");
     assert!(said.contains("Error: The accounting scheme does not exist."), "{said}");
     assert_eq!((mine.candidate(), mine.uncommitted()), (&before, true));
+}
+
+/// What a refresh says, and what the candidate is then against what runs, when both began with `base`.
+fn refreshed(base: &[&str], mine: &[&str], theirs: &[&str]) -> (String, String) {
+    let world = World::default();
+    let running = Arc::new(sitting_after(base).candidate().clone());
+    let [mut mine, theirs] = [mine, theirs].map(|lines| {
+        let mut shell = Shell::new(Arc::clone(&running), ShellLevel::Management);
+        let said = run(&mut shell, &world, &[&["system-view"], lines].concat());
+        assert!(!said.contains("Error"), "{said}");
+        shell
+    });
+    mine.running_changed(Arc::new(theirs.candidate().clone()));
+    let said = obey(&mut mine, &world, "refresh configuration candidate");
+    (said, obey(&mut mine, &world, "display configuration candidate changes"))
+}
+
+#[test]
+#[rustfmt::skip]
+fn what_both_changed_is_told_at_the_refresh() {
+    let base = &[
+        "radius-server group g1", "radius-server shared-key k", "radius-server timeout 7",
+        "radius-server accounting 192.0.2.1 1813 weight 1", "radius-server accounting 192.0.2.2 1813 weight 2", "quit",
+        "radius-server accounting pending-limit 5", "radius-server accounting speed-limit 9 9",
+        "aaa", "accounting-scheme s1", "accounting realtime 3", "quit", "quit",
+    ];
+    let stays = |place: &str, line: &str| {
+        format!("Warning: {place}\"{line}\" stays, for another user has changed what the candidate takes out.\n")
+    };
+    let comes_back = |place: &str, line: &str| {
+        format!("Warning: {place}\"{line}\" stays, for the candidate changes what another user has taken out.\n")
+    };
+    let table = [
+        // One setting: taken out here and changed there, even to the other spelling of it; and the other way round.
+        (vec!["aaa", "accounting-scheme s1", "undo accounting interim interval"],
+         vec!["aaa", "accounting-scheme s1", "accounting interim interval 9"],
+         stays("accounting-scheme s1: ", "accounting interim interval 9"), ""),
+        (vec!["radius-server group g1", "radius-server timeout 9"], vec!["radius-server group g1", "undo radius-server timeout"],
+         comes_back("radius-server group g1: ", "radius-server timeout 9"),
+         " radius-server group g1\n+ radius-server timeout 9\n"),
+        // Of several servers the one that is meant.
+        (vec!["radius-server group g1", "undo radius-server accounting 192.0.2.1 1813"],
+         vec!["radius-server group g1", "radius-server accounting 192.0.2.1 1813 weight 8"],
+         stays("radius-server group g1: ", "radius-server accounting 192.0.2.1 1813 weight 8"), ""),
+        (vec!["radius-server group g1", "undo radius-server accounting 192.0.2.1 1813"],
+         vec!["radius-server group g1", "radius-server accounting 192.0.2.2 1813 weight 8"],
+         String::new(), " radius-server group g1\n- radius-server accounting 192.0.2.1 1813 weight 1\n"),
+        // Of two limits the one that is meant.
+        (vec!["undo radius-server accounting pending-limit"], vec!["radius-server accounting pending-limit 6"],
+         stays("", "radius-server accounting pending-limit 6"), ""),
+        (vec!["undo radius-server accounting pending-limit"], vec!["radius-server accounting speed-limit 8 8"],
+         String::new(), "-radius-server accounting pending-limit 5\n"),
+        // A section as a whole.
+        (vec!["aaa", "undo accounting-scheme s1"], vec!["aaa", "accounting-scheme s1", "accounting realtime 4"],
+         stays("aaa: ", "accounting-scheme s1"), ""),
+        (vec!["aaa", "accounting-scheme s1", "accounting interim-fail offline"], vec!["aaa", "undo accounting-scheme s1"],
+         comes_back("aaa: ", "accounting-scheme s1"),
+         " aaa\n+ accounting-scheme s1\n+  accounting realtime 3\n+  accounting interim-fail offline\n"),
+        // Both the same: nothing to tell, and nothing left to commit.
+        (vec!["radius-server dead-count 7"], vec!["radius-server dead-count 7"], String::new(), ""),
+        // No secret is told.
+        (vec!["radius-server group g1", "radius-server shared-key mine"], vec!["radius-server group g1", "undo radius-server shared-key"],
+         comes_back("radius-server group g1: ", "radius-server shared-key-cipher %^%#******%^%#"),
+         " radius-server group g1\n+ radius-server shared-key-cipher %^%#T6d696e65%^%#\n"),
+    ];
+    for (mine, theirs, said, changes) in table {
+        assert_eq!(refreshed(base, &mine, &theirs), (said, changes.to_owned()), "{mine:?} and {theirs:?}");
+    }
+}
+
+#[test]
+fn ciphers_are_for_management_only() {
+    let world = World::default();
+    let running = sitting_after(&["radius-server group g1", "radius-server shared-key k"]).candidate().clone();
+    for (level, word) in [(ShellLevel::Management, "%^%#T6b%^%#"), (ShellLevel::Configuration, "%^%#******%^%#")] {
+        let mut shell = Shell::new(Arc::new(running.clone()), level);
+        let line = format!("\n radius-server shared-key-cipher {word}\n");
+        run(&mut shell, &world, &["system-view", "radius-server group g1", "radius-server timeout 9"]);
+        let mut shown = 0;
+        for display in ["display this", "display current-configuration", "display configuration candidate merge"] {
+            let said = obey(&mut shell, &world, display);
+            let refused = level != ShellLevel::Management && said.contains("do not have permission");
+            assert!(said.contains(&line) || refused, "{display}: {said}");
+            let json = obey(&mut shell, &world, &format!("{display} | json"));
+            assert!(json.contains(word) || refused, "{display}: {json}");
+            shown += usize::from(!refused);
+        }
+        assert!(shown > 0);
+        // What was masked is nobody's secret.
+        let pasted = obey(&mut shell, &world, "radius-server shared-key-cipher %^%#******%^%#");
+        assert_eq!(pasted, "Error: The cipher text cannot be decrypted.\n");
+    }
 }
 
 #[test]
@@ -169,6 +264,20 @@ fn what_changes_something_is_told_without_its_secrets() {
         ("undo radius-server timeout", None),
         ("radius-server timeout 7", Some("radius-server timeout 7")),
         ("quit", None),
+        // What was asked for in vain as well.
+        ("undo radius-server group g2", None),
+        ("return", None),
+        ("n", None),
+        ("system-view", None),
+        ("local-aaa-server", None),
+        ("local-bill cfcard backup", Some("local-bill cfcard backup")),
+        ("return", None),
+        ("system-view immediately", None),
+        ("radius-server group g9", Some("radius-server group g9")),
+        ("quit", None),
+        ("undo radius-server group g7", Some("undo radius-server group g7")),
+        ("radius-server group g9", None),
+        ("bill-server nowhere", None),
     ] {
         obey(&mut shell, &world, line);
         assert_eq!(shell.change(), change, "{line}");

@@ -69,8 +69,10 @@ impl Sitting {
         // What is done at once, or put into force, is told when it is done.
         let is_told_later =
             matches!(answer, Answer::Commit(_) | Answer::Action(_) | Answer::AbortTrial | Answer::Question(_));
-        if let (Some(command), false) = (self.shell.change(), is_told_later) {
-            self.audit(command, "the candidate was changed");
+        match (self.shell.change(), &answer) {
+            (Some(command), Answer::Error(error)) => self.audit_refusal(command, &error.fault.to_string()),
+            (Some(command), _) if !is_told_later => self.audit(command, "the candidate was changed"),
+            _ => {}
         }
         let reply = self.carry_out(answer, json, indent, daemon).await;
         self.follow(daemon);
@@ -113,6 +115,18 @@ impl Sitting {
         tracing::info!(target: "audit", user, uid, pid, command, "{what}");
     }
 
+    fn audit_refusal(&self, command: &str, why: &str) {
+        let Operator { user, uid, pid, .. } = &self.operator;
+        let why = why.strip_prefix("Error: ").unwrap_or(why);
+        tracing::info!(target: "audit", user, uid, pid, command, why, "it was refused");
+    }
+
+    /// What was asked for is not done.
+    fn refuse(&self, command: &str, why: &str) -> Reply {
+        self.audit_refusal(command, why);
+        failed(&format!("Error: {why}."))
+    }
+
     async fn carry_out(&mut self, answer: Answer, json: bool, indent: Option<usize>, daemon: &Rc<Daemon>) -> Reply {
         let wrong = |error: &CommandError| match indent {
             Some(indent) => failed(&error.to_terminal(indent)),
@@ -120,7 +134,7 @@ impl Sitting {
         };
         match answer {
             Answer::Silent => Reply::default(),
-            Answer::Text(text) => said(text),
+            Answer::Text(text) => said(&text),
             Answer::Show(shown, pipeline) => show(shown, pipeline, json).await,
             Answer::Error(error) => wrong(&error),
             Answer::Question(question) => {
@@ -142,7 +156,10 @@ impl Sitting {
                     self.audit(self.shell.change().unwrap_or_default(), "an action was carried out");
                     reply
                 }
-                Err(why) => failed(&why),
+                Err(why) => {
+                    self.audit_refusal(self.shell.change().unwrap_or_default(), &why);
+                    failed(&why)
+                }
             },
             Answer::Commit(commit) => self.commit(commit, daemon).await,
             Answer::Confirm { trial_s } => self.confirm(trial_s, daemon).await,
@@ -151,14 +168,14 @@ impl Sitting {
                     self.audit("abort trial", "the trial commit was rolled back");
                     said("Info: The trial commit was rolled back.")
                 }
-                Err(why) => failed(&format!("Error: {why}.")),
+                Err(why) => self.refuse("abort trial", &why),
             },
             Answer::Lock(true) => match daemon.commits.lock(self.author()) {
                 Ok(()) => {
                     self.audit("lock configuration", "the configuration was locked");
                     said("Info: The configuration is locked; nobody else can commit.")
                 }
-                Err(why) => failed(&format!("Error: {why}.")),
+                Err(why) => self.refuse("lock configuration", &why),
             },
             Answer::Lock(false) if daemon.commits.unlock(self.id) => {
                 self.audit("unlock configuration", "the configuration was unlocked");
@@ -170,7 +187,7 @@ impl Sitting {
                     self.audit("save", "the configuration was saved");
                     said("Info: The configuration was saved.")
                 }
-                Err(why) => failed(&format!("Error: {why}.")),
+                Err(why) => self.refuse("save", &why),
             },
         }
     }
@@ -193,6 +210,7 @@ impl Sitting {
                 Reply { text: warnings, ..Reply::default() }
             }
             Err(why) => {
+                self.audit_refusal(self.shell.change().unwrap_or("commit"), &why);
                 self.shell.refused();
                 failed(&format!("{warnings}Error: {why}.\n"))
             }
@@ -209,7 +227,7 @@ impl Sitting {
                 }
                 Reply::default()
             }
-            Err(why) => failed(&format!("Error: {why}.")),
+            Err(why) => self.refuse("commit", &why),
         }
     }
 

@@ -133,7 +133,12 @@ impl Daemon {
 
     /// How many lines with this in them its log has since it was started.
     pub(crate) fn logged(&self, part: &str) -> usize {
-        std::fs::read_to_string(&self.log).unwrap().lines().filter(|line| line.contains(part)).count()
+        self.log().lines().filter(|line| line.contains(part)).count()
+    }
+
+    /// Its log since it was started.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
     }
 
     /// SIGKILL, at once.
