@@ -28,6 +28,7 @@ use tokio::time::Instant;
 use vrp::{CommitPoint, CommitTerms};
 
 use super::committing::Author;
+use super::daemon::on_disk;
 
 /// Commits that can be gone back to.
 const KEPT: usize = 80;
@@ -180,16 +181,26 @@ impl Commits {
         (records.iter().rev().take(count).cloned().collect(), records.len())
     }
 
-    /// Writes down what took effect. The oldest go.
-    pub(crate) fn record(&self, user: &str, terms: &CommitTerms, settings: &Settings, at: Wall) -> Result<(), String> {
-        let mut records = self.records.borrow_mut();
-        let id = records.last().map_or(1, |last| last.id.saturating_add(1));
+    /// Writes down what took effect. The oldest go. Whoever calls has the turn: numbers are given in order.
+    pub(crate) async fn record(
+        &self,
+        user: &str,
+        terms: &CommitTerms,
+        settings: &Settings,
+        at: Wall,
+    ) -> Result<(), String> {
+        let id = self.records.borrow().last().map_or(1, |last| last.id.saturating_add(1));
         let CommitTerms { label, description, .. } = terms.clone();
         let record = CommitRecord { id, at, user: user.to_owned(), label, description };
         let text = heading(&record) + &vrp::config::write(settings);
-        kernel::file::make_directories(&self.directory)
-            .and_then(|()| kernel::file::replace_file(&self.file(id), text.as_bytes(), 0o600))
-            .map_err(|error| error.to_string())?;
+        let (directory, file) = (self.directory.clone(), self.file(id));
+        let write = move || {
+            kernel::file::make_directories(&directory)
+                .and_then(|()| kernel::file::replace_file(&file, text.as_bytes(), 0o600))
+                .map_err(|error| error.to_string())
+        };
+        on_disk(write).await?;
+        let mut records = self.records.borrow_mut();
         records.push(record);
         let surplus = records.len().saturating_sub(KEPT);
         for old in records.drain(..surplus) {
@@ -267,13 +278,13 @@ mod tests {
         Settings { sysname: sysname.to_owned(), ..Settings::default() }
     }
 
-    #[test]
-    fn commits_are_found_again_by_another_life() {
+    #[tokio::test]
+    async fn commits_are_found_again_by_another_life() {
         let directory = tempfile::tempdir().unwrap();
         let commits = Commits::open(directory.path());
         let at = Wall::from_millis(1_795_000_000_250);
-        commits.record("alice", &terms(Some("first"), None), &named("ONE"), at).unwrap();
-        commits.record("bob", &terms(None, Some("two  words")), &named("TWO"), at).unwrap();
+        commits.record("alice", &terms(Some("first"), None), &named("ONE"), at).await.unwrap();
+        commits.record("bob", &terms(None, Some("two  words")), &named("TWO"), at).await.unwrap();
         std::fs::write(directory.path().join("commits/notes.cfg"), "! commit-id 9\n").unwrap();
 
         let commits = Commits::open(directory.path());
@@ -290,12 +301,12 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_oldest_go() {
+    #[tokio::test]
+    async fn the_oldest_go() {
         let directory = tempfile::tempdir().unwrap();
         let commits = Commits::open(directory.path());
         for _ in 0..KEPT + 2 {
-            commits.record("a", &terms(None, None), &named("X"), Wall::from_millis(0)).unwrap();
+            commits.record("a", &terms(None, None), &named("X"), Wall::from_millis(0)).await.unwrap();
         }
         let (list, count) = Commits::open(directory.path()).list(None);
         assert_eq!((count, list.last().map(|oldest| oldest.id)), (KEPT, Some(3)));

@@ -43,7 +43,7 @@ impl Daemon {
         if let Some(ends) = self.commits.took_effect(author, before, terms.trial_s) {
             self.watch_trial(ends);
         }
-        problems.extend(self.write_down(&author.operator.user, terms, &running));
+        problems.extend(self.write_down(&author.operator.user, terms, &running).await);
         Ok((running, problems))
     }
 
@@ -93,13 +93,14 @@ impl Daemon {
         let _turn = self.turn.lock().await;
         let Some((trial, before)) = self.commits.what_was_before(ends) else { return Ok(()) };
         let (running, _) = self.put_into_force(&self.running(), before).await?;
-        self.commits.roll_back();
         tracing::warn!(target: "audit", user = trial.user, why, "a trial commit was rolled back");
         let description = Some("roll-back of a trial".to_owned());
         let terms = CommitTerms { description, ..CommitTerms::default() };
-        if let Some(problem) = self.write_down(&trial.user, &terms, &running) {
+        if let Some(problem) = self.write_down(&trial.user, &terms, &running).await {
             tracing::warn!("{problem}");
         }
+        // It ends the task that waited for the end of the trial, which may be this one: nothing comes after it.
+        self.commits.roll_back();
         Ok(())
     }
 
@@ -121,20 +122,20 @@ impl Daemon {
     }
 
     /// What the daemon starts with stands in the list of commits as well, unless it is what was committed last.
-    pub(crate) fn write_down_startup(&self) {
+    pub(crate) async fn write_down_startup(&self) {
         let running = self.running();
         if self.commits.is_newest(&running) {
             return;
         }
         let description = Some("startup configuration".to_owned());
         let terms = CommitTerms { description, ..CommitTerms::default() };
-        if let Some(problem) = self.write_down("-", &terms, &running) {
+        if let Some(problem) = self.write_down("-", &terms, &running).await {
             tracing::warn!("{problem}");
         }
     }
 
-    fn write_down(&self, user: &str, terms: &CommitTerms, running: &Settings) -> Option<String> {
-        let written = self.commits.record(user, terms, running, clock::now().wall);
+    async fn write_down(&self, user: &str, terms: &CommitTerms, running: &Settings) -> Option<String> {
+        let written = self.commits.record(user, terms, running, clock::now().wall).await;
         written.err().map(|why| format!("the commit is in force, and does not stand in the list of commits: {why}"))
     }
 }

@@ -45,6 +45,13 @@ pub(crate) struct Daemon {
     pub(crate) authorization: Rc<authorization::Listener>,
 }
 
+/// Writes where nobody waits for the disk: packets, planes and shells go on meanwhile. Whoever calls has the turn, so that files
+/// are written in order.
+pub(super) async fn on_disk(write: impl FnOnce() -> Result<(), String> + Send + 'static) -> Result<(), String> {
+    let written = tokio::task::spawn_blocking(write).await;
+    written.unwrap_or_else(|error| Err(format!("writing was broken off: {error}")))
+}
+
 impl Daemon {
     pub(crate) fn tell_writer(&self, message: WriterMessage) {
         if self.writer.send(message).is_ok() {
@@ -86,11 +93,15 @@ impl Daemon {
         {
             problems.push(format!("the control socket keeps its mode: {error}"));
         }
-        let whereabouts = self.whereabouts(&settings);
-        if whereabouts != self.whereabouts(&before) && whereabouts.record(&self.state_dir).is_err() {
-            tracing::error!("the new settings were not recorded for `tollgate bills`");
-        }
         *self.settings.borrow_mut() = settings.clone();
+        let whereabouts = self.whereabouts(&settings);
+        if whereabouts != self.whereabouts(&before) {
+            let state_dir = self.state_dir.clone();
+            let why = || "the new settings were not recorded for `tollgate bills`".to_owned();
+            if let Err(why) = on_disk(move || whereabouts.record(&state_dir).map_err(|_| why())).await {
+                tracing::error!("{why}");
+            }
+        }
         Ok((settings, problems))
     }
 
@@ -121,11 +132,13 @@ impl Daemon {
     }
 
     /// Writes the running configuration to the startup file, whole or not at all. What is on trial is nothing to start with.
-    pub(crate) fn save(&self) -> Result<(), String> {
+    pub(crate) async fn save(&self) -> Result<(), String> {
+        let _turn = self.turn.lock().await;
         if self.commits.trial().is_some() {
             return Err("a trial commit is not confirmed; commit or abort trial first".to_owned());
         }
-        let text = vrp::config::write(&self.running());
-        kernel::file::replace_file(&self.config, text.as_bytes(), 0o600).map_err(|error| error.to_string())
+        let (path, text) = (self.config.clone(), vrp::config::write(&self.running()));
+        on_disk(move || kernel::file::replace_file(&path, text.as_bytes(), 0o600).map_err(|error| error.to_string()))
+            .await
     }
 }

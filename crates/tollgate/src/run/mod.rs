@@ -425,7 +425,7 @@ async fn serve(
         commits: Commits::open(&store.directory),
     });
     daemon.whereabouts(&daemon.running()).record(&store.directory)?;
-    daemon.write_down_startup();
+    daemon.write_down_startup().await;
     daemon.replace_link(link);
     daemon.authorization.configure(&daemon.running(), authorization);
     tokio::task::spawn_local(control::serve(control, daemon.clone()));

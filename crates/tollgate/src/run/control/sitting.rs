@@ -182,7 +182,7 @@ impl Sitting {
                 Reply::default()
             }
             Answer::Lock(false) => failed("Error: This sitting does not hold the lock of the configuration."),
-            Answer::Save => match daemon.save() {
+            Answer::Save => match daemon.save().await {
                 Ok(()) => {
                     self.audit("save", "the configuration was saved");
                     said("Info: The configuration was saved.")
