@@ -308,6 +308,36 @@ impl ServerReport {
         self.probe_responses += other.probe_responses;
     }
 
+    /// What has been counted since `earlier`; what is so of now stays. All of it, when the server was counted anew meanwhile.
+    #[must_use]
+    pub fn since(&self, earlier: &ServerReport) -> ServerReport {
+        self.checked_since(earlier).unwrap_or(*self)
+    }
+
+    fn checked_since(&self, earlier: &ServerReport) -> Option<ServerReport> {
+        let ServerReport { path, up, pending, window, round_trip_ns, .. } = *self;
+        Some(ServerReport {
+            path,
+            up,
+            pending,
+            window,
+            starts: self.starts.checked_sub(earlier.starts)?,
+            interims: self.interims.checked_sub(earlier.interims)?,
+            stops: self.stops.checked_sub(earlier.stops)?,
+            retransmissions: self.retransmissions.checked_sub(earlier.retransmissions)?,
+            responses: self.responses.checked_sub(earlier.responses)?,
+            timeouts: self.timeouts.checked_sub(earlier.timeouts)?,
+            identifiers_exhausted: self.identifiers_exhausted.checked_sub(earlier.identifiers_exhausted)?,
+            refusals: self.refusals.checked_sub(earlier.refusals)?,
+            pending_limit_blocks: self.pending_limit_blocks.checked_sub(earlier.pending_limit_blocks)?,
+            speed_limit_blocks: self.speed_limit_blocks.checked_sub(earlier.speed_limit_blocks)?,
+            no_source_ip_blocks: self.no_source_ip_blocks.checked_sub(earlier.no_source_ip_blocks)?,
+            probes: self.probes.checked_sub(earlier.probes)?,
+            probe_responses: self.probe_responses.checked_sub(earlier.probe_responses)?,
+            round_trip_ns,
+        })
+    }
+
     /// Each mean weighs as much as its replies.
     fn mean_round_trip_with(&self, other: &ServerReport) -> u64 {
         let weighed = |report: &ServerReport| u128::from(report.round_trip_ns) * u128::from(report.responses);
@@ -317,9 +347,20 @@ impl ServerReport {
     }
 }
 
-/// A Stop that waits to be tried again (BEHAVIOUR.md 5.5).
+/// Which Stops of the queue an operator means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueSelector {
+    /// Those of HWTACACS templates; else those of RADIUS groups.
+    pub hwtacacs: bool,
+    /// Those that this server was asked last; `None`: all.
+    pub server: Option<IpAddr>,
+}
+
+/// A Stop that waits to be tried again (BEHAVIOUR.md 5.5, 6.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueuedStop {
+    /// The HWTACACS template that its session reports to; `None`: a RADIUS group.
+    pub template: Option<String>,
     /// When the session ended.
     pub closed: Wall,
     /// Transactions after the first that it has had.

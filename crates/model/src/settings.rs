@@ -507,18 +507,31 @@ impl Domain {
         }
     }
 
-    /// What a session takes of the domain and its group at log-in, beside the scheme.
-    pub fn terms(&self, group: Option<&RadiusGroup>) -> Terms {
-        let default = RadiusGroup::default();
-        let group = group.unwrap_or(&default);
+    /// What a session takes at log-in of the domain, and of the group or the template that the scheme's `mode` has it report
+    /// to, beside the scheme.
+    pub fn terms(&self, mode: AccountingMode, settings: &Settings) -> Terms {
+        let (traffic_unit, user_name, left_out) = match mode {
+            AccountingMode::Hwtacacs => {
+                let template = self.hwtacacs_template.as_ref().and_then(|name| settings.hwtacacs.templates.get(name));
+                let template = template.map(|template| (template.traffic_unit, template.user_name));
+                let (traffic_unit, user_name) = template.unwrap_or_default();
+                (traffic_unit, user_name, OptionalAttributes::NONE)
+            }
+            AccountingMode::None | AccountingMode::Radius => {
+                let default = RadiusGroup::default();
+                let group = self.radius_group.as_ref().and_then(|name| settings.radius_groups.get(name));
+                let group = group.unwrap_or(&default);
+                (group.traffic_unit, group.user_name, group.disabled_attributes.iter().copied().collect())
+            }
+        };
         Terms {
             flow: self.flow_statistic,
             dual_stack: self.dual_stack,
-            traffic_unit: group.traffic_unit,
+            traffic_unit,
             start_delay: self.start_delay,
             ipv4_starts: self.ipv4_starts,
-            without_domain: group.user_name == UserNameFormat::WithoutDomain,
-            left_out: group.disabled_attributes.iter().copied().collect(),
+            without_domain: user_name == UserNameFormat::WithoutDomain,
+            left_out,
         }
     }
 }

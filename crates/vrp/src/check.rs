@@ -1,13 +1,14 @@
 //! What only the whole tree can tell: checked at `commit` and when a file has been read.
 
 mod authorization;
+mod hwtacacs;
 
 use std::fmt;
 
 use model::record::BillStore;
 use model::settings::{
-    AccountingMode, AuthorizationPath, CacheBackupMode, CfcardBackupMode, Domain, HostKeyPolicy, LocalAaaServer,
-    ObjectName, RadiusGroup, ServerPath, Settings,
+    AccountingMode, AuthorizationPath, BUILT_IN_DOMAINS, CacheBackupMode, CfcardBackupMode, Domain, HostKeyPolicy,
+    LocalAaaServer, ObjectName, RadiusGroup, ServerPath, Settings,
 };
 
 use crate::command::Place;
@@ -50,6 +51,30 @@ pub enum Problem {
     DomainCopiesToNobody(ObjectName),
     /// The domain reports to a group without an accounting server. A warning.
     DomainGroupEmpty(ObjectName),
+    /// Neither the accounting server nor its template has a key. An error: no request could be obfuscated.
+    TemplateServerWithoutKey {
+        /// The template.
+        template: ObjectName,
+        /// The server.
+        server: Box<ServerPath>,
+    },
+    /// Two accounting servers of the template have one address. An error: where one fails the other does.
+    TemplateServersAlike {
+        /// The template.
+        template: ObjectName,
+        /// The server, as it comes first.
+        server: Box<ServerPath>,
+    },
+    /// The domain's template does not exist. An error.
+    DomainTemplateMissing(ObjectName),
+    /// The domain's scheme reports to HWTACACS, and the domain has no template. A warning.
+    DomainWithoutTemplate(ObjectName),
+    /// The domain reports to a template without an accounting server. A warning.
+    DomainTemplateEmpty(ObjectName),
+    /// The domain reports to HWTACACS, which is disabled. A warning.
+    DomainHwtacacsDisabled(ObjectName),
+    /// As [`Problem::StopsUnprotected`], where the domain reports to HWTACACS. A warning (owner's decisions 2 and 9).
+    HwtacacsStopsUnprotected(ObjectName),
     /// Neither the pool nor the resending is on: a Stop without an answer is abandoned. A warning (owner's decision 2).
     StopsUnprotected(ObjectName),
     /// The store's backup mode leads to a bill server, and there is none. An error.
@@ -84,6 +109,9 @@ impl Problem {
             | Problem::DomainSchemeMissing(_)
             | Problem::DomainGroupMissing(_)
             | Problem::DomainCopiesToItself(_)
+            | Problem::TemplateServerWithoutKey { .. }
+            | Problem::TemplateServersAlike { .. }
+            | Problem::DomainTemplateMissing(_)
             | Problem::BackupWithoutServer { .. }
             | Problem::BackupWithoutLogin(_)
             | Problem::AuthorizationGroupMissing(_)
@@ -92,6 +120,10 @@ impl Problem {
             Problem::DomainCopiesToNobody(_)
             | Problem::DomainWithoutGroup(_)
             | Problem::DomainGroupEmpty(_)
+            | Problem::DomainWithoutTemplate(_)
+            | Problem::DomainTemplateEmpty(_)
+            | Problem::DomainHwtacacsDisabled(_)
+            | Problem::HwtacacsStopsUnprotected(_)
             | Problem::StopsUnprotected(_)
             | Problem::CfcardKept
             | Problem::HostKeyMissing => false,
@@ -134,6 +166,31 @@ impl fmt::Display for Problem {
             Problem::DomainGroupEmpty(domain) => {
                 write!(f, "The RADIUS server group of domain {domain} has no accounting server.")
             }
+            Problem::TemplateServerWithoutKey { template, server } => {
+                write!(f, "Accounting server {server} of HWTACACS server template {template} has no shared key.")
+            }
+            Problem::TemplateServersAlike { template, server } => {
+                let (ip, vpn) = (server.address.ip(), server.vpn.map(|vpn| format!(" vpn-instance {vpn}")));
+                let vpn = vpn.unwrap_or_default();
+                write!(f, "Two accounting servers of HWTACACS server template {template} have the address {ip}{vpn}.")
+            }
+            Problem::DomainTemplateMissing(domain) => {
+                write!(f, "The HWTACACS server template of domain {domain} does not exist.")
+            }
+            Problem::DomainWithoutTemplate(domain) => {
+                write!(f, "Domain {domain} uses HWTACACS accounting and has no HWTACACS server template.")
+            }
+            Problem::DomainTemplateEmpty(domain) => {
+                write!(f, "The HWTACACS server template of domain {domain} has no accounting server.")
+            }
+            Problem::DomainHwtacacsDisabled(domain) => {
+                write!(f, "Domain {domain} uses HWTACACS accounting, and HWTACACS is disabled.")
+            }
+            Problem::HwtacacsStopsUnprotected(domain) => write!(
+                f,
+                "With the local bill pool disabled and hwtacacs-server accounting-stop-packet resend disabled, accounting \
+                 of domain {domain} that no server acknowledges is abandoned."
+            ),
             Problem::StopsUnprotected(group) => write!(
                 f,
                 "With the local bill pool disabled and accounting-stop-packet resend off in RADIUS server group \
@@ -204,6 +261,7 @@ pub fn check(settings: &Settings) -> Vec<Finding> {
             problems.into_iter().flatten().map(|problem| Finding { place: Place::Domain(name.clone()), problem }),
         );
     }
+    findings.extend(hwtacacs::check(settings));
     findings.extend(authorization::check(settings).map(|problem| Finding { place: Place::System, problem }));
     let bills = check_bills(&settings.local_aaa_server).into_iter();
     findings.extend(bills.map(|problem| Finding { place: Place::LocalAaaServer, problem }));
@@ -238,10 +296,8 @@ fn check_domain(settings: &Settings, name: &ObjectName, domain: &Domain) -> Opti
         return Some(Problem::DomainSchemeMissing(name.clone()));
     };
     let Some(group) = &domain.radius_group else {
-        // A built-in domain that nobody touched is no cause for a warning at every commit.
         let reports = scheme.mode_or_default(scheme_name.as_str()) == AccountingMode::Radius;
-        let touched = domain.accounting_scheme.is_some() || !is_built_in(name);
-        return (reports && touched).then(|| Problem::DomainWithoutGroup(name.clone()));
+        return (reports && is_touched(name, domain)).then(|| Problem::DomainWithoutGroup(name.clone()));
     };
     match settings.radius_groups.get(group) {
         None => Some(Problem::DomainGroupMissing(name.clone())),
@@ -265,6 +321,8 @@ fn is_used(settings: &Settings, group: &ObjectName) -> bool {
     settings.domains.values().any(|domain| domain.radius_group.as_ref() == Some(group))
 }
 
-fn is_built_in(domain: &ObjectName) -> bool {
-    model::settings::BUILT_IN_DOMAINS.iter().any(|name| name.eq_ignore_ascii_case(domain.as_str()))
+/// A built-in domain that nobody touched is no cause for a warning at every commit.
+fn is_touched(name: &ObjectName, domain: &Domain) -> bool {
+    let is_built_in = BUILT_IN_DOMAINS.iter().any(|built_in| built_in.eq_ignore_ascii_case(name.as_str()));
+    domain.accounting_scheme.is_some() || !is_built_in
 }

@@ -3,10 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::ids::SessionSerial;
-use model::report::UserSelector;
+use model::report::{QueueSelector, UserSelector};
 use model::settings::{
-    AccountingScheme, AuthorizationPath, Domain, InterfaceName, LocalAaaServer, ObjectName, RadiusGroup, Secret,
-    Settings,
+    AccountingScheme, AuthorizationPath, Domain, HwtacacsTemplate, InterfaceName, LocalAaaServer, ObjectName,
+    RadiusGroup, Secret, Settings,
 };
 
 use crate::error::Refusal;
@@ -144,11 +144,10 @@ pub enum ActionRequest {
     CutAccessUser(UserSelector),
     /// `radius-server cache resend packet`: whatever waits in the queue is sent now.
     ResendQueue,
-    /// `reset radius-server accounting-stop-packet`: give up what waits in the queue, a bill for each.
-    ResetQueue {
-        /// Those that this server was asked last; `None`: all.
-        server: Option<IpAddr>,
-    },
+    /// `reset { radius-server | hwtacacs-server } accounting-stop-packet`: give up what waits in the queue, a bill for each.
+    ResetQueue(QueueSelector),
+    /// `reset hwtacacs-server statistics`: the counters of accounting by HWTACACS begin at zero again in displays.
+    ResetHwtacacsStatistics,
     /// `local-bill cfcard reset`: delete the CF card's bills for good. The user has agreed.
     CfcardReset,
     /// `rollback configuration`: put the settings of an earlier commit into force. The user has agreed.
@@ -282,6 +281,20 @@ pub enum DisplayRequest {
         /// Those that this server was asked last; `None`: all.
         server: Option<IpAddr>,
     },
+    /// [`crate::render::hwtacacs_queued_stops`]
+    HwtacacsQueuedStops {
+        /// The first one to show, 1–65,535, counted from 1.
+        first: u16,
+        /// Those that this server was asked last; `None`: all.
+        server: Option<IpAddr>,
+    },
+    /// [`crate::render::hwtacacs_server_template`]
+    HwtacacsServerTemplate {
+        /// The template; `None`: all.
+        template: Option<ObjectName>,
+        /// With the counters of its accounting servers.
+        verbose: bool,
+    },
     /// [`crate::render::radius_server_backlog`]
     RadiusServerBacklog {
         /// The group; `None`: all.
@@ -329,14 +342,24 @@ pub enum View {
     Domain,
     /// `[~HUAWEI-radius-G]`
     RadiusGroup,
+    /// `[~HUAWEI-hwtacacs-T]`
+    HwtacacsTemplate,
     /// `[~HUAWEI-local-aaa-server]`
     LocalAaaServer,
 }
 
 impl View {
     /// All of them.
-    pub const ALL: [View; 7] =
-        [View::User, View::System, View::Aaa, View::Scheme, View::Domain, View::RadiusGroup, View::LocalAaaServer];
+    pub const ALL: [View; 8] = [
+        View::User,
+        View::System,
+        View::Aaa,
+        View::Scheme,
+        View::Domain,
+        View::RadiusGroup,
+        View::HwtacacsTemplate,
+        View::LocalAaaServer,
+    ];
 }
 
 /// Where a user is.
@@ -354,6 +377,8 @@ pub enum Place {
     Domain(ObjectName),
     /// A RADIUS server group.
     RadiusGroup(ObjectName),
+    /// An HWTACACS server template.
+    HwtacacsTemplate(ObjectName),
     /// The local AAA server.
     LocalAaaServer,
 }
@@ -368,6 +393,7 @@ impl Place {
             Place::Scheme(_) => View::Scheme,
             Place::Domain(_) => View::Domain,
             Place::RadiusGroup(_) => View::RadiusGroup,
+            Place::HwtacacsTemplate(_) => View::HwtacacsTemplate,
             Place::LocalAaaServer => View::LocalAaaServer,
         }
     }
@@ -377,7 +403,9 @@ impl Place {
         match self {
             Place::User => None,
             Place::System => Some(Place::User),
-            Place::Aaa | Place::RadiusGroup(_) | Place::LocalAaaServer => Some(Place::System),
+            Place::Aaa | Place::RadiusGroup(_) | Place::HwtacacsTemplate(_) | Place::LocalAaaServer => {
+                Some(Place::System)
+            }
             Place::Scheme(_) | Place::Domain(_) => Some(Place::Aaa),
         }
     }
@@ -390,6 +418,7 @@ impl Place {
             Place::Scheme(name) => format!("-aaa-accounting-{name}"),
             Place::Domain(name) => format!("-aaa-domain-{name}"),
             Place::RadiusGroup(name) => format!("-radius-{name}"),
+            Place::HwtacacsTemplate(name) => format!("-hwtacacs-{name}"),
             Place::LocalAaaServer => "-local-aaa-server".to_owned(),
         }
     }
@@ -402,6 +431,7 @@ impl Place {
             Place::Scheme(name) => Some(format!("accounting-scheme {name}")),
             Place::Domain(name) => Some(format!("domain {name}")),
             Place::RadiusGroup(name) => Some(format!("radius-server group {name}")),
+            Place::HwtacacsTemplate(name) => Some(format!("hwtacacs-server template {name}")),
             Place::LocalAaaServer => Some("local-aaa-server".to_owned()),
         }
     }
@@ -441,6 +471,13 @@ impl Edit<'_> {
     pub(crate) fn group(&mut self) -> Result<&mut RadiusGroup, Refusal> {
         let Place::RadiusGroup(name) = self.place else { return Err(Refusal::GroupMissing) };
         self.settings.radius_groups.get_mut(name).ok_or(Refusal::GroupMissing)
+    }
+
+    /// The name of the template whose view this is, and the template.
+    pub(crate) fn template(&mut self) -> Result<(&ObjectName, &mut HwtacacsTemplate), Refusal> {
+        let Place::HwtacacsTemplate(name) = self.place else { return Err(Refusal::TemplateMissing) };
+        let template = self.settings.hwtacacs.templates.get_mut(name).ok_or(Refusal::TemplateMissing)?;
+        Ok((name, template))
     }
 
     /// The secret that the line holds, if it holds one; `current` is the one that it would replace.

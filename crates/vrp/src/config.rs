@@ -101,12 +101,12 @@ impl Reader<'_> {
         }
     }
 
-    /// A scheme or a domain to `aaa`, a group to the system view. `aaa` itself is left by a line that it does not
+    /// A scheme or a domain to `aaa`, a group or a template to the system view. `aaa` itself is left by a line that it does not
     /// know, for its own sections have the same mark between them.
     fn leave_object(&mut self) {
         self.place = match &self.place {
             Place::Scheme(_) | Place::Domain(_) => Place::Aaa,
-            Place::RadiusGroup(_) | Place::LocalAaaServer => Place::System,
+            Place::RadiusGroup(_) | Place::HwtacacsTemplate(_) | Place::LocalAaaServer => Place::System,
             Place::User | Place::System | Place::Aaa => self.place.clone(),
         };
     }

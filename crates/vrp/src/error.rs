@@ -55,6 +55,16 @@ pub enum Refusal {
     GroupBound(ObjectName),
     /// No such accounting server.
     ServerMissing,
+    /// No such HWTACACS template.
+    TemplateMissing,
+    /// A domain is bound to the template.
+    TemplateBound(ObjectName),
+    /// 256 templates exist.
+    TemplatesFull,
+    /// The template has no such server.
+    TemplateServerMissing,
+    /// The packet plane counts what it asks.
+    PlaneCounts,
     /// No attribute of this name can be left out.
     AttributeMissing,
     /// The source address is of another family than the server's.
@@ -63,8 +73,6 @@ pub enum Refusal {
     ServersFull,
     /// Text in the shape of a stored secret that does not open.
     SecretUnreadable,
-    /// The method is recognised and cannot be had yet.
-    HwtacacsUnavailable,
     /// The servers speak standard RADIUS here.
     DialectUnavailable,
     /// Rates in Class are the packet plane's.
@@ -116,13 +124,21 @@ impl fmt::Display for Refusal {
                 return write!(f, "Error: The RADIUS server group is used by domain {domain}.");
             }
             Refusal::ServerMissing => "The accounting server does not exist.",
+            Refusal::TemplateMissing => "The HWTACACS server template does not exist.",
+            Refusal::TemplateBound(domain) => {
+                return write!(f, "Error: The HWTACACS server template is used by domain {domain}.");
+            }
+            Refusal::TemplatesFull => "The number of HWTACACS server templates has reached the maximum (256).",
+            Refusal::TemplateServerMissing => "The HWTACACS server template has no such server.",
+            Refusal::PlaneCounts => {
+                "Authentication and authorization are a matter of the packet plane, which counts them itself."
+            }
             Refusal::AttributeMissing => "The attribute does not exist.",
             Refusal::SourceFamily => {
                 "The source address and the server's must be of one family, both IPv4 or both IPv6."
             }
             Refusal::ServersFull => "The number of accounting servers in the group has reached the maximum (16).",
             Refusal::SecretUnreadable => "The cipher text cannot be decrypted.",
-            Refusal::HwtacacsUnavailable => "HWTACACS accounting is not available in this version.",
             Refusal::DialectUnavailable => "RADIUS+1.0 and RADIUS+1.1 are not available; the type is standard.",
             Refusal::ClassAsCarUnavailable => {
                 "Rates in Class are a matter of the packet plane, which has them from the server; here Class is echoed."

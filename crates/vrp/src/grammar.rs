@@ -11,6 +11,9 @@ mod bill_action;
 mod bill_server;
 mod display;
 mod domain;
+mod hwtacacs;
+mod hwtacacs_server;
+mod hwtacacs_template;
 mod packets;
 mod queue;
 mod radius;
@@ -28,17 +31,25 @@ pub(crate) mod words;
 use crate::command::{Command, View};
 
 /// Every view but the user view: where configuration is typed.
-const CONFIGURATION: &[View] =
-    &[View::System, View::Aaa, View::Scheme, View::Domain, View::RadiusGroup, View::LocalAaaServer];
+const CONFIGURATION: &[View] = &[
+    View::System,
+    View::Aaa,
+    View::Scheme,
+    View::Domain,
+    View::RadiusGroup,
+    View::HwtacacsTemplate,
+    View::LocalAaaServer,
+];
 
 /// Every command there is, in order of declaration.
 pub fn commands() -> impl Iterator<Item = &'static Command> {
-    let views: [&[Command]; 19] = [
+    let views: [&[Command]; 22] = [
         sitting::COMMANDS,
         system::COMMANDS,
         recovery::COMMANDS,
         queue::COMMANDS,
         authorization::COMMANDS,
+        hwtacacs::COMMANDS,
         aaa::COMMANDS,
         scheme::COMMANDS,
         domain::COMMANDS,
@@ -47,6 +58,8 @@ pub fn commands() -> impl Iterator<Item = &'static Command> {
         packets::COMMANDS,
         announcement::COMMANDS,
         terms::COMMANDS,
+        hwtacacs_server::COMMANDS,
+        hwtacacs_template::COMMANDS,
         bill::POOL,
         // The backup modes behind it ask for a bill server, when a file is read as well.
         bill_server::COMMANDS,

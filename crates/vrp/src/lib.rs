@@ -26,8 +26,8 @@
 //! render      report rows → text and JSON
 //! ```
 //!
-//! **Full:** 256 schemes and 16 accounting servers per group; then the command is refused. Groups and domains are
-//! as many as the operator types. **Memory:** a sitting holds one copy of the settings, some kilobytes.
+//! **Full:** 256 schemes, 16 accounting servers per group and 256 HWTACACS templates; then the command is refused. Groups and
+//! domains are as many as the operator types. **Memory:** a sitting holds one copy of the settings, some kilobytes.
 //! A line is applied whole or not at all: handlers check first and change last.
 
 #![forbid(unsafe_code)]

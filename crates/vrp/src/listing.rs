@@ -60,6 +60,7 @@ pub(crate) fn one(settings: &Settings, place: &Place) -> String {
         Place::Scheme(name) => settings.schemes.contains_key(name),
         Place::Domain(name) => settings.domains.contains_key(name),
         Place::RadiusGroup(name) => settings.radius_groups.contains_key(name),
+        Place::HwtacacsTemplate(name) => settings.hwtacacs.templates.contains_key(name),
         Place::User | Place::System | Place::Aaa | Place::LocalAaaServer => true,
     };
     match place {

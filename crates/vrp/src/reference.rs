@@ -131,6 +131,7 @@ fn title(view: View) -> &'static str {
         View::Scheme => "Accounting scheme view",
         View::Domain => "Domain view",
         View::RadiusGroup => "RADIUS server group view",
+        View::HwtacacsTemplate => "HWTACACS server template view",
         View::LocalAaaServer => "Local AAA server view",
     }
 }

@@ -47,7 +47,7 @@ pub(crate) enum Value {
     UserId(SessionSerial),
 }
 
-/// The longest stored secret: the vendor's 268 characters and room for another cipher (BEHAVIOUR.md 5.1).
+/// The longest stored secret: the vendor's 428 characters and room for another cipher (BEHAVIOUR.md 6.1).
 const STORED_SECRET_MAX: usize = 512;
 
 /// Characters that no name may hold (BEHAVIOUR.md 3.1).
@@ -120,7 +120,11 @@ impl Kind {
             | Kind::Path { min, max } => format!("STRING<{min}-{max}>"),
             Kind::Interface => format!("STRING<1-{}>", InterfaceName::LENGTH_MAX),
             Kind::Fingerprint => "SHA256:STRING<43-43>".to_owned(),
-            Kind::Secret { min, max } => format!("STRING<{min}-{max}>/<{min}-268>"),
+            Kind::Secret { min, max } => {
+                // The stored form, as long as the vendor says (BEHAVIOUR.md 5.1, 6.1).
+                let stored = if max <= 128 { 268 } else { 428 };
+                format!("STRING<{min}-{max}>/<{min}-{stored}>")
+            }
             Kind::UserId => "INTEGER-INTEGER".to_owned(),
             Kind::Ipv4 => "X.X.X.X".to_owned(),
             Kind::Ipv6 => "X:X::X:X".to_owned(),

@@ -209,10 +209,9 @@ impl Shard {
                 AccountingMode::Hwtacacs => domain.hwtacacs_template.as_ref(),
             };
             let group = reports_to.map_or(NO_GROUP, |group| self.group_index(scheme.mode, group.as_str()));
-            let reports_to = domain.radius_group.as_ref().and_then(|group| settings.radius_groups.get(group));
             let contract = Contract {
                 scheme,
-                terms: domain.terms(reports_to),
+                terms: domain.terms(scheme.mode, settings),
                 quota_out: domain.quota_out.action(),
                 group,
                 copy_group: self.copy_group_of(domain, scheme.mode),

@@ -23,8 +23,8 @@
 use std::time::Duration;
 
 use model::record::BillReason;
-use model::report::QueuedStop;
-use model::settings::RadiusCache;
+use model::report::{QueueSelector, QueuedStop};
+use model::settings::{AccountingMode, RadiusCache};
 use model::time::Mono;
 
 use super::{Notice, Shard};
@@ -440,7 +440,7 @@ impl Shard {
     /// `radius-server cache resend packet`: every rest ends now. Says how many there were.
     pub fn resend_queued(&mut self, now: Mono) -> u64 {
         let mut count = 0;
-        for group in &mut self.groups {
+        for group in self.groups.iter_mut().filter(|group| group.method == AccountingMode::Radius) {
             count += group.resting();
             group.woken = Some(now);
         }
@@ -456,7 +456,9 @@ impl Shard {
     fn queued_stop(&self, slot: Slot) -> QueuedStop {
         let account = self.account(slot);
         let run = self.run(slot);
+        let group = &self.groups[usize::from(self.group_of(slot))];
         QueuedStop {
+            template: (group.method == AccountingMode::Hwtacacs).then(|| group.name.clone()),
             closed: account.closed.wall,
             resend_times: account.tries.saturating_sub(1),
             session_time_s: account.session_time_s,
@@ -465,16 +467,19 @@ impl Shard {
         }
     }
 
-    /// `reset radius-server accounting-stop-packet`: what rests, for this server or any, is given up; a bill stands for each.
-    /// Says how many. What is out at the time is left to its answer.
-    pub fn reset_queued(&mut self, server: Option<std::net::IpAddr>) -> u64 {
+    /// `reset { radius-server | hwtacacs-server } accounting-stop-packet`: what rests, for this server or any, is given up; a bill
+    /// stands for each. Says how many. What is out at the time is left to its answer.
+    pub fn reset_queued(&mut self, selector: QueueSelector) -> u64 {
         self.let_leave();
         let mut count = 0;
         for slot in self.table.slots() {
             let session = self.session(slot);
             let rests = matches!(session.lane, Lane::Rest | Lane::Parked) && session.state == State::Parked;
             let asked = self.servers.get(usize::from(self.account(slot).server)).map(|server| server.path.address.ip());
-            if rests && (server.is_none() || server == asked) {
+            let method = self.groups[usize::from(self.group_of(slot))].method;
+            let is_meant = (method == AccountingMode::Hwtacacs) == selector.hwtacacs
+                && (selector.server.is_none() || selector.server == asked);
+            if rests && is_meant {
                 self.dequeue(slot);
                 self.give_up_stop(slot, BillReason::QueueDropped);
                 count += 1;

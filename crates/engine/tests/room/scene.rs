@@ -8,7 +8,7 @@ use std::time::Duration;
 use engine::{News, Notice};
 use model::counters::Counters;
 use model::event::{PlaneEvent, Subscriber};
-use model::report::UserSelector;
+use model::report::{QueueSelector, UserSelector};
 use model::settings::{AccountingScheme, Domain, ObjectName, RadiusGroup, RadiusServer, Secret, Settings};
 use model::time::Mono;
 use wire::radius::Code;
@@ -181,7 +181,7 @@ impl Scene {
     #[track_caller]
     pub(crate) fn reset_queued(mut self, number: Option<u8>, expected: u64) -> Scene {
         let server = number.map(|number| server(number).ip());
-        assert_eq!(self.stage.shard.reset_queued(server), expected);
+        assert_eq!(self.stage.shard.reset_queued(QueueSelector { hwtacacs: false, server }), expected);
         self
     }
 

@@ -36,6 +36,10 @@ impl Default for Hwtacacs {
 pub struct HwtacacsTemplate {
     /// Accounting servers by [`HwtacacsRank`]: the primary is asked first.
     pub accounting: [Option<HwtacacsServer>; HwtacacsRank::COUNT],
+    /// Authentication servers, which are the packet plane's: kept, printed and shown.
+    pub authentication: [Option<HwtacacsServer>; HwtacacsRank::COUNT],
+    /// Authorization servers, as those of authentication.
+    pub authorization: [Option<HwtacacsServer>; HwtacacsRank::COUNT],
     /// The key of servers that have none of their own.
     pub shared_key: Option<Secret>,
     /// `source-ip`: where connections leave from.
@@ -56,6 +60,8 @@ impl Default for HwtacacsTemplate {
     fn default() -> HwtacacsTemplate {
         HwtacacsTemplate {
             accounting: [const { None }; HwtacacsRank::COUNT],
+            authentication: [const { None }; HwtacacsRank::COUNT],
+            authorization: [const { None }; HwtacacsRank::COUNT],
             shared_key: None,
             source: None,
             response_timeout_s: HwtacacsTemplate::RESPONSE_TIMEOUT_DEFAULT_S,
@@ -125,7 +131,7 @@ impl HwtacacsRank {
     }
 }
 
-/// One accounting server of a template.
+/// One server of a template.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HwtacacsServer {
     /// Address and port.
@@ -136,4 +142,59 @@ pub struct HwtacacsServer {
     pub shared_key: Option<Secret>,
     /// One connection carries many requests at once (RFC 8907 section 4.3), instead of a connection for each.
     pub mux_mode: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{AccountingMode, Domain, OptionalAttribute, OptionalAttributes, RadiusGroup, Settings};
+
+    #[test]
+    fn a_session_has_its_unit_and_its_name_from_whom_it_reports_to() {
+        let mut settings = Settings::default();
+        let group = RadiusGroup {
+            traffic_unit: TrafficUnit::Kbyte,
+            disabled_attributes: [OptionalAttribute::NasPort].into(),
+            ..RadiusGroup::default()
+        };
+        let template = HwtacacsTemplate {
+            traffic_unit: TrafficUnit::Mbyte,
+            user_name: UserNameFormat::WithoutDomain,
+            ..HwtacacsTemplate::default()
+        };
+        settings.radius_groups.insert("g1".into(), group);
+        settings.hwtacacs.templates.insert("ht".into(), template);
+        let bound =
+            Domain { radius_group: Some("g1".into()), hwtacacs_template: Some("ht".into()), ..Domain::default() };
+        let nas_port = OptionalAttributes::NONE.with(OptionalAttribute::NasPort);
+        for (domain, mode, expected) in [
+            (&bound, AccountingMode::Radius, (TrafficUnit::Kbyte, false, nas_port)),
+            (&bound, AccountingMode::Hwtacacs, (TrafficUnit::Mbyte, true, OptionalAttributes::NONE)),
+            (&Domain::default(), AccountingMode::Hwtacacs, (TrafficUnit::Byte, false, OptionalAttributes::NONE)),
+            (&Domain::default(), AccountingMode::Radius, (TrafficUnit::Byte, false, OptionalAttributes::NONE)),
+        ] {
+            let terms = domain.terms(mode, &settings);
+            assert_eq!((terms.traffic_unit, terms.without_domain, terms.left_out), expected, "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn the_source_holds_for_servers_of_its_family_and_a_server_may_have_a_key_of_its_own() {
+        let key = |text: &str| Secret::new(text.as_bytes().to_vec(), format!("%^%#{text}%^%#"));
+        let server = |address: &str, shared_key| HwtacacsServer {
+            address: address.parse().unwrap(),
+            vpn: None,
+            shared_key,
+            mux_mode: false,
+        };
+        let source: IpAddr = [10, 0, 0, 1].into();
+        let template =
+            HwtacacsTemplate { source: Some(source), shared_key: Some(key("top")), ..HwtacacsTemplate::default() };
+        let (v4, v6) = (server("192.0.2.1:49", None), server("[2001:db8::1]:49", Some(key("own"))));
+        assert_eq!(template.path_of(&v4).source, Some(Source::Address(source)));
+        assert_eq!(template.path_of(&v6).source, None);
+        assert_eq!(template.key_of(&v4), Some(&key("top")));
+        assert_eq!(template.key_of(&v6), Some(&key("own")));
+        assert_eq!(template.path_of(&HwtacacsServer { mux_mode: true, ..v4 }).transport, Transport::TacacsSingle);
+    }
 }

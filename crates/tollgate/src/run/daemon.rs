@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crossbeam::channel::Sender;
 use ledger::segment::StoreId;
+use model::report::ServerReport;
 use model::settings::Settings;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -40,6 +41,8 @@ pub(crate) struct Daemon {
     pub(crate) commits: Commits,
     /// Whose turn it is to read the ledger for a story.
     pub(crate) stories: tokio::sync::Mutex<()>,
+    /// What had been counted of HWTACACS servers when an operator reset that; displays show what came since.
+    pub(crate) hwtacacs_counted: RefCell<Vec<ServerReport>>,
     /// The task that takes planes, while a link is configured.
     pub(crate) link: RefCell<Option<JoinHandle<()>>>,
     pub(crate) authorization: Rc<authorization::Listener>,

@@ -20,7 +20,8 @@ pub(crate) async fn act(request: &ActionRequest, daemon: &Daemon) -> Result<(), 
         ActionRequest::ShutdownAccounting
         | ActionRequest::CutAccessUser(_)
         | ActionRequest::ResendQueue
-        | ActionRequest::ResetQueue { .. }
+        | ActionRequest::ResetQueue(_)
+        | ActionRequest::ResetHwtacacsStatistics
         | ActionRequest::Rollback(_) => Err("that is no matter of local bills".to_owned()),
         ActionRequest::CfcardReset => {
             let bills = ask(daemon, WriterMessage::ResetCfcard).await?;

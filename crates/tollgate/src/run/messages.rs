@@ -1,7 +1,6 @@
 //! What the control thread asks of the others. Questions are few and answers go back through a channel of their own,
 //! so a slow asker holds nobody up.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, Sender};
@@ -12,7 +11,7 @@ use ledger::keeper::{BackupRefused, ResetRefused};
 use ledger::transfer::Outcome;
 use model::ids::BillId;
 use model::report::{
-    AccessUser, LocalBillInformation, QueuedStop, SessionStory, ShardReport, SurveyReport, UserSelector,
+    AccessUser, LocalBillInformation, QueueSelector, QueuedStop, SessionStory, ShardReport, SurveyReport, UserSelector,
 };
 use model::settings::{LocalAaaServer, ServerPath, Settings};
 use tokio::sync::oneshot;
@@ -35,8 +34,8 @@ pub(crate) enum WorkerMessage {
     QueuedStops(usize, oneshot::Sender<Vec<QueuedStop>>),
     /// Send what waits in the queue now, and tell how much that is.
     ResendQueue(oneshot::Sender<u64>),
-    /// Give up what waits in the queue, for this server or any, and tell how much that was.
-    ResetQueue(Option<IpAddr>, oneshot::Sender<u64>),
+    /// Give up what is meant of what waits in the queue, and tell how much that was.
+    ResetQueue(QueueSelector, oneshot::Sender<u64>),
     /// Cut these subscribers, and tell how many there were.
     Cut(UserSelector, oneshot::Sender<u64>),
     /// Obey an authorization server, and say so when the ledger has it.

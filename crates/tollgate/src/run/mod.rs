@@ -422,6 +422,7 @@ async fn serve(
         authorization: authorization::Listener::new(engine.workers.clone()),
         turn: tokio::sync::Mutex::default(),
         stories: tokio::sync::Mutex::default(),
+        hwtacacs_counted: RefCell::default(),
         commits: Commits::open(&store.directory),
     });
     daemon.whereabouts(&daemon.running()).record(&store.directory)?;

@@ -249,8 +249,8 @@ impl Worker {
                 WorkerMessage::ResendQueue(reply) => {
                     let _ = reply.send(self.shard.resend_queued(now.mono));
                 }
-                WorkerMessage::ResetQueue(server, reply) => {
-                    let _ = reply.send(self.shard.reset_queued(server));
+                WorkerMessage::ResetQueue(selector, reply) => {
+                    let _ = reply.send(self.shard.reset_queued(selector));
                 }
                 WorkerMessage::Cut(selector, reply) => {
                     let _ = reply.send(self.shard.cut_access_users(now, &selector));

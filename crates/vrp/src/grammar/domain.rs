@@ -28,6 +28,16 @@ pub(super) const COMMANDS: &[Command] = &[
     },
     Command {
         views: &[View::Domain],
+        level: 3,
+        section: "4",
+        formats: &["hwtacacs-server template:NAME<1-32>"],
+        undo: Some(Undo { formats: &["hwtacacs-server"], run: undo_template }),
+        help: &[],
+        action: Action::Configure(template),
+        stored: Stored::Lines(stored_template),
+    },
+    Command {
+        views: &[View::Domain],
         level: 2,
         section: "4",
         formats: &["accounting-copy radius-server group:NAME<1-32>"],
@@ -82,6 +92,24 @@ fn undo_group(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
 fn stored_group(settings: &Settings, place: &Place) -> Vec<String> {
     let group = domain_of(settings, place).and_then(|domain| domain.radius_group.as_ref());
     group.map(|group| format!("radius-server group {group}")).into_iter().collect()
+}
+
+fn template(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
+    let templates = &edit.settings.hwtacacs.templates;
+    let (template, _) = templates.get_key_value(&words.object("template")).ok_or(Refusal::TemplateMissing)?;
+    let template = template.clone();
+    edit.domain()?.1.hwtacacs_template = Some(template);
+    Ok(Done::Applied)
+}
+
+fn undo_template(edit: &mut Edit<'_>, _: &Words) -> Result<Done, Refusal> {
+    edit.domain()?.1.hwtacacs_template = None;
+    Ok(Done::Applied)
+}
+
+fn stored_template(settings: &Settings, place: &Place) -> Vec<String> {
+    let template = domain_of(settings, place).and_then(|domain| domain.hwtacacs_template.as_ref());
+    template.map(|template| format!("hwtacacs-server {template}")).into_iter().collect()
 }
 
 fn copy(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {

@@ -1,5 +1,6 @@
 //! The queue of accounting packets that no server acknowledged: its size, its rules, and what is done with it by hand.
 
+use model::report::QueueSelector;
 use model::settings::{CacheRounds, CacheWarning, ObjectName, RadiusCache};
 
 use crate::command::{
@@ -244,5 +245,5 @@ fn warning(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
 }
 
 fn reset(_: &Operate<'_>, words: &Words) -> Result<Operation, Refusal> {
-    Ok(Operation::Do(ActionRequest::ResetQueue { server: words.address_if("ip") }))
+    Ok(Operation::Do(ActionRequest::ResetQueue(QueueSelector { hwtacacs: false, server: words.address_if("ip") })))
 }

@@ -120,10 +120,13 @@ pub(super) const COMMANDS: &[Command] = &[
 ];
 
 fn mode(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
-    if words.has("hwtacacs") {
-        return Err(Refusal::HwtacacsUnavailable);
-    }
-    let mode = if words.has("none") { AccountingMode::None } else { AccountingMode::Radius };
+    let mode = if words.has("none") {
+        AccountingMode::None
+    } else if words.has("hwtacacs") {
+        AccountingMode::Hwtacacs
+    } else {
+        AccountingMode::Radius
+    };
     let (name, scheme) = edit.scheme()?;
     let is_default = mode == AccountingScheme::default().mode_or_default(name);
     scheme.mode = if is_default { None } else { Some(mode) };

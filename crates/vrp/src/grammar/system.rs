@@ -145,6 +145,8 @@ pub(super) const COMMANDS: &[Command] = &[
         action: Action::Enter(radius_group),
         stored: Stored::Sections(stored_radius_groups),
     },
+    // Before AAA, for a domain names a template that exists.
+    super::hwtacacs::TEMPLATE,
     Command {
         views: &[View::System],
         level: 2,

@@ -11,6 +11,7 @@ use crate::grammar::terms::{delay_words, quota_out_words};
 /// One domain.
 pub(super) fn detail(name: &ObjectName, domain: &Domain) -> Shown {
     let group = domain.radius_group.as_ref().map_or("-", ObjectName::as_str);
+    let template = domain.hwtacacs_template.as_ref().map(ObjectName::as_str);
     let copy = domain.accounting_copy.as_ref().map(ObjectName::as_str);
     let delay = domain.start_delay.map(delay_words);
     let text = labelled(&[
@@ -18,6 +19,7 @@ pub(super) fn detail(name: &ObjectName, domain: &Domain) -> Shown {
         ("Accounting-scheme-name", domain.scheme_or_default(name.as_str()).to_owned()),
         ("RADIUS-server-template", group.to_owned()),
         ("Two-acct-template", copy.unwrap_or("-").to_owned()),
+        ("HWTACACS-server-template", template.unwrap_or("-").to_owned()),
         ("Flow-Statistic-Up", yes(domain.flow_statistic.up)),
         ("Flow-Statistic-Down", yes(domain.flow_statistic.down)),
         ("Quota-out", label_of(&domain.quota_out).to_owned()),
@@ -32,6 +34,7 @@ pub(super) fn detail(name: &ObjectName, domain: &Domain) -> Shown {
         "accounting_scheme": domain.scheme_or_default(name.as_str()),
         "radius_group": domain.radius_group.as_ref().map(ObjectName::as_str),
         "accounting_copy": copy,
+        "hwtacacs_template": template,
         "flow_statistic_up": domain.flow_statistic.up,
         "flow_statistic_down": domain.flow_statistic.down,
         "quota_out": quota_out_words(&domain.quota_out),
@@ -95,6 +98,7 @@ mod tests {
         let domain = Domain {
             radius_group: Some("g1".into()),
             accounting_copy: Some("g2".into()),
+            hwtacacs_template: Some("ht".into()),
             flow_statistic: FlowStatistic { up: true, down: false },
             dual_stack: DualStack::Identical,
             quota_out: QuotaOut::Redirect { url: "http://pay.example/".to_owned(), stop_accounting: true },
@@ -111,6 +115,7 @@ mod tests {
   Accounting-scheme-name                : default1
   RADIUS-server-template                : g1
   Two-acct-template                     : g2
+  HWTACACS-server-template              : ht
   Flow-Statistic-Up                     : Yes
   Flow-Statistic-Down                   : No
   Quota-out                             : Redirect(stop-accounting)

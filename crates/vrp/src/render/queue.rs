@@ -126,6 +126,7 @@ mod tests {
     #[test]
     fn the_columns_and_the_trailer_are_the_vendors() {
         let stop = QueuedStop {
+            template: None,
             closed: Wall::from_millis(1_767_225_600_000),
             resend_times: 2,
             session_time_s: 3_600,

@@ -8,7 +8,7 @@ use model::settings::{AccountingOn, Algorithm, InterfaceName, ObjectName, Radius
 use serde_json::{Value, json};
 
 use super::Shown;
-use super::table::labelled;
+use super::table::{labelled, two_per_row};
 use crate::error::Refusal;
 
 /// The groups with the state of their servers. A server of which there is no report is assumed to be up.
@@ -43,7 +43,8 @@ pub fn radius_server_packet(
 ) -> Result<Shown, Refusal> {
     let is_asked = |report: &&ServerReport| {
         let ServerPath { address: own, vpn: own_vpn, .. } = report.path;
-        own.ip() == address && own_vpn == vpn && port.is_none_or(|port| own.port() == port)
+        let is_at = own.ip() == address && own_vpn == vpn && port.is_none_or(|port| own.port() == port);
+        is_at && !report.path.transport.is_tacacs()
     };
     let mut servers: Vec<&ServerReport> = reports.iter().filter(is_asked).collect();
     servers.sort_by_key(|report| report.path);
@@ -110,7 +111,7 @@ fn label_of(group: &RadiusGroup) -> String {
     [name, word(group.strict, " strict"), word(group.sequence, " sequence")].concat()
 }
 
-fn unit_of(unit: TrafficUnit) -> &'static str {
+pub(super) fn unit_of(unit: TrafficUnit) -> &'static str {
     match unit {
         TrafficUnit::Byte => "B",
         TrafficUnit::Kbyte => "KB",
@@ -204,15 +205,6 @@ fn total_discarded(discards: &Discards) -> u64 {
         bad_authenticator,
     } = *discards;
     truncated + oversized + malformed + unexpected_code + wrong_address + unknown_identifier + bad_authenticator
-}
-
-/// Two counters in each row, the colons below each other.
-fn two_per_row(pairs: &[[(&str, u64); 2]]) -> String {
-    let cell = |(label, count): (&str, u64)| format!("{label:<24}: {count:<20}");
-    pairs
-        .iter()
-        .map(|[left, right]| format!("  {}  {}", cell(*left), cell(*right)).trim_end().to_owned() + "\n")
-        .collect()
 }
 
 fn packet_json(server: &ServerReport, discards: &Discards) -> Value {

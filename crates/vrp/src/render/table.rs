@@ -17,6 +17,15 @@ pub(super) fn labelled(rows: &[(&str, String)]) -> String {
     format!("{rule}\n{rows}{rule}\n")
 }
 
+/// Two counters in each row, the colons below each other.
+pub(super) fn two_per_row(pairs: &[[(&str, u64); 2]]) -> String {
+    let cell = |(label, count): (&str, u64)| format!("{label:<24}: {count:<20}");
+    pairs
+        .iter()
+        .map(|[left, right]| format!("  {}  {}", cell(*left), cell(*right)).trim_end().to_owned() + "\n")
+        .collect()
+}
+
 /// Columns under their titles, each as wide as its widest cell, two blanks apart; `trailer` below the last rule.
 pub(super) fn columns<const N: usize>(titles: [&str; N], rows: &[[String; N]], trailer: &str) -> String {
     let mut widths = titles.map(str::len);

@@ -11,10 +11,10 @@ use model::settings::{
     AccountingMode, AccountingOn, AccountingScheme, Algorithm, AuthenticationRetries, AuthorizationPath,
     AuthorizationServer, BUILT_IN_DOMAINS, BUILT_IN_SCHEMES, BillFormat, BillReplay, BillServer, BillServerLogin,
     BillStoreSettings, CacheBackupMode, CacheRounds, CacheWarning, CfcardBackupMode, CutBrake, Domain, HostKeyPolicy,
-    Hwtacacs, InterfaceName, Interim, InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit, LimitedServers,
-    LocalAaaServer, ObjectName, OptionalAttribute, PlaneLink, RadiusAuthorization, RadiusCache, RadiusGroup,
-    RadiusHealth, RadiusLimits, RadiusRecovery, RadiusServer, RecoveryDetect, Secret, Settings, ShellLevel, Source,
-    SpeedLimit, StartFail, UserNameFormat,
+    Hwtacacs, HwtacacsRank, HwtacacsServer, HwtacacsTemplate, InterfaceName, Interim, InterimFail, InterimFailPolicy,
+    InterimSpelling, IntervalUnit, LimitedServers, LocalAaaServer, ObjectName, OptionalAttribute, PlaneLink,
+    RadiusAuthorization, RadiusCache, RadiusGroup, RadiusHealth, RadiusLimits, RadiusRecovery, RadiusServer,
+    RecoveryDetect, Secret, Settings, ShellLevel, Source, SpeedLimit, StartFail, UserNameFormat,
 };
 use proptest::prelude::*;
 use vrp::{Answer, Sealer, Shell, config};
@@ -187,7 +187,7 @@ radius-server group g1
 aaa
  #
  accounting-scheme s1
-  accounting-mode hwtacacs
+  accounting-mode tacacs
   accounting realtime 3
  #
  domain d1
@@ -205,7 +205,7 @@ sysname AFTER
         (4, "Error: Wrong parameter found at '^' position."),
         (5, "Error: The cipher text cannot be decrypted."),
         (6, "Error: Wrong parameter found at '^' position."),
-        (11, "Error: HWTACACS accounting is not available in this version."),
+        (11, "Error: Unrecognized command found at '^' position."),
         (15, "Error: The accounting scheme does not exist."),
         (17, "Error: Unrecognized command found at '^' position."),
         (18, "Error: Unrecognized command found at '^' position."),
@@ -487,7 +487,12 @@ fn scheme() -> impl Strategy<Value = AccountingScheme> {
     let start_fail =
         prop_oneof![Just(StartFail::Online), Just(StartFail::OnlineKeepAccounting), Just(StartFail::Offline)];
     let policy = prop_oneof![Just(InterimFailPolicy::Online), Just(InterimFailPolicy::Offline)];
-    let mode = prop_oneof![Just(None), Just(Some(AccountingMode::None)), Just(Some(AccountingMode::Radius))];
+    let mode = prop_oneof![
+        Just(None),
+        Just(Some(AccountingMode::None)),
+        Just(Some(AccountingMode::Radius)),
+        Just(Some(AccountingMode::Hwtacacs)),
+    ];
     (mode, start_fail, prop::option::of(interim()), 1..=u8::MAX, policy, any::<([bool; 2], u16)>()).prop_map(
         |(mode, start_fail, interim, max_times, policy, ([send_update, shadow], no_send_remain_s))| AccountingScheme {
             mode,
@@ -577,6 +582,62 @@ fn local_aaa_server() -> impl Strategy<Value = LocalAaaServer> {
     )
 }
 
+fn hwtacacs() -> impl Strategy<Value = Hwtacacs> {
+    let resend = prop::option::of(1..=300_u16);
+    let templates = prop::collection::btree_map(name(), hwtacacs_template(), 0..3);
+    (any::<bool>(), resend, templates).prop_map(|(is_disabled, stop_resend, templates)| Hwtacacs {
+        is_disabled,
+        stop_resend,
+        templates,
+    })
+}
+
+fn hwtacacs_template() -> impl Strategy<Value = HwtacacsTemplate> {
+    let servers = || prop::array::uniform4(prop::option::of(hwtacacs_server())).boxed();
+    let times = (1..=300_u16, any::<u8>());
+    let formats = [UserNameFormat::DomainIncluded, UserNameFormat::Original, UserNameFormat::WithoutDomain];
+    let words =
+        (prop::sample::select(TrafficUnit::ALL.to_vec()), prop::sample::select(formats.to_vec()), any::<bool>());
+    ([servers(), servers(), servers()], secret(), prop::option::of(ip()), times, words).prop_map(
+        |([mut accounting, authentication, authorization], key, source, times, words)| {
+            // Each at an address of its own.
+            for rank in 1..HwtacacsRank::COUNT {
+                let (before, behind) = accounting.split_at_mut(rank);
+                let is_known = |server: &mut HwtacacsServer| {
+                    let mut before = before.iter().flatten();
+                    before.any(|known| known.address.ip() == server.address.ip() && known.vpn == server.vpn)
+                };
+                behind[0].take_if(is_known);
+            }
+            let ((response_timeout_s, quiet_min), (traffic_unit, user_name, watchdog_alone)) = (times, words);
+            HwtacacsTemplate {
+                accounting,
+                authentication,
+                authorization,
+                shared_key: Some(key),
+                source,
+                response_timeout_s,
+                quiet_min,
+                traffic_unit,
+                user_name,
+                watchdog_alone,
+            }
+        },
+    )
+}
+
+fn hwtacacs_server() -> impl Strategy<Value = HwtacacsServer> {
+    let port = prop_oneof![Just(HwtacacsTemplate::PORT_DEFAULT), 1..=u16::MAX];
+    (ip(), port, prop::option::of(interface()), prop::option::of(secret()), any::<bool>()).prop_map(
+        |(ip, port, vpn, shared_key, mux_mode)| HwtacacsServer {
+            address: SocketAddr::new(ip, port),
+            vpn,
+            shared_key,
+            mux_mode,
+        },
+    )
+}
+
 /// Any settings that typing can lead to: what is at its default says so.
 fn settings() -> impl Strategy<Value = Settings> {
     let box_wide = (
@@ -586,6 +647,8 @@ fn settings() -> impl Strategy<Value = Settings> {
         0..=86_400_u32,
         local_aaa_server(),
         1..=3_600_u16,
+        // On the heap, for strategies are large.
+        hwtacacs().boxed(),
         (radius_health(), radius_recovery(), radius_limits(), radius_cache(), radius_authorization()),
         (
             prop::option::of((1..=100_u8, 1..=86_400_u32).prop_map(|(percent, seconds)| CutBrake { percent, seconds })),
@@ -608,6 +671,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 grace_s,
                 local_aaa_server,
                 checkpoint_interval_s,
+                hwtacacs,
                 (radius_health, radius_recovery, radius_limits, radius_cache, radius_authorization),
                 (cut_brake, shell_groups),
             ) = box_wide;
@@ -629,7 +693,10 @@ fn settings() -> impl Strategy<Value = Settings> {
                 let accounting_copy =
                     group_names.first().filter(|first| has_copy && radius_group.as_ref() != Some(first));
                 let accounting_copy = accounting_copy.cloned();
-                domains.insert(name, Domain { accounting_scheme: scheme, radius_group, accounting_copy, ..terms });
+                let hwtacacs_template = hwtacacs.templates.keys().next().filter(|_| has_copy).cloned();
+                let bound =
+                    Domain { accounting_scheme: scheme, radius_group, hwtacacs_template, accounting_copy, ..terms };
+                domains.insert(name, bound);
             }
             Settings {
                 sysname,
@@ -641,7 +708,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 radius_cache,
                 radius_authorization,
                 radius_groups,
-                hwtacacs: Hwtacacs::default(),
+                hwtacacs,
                 schemes,
                 domains,
                 local_aaa_server,

@@ -53,6 +53,8 @@ fn line() -> impl Strategy<Value = String> {
         "accounting-scheme s1",
         "domain d1",
         "radius-server group g1",
+        "hwtacacs-server template g1",
+        "hwtacacs-server accounting 192.0.2.1 secondary shared-key cipher k",
         "local-aaa-server",
         "local-bill-pool enable",
         "bill-server 192.0.2.9 filename bills",

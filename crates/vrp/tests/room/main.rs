@@ -5,6 +5,7 @@ mod authorization;
 mod bills;
 mod file;
 mod hostile;
+mod hwtacacs;
 mod paths;
 mod queue;
 mod reference;

@@ -1,5 +1,6 @@
 //! The queue of accounting packets that no server acknowledged.
 
+use model::report::QueueSelector;
 use model::settings::ShellLevel;
 use vrp::{ActionRequest, Answer, Shell};
 
@@ -35,18 +36,20 @@ fn the_all_clear_comes_below_the_alarm() {
 fn what_is_done_by_hand_is_done_at_once() {
     let world = World::default();
     let mut shell = Shell::new(Default::default(), ShellLevel::Management);
-    let server = |text: &str| Some(text.parse().unwrap());
+    let reset = |hwtacacs, server: Option<&str>| {
+        let server = server.map(|text| text.parse().unwrap());
+        ActionRequest::ResetQueue(QueueSelector { hwtacacs, server })
+    };
     for (line, request) in [
         ("radius-server cache resend packet", ActionRequest::ResendQueue),
-        ("reset radius-server accounting-stop-packet all", ActionRequest::ResetQueue { server: None }),
-        (
-            "reset radius-server accounting-stop-packet ip 192.0.2.1",
-            ActionRequest::ResetQueue { server: server("192.0.2.1") },
-        ),
-        (
-            "reset radius-server accounting-stop-packet ipv6 2001:db8::1",
-            ActionRequest::ResetQueue { server: server("2001:db8::1") },
-        ),
+        ("reset radius-server accounting-stop-packet all", reset(false, None)),
+        ("reset radius-server accounting-stop-packet ip 192.0.2.1", reset(false, Some("192.0.2.1"))),
+        ("reset radius-server accounting-stop-packet ipv6 2001:db8::1", reset(false, Some("2001:db8::1"))),
+        ("reset hwtacacs-server accounting-stop-packet all", reset(true, None)),
+        ("reset hwtacacs-server accounting-stop-packet ip 192.0.2.1", reset(true, Some("192.0.2.1"))),
+        ("reset hwtacacs-server accounting-stop-packet ipv6 2001:db8::1", reset(true, Some("2001:db8::1"))),
+        ("reset hwtacacs-server statistics all", ActionRequest::ResetHwtacacsStatistics),
+        ("reset hwtacacs-server statistics accounting", ActionRequest::ResetHwtacacsStatistics),
     ] {
         assert_eq!(shell.execute(line, &world), Answer::Action(request), "{line}");
     }

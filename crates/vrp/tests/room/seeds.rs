@@ -55,6 +55,18 @@ fn interim_interval() {
 }
 
 #[test]
+fn hwtacacs_stop_resend() {
+    let mut shell = sitting();
+    type_example(
+        &mut shell,
+        "<HUAWEI> system-view
+         [~HUAWEI] hwtacacs-server accounting-stop-packet resend enable 50",
+    );
+    assert_eq!(shell.prompt(), "[*HUAWEI]");
+    assert_eq!(shell.candidate().hwtacacs.stop_resend, Some(50));
+}
+
+#[test]
 fn local_bills_steps_1_to_3_and_7() {
     let mut shell = sitting();
     type_example(

@@ -259,15 +259,6 @@ fn there_are_at_most_256_schemes_and_16_servers() {
 }
 
 #[test]
-fn what_must_wait_says_so() {
-    let mut shell = sitting_after(SCHEME);
-    let said = run(&mut shell, &World::default(), &["accounting-mode hwtacacs"]);
-    assert_eq!(said, "Error: HWTACACS accounting is not available in this version.\n");
-    let scheme = &shell.candidate().schemes[&"s1".into()];
-    assert_eq!(scheme.mode, None);
-}
-
-#[test]
 fn an_algorithm_replaces_the_one_before_with_all_its_words() {
     let mut shell = sitting_after(GROUP);
     for (words, stored) in [

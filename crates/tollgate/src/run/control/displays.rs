@@ -1,5 +1,7 @@
 //! What displays show: rows are fetched from the workers and the writer, added up and handed to their renderer.
 
+use std::net::IpAddr;
+
 use model::report::{AccessUser, Discards, QueuedStop, ServerReport, ShardReport, SurveyReport};
 use tokio::sync::oneshot;
 use vrp::DisplayRequest;
@@ -13,7 +15,7 @@ use super::super::story;
 
 /// Rows of `display access-user` without a session id.
 const ACCESS_USER_ROWS: usize = 1000;
-/// Rows of `display radius-server accounting-stop-packet`.
+/// Rows of `display { radius-server | hwtacacs-server } accounting-stop-packet`.
 const QUEUED_STOP_ROWS: usize = 1000;
 
 pub(super) async fn queued_count(daemon: &Daemon) -> u64 {
@@ -74,13 +76,19 @@ pub(super) async fn display(request: DisplayRequest, daemon: &Daemon) -> Result<
             render::radius_server_configuration(&daemon.running(), group.as_ref(), &servers)
         }
         DisplayRequest::QueuedStops { server } => {
-            let found = ask_workers(daemon, |reply| WorkerMessage::QueuedStops(usize::MAX, reply)).await;
-            let mut stops: Vec<QueuedStop> = found.into_iter().flatten().collect();
-            stops.retain(|stop| server.is_none() || stop.server.map(|asked| asked.ip()) == server);
-            stops.sort_by_key(|stop| stop.closed);
-            let total = stops.len() as u64;
-            stops.truncate(QUEUED_STOP_ROWS);
-            Ok(render::queued_stops(&stops, total))
+            let stops = queued_stops(daemon, server, |stop| stop.template.is_none()).await;
+            Ok(render::queued_stops(&stops[..stops.len().min(QUEUED_STOP_ROWS)], stops.len() as u64))
+        }
+        DisplayRequest::HwtacacsQueuedStops { first, server } => {
+            let stops = queued_stops(daemon, server, |stop| stop.template.is_some()).await;
+            let shown = stops.get(usize::from(first.max(1)) - 1..).unwrap_or_default();
+            let shown = &shown[..shown.len().min(QUEUED_STOP_ROWS)];
+            Ok(render::hwtacacs_queued_stops(shown, first, stops.len() as u64))
+        }
+        DisplayRequest::HwtacacsServerTemplate { template, verbose } => {
+            let mut servers = servers(&reports(daemon).await);
+            since_reset(&mut servers, &daemon.hwtacacs_counted.borrow());
+            render::hwtacacs_server_template(&daemon.running(), template.as_ref(), verbose, &servers)
         }
         DisplayRequest::AuthorizationPacket { server, coa } => {
             render::authorization_packet(server, coa, &daemon.authorization.report())
@@ -108,6 +116,33 @@ pub(super) async fn ask_workers<T>(daemon: &Daemon, question: impl Fn(oneshot::S
 
 pub(crate) async fn reports(daemon: &Daemon) -> Vec<ShardReport> {
     ask_workers(daemon, WorkerMessage::Report).await
+}
+
+/// `reset hwtacacs-server statistics`: the shards count on, and what they have counted so far is left out of displays.
+pub(super) async fn reset_hwtacacs_statistics(daemon: &Daemon) {
+    let mut counted = servers(&reports(daemon).await);
+    counted.retain(|server| server.path.transport.is_tacacs());
+    daemon.hwtacacs_counted.replace(counted);
+}
+
+fn since_reset(servers: &mut [ServerReport], counted: &[ServerReport]) {
+    for server in servers {
+        let before = counted.iter().find(|before| before.path == server.path);
+        *server = before.map_or(*server, |before| server.since(before));
+    }
+}
+
+/// The Stops in the queue that are meant, of this server or any, in the order in which their sessions ended.
+async fn queued_stops(
+    daemon: &Daemon,
+    server: Option<IpAddr>,
+    is_meant: impl Fn(&QueuedStop) -> bool,
+) -> Vec<QueuedStop> {
+    let found = ask_workers(daemon, |reply| WorkerMessage::QueuedStops(usize::MAX, reply)).await;
+    let is_of = |stop: &QueuedStop| server.is_none() || stop.server.map(|asked| asked.ip()) == server;
+    let mut stops: Vec<_> = found.into_iter().flatten().filter(|stop| is_of(stop) && is_meant(stop)).collect();
+    stops.sort_by_key(|stop| stop.closed);
+    stops
 }
 
 /// What is found in a walk over all sessions; the workers go on meanwhile.
@@ -147,4 +182,53 @@ fn discards(reports: &[ShardReport]) -> Discards {
     let mut sum = Discards::default();
     reports.iter().for_each(|report| sum.add(&report.discards));
     sum
+}
+
+#[cfg(test)]
+mod tests {
+    use model::settings::{ServerPath, Transport};
+
+    use super::*;
+
+    fn report(host: u8, transport: Transport, stops: u64) -> ServerReport {
+        let path = ServerPath { transport, ..ServerPath::from(std::net::SocketAddr::from(([192, 0, 2, host], 49))) };
+        ServerReport {
+            refusals: 0,
+            path,
+            up: false,
+            pending: 7,
+            window: 1,
+            starts: 10,
+            interims: 0,
+            stops,
+            retransmissions: 0,
+            responses: stops,
+            timeouts: 0,
+            identifiers_exhausted: 0,
+            pending_limit_blocks: 0,
+            speed_limit_blocks: 0,
+            no_source_ip_blocks: 0,
+            probes: 0,
+            probe_responses: 0,
+            round_trip_ns: 5,
+        }
+    }
+
+    #[test]
+    fn counters_begin_at_zero_at_a_reset_and_states_stay() {
+        let counted = [report(1, Transport::Tacacs, 20), report(2, Transport::Tacacs, 20)];
+        let mut now = [
+            report(1, Transport::Tacacs, 23),
+            // Counted anew since.
+            report(2, Transport::Tacacs, 5),
+            // Another path to the first.
+            report(1, Transport::TacacsSingle, 23),
+        ];
+        since_reset(&mut now, &counted);
+        assert_eq!(
+            now.map(|server| (server.starts, server.stops, server.responses)),
+            [(0, 3, 3), (10, 5, 5), (10, 23, 23)]
+        );
+        assert_eq!(now.map(|server| (server.up, server.pending, server.round_trip_ns)), [(false, 7, 5); 3]);
+    }
 }

@@ -14,7 +14,7 @@ use super::super::committing::Author;
 use super::super::daemon::Daemon;
 use super::super::messages::WorkerMessage;
 use super::super::{local_bills, shutdown, users};
-use super::displays::{ask_workers, display, queued_count};
+use super::displays::{ask_workers, display, queued_count, reset_hwtacacs_statistics};
 use super::peer::Operator;
 use super::{Expectation, Reply, failed, said};
 
@@ -245,9 +245,13 @@ impl Sitting {
                 let counts = ask_workers(daemon, WorkerMessage::ResendQueue).await;
                 Ok(packets(&counts, "sent again"))
             }
-            ActionRequest::ResetQueue { server } => {
-                let counts = ask_workers(daemon, |reply| WorkerMessage::ResetQueue(*server, reply)).await;
+            ActionRequest::ResetQueue(selector) => {
+                let counts = ask_workers(daemon, |reply| WorkerMessage::ResetQueue(*selector, reply)).await;
                 Ok(packets(&counts, "given up"))
+            }
+            ActionRequest::ResetHwtacacsStatistics => {
+                reset_hwtacacs_statistics(daemon).await;
+                Ok(Reply::default())
             }
             ActionRequest::Rollback(point) => {
                 let problems = daemon.go_back_to(self.author(), point).await.map_err(|why| format!("Error: {why}."))?;
