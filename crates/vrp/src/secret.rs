@@ -12,7 +12,7 @@ pub trait Sealer {
     /// When the text was not sealed with this key, or was changed since.
     fn open(&self, stored: &str) -> Result<Vec<u8>, SealError>;
 
-    /// The stored form: `%^%#…%^%#`, without blanks and control characters, at most 512 octets for a secret of 255.
+    /// The stored form: `%^%#…%^%#`, without blanks and control characters, at most 640 octets for a secret of 255.
     fn seal(&self, secret: &[u8]) -> String;
 }
 

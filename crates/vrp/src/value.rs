@@ -47,8 +47,8 @@ pub(crate) enum Value {
     UserId(SessionSerial),
 }
 
-/// The longest stored secret: the vendor's 428 characters and room for another cipher (BEHAVIOUR.md 6.1).
-const STORED_SECRET_MAX: usize = 512;
+/// The longest stored secret: 255 octets in hex with the marks, and room for what a cipher adds.
+const STORED_SECRET_MAX: usize = 640;
 
 /// Characters that no name may hold (BEHAVIOUR.md 3.1).
 const NOT_IN_NAMES: &str = "/\\:*?\"<>|";

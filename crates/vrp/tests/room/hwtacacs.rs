@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::settings::{AccountingMode, HwtacacsTemplate, Settings, ShellLevel};
+use model::settings::{AccountingMode, HwtacacsTemplate, Secret, Settings, ShellLevel};
 use vrp::{Answer, DisplayRequest, Shell, config};
 
 use crate::support::{World, obey, run, sitting, sitting_after};
@@ -114,7 +114,12 @@ fn a_key_is_sealed_and_kept_as_long_as_it_is_the_same() {
         assert_eq!(obey(&mut shell, &world, line), "", "{line}");
         assert_eq!(lines(shell.candidate()), ["hwtacacs-server shared-key cipher %^%#T746f70%^%#"], "{line}");
     }
-    let said = obey(&mut shell, &world, &format!("hwtacacs-server shared-key {}", "k".repeat(256)));
+    let longest = "k".repeat(255);
+    assert_eq!(obey(&mut shell, &world, &format!("hwtacacs-server shared-key {longest}")), "");
+    let settings = config::read(&config::write(shell.candidate()), &world).unwrap();
+    let key = template(&settings).shared_key.as_ref().map(Secret::octets);
+    assert_eq!(key, Some(longest.as_bytes()), "its stored form reads back");
+    let said = obey(&mut shell, &world, &format!("hwtacacs-server shared-key {longest}k"));
     assert!(said.contains("Wrong parameter") && !said.contains("kk"), "{said}");
 }
 
