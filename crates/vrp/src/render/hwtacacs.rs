@@ -138,7 +138,8 @@ fn counters_text(template: &HwtacacsTemplate, reports: &[ServerReport]) -> Strin
                 [("Account Requests", requests), ("Account Responses", server.responses)],
                 [("Start Requests", server.starts), ("Realtime Requests", server.interims)],
                 [("Stop Requests", server.stops), ("Timeouts", server.timeouts)],
-                [("Pending Requests", server.pending), ("Mean Round Trip(us)", server.round_trip_ns / 1000)],
+                [("Refused Records", server.refusals), ("Pending Requests", server.pending)],
+                [("Window", server.window), ("Mean Round Trip(us)", server.round_trip_ns / 1000)],
             ]);
             let state = if server.up { "UP" } else { "DOWN" };
             format!("Total hwtacacs server accounting packets of {} [{state}]:\n{rows}", server.path)
@@ -171,6 +172,7 @@ fn json_of(id: usize, name: &ObjectName, template: &HwtacacsTemplate, reports: &
                 "stops": report.stops,
                 "responses": report.responses,
                 "timeouts": report.timeouts,
+                "refusals": report.refusals,
                 "pending": report.pending,
                 "round_trip_ns": report.round_trip_ns,
             })
@@ -239,6 +241,7 @@ mod tests {
             responses: 0,
             timeouts: 0,
             identifiers_exhausted: 0,
+            refusals: 0,
             pending_limit_blocks: 0,
             speed_limit_blocks: 0,
             no_source_ip_blocks: 0,
@@ -301,7 +304,8 @@ mod tests {
             "Total hwtacacs server accounting packets of 192.0.2.1:49 vpn-instance red [DOWN]:",
             "Total hwtacacs server accounting packets of 192.0.2.2:4949 [UP]:",
             "  Account Requests        : 5                     Account Responses       : 4",
-            "  Pending Requests        : 0                     Mean Round Trip(us)     : 1500",
+            "  Refused Records         : 0                     Pending Requests        : 0",
+            "  Window                  : 0                     Mean Round Trip(us)     : 1500",
         ] {
             assert!(shown.text.lines().any(|shown| shown == line), "{line}\n{}", shown.text);
         }
