@@ -55,6 +55,8 @@ pub struct Settings {
     pub radius_recovery: RadiusRecovery,
     /// How much RADIUS servers are asked at most.
     pub radius_limits: BTreeMap<LimitedServers, RadiusLimits>,
+    /// The same of authentication servers: the packet plane's, kept and shown.
+    pub radius_authentication_limits: BTreeMap<LimitedServers, RadiusLimits>,
     /// The queue of Stops that are tried again.
     pub radius_cache: RadiusCache,
     /// Who may have subscribers logged out or changed (RFC 5176).
@@ -86,6 +88,7 @@ impl Default for Settings {
             radius_health: RadiusHealth::default(),
             radius_recovery: RadiusRecovery::default(),
             radius_limits: BTreeMap::new(),
+            radius_authentication_limits: BTreeMap::new(),
             radius_cache: RadiusCache::default(),
             radius_authorization: RadiusAuthorization::default(),
             radius_groups: BTreeMap::new(),

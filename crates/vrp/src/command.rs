@@ -225,11 +225,48 @@ pub(crate) enum OwnDisplay {
     CandidateMerge,
     LocalBillConfiguration,
     Authorization,
+    /// Somebody else's.
+    AuthenticationPackets,
+    RadiusAttributes {
+        group: ObjectName,
+        packet: AccountingPacket,
+    },
     Schemes,
     Scheme(ObjectName),
     Domains,
     Domain(ObjectName),
     Version,
+}
+
+/// A packet that an accounting server gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AccountingPacket {
+    On,
+    Off,
+    Start,
+    Interim,
+    Stop,
+}
+
+impl AccountingPacket {
+    pub(crate) const ALL: [AccountingPacket; 5] = [
+        AccountingPacket::On,
+        AccountingPacket::Off,
+        AccountingPacket::Start,
+        AccountingPacket::Interim,
+        AccountingPacket::Stop,
+    ];
+
+    /// As in the command.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            AccountingPacket::On => "accounting-on",
+            AccountingPacket::Off => "accounting-off",
+            AccountingPacket::Start => "accounting-start",
+            AccountingPacket::Interim => "accounting-interim",
+            AccountingPacket::Stop => "accounting-stop",
+        }
+    }
 }
 
 /// Displays whose rows the daemon fetches; it calls the function of [`crate::render`] that each names.

@@ -77,6 +77,8 @@ pub enum Refusal {
     DialectUnavailable,
     /// Rates in Class are the packet plane's.
     ClassAsCarUnavailable,
+    /// Authentication packets are the packet plane's, which counts them.
+    AuthenticationElsewhere,
     /// Someone else committed since this candidate was begun.
     RunningChanged,
     /// The command is above the user's level.
@@ -142,6 +144,9 @@ impl fmt::Display for Refusal {
             Refusal::DialectUnavailable => "RADIUS+1.0 and RADIUS+1.1 are not available; the type is standard.",
             Refusal::ClassAsCarUnavailable => {
                 "Rates in Class are a matter of the packet plane, which has them from the server; here Class is echoed."
+            }
+            Refusal::AuthenticationElsewhere => {
+                "Authentication is a matter of the packet plane, which counts its packets; none of them pass here."
             }
             Refusal::RunningChanged => {
                 "The running configuration was changed by another user; refresh or clear the configuration candidate first."

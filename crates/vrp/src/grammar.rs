@@ -14,6 +14,7 @@ mod domain;
 mod hwtacacs;
 mod hwtacacs_server;
 mod hwtacacs_template;
+mod limits;
 mod packets;
 mod queue;
 mod radius;
@@ -43,9 +44,10 @@ const CONFIGURATION: &[View] = &[
 
 /// Every command there is, in order of declaration.
 pub fn commands() -> impl Iterator<Item = &'static Command> {
-    let views: [&[Command]; 22] = [
+    let views: [&[Command]; 23] = [
         sitting::COMMANDS,
         system::COMMANDS,
+        limits::COMMANDS,
         recovery::COMMANDS,
         queue::COMMANDS,
         authorization::COMMANDS,

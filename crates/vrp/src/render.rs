@@ -4,6 +4,7 @@
 //! the JSON text. Times are printed in UTC; in JSON they are epoch seconds.
 
 mod access_user;
+mod attributes;
 mod authorization;
 mod bill;
 mod bill_configuration;
@@ -64,6 +65,10 @@ pub(crate) fn own(
         OwnDisplay::CandidateMerge => configuration(listing::whole(candidate)),
         OwnDisplay::LocalBillConfiguration => bill_configuration::local_bill_configuration(&running.local_aaa_server),
         OwnDisplay::Authorization => authorization::configuration(&running.radius_authorization),
+        OwnDisplay::AuthenticationPackets => return Err(Refusal::AuthenticationElsewhere),
+        OwnDisplay::RadiusAttributes { group, packet } => {
+            attributes::sent(running.radius_groups.get(group).ok_or(Refusal::GroupMissing)?, *packet)
+        }
         OwnDisplay::Schemes => scheme::list(running),
         OwnDisplay::Scheme(name) => {
             let (name, found) = running.schemes.get_key_value(name).ok_or(Refusal::SchemeMissing)?;

@@ -1,7 +1,9 @@
 //! The displays.
 
 use super::CONFIGURATION;
-use crate::command::{Action, Command, Control, Display, DisplayRequest, OwnDisplay, Place, Stored, View, Words};
+use crate::command::{
+    AccountingPacket, Action, Command, Control, Display, DisplayRequest, OwnDisplay, Place, Stored, View, Words,
+};
 
 pub(super) const COMMANDS: &[Command] = &[
     Command {
@@ -132,7 +134,7 @@ pub(super) const COMMANDS: &[Command] = &[
         level: 1,
         section: "5.7",
         formats: &["display radius-server packet { ip-address ip:X.X.X.X | ipv6-address ip:X:X::X:X } \
-                    [ vpn-instance vpn:INTERFACE ] [ port:INTEGER<1-65535> ] accounting"],
+                    [ vpn-instance vpn:INTERFACE ] [ port:INTEGER<1-65535> ] { accounting | authentication }"],
         undo: None,
         help: &[
             ("packet", "Packet counters of a server"),
@@ -141,8 +143,29 @@ pub(super) const COMMANDS: &[Command] = &[
             ("vpn-instance", "Server in a VRF"),
             ("vpn", "Device of the VRF"),
             ("accounting", "Accounting packets"),
+            ("authentication", "Authentication packets: the packet plane counts them"),
         ],
         action: Action::Display(radius_packet),
+        stored: Stored::Never,
+    },
+    Command {
+        views: &View::ALL,
+        level: 1,
+        section: "5.6, 8.1",
+        formats: &["display radius-attribute server-group group:NAME<1-32> packet \
+                    { accounting-on | accounting-off | accounting-start | accounting-interim | accounting-stop }"],
+        undo: None,
+        help: &[
+            ("radius-attribute", "Attributes of packets"),
+            ("server-group", "To the servers of a group"),
+            ("packet", "In packets of this kind"),
+            ("accounting-on", "Accounting-On"),
+            ("accounting-off", "Accounting-Off"),
+            ("accounting-start", "Starts"),
+            ("accounting-interim", "Interims"),
+            ("accounting-stop", "Stops"),
+        ],
+        action: Action::Display(radius_attribute),
         stored: Stored::Never,
     },
     Command {
@@ -239,7 +262,16 @@ fn radius_configuration(_: &Place, words: &Words) -> Display {
     Display::Live(DisplayRequest::RadiusServerConfiguration { group: words.text_if("group").map(Into::into) })
 }
 
+fn radius_attribute(_: &Place, words: &Words) -> Display {
+    let named = AccountingPacket::ALL.into_iter().find(|packet| words.has(packet.as_str()));
+    let packet = named.unwrap_or(AccountingPacket::Start);
+    Display::Own(OwnDisplay::RadiusAttributes { group: words.object("group"), packet })
+}
+
 fn radius_packet(_: &Place, words: &Words) -> Display {
+    if words.has("authentication") {
+        return Display::Own(OwnDisplay::AuthenticationPackets);
+    }
     let (address, vpn, port) = (words.address("ip"), words.interface_if("vpn"), words.number_if("port"));
     Display::Live(DisplayRequest::RadiusServerPacket { address, vpn, port })
 }

@@ -17,7 +17,8 @@ pub(super) enum Service {
 }
 
 impl Service {
-    const fn word(self) -> &'static str {
+    /// Its keyword.
+    pub(super) const fn word(self) -> &'static str {
         match self {
             Service::Accounting => "accounting",
             Service::Authentication => "authentication",

@@ -2,10 +2,7 @@
 
 use std::fmt::Write as _;
 
-use model::settings::{
-    LimitedServers, LocalAaaServer, PlaneLink, RadiusGroup, RadiusHealth, RadiusLimits, Settings, ShellLevel,
-    SpeedLimit,
-};
+use model::settings::{LocalAaaServer, PlaneLink, RadiusGroup, RadiusHealth, Settings, ShellLevel};
 
 use crate::command::{Action, Command, Done, Edit, Place, Stored, Undo, View, Words};
 use crate::error::Refusal;
@@ -106,34 +103,6 @@ pub(super) const COMMANDS: &[Command] = &[
         ],
         action: Action::Configure(radius_health),
         stored: Stored::Lines(stored_radius_health),
-    },
-    Command {
-        views: &[View::System],
-        level: 2,
-        section: "5.1",
-        formats: &["radius-server accounting [ { ip:X.X.X.X | ip:X:X::X:X } [ vpn-instance vpn:INTERFACE ] ] \
-             [ port:INTEGER<1-65535> ] \
-             { pending-limit count:INTEGER<1-65535> | speed-limit packets:INTEGER<1-65535> seconds:INTEGER<1-3600> }"],
-        undo: Some(Undo {
-            formats: &["radius-server accounting [ { ip:X.X.X.X | ip:X:X::X:X } [ vpn-instance vpn:INTERFACE ] ] \
-             [ port:INTEGER<1-65535> ] \
-                 { pending-limit | speed-limit }"],
-            run: undo_radius_limit,
-        }),
-        help: &[
-            ("accounting", "Accounting servers"),
-            ("ip", "Those of this address only"),
-            ("vpn-instance", "In a VRF; without it those in none"),
-            ("vpn", "Device of the VRF"),
-            ("port", "Those on this port only"),
-            ("pending-limit", "Requests that wait for replies at once, at most"),
-            ("count", "Their number"),
-            ("speed-limit", "Requests in a time, at most"),
-            ("packets", "Their number"),
-            ("seconds", "The time, seconds"),
-        ],
-        action: Action::Configure(radius_limit),
-        stored: Stored::Lines(stored_radius_limits),
     },
     Command {
         views: &[View::System],
@@ -313,49 +282,6 @@ fn stored_radius_health(settings: &Settings, _: &Place) -> Vec<String> {
         let _ = write!(line, " dead-interval {}", health.dead_interval_s);
     }
     if line == "radius-server" { Vec::new() } else { vec![line] }
-}
-
-fn limited_servers(words: &Words) -> LimitedServers {
-    LimitedServers { ip: words.address_if("ip"), vpn: words.interface_if("vpn"), port: words.number_if("port") }
-}
-
-fn radius_limit(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
-    let limits = edit.settings.radius_limits.entry(limited_servers(words)).or_default();
-    if words.has("pending-limit") {
-        limits.pending = Some(words.number("count"));
-    } else {
-        limits.speed = Some(SpeedLimit { count: words.number("packets"), seconds: words.number("seconds") });
-    }
-    Ok(Done::Applied)
-}
-
-fn undo_radius_limit(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
-    let servers = limited_servers(words);
-    let Some(limits) = edit.settings.radius_limits.get_mut(&servers) else { return Ok(Done::Applied) };
-    if words.has("pending-limit") {
-        limits.pending = None;
-    } else {
-        limits.speed = None;
-    }
-    if *limits == RadiusLimits::default() {
-        edit.settings.radius_limits.remove(&servers);
-    }
-    Ok(Done::Applied)
-}
-
-fn stored_radius_limits(settings: &Settings, _: &Place) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (servers, limits) in &settings.radius_limits {
-        let ip = servers.ip.map(|ip| format!(" {ip}")).unwrap_or_default();
-        let port = servers.port.map(|port| format!(" {port}")).unwrap_or_default();
-        let vpn = servers.vpn.map(|vpn| format!(" vpn-instance {vpn}")).unwrap_or_default();
-        let servers = format!("radius-server accounting{ip}{vpn}{port}");
-        lines.extend(limits.pending.map(|count| format!("{servers} pending-limit {count}")));
-        lines.extend(
-            limits.speed.map(|SpeedLimit { count, seconds }| format!("{servers} speed-limit {count} {seconds}")),
-        );
-    }
-    lines
 }
 
 fn radius_group(edit: &mut Edit<'_>, words: &Words) -> Result<Place, Refusal> {

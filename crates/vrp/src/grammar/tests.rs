@@ -178,6 +178,7 @@ fn every_line_that_a_declaration_admits_is_obeyed_and_survives_the_file() {
                         Refusal::PlaneCounts,
                         Refusal::DialectUnavailable,
                         Refusal::ClassAsCarUnavailable,
+                        Refusal::AuthenticationElsewhere,
                         // Two of its ends do not go together.
                         Refusal::LowerLimitTooHigh,
                         Refusal::SourceFamily,

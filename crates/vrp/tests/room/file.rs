@@ -649,7 +649,13 @@ fn settings() -> impl Strategy<Value = Settings> {
         1..=3_600_u16,
         // On the heap, for strategies are large.
         hwtacacs().boxed(),
-        (radius_health(), radius_recovery(), radius_limits(), radius_cache(), radius_authorization()),
+        (
+            radius_health(),
+            radius_recovery(),
+            [radius_limits(), radius_limits()],
+            radius_cache(),
+            radius_authorization(),
+        ),
         (
             prop::option::of((1..=100_u8, 1..=86_400_u32).prop_map(|(percent, seconds)| CutBrake { percent, seconds })),
             prop::collection::btree_map("[a-z]{1,32}", prop::sample::select(ShellLevel::ALL.to_vec()), 0..3),
@@ -672,7 +678,13 @@ fn settings() -> impl Strategy<Value = Settings> {
                 local_aaa_server,
                 checkpoint_interval_s,
                 hwtacacs,
-                (radius_health, radius_recovery, radius_limits, radius_cache, radius_authorization),
+                (
+                    radius_health,
+                    radius_recovery,
+                    [radius_limits, radius_authentication_limits],
+                    radius_cache,
+                    radius_authorization,
+                ),
                 (cut_brake, shell_groups),
             ) = box_wide;
             schemes.extend(BUILT_IN_SCHEMES.map(ObjectName::from).into_iter().zip(built_in));
@@ -705,6 +717,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 radius_health,
                 radius_recovery,
                 radius_limits,
+                radius_authentication_limits,
                 radius_cache,
                 radius_authorization,
                 radius_groups,

@@ -607,7 +607,7 @@ fn displays_of_live_rows_are_requests() {
             },
         ),
         ("display radius-server configuration", DisplayRequest::RadiusServerConfiguration { group: None }),
-        ("dis rad conf gr g1", DisplayRequest::RadiusServerConfiguration { group: Some("g1".into()) }),
+        ("dis radius-s conf gr g1", DisplayRequest::RadiusServerConfiguration { group: Some("g1".into()) }),
     ] {
         assert_eq!(sitting().execute(line, &world), Answer::Display(request, Pipeline::default()), "{line}");
     }

@@ -57,6 +57,11 @@ impl Record {
         Record { attributes: block.lines().filter_map(attribute).collect() }
     }
 
+    /// The names of its attributes.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.attributes.iter().map(|(name, _)| name.as_str())
+    }
+
     pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         self.attributes.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str()).collect()
     }
