@@ -14,7 +14,7 @@ use crate::error::{Fault, Misstep, Refusal};
 use crate::matching::{self, FORMS, Form};
 use crate::secret::{SealError, Sealer};
 use crate::shell::{Answer, Context, Shell};
-use crate::syntax::{Leaf, Node};
+use crate::syntax::{self, Leaf, Node};
 use crate::value::Kind;
 use crate::{Finding, Problem, check, config};
 
@@ -193,6 +193,11 @@ fn every_line_that_a_declaration_admits_is_obeyed_and_survives_the_file() {
                     assert!(!shell.is_asking() || may_ask, "{line} asks");
                 }
             }
+            assert!(!(form.command.displays() && shell.uncommitted()), "{line}");
+            // What was not changed has been through the file with other lines.
+            if !shell.uncommitted() {
+                continue;
+            }
             let mut candidate = shell.candidate().clone();
             let key = crate::secret::read("k", None, &World).unwrap();
             for group in candidate.radius_groups.values_mut() {
@@ -240,6 +245,49 @@ fn one_beyond_each_end_of_each_range_is_a_wrong_parameter() {
     assert!(tried > 100, "only {tried} ranges were tried");
 }
 
+/// The line with each keyword cut as far as the words that may stand in its place allow.
+fn abbreviated(view: View, line: &str) -> String {
+    let mut paths = matching::start(view, |_| true);
+    let mut words = Vec::new();
+    for word in line.split(' ') {
+        let mut leaves = Vec::new();
+        for path in &paths {
+            syntax::expand(path.rest.clone(), &mut leaves);
+        }
+        let is_keyword = leaves.iter().any(|(leaf, _)| matches!(leaf, Leaf::Word(full) if *full == word));
+        let fits_another = |short: &str| {
+            leaves.iter().any(|(leaf, _)| match leaf {
+                Leaf::Word(full) => *full != word && matching::begins(full, short),
+                Leaf::Argument(argument) => argument.kind.accept(short).is_some(),
+            })
+        };
+        let cut = (1..word.len()).map(|length| &word[..length]).find(|short| is_keyword && !fits_another(short));
+        words.push(cut.unwrap_or(word));
+        let Ok(next) = matching::step(&paths, word) else { panic!("{line} stops at {word}") };
+        paths = next;
+    }
+    words.join(" ")
+}
+
+#[test]
+fn every_keyword_can_be_cut_as_far_as_it_is_the_only_one() {
+    let mut shorter = 0;
+    for (view, form) in every_form() {
+        // A text that takes the line to its end has no words.
+        let lines = samples(&form.node).into_iter().filter(|line| !line.contains("  "));
+        for line in lines {
+            let short = abbreviated(view, &line);
+            let [whole, cut] = [&line, &short]
+                .map(|line| matching::parse(view, line, |_| true).unwrap_or_else(|error| panic!("{line}: {error:?}")));
+            assert!(std::ptr::eq(whole.command, cut.command), "{short} is not {line}");
+            assert_eq!(whole.words.keywords, cut.words.keywords, "{short}");
+            assert_eq!((whole.words.arguments, whole.negated), (cut.words.arguments, cut.negated), "{short}");
+            shorter += usize::from(short.len() < line.len());
+        }
+    }
+    assert!(shorter > 1000, "only {shorter} lines were cut");
+}
+
 /// A line in which the argument `index`, counted over the leaves of the form, comes last and is `word`.
 fn line_up_to(node: &Node, index: usize, word: &str) -> Option<String> {
     fn reach(node: &Node, index: usize, word: &str) -> Option<String> {
@@ -283,50 +331,95 @@ fn line_up_to(node: &Node, index: usize, word: &str) -> Option<String> {
 fn every_stored_setting_can_be_taken_back() {
     for command in commands().filter(|command| matches!(command.stored, Stored::Lines(_))) {
         let undo = command.undo.as_ref().unwrap_or_else(|| panic!("{:?} has no undo", command.formats));
-        let view = command.views[0];
-        let mut shell = sitting(view);
-        let before = config::write(shell.candidate());
-        for format in command.formats {
-            let line = samples(&crate::syntax::parse(format).unwrap()).pop().unwrap();
-            shell.execute(&line, &World);
-        }
-        let line = samples(&crate::syntax::parse(undo.formats[0]).unwrap()).pop().unwrap();
-        let answer = shell.execute(&format!("undo {line}"), &World);
-        assert_eq!(answer, Answer::Silent, "undo {line}");
-        // Some do not go back to where they were: a server that was there before is gone or remains, the resending of
-        // Stops, the counting and the domain in names are switched off, and the pool is larger than by default.
-        let goes_elsewhere = [
-            "radius-server accounting",
-            "radius-server authentication 2001",
-            "radius-server authorization 2001",
-            "radius-server user-name",
-            "hwtacacs enable",
-            "hwtacacs-server accounting fourth",
-            "hwtacacs-server authentication fourth",
-            "hwtacacs-server authorization fourth",
-            "hwtacacs-server user-name",
-            "bill-server",
-            "local-bill cfcard capacity",
-            "flow-statistic",
-        ];
-        if !goes_elsewhere.iter().any(|beginning| line.starts_with(beginning)) {
-            assert_eq!(config::write(shell.candidate()), before, "undo {line}");
+        let views = command.views.iter();
+        for (view, format) in views.flat_map(|view| undo.formats.iter().map(move |format| (*view, *format))) {
+            check_undo(command, view, format);
         }
     }
+}
+
+fn check_undo(command: &Command, view: View, undo: &'static str) {
+    let mut shell = sitting(view);
+    let before = config::write(shell.candidate());
+    for format in command.formats {
+        let line = samples(&syntax::parse(format).unwrap()).pop().unwrap();
+        shell.execute(&line, &World);
+    }
+    let line = samples(&syntax::parse(undo).unwrap()).pop().unwrap();
+    if line.starts_with("hwtacacs-server a") {
+        // A server is taken back by what it was set with.
+        shell.execute(&line, &World);
+    }
+    let answer = shell.execute(&format!("undo {line}"), &World);
+    assert_eq!(answer, Answer::Silent, "undo {line}");
+    // Some do not go back to where they were: a server that was there before is gone or remains, the resending of
+    // Stops, the counting and the domain in names are switched off, and the pool is larger than by default.
+    let goes_elsewhere = [
+        "radius-server accounting",
+        "radius-server authentication 2001",
+        "radius-server authorization 2001",
+        "radius-server user-name",
+        "hwtacacs enable",
+        "hwtacacs-server accounting fourth",
+        "hwtacacs-server authentication fourth",
+        "hwtacacs-server authorization fourth",
+        "hwtacacs-server user-name",
+        "bill-server",
+        "local-bill cfcard capacity",
+        "flow-statistic",
+    ];
+    if !goes_elsewhere.iter().any(|beginning| line.starts_with(beginning)) {
+        assert_eq!(config::write(shell.candidate()), before, "undo {line}");
+    }
+}
+
+#[test]
+fn every_stored_setting_is_printed_when_it_is_set() {
+    for command in commands().filter(|command| matches!(command.stored, Stored::Lines(_))) {
+        // Only their default can be had.
+        let is_fixed = ["radius-server type", "radius-server class-as-car"].contains(&beginning(command.formats[0]));
+        for view in command.views {
+            let is_printed = |line: &String| {
+                let mut shell = sitting(*view);
+                let before = config::write(shell.candidate());
+                shell.execute(line, &World);
+                config::write(shell.candidate()) != before
+            };
+            let lines = || command.formats.iter().flat_map(|format| samples(&syntax::parse(format).unwrap()));
+            let undone = lines().map(|line| format!("undo {line}"));
+            let undone = undone.chain(command.undo_formats().iter().flat_map(|format| {
+                samples(&syntax::parse(format).unwrap()).into_iter().map(|line| format!("undo {line}"))
+            }));
+            let mut lines = lines().chain(undone);
+            assert_eq!(lines.any(|line| is_printed(&line)), !is_fixed, "{:?} in {view:?}", command.formats);
+        }
+    }
+}
+
+/// The keywords that a form begins with.
+fn beginning(format: &str) -> &str {
+    let end = format.find([':', '{', '[']).map_or(format.len(), |end| format[..end].rfind(' ').unwrap_or(0));
+    &format[..end]
 }
 
 #[test]
 fn declarations_are_complete() {
     for command in commands() {
         assert!(!command.views.is_empty() && !command.formats.is_empty() && command.level <= 3);
-        assert!(!command.section.is_empty(), "{:?}", command.formats);
+        assert!(command.section.split(", ").all(is_reference), "{:?} of {:?}", command.section, command.formats);
         let changes = matches!(command.action, Action::Configure(_));
         let printed = matches!(command.stored, Stored::Lines(_));
         assert_eq!(changes, printed, "what is set must print, and only that: {:?}", command.formats);
         for format in command.formats.iter().chain(command.undo_formats()) {
-            assert!(crate::syntax::parse(format).is_ok(), "{format}");
+            assert!(syntax::parse(format).is_ok(), "{format}");
         }
     }
+}
+
+/// A section of BEHAVIOUR.md or INTERFACES.md, or a decision of the owner.
+fn is_reference(text: &str) -> bool {
+    let numbers = text.strip_prefix("owner's decision ").or_else(|| text.strip_prefix("INTERFACES ")).unwrap_or(text);
+    numbers.split('.').all(|number| number.parse().is_ok_and(|number: u8| number > 0))
 }
 
 #[test]
