@@ -1,7 +1,7 @@
 //! The shell on a terminal: prompt, line editing, history, Tab, `?` without Enter, Ctrl+Z, questions.
 //!
-//! A line that may hold a secret is not kept in the history. The daemon holds the sitting; here is what a hand and an eye need. A `?` that belongs to a line, to a description
-//! for one, is typed behind Ctrl+V.
+//! The daemon holds the sitting; here is what a hand and an eye need. A `?` that belongs to a line, to a description
+//! for one, is typed behind Ctrl+V. A line that may hold a secret is not kept in the history.
 
 use std::cell::RefCell;
 use std::rc::Rc;
