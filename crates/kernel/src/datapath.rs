@@ -29,6 +29,7 @@ mod missing;
 mod outbox;
 mod socket;
 mod uring;
+mod watched;
 
 #[cfg(test)]
 mod tests;
@@ -37,12 +38,14 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use crate::waker::Waker;
 pub use epoll::Epoll;
 pub use missing::Missing;
 pub use uring::Uring;
+use watched::Watched;
 
 /// The longest datagram that can be transmitted, in octets: the longest message that the rooms above send.
 pub const DATAGRAM_MAX: usize = 4096;
@@ -73,7 +76,7 @@ pub enum Choice {
 pub struct Limits {
     /// Sockets that can be bound at a time, 1–16,384.
     pub sockets: u16,
-    /// Wakers that can be watched at a time, 0–4,096.
+    /// Wakers and descriptors that can be watched at a time, 0–4,096.
     pub watches: u16,
     /// Messages that can be queued or under way at a time, 1–16,384. A message is at least one datagram.
     pub transmit_slots: u16,
@@ -176,7 +179,7 @@ impl SocketIndex {
     }
 }
 
-/// A watched waker of one datapath; void once unwatched, and the number may then come again.
+/// A watched waker or descriptor of one datapath; void once unwatched, and the number may then come again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WatchIndex(u16);
 
@@ -212,7 +215,7 @@ pub enum Completion<'buffer> {
         /// Why.
         error: TransmitError,
     },
-    /// A watched waker rang, once or more often.
+    /// A watched waker rang, once or more often, or a watched descriptor has become readable.
     Woken {
         /// Which.
         watch: WatchIndex,
@@ -363,7 +366,20 @@ impl Datapath {
     /// # Errors
     /// `QuotaExceeded` when [`Limits::watches`] are watched; others when the process has no descriptor left.
     pub fn watch(&mut self, waker: &Waker) -> io::Result<WatchIndex> {
-        on_engine!(self, engine => engine.watch(waker))
+        let watched = Watched::bell(waker)?;
+        on_engine!(self, engine => engine.watch(watched))
+    }
+
+    /// Lets a descriptor that has become readable end the wait, from the next wait on: an epoll of the caller's, as
+    /// [`crate::stream::Streams`] is. Upon [`Completion::Woken`] the caller takes all that is there; with what it leaves, the
+    /// next wait may end at once or go on. A handle of our own is
+    /// watched; the caller's may be closed.
+    ///
+    /// # Errors
+    /// As those of [`Datapath::watch`].
+    pub fn watch_descriptor(&mut self, descriptor: &impl AsFd) -> io::Result<WatchIndex> {
+        let watched = Watched::descriptor(descriptor.as_fd())?;
+        on_engine!(self, engine => engine.watch(watched))
     }
 
     /// Takes a watch back. A void one is left alone.

@@ -5,6 +5,7 @@
 //! | module | what it opens |
 //! |---|---|
 //! | [`datapath`] | the workers' datagrams: batched UDP over io_uring, or over epoll where the kernel has no io_uring |
+//! | [`stream`](mod@stream) | the workers' TCP connections, non-blocking, beside a datapath |
 //! | [`datagram`](mod@datagram) | a plain UDP socket for the control thread |
 //! | [`waker`] | an eventfd that ends a worker's wait from any thread |
 //! | [`clock`] | the boot clock that measures, the wall clock that is printed, the identity of this boot |
@@ -24,11 +25,13 @@
 //!
 //! **Full:** a datapath has a fixed number of transmit slots; when none is free, [`datapath::Datapath::transmit`]
 //! refuses and the caller keeps its work. Receive buffers that run out leave datagrams in the socket's own buffer,
-//! and when that is full too the kernel drops and counts them ([`datapath::Counts::receive_overflow`]).
+//! and when that is full too the kernel drops and counts them ([`datapath::Counts::receive_overflow`]). A stream's queue takes
+//! a write whole or not at all ([`stream::NotTaken`]); what is not read waits in the socket, and slows its sender down.
 //!
 //! **How many, how much memory:** one datapath per worker, sized once by [`datapath::Limits`] whose documentation has
 //! the formula; with the defaults (256 slots, 1,024 buffers) at most 13 MiB, of which only touched pages are
-//! resident. After opening, the datagram path allocates nothing. Everything else is used by the control thread or at
+//! resident; beside it one [`stream::Streams`], sized by [`stream::StreamLimits`]. After opening, neither allocates for what it
+//! carries. Everything else is used by the control thread or at
 //! start and may allocate.
 
 pub mod clock;
@@ -42,5 +45,7 @@ pub mod notify;
 pub mod random;
 pub mod seqpacket;
 pub mod shared_memory;
+mod sockopt;
 pub mod source;
+pub mod stream;
 pub mod waker;

@@ -17,10 +17,10 @@ use mio::{Events, Interest, Poll, Token};
 use socket2::Socket;
 
 use super::outbox::{Outbox, Outcome};
+use super::watched::Watched;
 use super::{
     BindSpec, Completion, Counts, Limits, NotQueued, OpenError, SocketIndex, TransmitError, WatchIndex, address, socket,
 };
-use crate::waker::Waker;
 use batch::{ReceiveBatch, SendBatch};
 
 /// Readiness events taken over by one system call; more wait for the next.
@@ -51,7 +51,7 @@ pub struct Epoll {
     poll: Poll,
     events: Events,
     sockets: Vec<Option<Bound>>,
-    watches: Vec<Option<Waker>>,
+    watches: Vec<Option<Watched>>,
     outbox: Outbox,
     sending: SendBatch,
     receiving: ReceiveBatch,
@@ -110,20 +110,19 @@ impl Epoll {
         self.ready.retain(|ready| !matches!(ready, Ready::TransmitFailed { socket: of, .. } if *of == socket.0));
     }
 
-    pub(super) fn watch(&mut self, waker: &Waker) -> io::Result<WatchIndex> {
+    pub(super) fn watch(&mut self, watched: Watched) -> io::Result<WatchIndex> {
         let number = free_number(&self.watches)?;
-        let waker = waker.try_clone()?;
         let token = Token(self.sockets.len() + usize::from(number));
-        self.poll.registry().register(&mut SourceFd(&waker.as_fd().as_raw_fd()), token, Interest::READABLE)?;
-        self.watches[usize::from(number)] = Some(waker);
+        self.poll.registry().register(&mut SourceFd(&watched.as_fd().as_raw_fd()), token, Interest::READABLE)?;
+        self.watches[usize::from(number)] = Some(watched);
         Ok(WatchIndex(number))
     }
 
     pub(super) fn unwatch(&mut self, watch: WatchIndex) {
-        let Some(waker) = self.watches.get_mut(watch.number()).and_then(Option::take) else { return };
+        let Some(watched) = self.watches.get_mut(watch.number()).and_then(Option::take) else { return };
         // The bell itself stays open elsewhere, and with it the registration: it has to be taken back by hand. It fails
         // only for a descriptor that is not registered.
-        let _ = self.poll.registry().deregister(&mut SourceFd(&waker.as_fd().as_raw_fd()));
+        let _ = self.poll.registry().deregister(&mut SourceFd(&watched.as_fd().as_raw_fd()));
         self.ready.retain(|ready| !matches!(ready, Ready::Woken { watch: of } if *of == watch.0));
     }
 
@@ -247,9 +246,9 @@ impl Epoll {
                 Some(None) => {}
                 None => {
                     let watch = token - self.sockets.len();
-                    let Some(Some(waker)) = self.watches.get(watch) else { continue };
+                    let Some(Some(watched)) = self.watches.get(watch) else { continue };
                     self.counts.system_calls += 1;
-                    if let (true, Ok(watch)) = (waker.drain(), u16::try_from(watch)) {
+                    if let (true, Ok(watch)) = (watched.is_heard(), u16::try_from(watch)) {
                         self.ready.push_back(Ready::Woken { watch });
                     }
                 }

@@ -2,11 +2,11 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::BindSpec;
+use crate::sockopt;
 
 /// A bound, unconnected UDP socket, closed in children, that reports what its full receive buffer has dropped.
 ///
@@ -17,7 +17,7 @@ pub(super) fn open(spec: &BindSpec<'_>) -> io::Result<Socket> {
     if spec.local.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    set_option(&socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1)?;
+    sockopt::set(&socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1)?;
     set_buffer(&socket, spec.receive_buffer, libc::SO_RCVBUFFORCE, libc::SO_RCVBUF)?;
     set_buffer(&socket, spec.send_buffer, libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)?;
     socket.bind_device(spec.device.map(str::as_bytes))?;
@@ -43,14 +43,6 @@ fn set_buffer(socket: &Socket, octets: u32, forced: libc::c_int, ordinary: libc:
         return Ok(());
     }
     let value = libc::c_int::try_from(octets).unwrap_or(libc::c_int::MAX);
-    set_option(socket, libc::SOL_SOCKET, forced, value)
-        .or_else(|_| set_option(socket, libc::SOL_SOCKET, ordinary, value))
-}
-
-fn set_option(socket: &Socket, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
-    const LENGTH: libc::socklen_t = 4;
-    const { assert!(size_of::<libc::c_int>() == LENGTH as usize) };
-    // SAFETY: an open descriptor and one integer of this frame, read before the call returns.
-    let status = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), LENGTH) };
-    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    sockopt::set(socket, libc::SOL_SOCKET, forced, value)
+        .or_else(|_| sockopt::set(socket, libc::SOL_SOCKET, ordinary, value))
 }

@@ -29,8 +29,8 @@ use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
 use socket2::Socket;
 
 use super::outbox::{Outbox, Outcome};
+use super::watched::Watched;
 use super::{BindSpec, Completion, Counts, Limits, NotQueued, OpenError, SocketIndex, WatchIndex, address, socket};
-use crate::waker::Waker;
 use inbox::Inbox;
 use place::{Kind, Place, Seat, Tag};
 
@@ -51,7 +51,7 @@ pub struct Uring {
     inbox: ManuallyDrop<Inbox>,
     outbox: ManuallyDrop<Outbox>,
     sockets: Vec<Place<Socket>>,
-    watches: Vec<Place<Waker>>,
+    watches: Vec<Place<Watched>>,
     /// Sockets and watches to arm, and places to cancel, with the next submission. A number may stand here in vain.
     to_arm: VecDeque<Seat>,
     to_cancel: VecDeque<Seat>,
@@ -118,12 +118,11 @@ impl Uring {
         }
     }
 
-    pub(super) fn watch(&mut self, waker: &Waker) -> io::Result<WatchIndex> {
+    pub(super) fn watch(&mut self, watched: Watched) -> io::Result<WatchIndex> {
         let number = place::free_number(&self.watches)?;
         let seat = Seat::Watch(number);
-        let waker = waker.try_clone()?;
-        self.ring.submitter().register_files_update(self.position(seat), &[waker.as_fd().as_raw_fd()])?;
-        self.watches[usize::from(number)].hold(waker);
+        self.ring.submitter().register_files_update(self.position(seat), &[watched.as_fd().as_raw_fd()])?;
+        self.watches[usize::from(number)].hold(watched);
         self.to_arm.push_back(seat);
         Ok(WatchIndex(number))
     }
@@ -398,7 +397,7 @@ impl Uring {
         if place.holds(generation) && result >= 0 {
             self.counts.system_calls += 1;
             // Drained before it is told and before it is armed again: a ring from now on is seen by the next poll.
-            if place.holder.as_ref().is_some_and(Waker::drain) {
+            if place.holder.as_ref().is_some_and(Watched::is_heard) {
                 self.ready.push_back(Ready::Woken { watch, generation });
             }
         }
@@ -506,6 +505,7 @@ fn is_passing(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::waker::Waker;
     use std::net::Ipv4Addr;
 
     #[test]
@@ -518,7 +518,7 @@ mod tests {
                 Err(error) => return println!("skipped: {error}"),
             };
             let waker = Waker::new().unwrap();
-            engine.watch(&waker).unwrap();
+            engine.watch(Watched::bell(&waker).unwrap()).unwrap();
             let sockets = [(); 50].map(|()| engine.bind(spec).unwrap());
             let to = engine.local_addr(sockets[0]).unwrap();
             for _ in 0..waits {
