@@ -26,9 +26,9 @@
 //! **Full:** a queue takes a write whole or not at all ([`NotTaken::Full`]). What nobody reads waits in the socket, and TCP
 //! slows its sender down. No free number: [`Streams::connect`] refuses with `QuotaExceeded`.
 //!
-//! **Memory**, in octets: `streams` × (`queue` + 128), of which only touched pages of the queues are resident, and 16 KiB to
-//! read into; the kernel's buffers besides. One descriptor for each stream and one for all. Connecting makes system calls
-//! and allocates nothing of ours.
+//! **Memory**, in octets: `streams` × 128, `queue` more for each that was ever in use at a time, of which only touched pages are
+//! resident, and 16 KiB to read into; the kernel's buffers besides. One descriptor for each stream and one for all. Nothing is
+//! allocated but by [`Streams::connect`], for a number that is used for the first time.
 
 mod cause;
 mod connection;
@@ -160,6 +160,7 @@ pub struct Streams {
     /// Those with something queued that their socket may take.
     writing: VecDeque<u16>,
     room: Box<[u8]>,
+    queue_octets: usize,
     counts: StreamCounts,
 }
 
@@ -173,13 +174,14 @@ impl Streams {
         Ok(Streams {
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS),
-            places: (0..limits.streams).map(|_| Place { connection: None, queue: Queue::new(limits.queue) }).collect(),
+            places: (0..limits.streams).map(|_| Place { connection: None, queue: Queue::unused() }).collect(),
             news: list(),
             readable: list(),
             turns: 0,
             allowance: TURN_OCTETS,
             writing: list(),
             room: vec![0; READ_OCTETS].into_boxed_slice(),
+            queue_octets: limits.queue,
             counts: StreamCounts::default(),
         })
     }
@@ -195,7 +197,9 @@ impl Streams {
         let interest = Interest::READABLE | Interest::WRITABLE;
         let token = Token(number.into());
         self.poll.registry().register(&mut SourceFd(&connection.descriptor()), token, interest)?;
-        self.places[usize::from(number)].connection = Some(connection);
+        let place = &mut self.places[usize::from(number)];
+        place.queue.begin(self.queue_octets);
+        place.connection = Some(connection);
         Ok(StreamIndex(number))
     }
 

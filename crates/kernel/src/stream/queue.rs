@@ -12,9 +12,17 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Pages of it become resident when they are first written to.
-    pub(super) fn new(room: usize) -> Queue {
-        Queue { octets: vec![0; room].into_boxed_slice(), head: 0, length: 0 }
+    /// One without any room.
+    pub(super) fn unused() -> Queue {
+        Queue { octets: Box::default(), head: 0, length: 0 }
+    }
+
+    /// Empties it, and gives it so much room if it has another. Pages of it become resident when they are first written to.
+    pub(super) fn begin(&mut self, room: usize) {
+        self.clear();
+        if self.octets.len() != room {
+            self.octets = vec![0; room].into_boxed_slice();
+        }
     }
 
     pub(super) fn room(&self) -> usize {
@@ -72,7 +80,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_goes_in_comes_out_in_order(room in 0..40_usize, steps in proptest::collection::vec(any::<(u8, u8)>(), 0..60)) {
-            let mut queue = Queue::new(room);
+            let mut queue = Queue::unused();
+            queue.begin(room);
             let mut expected = VecDeque::new();
             for (serial, (pushed, taken)) in (0_u8..).zip(steps) {
                 let octets = vec![serial; usize::from(pushed % 20)];
