@@ -22,6 +22,7 @@ mod recovery;
 mod scheme;
 mod server;
 mod shell;
+mod tls;
 
 pub use announcement::AccountingOn;
 pub use authentication::AuthenticationRetries;
@@ -39,6 +40,7 @@ pub use scheme::{
 };
 pub use server::{InterfaceName, RadiusServer, ServerPath, Source, Transport};
 pub use shell::ShellLevel;
+pub use tls::RadiusTls;
 
 /// The whole running configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -460,15 +462,18 @@ impl RadiusGroup {
     /// At most so many accounting servers.
     pub const SERVER_COUNT_MAX: usize = 16;
 
-    /// The secret that `server` is spoken to with.
+    /// The secret that `server` is spoken to with. That of the group is one for datagrams: over TLS a server has its own, or the
+    /// one that RFC 6614 sets.
     pub fn secret_of<'a>(&'a self, server: &'a RadiusServer) -> Option<&'a Secret> {
-        server.shared_key.as_ref().or(self.shared_key.as_ref())
+        let otherwise = if server.tls.is_some() { Some(&*tls::RADSEC) } else { self.shared_key.as_ref() };
+        server.shared_key.as_ref().or(otherwise)
     }
 
     /// The way that requests of this group take to `server`.
     pub fn path_of(&self, server: &RadiusServer) -> ServerPath {
         let source = server.source.or(self.source.map(Source::Interface));
-        ServerPath { address: server.address, vpn: server.vpn, source, transport: Transport::Datagrams }
+        let transport = if server.tls.is_some() { Transport::Tls } else { Transport::Datagrams };
+        ServerPath { address: server.address, vpn: server.vpn, source, transport }
     }
 }
 

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use super::Secret;
+use super::{RadiusTls, Secret};
 
 /// The name of a network interface or of a VRF, which Linux makes a device too: 1–15 octets, as the kernel takes them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -155,12 +155,22 @@ pub struct RadiusServer {
     pub weight: u8,
     /// Whether requests carry Message-Authenticator; off by default, for servers disagree on it (RFC 2869 section 5.14).
     pub message_authenticator: bool,
+    /// Over TLS instead of in datagrams; accounting only.
+    pub tls: Option<RadiusTls>,
 }
 
 impl RadiusServer {
     /// One of which nothing more is said.
     pub fn new(address: SocketAddr) -> RadiusServer {
-        RadiusServer { address, vpn: None, source: None, shared_key: None, weight: 0, message_authenticator: false }
+        RadiusServer {
+            address,
+            vpn: None,
+            source: None,
+            shared_key: None,
+            weight: 0,
+            message_authenticator: false,
+            tls: None,
+        }
     }
 
     /// Whether it is the server of this address, port and VRF.

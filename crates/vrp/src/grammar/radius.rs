@@ -31,7 +31,8 @@ pub(super) const COMMANDS: &[Command] = &[
              [ vpn-instance vpn:INTERFACE \
              | source { interface:INTERFACE | ip-address source:X.X.X.X | ip-address source:X:X::X:X } \
              | { shared-key secret:SECRET<1-128> | shared-key-cipher secret:SECRET<1-128> } | weight weight:INTEGER<0-100> \
-             | message-authenticator ]*",
+             | message-authenticator \
+             | tls ca ca:PATH<1-255> [ cert cert:PATH<1-255> key key:PATH<1-255> ] [ server-name name:STRING<1-253> ] ]*",
             "radius-server accounting { ip:X.X.X.X | ip:X:X::X:X } \
              { vpn-instance vpn:INTERFACE \
              | source { interface:INTERFACE | ip-address source:X.X.X.X | ip-address source:X:X::X:X } \
@@ -50,6 +51,12 @@ pub(super) const COMMANDS: &[Command] = &[
             ("source", "Where requests leave from"),
             ("interface", "The address of this interface"),
             ("ip-address", "An address"),
+            ("tls", "Over TLS; shared-key is radsec unless the line names one"),
+            ("ca", "Certificates of which one must have signed the server's, a PEM file"),
+            ("cert", "Our certificate, a PEM file"),
+            ("key", "The key to it, a PEM file"),
+            ("server-name", "What the server's certificate must be for"),
+            ("name", "Its name; the server's address when left out"),
         ],
         action: Action::Configure(|edit, words| Service::Accounting.set(edit, words)),
         stored: Stored::Lines(|settings, place| Service::Accounting.stored(settings, place)),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use model::settings::{InterfaceName, RadiusGroup, RadiusServer, Settings, Source};
+use model::settings::{InterfaceName, RadiusGroup, RadiusServer, RadiusTls, Settings, Source};
 
 use super::radius::group_of;
 use crate::command::{Done, Edit, Place, Words};
@@ -57,6 +57,7 @@ impl Service {
             shared_key,
             weight: words.number_if("weight").unwrap_or(0),
             message_authenticator: words.has("message-authenticator"),
+            tls: tls_of(words),
         };
         let servers = self.servers_mut(edit.group()?);
         match place {
@@ -97,6 +98,9 @@ impl Service {
         if server.message_authenticator {
             line.push_str(" message-authenticator");
         }
+        if let Some(tls) = &server.tls {
+            write_tls(&mut line, tls);
+        }
         line
     }
 }
@@ -112,5 +116,21 @@ fn source_of(words: &Words, server: SocketAddr) -> Result<Option<Source>, Refusa
         Some(source) if source.is_ipv4() != server.is_ipv4() => Err(Refusal::SourceFamily),
         Some(source) => Ok(Some(Source::Address(source))),
         None => Ok(words.interface_if("interface").map(Source::Interface)),
+    }
+}
+
+/// How to speak to it over TLS; `None`: in datagrams.
+fn tls_of(words: &Words) -> Option<RadiusTls> {
+    let text = |name| words.text_if(name).map(str::to_owned);
+    let (cert, key, server_name) = (text("cert"), text("key"), text("name"));
+    text("ca").map(|ca| RadiusTls { ca, cert, key, server_name })
+}
+
+fn write_tls(line: &mut String, tls: &RadiusTls) {
+    let _ = write!(line, " tls ca {}", tls.ca);
+    for (keyword, value) in [("cert", &tls.cert), ("key", &tls.key), ("server-name", &tls.server_name)] {
+        if let Some(value) = value {
+            let _ = write!(line, " {keyword} {value}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use model::settings::{
     BillStoreSettings, CacheBackupMode, CacheRounds, CacheWarning, CfcardBackupMode, CutBrake, Domain, HostKeyPolicy,
     Hwtacacs, HwtacacsRank, HwtacacsServer, HwtacacsTemplate, InterfaceName, Interim, InterimFail, InterimFailPolicy,
     InterimSpelling, IntervalUnit, LimitedServers, LocalAaaServer, ObjectName, OptionalAttribute, PlaneLink,
-    RadiusAuthorization, RadiusCache, RadiusGroup, RadiusHealth, RadiusLimits, RadiusRecovery, RadiusServer,
+    RadiusAuthorization, RadiusCache, RadiusGroup, RadiusHealth, RadiusLimits, RadiusRecovery, RadiusServer, RadiusTls,
     RecoveryDetect, Secret, Settings, ShellLevel, Source, SpeedLimit, StartFail, UserNameFormat,
 };
 use proptest::prelude::*;
@@ -294,16 +294,26 @@ fn server() -> impl Strategy<Value = RadiusServer> {
         prop::option::of(prop_oneof![address, source_interface()])
     };
     let path = ip().prop_flat_map(move |ip| (Just(ip), prop::option::of(interface()), source(ip)));
-    (path, 1..=u16::MAX, prop::option::of(secret()), 0..=100_u8, any::<bool>()).prop_map(
-        |((ip, vpn, source), port, shared_key, weight, message_authenticator)| RadiusServer {
+    (path, 1..=u16::MAX, prop::option::of(secret()), 0..=100_u8, any::<bool>(), prop::option::of(tls())).prop_map(
+        |((ip, vpn, source), port, shared_key, weight, message_authenticator, tls)| RadiusServer {
             address: SocketAddr::new(ip, port),
             vpn,
             source,
             shared_key,
             weight,
             message_authenticator,
+            tls,
         },
     )
+}
+
+fn tls() -> impl Strategy<Value = RadiusTls> {
+    // Now and then a keyword, which is a file's or a server's name all the same.
+    let word = || prop_oneof![4 => "[!-.0-9;-~]{1,15}", 1 => Just("key".to_owned()), 1 => Just("weight".to_owned())];
+    (word(), prop::option::of((word(), word())), prop::option::of(word())).prop_map(|(ca, pair, server_name)| {
+        let (cert, key) = pair.unzip();
+        RadiusTls { ca, cert, key, server_name }
+    })
 }
 
 /// An interface that is not named as the keyword that may stand in its place.
@@ -355,10 +365,10 @@ fn group() -> impl Strategy<Value = RadiusGroup> {
                 (flags, format, without, accounting_on),
             )| {
                 let accounting = each_once(accounting);
-                // Message-Authenticator is a word of accounting servers.
+                // Message-Authenticator and TLS are words of accounting servers.
                 let authentication = each_once(authenticating)
                     .into_iter()
-                    .map(|server| RadiusServer { message_authenticator: false, ..server })
+                    .map(|server| RadiusServer { message_authenticator: false, tls: None, ..server })
                     .collect();
                 let algorithm = if shares { Algorithm::LoadingShare } else { Algorithm::MasterBackup };
                 let [strict, sequence] =

@@ -1,7 +1,7 @@
 //! The way to a server: `vpn-instance` and `source`, as they are typed, stored and refused.
 
 use crate::support::{World, obey, sitting_after};
-use model::settings::{InterfaceName, Source};
+use model::settings::{InterfaceName, RadiusTls, Source, Transport};
 use vrp::{Shell, config};
 
 #[test]
@@ -96,4 +96,62 @@ fn row_5_1_one_server_has_one_source() {
     assert_eq!(lines(&format!("{group}\n {red}"), &red), differ("192.0.2.1:1813 vpn-instance red"));
     assert_eq!(lines(&format!("{group}\n {plain}"), &from("lo1")), Vec::<String>::new());
     assert_eq!(lines(&format!("{group}\n {plain}"), &red), Vec::<String>::new(), "another VRF, another server");
+}
+
+#[test]
+fn an_accounting_server_is_spoken_to_over_tls() {
+    let world = World::default();
+    let tls = |cert: Option<&str>, key: Option<&str>, server_name: Option<&str>| {
+        let own = |word: Option<&str>| word.map(str::to_owned);
+        Some(RadiusTls { ca: "/ca.pem".to_owned(), cert: own(cert), key: own(key), server_name: own(server_name) })
+    };
+    let me = (Some("/me.pem"), Some("/me.key"));
+    for (line, expected, written) in [
+        ("tls ca /ca.pem", tls(None, None, None), "weight 0 tls ca /ca.pem"),
+        (
+            "tls ca /ca.pem server-name a.b weight 5",
+            tls(None, None, Some("a.b")),
+            "weight 5 tls ca /ca.pem server-name a.b",
+        ),
+        (
+            "weight 5 tls ca /ca.pem cert /me.pem key /me.key vpn-instance red",
+            tls(me.0, me.1, None),
+            "vpn-instance red weight 5 tls ca /ca.pem cert /me.pem key /me.key",
+        ),
+        (
+            "tls ca /ca.pem cert /me.pem key /me.key server-name 192.0.2.1",
+            tls(me.0, me.1, Some("192.0.2.1")),
+            "weight 0 tls ca /ca.pem cert /me.pem key /me.key server-name 192.0.2.1",
+        ),
+        ("", None, "weight 0"),
+    ] {
+        let mut shell = sitting_after(&["radius-server group g1", "radius-server shared-key k"]);
+        let line = format!("radius-server accounting 192.0.2.1 2083 {line}");
+        assert_eq!(obey(&mut shell, &world, &line), "", "{line}");
+        let group = &shell.candidate().radius_groups[&"g1".into()];
+        let server = &group.accounting[0];
+        assert_eq!(server.tls, expected, "{line}");
+        let (transport, secret) = match expected {
+            Some(_) => (Transport::Tls, &b"radsec"[..]),
+            None => (Transport::Datagrams, &b"k"[..]),
+        };
+        assert_eq!(group.path_of(server).transport, transport, "{line}");
+        assert_eq!(group.secret_of(server).map(|secret| secret.octets()), Some(secret), "{line}");
+        let text = config::write(shell.candidate());
+        assert!(text.contains(&format!("\n radius-server accounting 192.0.2.1 2083 {written}\n")), "{line}: {text}");
+    }
+    for line in [
+        "radius-server accounting 192.0.2.1 2083 tls",
+        "radius-server accounting 192.0.2.1 2083 tls ca /ca.pem cert /me.pem",
+        "radius-server accounting 192.0.2.1 2083 tls ca /ca.pem key /me.key",
+        "radius-server accounting 192.0.2.1 2083 tls server-name a.b",
+        "radius-server authentication 192.0.2.1 2083 tls ca /ca.pem",
+    ] {
+        let said = obey(&mut sitting_after(&["radius-server group g1"]), &world, line);
+        assert!(said.contains("Error:"), "{line}: {said}");
+    }
+    let mut shell = sitting_after(&["radius-server group g1"]);
+    assert_eq!(obey(&mut shell, &world, "radius-server accounting 192.0.2.1 2083 shared-key own tls ca /ca.pem"), "");
+    let group = &shell.candidate().radius_groups[&"g1".into()];
+    assert_eq!(group.secret_of(&group.accounting[0]).map(|secret| secret.octets()), Some(&b"own"[..]));
 }
