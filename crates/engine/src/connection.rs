@@ -14,13 +14,15 @@
 //! **Full:** a connection takes no request while [`UNWRITTEN_MAX`] octets wait for the peer to read them. What comes in is kept up
 //! to one packet of the longest; a longer one ends the connection.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use model::settings::Transport;
+use model::settings::{Secret, Transport};
 use model::time::Mono;
 use wire::tacacs::REPLY_SIZE_MAX;
 
 use crate::request::PACKET_MAX;
+use crate::server::Identifier;
 
 /// Octets that were transmitted and have not left; then the connection takes no more.
 const UNWRITTEN_MAX: usize = 1 << 16;
@@ -36,6 +38,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// The same of TACACS+: less than a Stop rests before it is sent once more, so that every one of its sends is one.
 const TACACS_PAUSE_MAX: Duration = Duration::from_secs(4);
+
+/// So long nothing may come in before the peer is asked whether it is there.
+const QUIET_MAX: Duration = Duration::from_secs(30);
 
 /// Whether a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +74,20 @@ pub(crate) struct Connection {
     /// Whether a reply came on it.
     pub(crate) has_answered: bool,
     pub(crate) single: Single,
+    /// When something came in, or it was opened.
+    heard: Mono,
+    /// What is asked of a peer that has been quiet.
+    pub(crate) watch: Option<Watch>,
     inbox: Vec<u8>,
+}
+
+/// A Status-Server that asks whether anybody is at the other end (RFC 6613 section 2.6.5).
+pub(crate) struct Watch {
+    pub(crate) identifier: Identifier,
+    pub(crate) authenticator: [u8; 16],
+    pub(crate) secret: Arc<Secret>,
+    /// The peer is taken for gone then.
+    pub(crate) until: Mono,
 }
 
 impl Connection {
@@ -80,12 +98,16 @@ impl Connection {
             unwritten: 0,
             has_answered: false,
             single: Single::Unknown,
+            heard: Mono::ZERO,
+            watch: None,
             inbox: Vec::with_capacity(INBOX_SIZE),
         }
     }
 
     /// It stands now.
-    pub(crate) fn open(&mut self) {
+    pub(crate) fn open(&mut self, now: Mono) {
+        self.heard = now;
+        self.watch = None;
         self.state = State::Open;
         self.unwritten = 0;
         self.has_answered = false;
@@ -97,6 +119,7 @@ impl Connection {
     pub(crate) fn close(&mut self) {
         self.state = State::Closed;
         self.life = self.life.wrapping_add(1);
+        self.watch = None;
         self.inbox.clear();
     }
 
@@ -119,6 +142,16 @@ impl Connection {
     /// So much of it has left.
     pub(crate) fn handle_written(&mut self, octets: usize) {
         self.unwritten = self.unwritten.saturating_sub(octets);
+    }
+
+    /// Something came in.
+    pub(crate) fn handle_heard(&mut self, now: Mono) {
+        self.heard = now;
+    }
+
+    /// When the peer is to be asked whether it is there, or is taken for gone; of RADIUS only.
+    pub(crate) fn next_watch(&self) -> Option<Mono> {
+        (self.state == State::Open).then(|| self.watch.as_ref().map_or(self.heard.plus(QUIET_MAX), |watch| watch.until))
     }
 
     /// Takes what has come in, for packets to be cut from it; to be given back with what is left.
@@ -190,7 +223,7 @@ mod tests {
         assert!(!connection.has_room(Transport::Tls, 0), "closed");
         connection.state = State::Calling(at(1));
         assert!(!connection.has_room(Transport::Tls, 0), "on the way");
-        connection.open();
+        connection.open(at(1));
         let table = [
             (Transport::Tls, Single::Unknown, 256),
             (Transport::Tacacs, Single::Unknown, 1),
@@ -209,13 +242,13 @@ mod tests {
     #[test]
     fn a_peer_that_does_not_read_gets_no_more() {
         let mut connection = Connection::new();
-        connection.open();
+        connection.open(at(1));
         connection.handle_sent(UNWRITTEN_MAX);
         assert!(!connection.has_room(Transport::Tls, 3));
         connection.handle_written(1);
         assert!(connection.has_room(Transport::Tls, 3));
         connection.close();
-        connection.open();
+        connection.open(at(1));
         assert!(connection.has_room(Transport::Tls, 0), "a new one begins with nothing");
         assert_eq!(connection.life, 1);
     }

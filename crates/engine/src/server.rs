@@ -29,6 +29,9 @@ const PROBE: u32 = NONE - 1;
 /// The same for an Accounting-On or -Off.
 const ANNOUNCEMENT: u32 = NONE - 2;
 
+/// The same for what asks whether anybody is at the other end of a connection.
+const WATCH: u32 = NONE - 3;
+
 const QUARANTINE_MIN: Duration = Duration::from_secs(5);
 
 /// How many identifiers in a row are taken from one port, so that datagrams of one port follow each other.
@@ -64,6 +67,10 @@ impl Port {
     /// Identifiers that are in use or rest.
     fn used(&self) -> u32 {
         self.used.iter().map(|word| word.count_ones()).sum()
+    }
+
+    fn next_watch(&self) -> Option<Mono> {
+        self.connection.as_ref().and_then(Connection::next_watch)
     }
 
     /// Whether it is a connection that takes a request more.
@@ -103,6 +110,8 @@ pub(crate) enum Lookup {
     Probe,
     /// It is the Accounting-On or -Off that is out.
     Announcement,
+    /// It is what asks whether anybody is at the other end of a connection.
+    Watch,
     /// None waits, or it was given up.
     Unknown,
 }
@@ -369,6 +378,7 @@ impl Server {
             NONE => Lookup::Unknown,
             PROBE => Lookup::Probe,
             ANNOUNCEMENT => Lookup::Announcement,
+            WATCH => Lookup::Watch,
             request => Lookup::Request(request),
         }
     }
@@ -486,7 +496,11 @@ impl Server {
         let pace = self.pace.map(|pace| pace.due()).filter(|due| *due > latest);
         let extra = self.window.next_extra(self.in_flight, self.missed);
         let call = self.calls.next(latest);
-        [quarantine, self.health.next_timeout(), pace, extra, call, self.next_call_end()].into_iter().flatten().min()
+        let watch = self.next_watch();
+        [quarantine, self.health.next_timeout(), pace, extra, call, self.next_call_end(), watch]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether it answers: the last request that has ended was answered.
@@ -639,6 +653,27 @@ impl Server {
             .map(|(n, _)| n)
     }
 
+    /// What asks on this connection whether anybody is at its other end; `None`: its identifiers are all in use.
+    pub(crate) fn take_watch(&mut self, port: u16) -> Option<Identifier> {
+        let place = &mut self.ports[usize::from(port)];
+        let value = place.take()?;
+        place.requests[usize::from(value)] = WATCH;
+        Some(Identifier { port, value, life: place.life() })
+    }
+
+    /// Connections that have been quiet for too long, or whose peer has not answered that.
+    pub(crate) fn watches_due(&self, now: Mono) -> impl Iterator<Item = u16> {
+        let is_radius = self.path.transport == Transport::Tls;
+        let ports = (0_u16..).zip(&self.ports).filter(move |_| is_radius);
+        let is_due = move |port: &Port| port.next_watch().is_some_and(|at| at <= now);
+        ports.filter(move |(_, port)| is_due(port)).map(|(number, _)| number)
+    }
+
+    fn next_watch(&self) -> Option<Mono> {
+        let ports = self.ports.iter().filter(|_| self.path.transport == Transport::Tls);
+        ports.filter_map(Port::next_watch).min()
+    }
+
     fn next_call_end(&self) -> Option<Mono> {
         let untils = self.ports.iter().filter_map(|port| match port.connection.as_ref()?.state {
             State::Calling(until) => Some(until),
@@ -668,7 +703,7 @@ impl Server {
         if let Some(connection) = connection {
             connection.close();
         }
-        let cut_off: Vec<u32> = requests.iter().copied().filter(|&request| request < ANNOUNCEMENT).collect();
+        let cut_off: Vec<u32> = requests.iter().copied().filter(|&request| request < WATCH).collect();
         (*used, **requests) = ([0; 4], [NONE; 256]);
         self.quarantine.retain(|(_, identifier)| identifier.port != port);
         self.in_flight -= u32::try_from(cut_off.len()).expect("at most 256");
@@ -727,6 +762,38 @@ mod tests {
         assert_eq!(server.take_identifier(7), Some(again), "free at once");
         assert!(server.answers());
         assert_eq!((server.report().probes, server.report().probe_responses, server.report().responses), (2, 1, 0));
+    }
+
+    #[test]
+    fn another_connection_comes_when_the_first_has_no_identifier_left() {
+        let path = ServerPath { transport: Transport::Tls, ..SocketAddr::from(([127, 0, 0, 1], 2083)).into() };
+        let mut server = Server::new(path, Rules::from(&model::settings::RadiusHealth::default()));
+        server.source = Some(IpAddr::from([127, 0, 0, 1]));
+        for port in 0..2 {
+            server.add_port(PortId(port));
+        }
+        assert_eq!((server.standing(at(0)), server.connections_wanted(1000)), (Standing::Full, 1));
+        for port in 0..2 {
+            assert_eq!(server.call(1, at(0)).collect::<Vec<_>>(), [PortId(port.into())]);
+            assert_eq!(server.connections_wanted(1000), 0, "one is on its way");
+            server.connection(port).unwrap().open(at(0));
+            assert_eq!(server.connections_wanted(1000), 0);
+            let taken: Vec<_> = (0..300).filter_map(|request| server.take_identifier(request)).collect();
+            assert_eq!(taken.len(), 256);
+            assert!(taken.iter().all(|identifier| identifier.port == port));
+            assert_eq!((server.is_connected(), server.connections_wanted(1000)), (false, 1));
+        }
+        assert_eq!(server.call(1, at(0)).count(), 0, "there are no more");
+        let old = server.identifier(0, 9);
+        assert_eq!(server.disconnect(0).len(), 256);
+        assert_eq!((server.in_flight, server.lookup(old)), (256, Lookup::Unknown));
+        server.call(1, at(1)).for_each(drop);
+        server.connection(0).unwrap().open(at(1));
+        let new = server.take_identifier(7).unwrap();
+        assert_ne!(new.life, old.life);
+        server.rest(old, at(1), Duration::ZERO);
+        server.handle_timeout(at(100));
+        assert_eq!(server.lookup(new), Lookup::Request(7), "an old identifier frees no new one");
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod survey;
 mod timing;
 mod transmit;
 mod verdicts;
+mod watching;
 
 use std::collections::VecDeque;
 

@@ -31,6 +31,12 @@ pub(super) struct Probing {
 }
 
 impl Probing {
+    /// The number of the next draw, which no other has.
+    pub(super) fn next(&mut self) -> u64 {
+        self.count += 1;
+        self.count
+    }
+
     /// Whether this shard probes.
     pub(super) fn asks(&self) -> bool {
         self.rules.is_some()
@@ -38,14 +44,14 @@ impl Probing {
 }
 
 /// A probe as it is to be written.
-struct Draft<'a> {
-    ask: Ask,
-    identifier: u8,
-    authenticator: [u8; 16],
-    user: &'a str,
-    session_id: ArrayString<32>,
-    message_authenticator: bool,
-    secret: &'a Secret,
+pub(super) struct Draft<'a> {
+    pub(super) ask: Ask,
+    pub(super) identifier: u8,
+    pub(super) authenticator: [u8; 16],
+    pub(super) user: &'a str,
+    pub(super) session_id: ArrayString<32>,
+    pub(super) message_authenticator: bool,
+    pub(super) secret: &'a Secret,
 }
 
 impl Shard {
@@ -131,7 +137,7 @@ impl Shard {
     }
 
     /// How the first group that names the server speaks to it: the secret, Message-Authenticator, and the wait for a reply.
-    fn spoken_to(&self, number: usize) -> Option<(Arc<Secret>, bool, Duration)> {
+    pub(super) fn spoken_to(&self, number: usize) -> Option<(Arc<Secret>, bool, Duration)> {
         self.groups.iter().find_map(|group| {
             let member = group.members.iter().find(|member| usize::from(member.server) == number)?;
             Some((Arc::clone(&member.secret), member.message_authenticator, group.timeout))
@@ -167,7 +173,7 @@ impl Shard {
 
 impl Draft<'_> {
     /// Writes and signs it.
-    fn write<'a>(&self, room: &'a mut [u8], sysname: &str, server: &Server, now: Now) -> &'a mut [u8] {
+    pub(super) fn write<'a>(&self, room: &'a mut [u8], sysname: &str, server: &Server, now: Now) -> &'a mut [u8] {
         let secret = self.secret.octets();
         let fits = "a name, a user and what every request carries are less than a packet";
         if self.ask == Ask::Status {

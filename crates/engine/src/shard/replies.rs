@@ -123,6 +123,10 @@ impl Shard {
                 self.announcement_is_answered(server, identifier, &packet);
                 None
             }
+            Lookup::Watch => {
+                self.watch_is_answered(server, identifier, &packet);
+                None
+            }
             Lookup::Unknown => {
                 discards.unknown_identifier += 1;
                 None

@@ -79,7 +79,7 @@ impl Shard {
         // It may have been given up meanwhile.
         let connection = self.servers[usize::from(server)].connection(place);
         if let Some(connection) = connection.filter(|connection| matches!(connection.state, State::Calling(_))) {
-            connection.open();
+            connection.open(self.latest.mono);
         }
     }
 
@@ -115,6 +115,7 @@ impl Shard {
                 return;
             }
             let Some(connection) = self.servers[usize::from(server)].connection(place) else { return };
+            connection.handle_heard(now.mono);
             let (life, mut inbox) = (connection.life, connection.take_inbox());
             let (taken, later) = rest.split_at(rest.len().min(Connection::inbox_room(&inbox)));
             inbox.extend_from_slice(taken);

@@ -26,6 +26,7 @@ impl Shard {
             server.handle_timeout(now.mono);
         }
         self.tend_streams(now.mono);
+        self.end_watches(now.mono);
         self.end_probes(now.mono);
         self.end_announcements(now.mono);
         for group in &mut self.groups {

@@ -114,6 +114,7 @@ impl Shard {
         let room = room.min(BATCH_MAX);
         self.transmit_probes(now, room, batch);
         self.transmit_announcements(now, room, batch);
+        self.transmit_watches(now, room, batch);
         while batch.len() < room
             && let Some(index) = self.again.pop_front()
         {

@@ -30,6 +30,7 @@ mod stage;
 mod start_delay;
 mod start_phase;
 mod streams;
+mod tls;
 mod transaction;
 mod vectors;
 mod verdicts;

@@ -6,8 +6,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use engine::{News, Notice, PortId, StreamEnd, StreamOrder};
-use model::settings::{ServerPath, Settings};
+use model::settings::{ServerPath, Settings, Transport};
 use model::time::Mono;
+use wire::radius::Code;
+use wire::radius::attribute::acct_status_type;
 use wire::tacacs::{Flags, HEADER_SIZE, Header, obfuscate};
 
 use crate::stage::{Asked, Kept, SECRET, Stage, at, moved};
@@ -212,6 +214,45 @@ impl Play {
     }
 
     fn answer(&mut self, asked: Asked) {
+        // What was polled for a connection that is closed by now is dropped by whoever carries it.
+        match self.open.get(&asked.port).map(|server| server.transport) {
+            Some(Transport::Tls) => self.answer_radius(asked),
+            Some(_) => self.answer_tacacs(asked),
+            None => {}
+        }
+    }
+
+    fn answer_radius(&mut self, asked: Asked) {
+        let kind = match asked.packet().code() {
+            Code::STATUS_SERVER => "status-server".to_owned(),
+            _ => match asked.status() {
+                acct_status_type::START => format!("start {}", asked.user()),
+                acct_status_type::INTERIM_UPDATE => format!("interim {}", asked.user()),
+                acct_status_type::STOP => format!("stop {}", asked.user()),
+                _ => "on".to_owned(),
+            },
+        };
+        self.line(&format!("{kind} to {}", number_of(asked.to)));
+        self.stage.shard.handle_written(asked.port, asked.octets.len());
+        let (port, now) = (asked.port, self.stage.now);
+        match self.peers.get(&asked.to).copied().unwrap_or_default() {
+            Peer::Answers => {
+                let reply = self.stage.reply_to(&asked);
+                let (first, rest) = reply.split_at(7);
+                self.stage.shard.handle_octets(now, port, first);
+                self.stage.shard.handle_octets(now, port, rest);
+            }
+            Peer::Garbage => self.stage.shard.handle_octets(now, port, b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+            Peer::Closes => {
+                self.open.remove(&port);
+                self.stage.shard.handle_stream_end(now.mono, port, StreamEnd::Reset);
+            }
+            _ => {}
+        }
+        self.sent.push(asked);
+    }
+
+    fn answer_tacacs(&mut self, asked: Asked) {
         let record = Record::read(&asked.octets);
         let kind = match record.flags {
             0x02 => "start",

@@ -1,0 +1,130 @@
+//! RADIUS through connections (RFC 6613, RFC 6614, owner's decision 15): each request once, other connections when one ends.
+
+use std::net::SocketAddr;
+
+use engine::{Boot, StreamEnd};
+use model::settings::{AccountingOn, RadiusServer, RadiusTls, Secret, Settings};
+use wire::radius::attribute::Type;
+
+use crate::scene::{group, plain, server};
+use crate::stage::SECRET;
+use crate::streams::{Peer, Play};
+
+/// So many servers over TLS, R = 3 and S = 5 s.
+fn settings(servers: u8) -> Settings {
+    let mut settings = plain(0);
+    let tls = RadiusTls { ca: "/ca.pem".to_owned(), cert: None, key: None, server_name: None };
+    group(&mut settings).accounting = (1..=servers)
+        .map(|number| RadiusServer {
+            shared_key: Some(Secret::new(SECRET.to_vec(), String::new())),
+            tls: Some(tls.clone()),
+            ..RadiusServer::new(server(number))
+        })
+        .collect();
+    group(&mut settings).source_ports = 4;
+    settings
+}
+
+fn first() -> SocketAddr {
+    server(1)
+}
+
+#[test]
+fn requests_share_a_connection_that_stays() {
+    let play = Play::new(&settings(1)).up("a", 0).pass(1).down("a").pass(1).up("b", 1).pass(1);
+    play.sees(
+        "0 admit a opened
+         0 connected to 1
+         0 start a to 1
+         1 stop a to 1
+         2 admit b opened
+         2 start b to 1",
+    );
+}
+
+#[test]
+fn decision_15_a_request_is_sent_once_and_the_connection_is_closed_behind_its_wait() {
+    let play = Play::new(&settings(2)).peer(first(), Peer::Silent).up("a", 0).pass(20);
+    play.sees(
+        "0 admit a opened
+         0 connected to 1
+         0 start a to 1
+         15 closed to 1
+         15 connected to 2
+         15 start a to 2",
+    );
+}
+
+#[test]
+fn decision_15_what_was_out_on_a_connection_that_ends_is_sent_on_the_next() {
+    let play = Play::new(&settings(1)).peer(first(), Peer::Silent).up("a", 0).up("b", 1).pass(5);
+    let play = play.peer(first(), Peer::Answers).cut_connections(StreamEnd::Reset);
+    let mut play = play.pass(10);
+    let seen = play.seen();
+    assert_eq!((seen.matches("start a to 1").count(), seen.matches("start b to 1").count()), (2, 2), "{seen}");
+    assert!(!seen.contains("down"), "{seen}");
+    let identifiers: Vec<u8> = play.sent.iter().map(|asked| asked.octets[1]).collect();
+    let delays: Vec<Option<u32>> = play.sent.iter().map(|asked| asked.u32(Type::ACCT_DELAY_TIME)).collect();
+    assert!(delays[2] > delays[0], "{delays:?} {identifiers:?}");
+}
+
+#[test]
+fn a_server_that_closes_on_every_request_is_given_up() {
+    for peer in [Peer::Closes, Peer::Garbage] {
+        let mut play = Play::new(&settings(2)).peer(first(), peer).up("a", 0).pass(60);
+        let seen = play.seen();
+        assert!(seen.matches("start a to 1").count() <= 4, "{peer:?}: {seen}");
+        assert!(seen.contains("start a to 2"), "{peer:?}: {seen}");
+    }
+}
+
+#[test]
+fn one_that_cannot_be_reached_leaves_the_next_at_once() {
+    let mut play = Play::new(&settings(2)).peer(first(), Peer::Refuses).up("a", 0).pass(1);
+    let seen = play.seen();
+    assert!(seen.contains("0 1 down") && seen.contains("0 start a to 2"), "{seen}");
+}
+
+#[test]
+fn a_single_server_is_called_again_and_again() {
+    let mut play = Play::new(&settings(1)).peer(first(), Peer::Refuses).up("a", 0).pass(10);
+    let seen = play.seen();
+    assert!(seen.matches("refused by 1").count() >= 3, "{seen}");
+    let mut play = play.peer(first(), Peer::Answers).up("b", 1).pass(40);
+    let seen = play.seen();
+    assert!(seen.contains("start b to 1") && seen.contains("1 up"), "{seen}");
+}
+
+#[test]
+fn a_quiet_peer_is_asked_and_a_gone_one_is_left() {
+    let play = Play::new(&settings(1)).up("a", 0).pass(70);
+    let play = play.sees(
+        "0 admit a opened
+         0 connected to 1
+         0 start a to 1
+         30 status-server to 1
+         60 status-server to 1",
+    );
+    let play = play.peer(first(), Peer::Silent).pass(50);
+    let play = play.sees(
+        "90 status-server to 1
+         95 closed to 1",
+    );
+    let mut play = play.peer(first(), Peer::Answers).down("a").pass(1);
+    let seen = play.seen();
+    assert!(seen.contains("connected to 1") && seen.contains("stop a to 1") && !seen.contains("down"), "{seen}");
+}
+
+#[test]
+fn a_server_is_told_on_the_next_connection_what_the_first_has_lost() {
+    let mut settings = settings(1);
+    group(&mut settings).accounting_on = AccountingOn::Wait;
+    let mut play = Play::new(&settings).peer(first(), Peer::Silent);
+    let boot = Boot::new([7; 16], None, &[], &settings);
+    play.stage.shard.begin_announcing(play.stage.now, &boot);
+    let play = play.up("a", 0).pass(2).peer(first(), Peer::Answers).cut_connections(StreamEnd::Reset);
+    let mut play = play.pass(3);
+    let seen = play.seen();
+    assert_eq!(seen.matches(" on to 1").count(), 2, "{seen}");
+    assert!(seen.contains("start a to 1"), "{seen}");
+}
