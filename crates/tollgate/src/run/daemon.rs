@@ -18,6 +18,7 @@ use super::control::peer;
 use super::link::{self, Planes};
 use super::messages::{WorkerHandle, WorkerMessage, WriterMessage};
 use super::ring::WriterBell;
+use super::tls;
 use crate::bills::Whereabouts;
 use crate::secrets::KeySealer;
 
@@ -46,6 +47,8 @@ pub(crate) struct Daemon {
     /// The task that takes planes, while a link is configured.
     pub(crate) link: RefCell<Option<JoinHandle<()>>>,
     pub(crate) authorization: Rc<authorization::Listener>,
+    /// What was read of certificate files.
+    pub(crate) certificates: RefCell<tls::Book>,
 }
 
 /// Writes where nobody waits for the disk: packets, planes and shells go on meanwhile. Whoever calls has the turn, so that files
@@ -84,7 +87,8 @@ impl Daemon {
             _ => None,
         };
         let authorization = self.authorization.open(&settings)?;
-        let mut problems = self.configure_workers(&settings).await?;
+        let (clients, mut problems) = self.read_certificates(&settings).await;
+        problems.extend(self.configure_workers(&settings, &clients).await?);
         let (bills, nas) = (settings.local_aaa_server.clone(), settings.sysname.clone());
         self.tell_writer(WriterMessage::Configure { bills, nas });
         if settings.plane_link.path != before.plane_link.path {
@@ -122,11 +126,15 @@ impl Daemon {
             .map(|listener| tokio::task::spawn_local(link::serve(listener, self.planes.clone(), self.workers.clone())));
     }
 
-    async fn configure_workers(&self, settings: &Arc<Settings>) -> Result<Vec<String>, String> {
+    async fn configure_workers(
+        &self,
+        settings: &Arc<Settings>,
+        clients: &Arc<tls::TlsClients>,
+    ) -> Result<Vec<String>, String> {
         let mut problems: Vec<String> = Vec::new();
         for worker in &self.workers {
             let (reply, answer) = oneshot::channel();
-            worker.tell(WorkerMessage::Configure(settings.clone(), reply));
+            worker.tell(WorkerMessage::Configure(settings.clone(), clients.clone(), reply));
             problems.extend(answer.await.map_err(|_| "a worker has ended".to_owned())?);
         }
         problems.sort_unstable();

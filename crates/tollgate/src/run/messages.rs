@@ -18,12 +18,15 @@ use tokio::sync::oneshot;
 
 use super::link::LinkEvent;
 use super::server_news::AnnouncingNews;
+use super::tls::TlsClients;
 use crate::bills::Kept;
 
 /// For a worker.
 pub(crate) enum WorkerMessage {
-    /// Take this configuration; the answer says which servers cannot be spoken to for now.
-    Configure(Arc<Settings>, oneshot::Sender<Vec<String>>),
+    /// Take this configuration, and what TLS begins with; the answer says which servers cannot be spoken to for now.
+    Configure(Arc<Settings>, Arc<TlsClients>, oneshot::Sender<Vec<String>>),
+    /// Begin TLS with this from now on.
+    Certificates(Arc<TlsClients>),
     /// Tell what you know of yourself.
     Report(oneshot::Sender<ShardReport>),
     /// Walk over all sessions and tell what they are.

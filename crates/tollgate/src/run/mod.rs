@@ -12,6 +12,7 @@
 
 pub(crate) mod authorization;
 pub(crate) mod bills;
+mod certificates;
 pub(crate) mod clock;
 pub(crate) mod commits;
 mod committing;
@@ -29,6 +30,7 @@ mod server_news;
 mod shutdown;
 pub(crate) mod store;
 pub(crate) mod story;
+mod tls;
 pub(crate) mod users;
 pub(crate) mod worker;
 pub(crate) mod writer;
@@ -47,7 +49,7 @@ use ledger::log::LogBounds;
 use ledger::recover::Life;
 use ledger::segment::StoreId;
 use ledger::transfer::Upload;
-use model::settings::{ServerPath, Settings};
+use model::settings::{RadiusGroup, ServerPath, Settings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -66,7 +68,7 @@ use restore::Heirs;
 use ring::{Durable, Needed, ShardEnd, WriterSleep};
 use server_news::WorkerNews;
 use store::Store;
-use worker::{Seat, Worker};
+use worker::{Connections, Seat, Worker};
 use writer::{Wiring, Writer};
 
 /// Octets of a segment, and of a batch. Every start begins a segment, so a small one makes restarts cheap.
@@ -76,6 +78,8 @@ const BATCH_OCTETS: usize = 1 << 20;
 const CARD_SEGMENT_OCTETS: u64 = 16 << 20;
 /// Octets of a bill ring: some ten thousand records.
 const RING_OCTETS: usize = 8 << 20;
+/// Connections that a shard makes to one HWTACACS server at most.
+const HWTACACS_CONNECTIONS: usize = 64;
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(args: &RunArgs) -> Outcome {
@@ -150,6 +154,7 @@ pub(crate) struct Engine {
     card_dir: PathBuf,
     /// The store's name, and the number of this engine start on it.
     life: (StoreId, u32),
+    certificates: RefCell<tls::Book>,
 }
 
 impl Engine {
@@ -232,6 +237,9 @@ impl Engine {
         let now = clock::now();
         let mut planes = Planes::default();
         let (news, heard) = tokio::sync::mpsc::unbounded_channel();
+        let mut certificates = tls::Book::default();
+        let (clients, problems) = certificates.read(settings, now.wall);
+        problems.iter().for_each(|problem| tracing::warn!("{problem}"));
         let mut built = Vec::new();
         for (seat, memory) in seats.into_iter().zip(memories) {
             let (number, waker) = (seat.number, seat.waker.clone());
@@ -246,7 +254,7 @@ impl Engine {
             let (messages, inbox) = crossbeam::channel::unbounded();
             let mut worker = Worker::new(
                 Shard::with_memory(birth, memory, now.mono),
-                open_datapath(args, settings)?,
+                open_wires(args, settings)?,
                 seat,
                 (bell.clone(), writer.clone()),
                 inbox,
@@ -257,7 +265,7 @@ impl Engine {
                 .datapath
                 .watch(&waker)
                 .map_err(|error| Failure::failed(format!("a worker's bell cannot be watched: {error}")))?;
-            for problem in worker.configure(settings, now) {
+            for problem in worker.configure(settings, clients.clone(), now) {
                 tracing::warn!("{problem}; it is tried again by and by");
             }
             built.push((worker, WorkerHandle { messages, waker }));
@@ -290,6 +298,7 @@ impl Engine {
             server_news: RefCell::new(Some(heard)),
             card_dir,
             life: (store_id, started.epoch),
+            certificates: RefCell::new(certificates),
         })
     }
 
@@ -327,23 +336,38 @@ fn begin_life() -> Result<Life, Failure> {
     })
 }
 
-fn open_datapath(args: &RunArgs, settings: &Settings) -> Result<Datapath, Failure> {
+/// Room for sockets and connections of one worker: for every server's ports, and as many again for servers that are configured
+/// later.
+fn wires_of(settings: &Settings) -> [u16; 2] {
+    let ports_of = |over_tls: bool| {
+        let ports = |group: &RadiusGroup| {
+            let servers = group.accounting.iter().filter(|server| server.tls.is_some() == over_tls).count();
+            servers * usize::from(group.source_ports)
+        };
+        settings.radius_groups.values().map(ports).sum::<usize>()
+    };
+    let hwtacacs: usize = settings.hwtacacs.templates.values().map(|template| template.servers().count()).sum();
+    let connections = ports_of(true) + hwtacacs * HWTACACS_CONNECTIONS;
+    [ports_of(false), connections].map(|count| u16::try_from((2 * count).clamp(1024, 16_384)).unwrap_or(16_384))
+}
+
+fn open_wires(args: &RunArgs, settings: &Settings) -> Result<(Datapath, Connections), Failure> {
     let choice = match args.datapath {
         DatapathArg::Auto => Choice::Auto,
         DatapathArg::IoUring => Choice::IoUring,
         DatapathArg::Epoll => Choice::Epoll,
     };
-    // Every server's ports, and as many again for servers that are configured later.
-    let ports: usize =
-        settings.radius_groups.values().map(|group| group.accounting.len() * usize::from(group.source_ports)).sum();
-    let sockets = u16::try_from((2 * ports).max(1024)).unwrap_or(16_384).min(16_384);
+    let [sockets, streams] = wires_of(settings);
     let limits = datapath::Limits { sockets, watches: 256, ..datapath::Limits::default() };
     let opened = Datapath::open(choice, limits).map_err(|error| Failure::failed(format!("no datapath: {error}")))?;
     match opened.fallback {
         Some(fallback) => tracing::warn!("{fallback}"),
         None => tracing::info!(datapath = opened.datapath.engine_name(), "the datapath is open"),
     }
-    Ok(opened.datapath)
+    let mut datapath = opened.datapath;
+    let connections =
+        Connections::open(streams, &mut datapath).map_err(|error| Failure::failed(format!("no streams: {error}")))?;
+    Ok((datapath, connections))
 }
 
 fn spawn<T: Send + 'static>(
@@ -420,6 +444,7 @@ async fn serve(
         planes: engine.planes.clone(),
         link: RefCell::new(None),
         authorization: authorization::Listener::new(engine.workers.clone()),
+        certificates: RefCell::new(engine.certificates.take()),
         turn: tokio::sync::Mutex::default(),
         stories: tokio::sync::Mutex::default(),
         hwtacacs_counted: RefCell::default(),
@@ -430,6 +455,7 @@ async fn serve(
     daemon.replace_link(link);
     daemon.authorization.configure(&daemon.running(), authorization);
     tokio::task::spawn_local(control::serve(control, daemon.clone()));
+    tokio::task::spawn_local(daemon.clone().watch_certificates());
     if let Some(uploads) = engine.uploads.take() {
         tokio::task::spawn_local(deliver::serve(uploads, daemon.clone()));
     }

@@ -1,22 +1,23 @@
 //! A worker: one core, one shard, one datapath, and one loop written from top to bottom.
 
-use std::net::{IpAddr, SocketAddr};
+mod receive;
+mod sockets;
+mod streams;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrayvec::ArrayVec;
 use crossbeam::channel::Sender;
 use engine::authorization::{Outcome, Token};
-use engine::{Found, Notice, PortId, Received, Search, Searched, Shard, Survey, TransmitBatch};
-use kernel::datapath::{BindSpec, Completion, Datapath, SocketIndex};
-use kernel::source::{Family, address_of, source_towards};
+use engine::{Found, Notice, PortId, Search, Searched, Shard, Survey, TransmitBatch};
+use kernel::datapath::{Completion, Datapath};
 use kernel::waker::Waker;
 use lanes::ring::Producer;
 use ledger::frame::{self, RECORD_LEN_MAX};
 use model::ids::BillId;
 use model::record::Record;
 use model::report::{AccessUser, SessionStory, SurveyReport};
-use model::settings::{InterfaceName, ServerPath, Settings, Source};
+use model::settings::{ServerPath, Settings};
 use model::time::{Mono, Now};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
@@ -26,6 +27,10 @@ use super::messages::{WorkerInbox, WorkerMessage, WriterMessage};
 use super::planes::LinkedPlanes;
 use super::ring::{Durable, Needed, WriterBell};
 use super::server_news::{AnnouncingNews, ServerNews, WorkerNews};
+use super::tls::TlsClients;
+use receive::ReceiveBatch;
+use sockets::Sockets;
+pub(crate) use streams::Connections;
 
 /// Events taken from one ring before the rest of the loop has its turn.
 const EVENTS_MAX: usize = 256;
@@ -39,8 +44,6 @@ const NAP: Duration = Duration::from_millis(500);
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How long a server that has no source ports waits for the next try.
 const BIND_AGAIN: Duration = Duration::from_secs(30);
-/// The kernel's buffer of each socket, octets: four thousand replies.
-const SOCKET_BUFFER: u32 = 1 << 20;
 
 /// Everything that a worker owns.
 pub(crate) struct Worker {
@@ -57,6 +60,7 @@ pub(crate) struct Worker {
     _waker: Arc<Waker>,
     pub(crate) planes: LinkedPlanes,
     sockets: Sockets,
+    connections: Connections,
     batch: TransmitBatch,
     received: ReceiveBatch,
     /// Whether the last round left something undone that needs no waiting.
@@ -96,65 +100,10 @@ pub(crate) struct Seat {
     pub(crate) waker: Arc<Waker>,
 }
 
-/// Which socket belongs to which port of the shard.
-#[derive(Default)]
-struct Sockets {
-    of_port: Vec<Option<SocketIndex>>,
-    of_socket: Vec<Option<PortId>>,
-}
-
-impl Sockets {
-    fn join(&mut self, port: PortId, socket: SocketIndex) {
-        let place = port.0 as usize;
-        if self.of_port.len() <= place {
-            self.of_port.resize(place + 1, None);
-        }
-        self.of_port[place] = Some(socket);
-        if self.of_socket.len() <= socket.number() {
-            self.of_socket.resize(socket.number() + 1, None);
-        }
-        self.of_socket[socket.number()] = Some(port);
-    }
-
-    /// Closes a port's socket.
-    fn close(&mut self, datapath: &mut Datapath, port: PortId) {
-        if let Some(socket) = self.of_port.get_mut(port.0 as usize).and_then(Option::take) {
-            self.of_socket[socket.number()] = None;
-            datapath.close(socket);
-        }
-    }
-}
-
-impl Sockets {
-    /// Binds all of a server's ports, or none.
-    fn bind(
-        &mut self,
-        datapath: &mut Datapath,
-        server: &ServerPath,
-        ports: impl Iterator<Item = PortId>,
-    ) -> Result<IpAddr, String> {
-        let source = source_of(server).map_err(|error| format!("no source address towards {server}: {error}"))?;
-        let (local, device) = (SocketAddr::new(source, 0), server.vpn.as_ref().map(InterfaceName::as_str));
-        let spec = BindSpec { local, device, receive_buffer: SOCKET_BUFFER, send_buffer: SOCKET_BUFFER };
-        let mut bound = Vec::new();
-        for port in ports {
-            match datapath.bind(spec) {
-                Ok(socket) => bound.push((port, socket)),
-                Err(error) => {
-                    bound.iter().for_each(|&(_, socket)| datapath.close(socket));
-                    return Err(format!("no source port towards {server}: {error}"));
-                }
-            }
-        }
-        bound.into_iter().for_each(|(port, socket)| self.join(port, socket));
-        Ok(source)
-    }
-}
-
 impl Worker {
     pub(crate) fn new(
         shard: Shard,
-        datapath: Datapath,
+        wires: (Datapath, Connections),
         seat: Seat,
         writer: (WriterBell, Sender<WriterMessage>),
         inbox: WorkerInbox,
@@ -164,7 +113,7 @@ impl Worker {
         let Seat { number, ring, durable, needed, waker } = seat;
         Worker {
             shard,
-            datapath,
+            datapath: wires.0,
             ring,
             durable,
             needed,
@@ -174,6 +123,7 @@ impl Worker {
             _waker: waker,
             planes,
             sockets: Sockets::default(),
+            connections: wires.1,
             batch: TransmitBatch::default(),
             received: ReceiveBatch::default(),
             hurried: false,
@@ -199,7 +149,9 @@ impl Worker {
             }
             self.take_events(now);
             self.take_datagrams(now);
+            self.connections.take(&mut self.shard, now);
             self.shard.handle_timeout(now, self.planes.counters());
+            self.connections.obey(&mut self.shard, now);
             self.close_ports();
             self.bind_late(now);
             self.shard.sweep(now, self.planes.counters());
@@ -212,6 +164,7 @@ impl Worker {
             self.answer_told_off();
             self.tell_needed();
             self.transmit(now);
+            self.connections.obey(&mut self.shard, now);
             self.hand_over_records();
             // The verdict first: who sees its events taken over may leave.
             self.planes.pass_verdicts(&mut self.shard);
@@ -226,9 +179,10 @@ impl Worker {
     fn read_messages(&mut self, now: Now) -> bool {
         while let Ok(message) = self.inbox.try_recv() {
             match message {
-                WorkerMessage::Configure(settings, reply) => {
-                    let _ = reply.send(self.configure(&settings, now));
+                WorkerMessage::Configure(settings, clients, reply) => {
+                    let _ = reply.send(self.configure(&settings, clients, now));
                 }
+                WorkerMessage::Certificates(clients) => self.connections.set_clients(clients),
                 WorkerMessage::Report(reply) => {
                     let _ = reply.send(self.shard.report());
                 }
@@ -345,7 +299,8 @@ impl Worker {
 
     /// Takes a configuration and binds the sockets that it needs. Gives back what is wrong with servers that cannot be
     /// spoken to for now: their groups make do with the others, and they are tried again by and by.
-    pub(crate) fn configure(&mut self, settings: &Settings, now: Now) -> Vec<String> {
+    pub(crate) fn configure(&mut self, settings: &Settings, clients: Arc<TlsClients>, now: Now) -> Vec<String> {
+        self.connections.set_clients(clients);
         self.shard.configure(settings);
         self.bind_ports(now)
     }
@@ -370,7 +325,12 @@ impl Worker {
         let mut problems = Vec::new();
         for server in servers {
             let ports = unbound.iter().filter(|&&(_, other)| other == server).map(|&(port, _)| port);
-            match self.sockets.bind(&mut self.datapath, &server, ports) {
+            let bound = match server.transport.is_stream() {
+                // Connections are made when they are needed; where they come from is known now.
+                true => sockets::source_towards_server(&server),
+                false => self.sockets.bind(&mut self.datapath, &server, ports),
+            };
+            match bound {
                 Ok(source) => self.shard.handle_bound(server, source),
                 Err(problem) => {
                     self.shard.handle_not_bound(server);
@@ -410,8 +370,8 @@ impl Worker {
                         // The wait for a reply runs out as if the network had lost it.
                         tracing::debug!(%to, datagrams, ?error, "not sent");
                     }
-                    // Bells only end the wait; the loop looks at everything anyway.
-                    Completion::Woken { .. } => {}
+                    // Bells only end the wait; the loop looks at everything else anyway.
+                    Completion::Woken { watch } => self.connections.note_woken(watch),
                 }
             }
             if self.received.is_empty() {
@@ -436,8 +396,12 @@ impl Worker {
                 if let Some(&Some(socket)) = self.sockets.of_port.get(transmit.port.0 as usize) {
                     // Not queued is as good as lost: it is sent again when its wait runs out.
                     let _ = self.datapath.transmit(socket, transmit.to, transmit.octets);
+                } else {
+                    self.connections.write(transmit.port, transmit.octets);
                 }
             }
+            // How much has left decides how much more may.
+            self.connections.flush(&mut self.shard, now);
         }
         self.hurried = true;
     }
@@ -595,7 +559,8 @@ impl Worker {
 
     fn wait(&mut self, now: Now) {
         let until = self.shard.poll_timeout().map(|at| at.since(now.mono)).unwrap_or(NAP);
-        let mut timeout = if self.hurried { Duration::ZERO } else { until.min(NAP).min(self.planes.longest_sleep()) };
+        let hurried = self.hurried || self.connections.has_more();
+        let mut timeout = if hurried { Duration::ZERO } else { until.min(NAP).min(self.planes.longest_sleep()) };
         if !timeout.is_zero() && !self.gated && !self.planes.about_to_sleep() {
             timeout = Duration::ZERO;
         }
@@ -604,67 +569,5 @@ impl Worker {
             std::thread::sleep(Duration::from_millis(10));
         }
         self.planes.awake();
-    }
-}
-
-/// The address that requests for this server leave from.
-fn source_of(server: &ServerPath) -> std::io::Result<IpAddr> {
-    match server.source {
-        None => source_towards(server.address, server.vpn.as_ref().map(InterfaceName::as_str)),
-        Some(Source::Interface(name)) => address_of(name.as_str(), Family::of(&server.address)),
-        Some(Source::Address(address)) => Ok(address),
-    }
-}
-
-/// Datagrams copied together, so that their authenticators are computed together.
-struct ReceiveBatch {
-    octets: Vec<u8>,
-    entries: Vec<Entry>,
-}
-
-struct Entry {
-    port: PortId,
-    from: SocketAddr,
-    length: usize,
-    truncated: bool,
-}
-
-impl Default for ReceiveBatch {
-    fn default() -> ReceiveBatch {
-        ReceiveBatch {
-            octets: Vec::with_capacity(engine::BATCH_MAX * kernel::datapath::RECEIVE_MAX),
-            entries: Vec::with_capacity(engine::BATCH_MAX),
-        }
-    }
-}
-
-impl ReceiveBatch {
-    fn clear(&mut self) {
-        self.octets.clear();
-        self.entries.clear();
-    }
-
-    fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    fn is_full(&self) -> bool {
-        self.entries.len() == engine::BATCH_MAX
-    }
-
-    fn push(&mut self, port: PortId, from: SocketAddr, octets: &[u8], truncated: bool) {
-        self.octets.extend_from_slice(octets);
-        self.entries.push(Entry { port, from, length: octets.len(), truncated });
-    }
-
-    fn hand_over(&self, shard: &mut Shard, now: Now) {
-        let mut rest = &self.octets[..];
-        let mut datagrams: ArrayVec<Received<'_>, { engine::BATCH_MAX }> = ArrayVec::new();
-        for entry in &self.entries {
-            let (octets, tail) = rest.split_at(entry.length);
-            rest = tail;
-            datagrams.push(Received { port: entry.port, from: entry.from, octets, truncated: entry.truncated });
-        }
-        shard.handle_datagrams(now, &datagrams);
     }
 }

@@ -13,7 +13,7 @@ pub(crate) struct FreeRadius {
 impl FreeRadius {
     /// Starts it and waits until it answers. The detail file of an earlier start is continued.
     pub(crate) fn start(directory: &Path, port: u16) -> FreeRadius {
-        FreeRadius::start_with(directory, port, "")
+        FreeRadius::start_with(directory, port, "", "")
     }
 
     /// As [`FreeRadius::start`], and it takes every record of these detail files, one after the other, as if it had come in
@@ -23,17 +23,34 @@ impl FreeRadius {
             "    listen {{\n        type = detail\n        filename = \"{files}\"\n        load_factor = 100\n        \
              poll_interval = 1\n        retry_interval = 30\n    }}\n"
         );
-        FreeRadius::start_with(directory, port, &reader)
+        FreeRadius::start_with(directory, port, &reader, "")
     }
 
-    fn start_with(directory: &Path, port: u16, listener: &str) -> FreeRadius {
+    /// As [`FreeRadius::start`], and it listens at another port for RADIUS over TLS: with these files, and to nobody who has no
+    /// certificate of that CA.
+    pub(crate) fn start_over_tls(directory: &Path, ports: [u16; 2], files: [&Path; 3]) -> FreeRadius {
+        let [ca, cert, key] = files.map(Path::display);
+        let listener = format!(
+            "    listen {{\n        type = acct\n        proto = tcp\n        ipaddr = 127.0.0.1\n        port = {}\n        \
+             clients = radsec\n        tls {{\n            ca_file = {ca}\n            certificate_file = {cert}\n            \
+             private_key_file = {key}\n            require_client_cert = yes\n            tls_min_version = \"1.2\"\n            \
+             tls_max_version = \"1.3\"\n        }}\n    }}\n",
+            ports[1]
+        );
+        let clients = "clients radsec {\n    client loopback {\n        ipaddr = 127.0.0.1\n        proto = tls\n        \
+                       secret = radsec\n        limit {\n            max_connections = 64\n            lifetime = 0\n            \
+                       idle_timeout = 900\n        }\n    }\n}\n";
+        FreeRadius::start_with(directory, ports[0], &listener, clients)
+    }
+
+    fn start_with(directory: &Path, port: u16, listener: &str, clients: &str) -> FreeRadius {
         assert!(
             Path::new("/usr/sbin/freeradius").exists(),
             "these tests need the Debian package freeradius: scripts/test installs it"
         );
         std::fs::create_dir_all(directory).unwrap();
         std::fs::write(directory.join("dictionary"), "$INCLUDE /usr/share/freeradius/dictionary\n").unwrap();
-        std::fs::write(directory.join("radiusd.conf"), configuration(directory, port, listener)).unwrap();
+        std::fs::write(directory.join("radiusd.conf"), configuration(directory, port, listener, clients)).unwrap();
         let log = directory.join("log");
         let output = std::fs::File::create(&log).unwrap();
         let process = Process::start(
@@ -85,7 +102,7 @@ fn detail_path(directory: &Path) -> PathBuf {
     directory.join("detail")
 }
 
-fn configuration(directory: &Path, port: u16, listener: &str) -> String {
+fn configuration(directory: &Path, port: u16, listener: &str, clients: &str) -> String {
     let (shown, detail) = (directory.display(), detail_path(directory));
     let detail = detail.display();
     format!(
@@ -132,7 +149,7 @@ client loopback {{
     secret = {SECRET}
     require_message_authenticator = no
 }}
-server accounting {{
+{clients}server accounting {{
     listen {{
         type = acct
         ipaddr = 127.0.0.1

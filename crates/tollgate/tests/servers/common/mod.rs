@@ -2,6 +2,7 @@
 
 mod bad_line;
 mod bill_servers;
+mod certificates;
 mod crowd;
 mod daemon;
 mod detail;
@@ -26,6 +27,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use bad_line::{BadLine, Weather};
 pub(crate) use bill_servers::{OpenSsh, Plan, Tftpd};
+pub(crate) use certificates::Authority;
 pub(crate) use crowd::{Crowd, Habits, Life, TICK};
 pub(crate) use daemon::{Daemon, Said, path, run_command, tollgate};
 pub(crate) use detail::{Detail, Record};
