@@ -89,9 +89,10 @@ pub(crate) fn prefer(
     preferred
 }
 
-/// Chooses. `draw` gives a number below the one that it is given, always the same for the same transaction.
+/// Chooses. `draw` gives a number below the one that it is given, always the same for the same transaction. `walks`: it goes on
+/// from one to the next even while all are Down (owner's decision 9).
 pub(crate) fn choose(
-    algorithm: Algorithm,
+    (algorithm, walks): (Algorithm, bool),
     members: &[Member],
     servers: &[Server],
     tried: &Tried,
@@ -113,12 +114,12 @@ pub(crate) fn choose(
     if members.iter().any(|member| untried(member) && standing(member) == Standing::OnTrial) {
         return Choice::Wait;
     }
-    if tried.count > 0 || members.is_empty() {
+    // All are Down. A transaction that has asked nobody probes one, with a window of one (owner's decision 5). One without source
+    // ports, or without a connection, cannot be asked.
+    let reached = |member: &Member| untried(member) && servers[usize::from(member.server)].is_reached();
+    if members.is_empty() || tried.count > 0 && !(walks && members.iter().any(reached)) {
         return Choice::Exhausted;
     }
-    // All are Down, and this transaction has asked nobody: it probes one, with a window of one (owner's decision 5). One
-    // without source ports cannot be asked.
-    let reached = |member: &Member| servers[usize::from(member.server)].source.is_some();
     let idle = |member: &Member| servers[usize::from(member.server)].in_flight == 0;
     pick(algorithm, members, reached, idle, &draw).choice()
 }
@@ -257,7 +258,7 @@ mod tests {
 
     fn choice(algorithm: Algorithm, members: &[(u8, Is)]) -> Choice {
         let (group, servers, tried) = group(members);
-        choose(algorithm, &group, &servers, &tried, LATER, |_| 0)
+        choose((algorithm, false), &group, &servers, &tried, LATER, |_| 0)
     }
 
     #[test]
@@ -354,7 +355,7 @@ mod tests {
             let mut asked = [false; 3];
             for point in 0..20 {
                 let draw = |range| point * range / 20;
-                match choose(Algorithm::LoadingShare, &group, &servers, &tried, LATER, draw) {
+                match choose((Algorithm::LoadingShare, false), &group, &servers, &tried, LATER, draw) {
                     Choice::Member(position) => asked[position] = true,
                     other => assert!(other == Choice::Wait && expected.is_empty(), "line {number}: {other:?}"),
                 }
@@ -375,7 +376,8 @@ mod tests {
         let mut counts = [0_u32; 5];
         for number in 0..160_000 {
             let draw = |range| key.draw(1, 0, number, 0, range);
-            let Choice::Member(position) = choose(Algorithm::LoadingShare, &group, &servers, &tried, LATER, draw)
+            let Choice::Member(position) =
+                choose((Algorithm::LoadingShare, false), &group, &servers, &tried, LATER, draw)
             else {
                 panic!("one is free");
             };
@@ -395,9 +397,12 @@ mod tests {
         let (group, servers, _) = group(&[(0, Up)]);
         let mut tried = Tried::default();
         for number in 100..116 {
-            assert_eq!(choose(Algorithm::MasterBackup, &group, &servers, &tried, LATER, |_| 0), Choice::Member(0));
+            assert_eq!(
+                choose((Algorithm::MasterBackup, false), &group, &servers, &tried, LATER, |_| 0),
+                Choice::Member(0)
+            );
             tried.add(number);
         }
-        assert_eq!(choose(Algorithm::MasterBackup, &group, &servers, &tried, LATER, |_| 0), Choice::Exhausted);
+        assert_eq!(choose((Algorithm::MasterBackup, false), &group, &servers, &tried, LATER, |_| 0), Choice::Exhausted);
     }
 }

@@ -205,7 +205,7 @@ impl Group {
     ) -> Choice {
         let preferred = authenticator.filter(|_| self.prefers());
         let preferred = preferred.and_then(|address| prefer(&self.members, servers, tried, address, now));
-        preferred.unwrap_or_else(|| choose(self.algorithm, &self.members, servers, tried, now, draw))
+        preferred.unwrap_or_else(|| choose((self.algorithm, self.walks()), &self.members, servers, tried, now, draw))
     }
 
     /// Whether the server that authenticated a user goes before the order (BEHAVIOUR.md 5.3).
@@ -217,6 +217,12 @@ impl Group {
     /// as all datagrams together (owner's decision 15).
     pub(crate) fn transmissions_to(&self, server: &Server) -> (u8, Duration) {
         if server.is_stream() { (1, self.patience()) } else { (self.retransmit, self.timeout) }
+    }
+
+    /// Whether a transaction goes on to the next server while all are Down: one send of HWTACACS is a walk from the primary to
+    /// the last (owner's decision 9).
+    fn walks(&self) -> bool {
+        self.method == AccountingMode::Hwtacacs
     }
 
     /// Whether one of its servers takes a request now.

@@ -588,6 +588,11 @@ impl Server {
         !self.is_stream() || self.ports.iter().any(|port| port.has_room(self.path.transport))
     }
 
+    /// Whether something can be sent to it now, alive or not.
+    pub(crate) fn is_reached(&self) -> bool {
+        self.source.is_some() && self.is_connected()
+    }
+
     /// The connection that a port is.
     pub(crate) fn connection(&mut self, port: u16) -> Option<&mut Connection> {
         self.ports.get_mut(usize::from(port))?.connection.as_mut()

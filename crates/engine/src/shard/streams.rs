@@ -297,7 +297,7 @@ impl Shard {
         let mut waiting = std::mem::take(&mut self.calls_waiting);
         waiting.clear();
         waiting.resize(self.servers.len(), 0_u32);
-        for group in self.groups.iter().filter(|group| group.waiting() > 0) {
+        for group in &self.groups {
             self.count_calls(group, &mut waiting);
         }
         for &index in &self.failover {
@@ -318,20 +318,22 @@ impl Shard {
         self.calls_waiting = waiting;
     }
 
-    /// Whom a group's work waits for: the first that is Up, or all of them where they share the load; while none is, the first or
-    /// all. One that is to be tried out again is called beside them, so that nothing waits for it meanwhile.
+    /// Whom a group's work waits for: the first that is Up, or all of them where they share the load. One that is to be tried out
+    /// again is called beside them, so that nothing waits for it meanwhile; and while none is Up all are called, work or not, so
+    /// that the first that is back is found at once.
     fn count_calls(&self, group: &Group, waiting: &mut [u32]) {
         let server_of = |member: &Member| &self.servers[usize::from(member.server)];
         let is_any_up = group.members.iter().any(|member| server_of(member).is_up());
+        let work = group.waiting();
         let mut is_first = true;
         for member in &group.members {
             let server = server_of(member);
             let is_tried_out = server.is_on_trial();
-            let is_steady = !is_tried_out && (!is_any_up || server.is_up());
+            let is_steady = server.is_up() && !is_tried_out;
             let waiting = &mut waiting[usize::from(member.server)];
             if is_steady && (is_first || group.algorithm == Algorithm::LoadingShare) {
-                *waiting += group.waiting();
-            } else if is_tried_out {
+                *waiting += work;
+            } else if !is_any_up || is_tried_out && work > 0 {
                 *waiting += 1;
             }
             is_first &= !is_steady;

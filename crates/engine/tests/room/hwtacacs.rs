@@ -329,3 +329,26 @@ fn a_server_that_reads_nothing_keeps_no_other_waiting() {
     assert!(!play.seen().contains("connected"), "undo hwtacacs enable");
     assert_eq!(play.open.len(), 0);
 }
+
+#[test]
+fn the_first_that_is_back_is_found_at_once() {
+    for back in [1, 2] {
+        let play = (1..=2).fold(Play::new(&settings(2, false)), |play, n| play.peer(server(n), Peer::Refuses));
+        // Nobody waits: the policy of the Start has acted.
+        let mut play = play.up("a", 0).pass(60).peer(server(back), Peer::Answers).pass(5);
+        play.seen();
+        let mut play = play.up("b", 1).pass(1);
+        let seen = play.seen();
+        assert!(seen.contains(&format!("start b to {back}")) && seen.contains(&format!("{back} up")), "{seen}");
+    }
+}
+
+#[test]
+fn decision_9_a_send_walks_to_the_last_while_all_are_down_too() {
+    let mut settings = settings(2, false);
+    settings.hwtacacs.stop_resend = Some(2);
+    let play = Play::new(&settings).up("a", 0).pass(1);
+    let mut play = (1..=2).fold(play, |play, n| play.peer(server(n), Peer::Silent)).down("a").pass(60);
+    let seen = play.seen();
+    assert_eq!((seen.matches("stop a to 1").count(), seen.matches("stop a to 2").count()), (3, 3), "{seen}");
+}
