@@ -18,6 +18,7 @@ mod cuts;
 mod disks;
 mod examples;
 mod hostile_replies;
+mod hwtacacs;
 mod local_bills;
 mod many_shells;
 mod mistakes;

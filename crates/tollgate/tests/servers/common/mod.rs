@@ -42,6 +42,7 @@ pub(crate) use random::Random;
 pub(crate) use site::{SECRET, Site, free_port};
 pub(crate) use sitting::Sitting;
 pub(crate) use slow_server::SlowServer;
+pub(crate) use tacacs_packet::Heard;
 pub(crate) use tacacs_peer::{Manner, TacacsPeer};
 pub(crate) use terminal::Terminal;
 pub(crate) use told::{Places, Told};

@@ -53,6 +53,7 @@ pub(crate) enum Manner {
 
 /// The peer. Dropped, it is gone.
 pub(crate) struct TacacsPeer {
+    address: Ipv4Addr,
     pub(crate) port: u16,
     shared: Arc<Shared>,
     running: Option<Running>,
@@ -79,12 +80,17 @@ struct Memory {
 }
 
 impl TacacsPeer {
-    /// A willing one.
+    /// A willing one on 127.0.0.1.
     pub(crate) fn start(key: &str) -> TacacsPeer {
+        TacacsPeer::start_on(Ipv4Addr::LOCALHOST, key)
+    }
+
+    /// The same on another address of the loopback.
+    pub(crate) fn start_on(address: Ipv4Addr, key: &str) -> TacacsPeer {
         let shared = Shared { key: key.into(), manner: Mutex::new(Manner::Willing), memory: Mutex::default() };
-        let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+        let is_free = |port: &u16| TcpListener::bind((address, *port)).is_ok();
         let port = std::iter::repeat_with(free_port).take(100).find(is_free).expect("a port is free for TCP too");
-        let mut peer = TacacsPeer { port, shared: Arc::new(shared), running: None };
+        let mut peer = TacacsPeer { address, port, shared: Arc::new(shared), running: None };
         peer.start_again();
         peer
     }
@@ -133,9 +139,8 @@ impl TacacsPeer {
     pub(crate) fn start_again(&mut self) {
         assert!(self.running.is_none(), "it runs");
         // A process that another test is just starting has the old listener until it runs its program.
-        let listener = wait_for("the port is free again", seconds(10), || {
-            TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).ok()
-        });
+        let listener =
+            wait_for("the port is free again", seconds(10), || TcpListener::bind((self.address, self.port)).ok());
         listener.set_nonblocking(true).unwrap();
         let (is_over, shared) = (Arc::new(AtomicBool::new(false)), self.shared.clone());
         let over = is_over.clone();
