@@ -91,5 +91,5 @@ pub use octets::record_octets;
 pub use server::PortId;
 pub use shard::{
     BATCH_MAX, Birth, Busy, Ceasing, Found, Limits, NoSlot, Notice, RESTORE_BATCH, Received, Restored, Search,
-    Searched, Shard, StreamEnd, StreamOrder, Survey, Transmit, TransmitBatch,
+    Searched, Shard, StreamEnd, StreamOrder, Survey, TACACS_CONNECTIONS, Transmit, TransmitBatch,
 };

@@ -19,8 +19,8 @@ use crate::health::Rules;
 use crate::pace::Pace;
 use crate::server::{PortId, Server};
 
-/// Connections of a shard to a server that takes one request on each.
-const TACACS_CONNECTIONS: u16 = 64;
+/// Connections of the box to one HWTACACS server at most, where it takes one request on each; every shard has its share.
+pub const TACACS_CONNECTIONS: u16 = 64;
 
 /// The least rest of a Stop that no HWTACACS server acknowledged (BEHAVIOUR.md 6.2).
 const HWTACACS_PAUSE_MIN: Duration = Duration::from_secs(5);

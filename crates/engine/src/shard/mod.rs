@@ -44,6 +44,7 @@ use model::settings::{AccountingMode, RadiusHealth, ServerPath};
 use model::time::{Mono, Now, Wall};
 
 pub use announcing::Ceasing;
+pub use configure::TACACS_CONNECTIONS;
 pub use replies::Received;
 pub use restore::{NoSlot, RESTORE_BATCH, Restored};
 pub use streams::{StreamEnd, StreamOrder};

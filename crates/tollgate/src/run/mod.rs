@@ -78,8 +78,6 @@ const BATCH_OCTETS: usize = 1 << 20;
 const CARD_SEGMENT_OCTETS: u64 = 16 << 20;
 /// Octets of a bill ring: some ten thousand records.
 const RING_OCTETS: usize = 8 << 20;
-/// Connections that a shard makes to one HWTACACS server at most.
-const HWTACACS_CONNECTIONS: usize = 64;
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(args: &RunArgs) -> Outcome {
@@ -347,7 +345,7 @@ fn wires_of(settings: &Settings) -> [u16; 2] {
         settings.radius_groups.values().map(ports).sum::<usize>()
     };
     let hwtacacs: usize = settings.hwtacacs.templates.values().map(|template| template.servers().count()).sum();
-    let connections = ports_of(true) + hwtacacs * HWTACACS_CONNECTIONS;
+    let connections = ports_of(true) + hwtacacs * usize::from(engine::TACACS_CONNECTIONS);
     [ports_of(false), connections].map(|count| u16::try_from((2 * count).clamp(1024, 16_384)).unwrap_or(16_384))
 }
 

@@ -273,10 +273,16 @@ fn an_outage_of_both_is_ended_by_the_policies() {
     let bill = &daemon.bills()[0];
     assert_eq!(bill["method"], "hwtacacs");
     office.primary.start_again();
-    feed.say([up("again", "isp")]);
-    let (verdict, _) = feed.verdict_on("again", seconds(20));
-    assert_eq!(verdict, "admit");
-    feed.say([down("again", 1)]);
+    // Who comes while nobody has called the server yet is refused as well, and comes again.
+    let mut tries = 0;
+    wait_until("somebody is let in", seconds(20), || {
+        tries += 1;
+        let name = format!("again{tries}");
+        feed.say([up(&name, "isp")]);
+        let (verdict, _) = feed.verdict_on(&name, seconds(20));
+        feed.say([down(&name, 1)]);
+        verdict == "admit"
+    });
     feed.finish(seconds(30));
     wait_until("its STOP is recorded", seconds(20), || flags_of(&office.primary.heard(), STOP) >= 1);
     daemon.terminate();
