@@ -5,19 +5,20 @@
 //! what happened and asked what to do; the daemon and the simulator drive the same one.
 //!
 //! ```text
-//!  PlaneEvent ─▶ handle_event ─▶ sessions ─▶ lanes ─▶ requests ─▶ poll_transmit ─▶ datagrams
+//!  PlaneEvent ─▶ handle_event ─▶ sessions ─▶ lanes ─▶ requests ─▶ poll_transmit ─▶ datagrams, packets for streams
 //!                                  │  ▲                   ▲
-//!                     poll_record ◀┘  └ handle_durable    └ handle_datagrams, handle_timeout
+//!                     poll_record ◀┘  └ handle_durable    └ handle_datagrams, handle_octets, handle_timeout
 //! ```
 //!
-//! **Comes in:** plane events, datagrams, time, *durable through N*, settings. **Goes out:** datagrams, records,
-//! verdicts, notices, rows for displays. **Never:** a clock, a socket, a file, a thread, unseeded randomness, an error.
+//! **Comes in:** plane events, datagrams, octets of streams and what becomes of these, time, *durable through N*, settings.
+//! **Goes out:** datagrams, packets for streams, connections to make and to close, records, verdicts, notices, rows for
+//! displays. **Never:** a clock, a socket, a file, a thread, unseeded randomness, an error.
 //!
 //! What may leave is bound to what is durable (DESIGN.md section 3, rule 5): no Start and no `admit` before `opened`, no
 //! Stop before `closed`. A session has one transaction at a time, so Start, interims and Stop keep their order.
 //!
-//! **Full.** Session slots: the subscriber is refused, and counted. Identifiers, requests, the window of a server: work
-//! waits in its lane. The ring: the shard keeps the record, and frees no session before it has been taken.
+//! **Full.** Session slots: the subscriber is refused, and counted. Identifiers, requests, the window of a server, octets that a
+//! peer does not read: work waits in its lane. The ring: the shard keeps the record, and frees no session before it has been taken.
 //! Verdicts: a session keeps its own; while 1,024 refusals wait, no event is taken. Two walks over the session table
 //! write samples and checkpoints; both are paced, and wait for room like any record.
 //!

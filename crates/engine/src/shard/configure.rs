@@ -56,6 +56,11 @@ impl Shard {
             self.configure_template(name, template, &settings.hwtacacs);
         }
         self.has_streams = self.servers.iter().any(Server::is_stream);
+        if self.has_streams {
+            // Each is made or closed once in a turn, or made after it was closed.
+            self.stream_orders.reserve(2 * self.ports.len());
+            self.calls_waiting.reserve(self.servers.len());
+        }
         self.configure_limits(settings);
         self.configure_domains(settings);
         for group in &mut self.groups[1..] {
