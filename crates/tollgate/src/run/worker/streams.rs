@@ -4,7 +4,7 @@
 //! that came in, in clear. **Never:** where a packet ends, or when to call again: that is the shard's.
 //!
 //! A connection that TLS protects stands for the shard when its handshake is over, and what the socket has taken of records is
-//! told as packets. Why a handshake failed is logged once for each cause and server, until one succeeds.
+//! told as packets. Why a handshake failed, or who cut a connection, is logged once for each cause and server, until it answers again.
 //!
 //! **Full:** the shard leaves no more than 64 KiB and a packet unwritten; a queue that takes no more all the same ends its
 //! connection. No number or descriptor left: the call fails, and comes again.
@@ -257,7 +257,7 @@ impl Connections {
             Err(error) => {
                 if let Some(client) = self.clients.get(&server) {
                     let cause = cause(&error, client);
-                    self.say(server, cause);
+                    self.say(server, refusal(&cause));
                 }
                 self.streams.flush();
                 self.end(stream, StreamEnd::Tls);
@@ -283,10 +283,15 @@ impl Connections {
         let verdict = line.tls.as_ref().filter(|_| is_by_peer).and_then(|session| line.verdict(session, now.mono));
         let end = match verdict {
             Some(verdict) => {
-                self.say(line.server, verdict.to_owned());
+                self.say(line.server, refusal(verdict));
                 StreamEnd::Tls
             }
-            None => end_of(cause),
+            None => {
+                if line.tls.is_some() {
+                    self.say(line.server, format!("RADIUS over TLS was cut: {}", cut_by(cause)));
+                }
+                end_of(cause)
+            }
         };
         tracing::debug!(server = %line.server, ?end, "a connection has ended");
         self.ended.push((line.port, end));
@@ -303,7 +308,10 @@ impl Connections {
     /// Closes the connection that a port stands for, in order.
     fn close(&mut self, port: PortId) {
         let Some(&Some(stream)) = self.of_port.get(port.0 as usize) else { return };
-        if let Some(Line { tls: Some(mut session), .. }) = self.forget(stream) {
+        if let Some(Line { tls: Some(mut session), server, .. }) = self.forget(stream) {
+            if !session.is_established() {
+                self.say(server, refusal("it had not answered the handshake when the connection was given up"));
+            }
             self.wire.clear();
             session.close(&mut self.wire);
             // What does not go at once is not waited for.
@@ -320,12 +328,26 @@ impl Connections {
         Some(line)
     }
 
-    /// Logs why TLS fails, unless that is what was said last.
-    fn say(&mut self, server: ServerPath, cause: String) {
-        if self.said.get(&server) != Some(&cause) {
-            tracing::warn!(%server, "no RADIUS over TLS: {cause}");
-            self.said.insert(server, cause);
+    /// Logs what became of TLS, unless that is what was said last.
+    fn say(&mut self, server: ServerPath, sentence: String) {
+        if self.said.get(&server) != Some(&sentence) {
+            tracing::warn!(%server, "{sentence}");
+            self.said.insert(server, sentence);
         }
+    }
+}
+
+fn refusal(cause: &str) -> String {
+    format!("no RADIUS over TLS: {cause}")
+}
+
+/// Who ended a connection that stood, without the end that TLS has for that.
+fn cut_by(cause: EndCause) -> &'static str {
+    match cause {
+        EndCause::Closed => "the server closed the connection, and did not say so within TLS",
+        EndCause::Reset => "the server, or something before it, reset the connection",
+        EndCause::Refused | EndCause::Unreachable | EndCause::TimedOut => "the network gave the connection up",
+        EndCause::Local => "this box gave the connection up",
     }
 }
 

@@ -1,0 +1,128 @@
+//! A TCP line to a server, which a test may stop, slow down and cut. What it carries it does not look at.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// The longest wait before it looks whether it is over.
+const NAP: Duration = Duration::from_millis(2);
+
+/// A slow line carries so much at once, and then waits.
+const MORSEL: usize = 64;
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What becomes of octets towards the server, from the start of the relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passing {
+    Freely,
+    /// Some 3,200 octets a second.
+    Slowly,
+    /// Connections are accepted, and nothing is read from them.
+    Nothing,
+}
+
+/// The relay. Dropped, it is gone with all its connections.
+pub(crate) struct Relay {
+    pub(crate) port: u16,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    passing: Passing,
+    server: u16,
+    is_over: AtomicBool,
+    accepted: AtomicUsize,
+    /// Both ends of each connection.
+    ends: Mutex<Vec<[TcpStream; 2]>>,
+}
+
+impl Relay {
+    /// A line to this port of 127.0.0.1.
+    pub(crate) fn start(passing: Passing, server: u16) -> Relay {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (is_over, accepted, ends) = (AtomicBool::new(false), AtomicUsize::new(0), Mutex::default());
+        let shared = Arc::new(Shared { passing, server, is_over, accepted, ends });
+        let of_thread = shared.clone();
+        Relay { port, shared, thread: Some(std::thread::spawn(move || of_thread.listen(&listener))) }
+    }
+
+    /// Connections that it has accepted.
+    pub(crate) fn accepted(&self) -> usize {
+        self.shared.accepted.load(Ordering::Relaxed)
+    }
+
+    /// Ends all connections, in both directions: how many.
+    pub(crate) fn cut(&self) -> usize {
+        let ends = std::mem::take(&mut *self.shared.ends.lock().unwrap());
+        let is_new = |ends: &&[TcpStream; 2]| ends.iter().all(|end| end.shutdown(Shutdown::Both).is_ok());
+        ends.iter().filter(is_new).count()
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.shared.is_over.store(true, Ordering::Relaxed);
+        self.cut();
+        if let Some(thread) = self.thread.take() {
+            // What made it panic stands in the test's output.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn listen(self: &Arc<Shared>, listener: &TcpListener) {
+        let mut held = Vec::new();
+        let mut threads = Vec::new();
+        while !self.is_over.load(Ordering::Relaxed) {
+            let Ok((client, _)) = listener.accept() else {
+                std::thread::sleep(NAP);
+                continue;
+            };
+            self.accepted.fetch_add(1, Ordering::Relaxed);
+            if self.passing == Passing::Nothing {
+                held.push(client);
+                continue;
+            }
+            // While the server is away its callers are sent away too.
+            let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.server)) else { continue };
+            let copy = |end: &TcpStream| {
+                end.set_nonblocking(false).unwrap();
+                end.set_read_timeout(Some(NAP)).unwrap();
+                end.try_clone().unwrap()
+            };
+            let (to_server, to_client) = ([copy(&client), copy(&server)], [copy(&server), copy(&client)]);
+            self.ends.lock().unwrap().push([client, server]);
+            let (one, other) = (self.clone(), self.clone());
+            threads.push(std::thread::spawn(move || one.carry(to_server, one.passing)));
+            threads.push(std::thread::spawn(move || other.carry(to_client, Passing::Freely)));
+        }
+        for thread in threads {
+            // What made it panic stands in the test's output.
+            let _ = thread.join();
+        }
+    }
+
+    fn carry(&self, [mut from, mut to]: [TcpStream; 2], passing: Passing) {
+        let mut room = [0; 4096];
+        let size = if passing == Passing::Slowly { MORSEL } else { room.len() };
+        while !self.is_over.load(Ordering::Relaxed) {
+            match from.read(&mut room[..size]) {
+                Ok(0) => break,
+                Ok(length) if to.write_all(&room[..length]).is_err() => break,
+                Ok(_) if passing == Passing::Slowly => std::thread::sleep(PAUSE),
+                Ok(_) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(_) => break,
+            }
+        }
+        // The other side may have gone already.
+        let _ = [from, to].map(|end| end.shutdown(Shutdown::Both));
+    }
+}
