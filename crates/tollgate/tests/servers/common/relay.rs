@@ -60,8 +60,8 @@ impl Relay {
     /// Ends all connections, in both directions: how many.
     pub(crate) fn cut(&self) -> usize {
         let ends = std::mem::take(&mut *self.shared.ends.lock().unwrap());
-        let is_new = |ends: &&[TcpStream; 2]| ends.iter().all(|end| end.shutdown(Shutdown::Both).is_ok());
-        ends.iter().filter(is_new).count()
+        let stood = |ends: &&[TcpStream; 2]| ends.iter().all(|end| end.shutdown(Shutdown::Both).is_ok());
+        ends.iter().filter(stood).count()
     }
 }
 
