@@ -139,10 +139,15 @@ impl Shard {
         if let Some(index) = request {
             let request = self.requests.get(index);
             let (server, timeout) = (usize::from(request.server), request.timeout);
-            if let Place::Reply(identifier) | Place::Again(identifier) = request.place {
-                self.again.retain(|&other| other != index);
-                self.end_waiting(index);
-                self.servers[server].given_up(identifier, self.latest.mono, timeout);
+            match request.place {
+                Place::Reply(identifier) | Place::Again(identifier) => {
+                    self.again.retain(|&other| other != index);
+                    self.end_waiting(index);
+                    self.servers[server].given_up(identifier, self.latest.mono, timeout);
+                }
+                // Its connection has ended, and it waits for another.
+                Place::Failover => self.failover.retain(|&other| other != index),
+                Place::Free => {}
             }
             self.deadlines.cancel(index);
             self.requests.close(index);

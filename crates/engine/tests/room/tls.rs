@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 
 use engine::{Boot, StreamEnd};
-use model::settings::{AccountingOn, RadiusServer, RadiusTls, Secret, Settings};
+use model::settings::{AccountingOn, ObjectName, RadiusGroup, RadiusServer, RadiusTls, Secret, Settings};
 use wire::radius::attribute::Type;
 
-use crate::scene::{group, plain, server};
+use crate::scene::{domain, group, plain, server};
 use crate::stage::SECRET;
 use crate::streams::{Peer, Play};
 
@@ -127,4 +127,33 @@ fn a_server_is_told_on_the_next_connection_what_the_first_has_lost() {
     let seen = play.seen();
     assert_eq!(seen.matches(" on to 1").count(), 2, "{seen}");
     assert!(seen.contains("start a to 1"), "{seen}");
+}
+
+/// Server 1 has the accounting, server 2 the copies.
+fn copied() -> Settings {
+    let mut settings = settings(2);
+    let accounting = vec![group(&mut settings).accounting.remove(1)];
+    let copies = RadiusGroup { accounting, ..RadiusGroup::default() };
+    settings.radius_groups.insert(ObjectName::from("copies"), copies);
+    domain(&mut settings).accounting_copy = Some(ObjectName::from("copies"));
+    settings
+}
+
+#[test]
+fn a_copy_that_waits_for_another_connection_keeps_no_slot_from_a_log_in() {
+    let mut play = Play::new(&copied());
+    for number in 0..1024 {
+        play = play.up(&format!("u{number}"), number);
+    }
+    play = play.pass(5).peer(server(2), Peer::Silent);
+    for number in 0..1024 {
+        play = play.down(&format!("u{number}"));
+    }
+    play = play.pass(2).peer(server(2), Peer::Lost).cut_connections(StreamEnd::Reset).pass(1);
+    play.seen();
+    for number in 0..1024 {
+        play = play.up(&format!("v{number}"), 2000 + number);
+    }
+    let mut play = play.pass(30);
+    assert_eq!(play.seen().matches("admit").count(), 1024);
 }
