@@ -39,6 +39,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// The same of TACACS+: less than a Stop rests before it is sent once more, so that every one of its sends is one.
 const TACACS_PAUSE_MAX: Duration = Duration::from_secs(4);
 
+/// A peer that ends a connection so soon, and unasked, takes none.
+const HANG_UP: Duration = Duration::from_secs(1);
+
 /// So long nothing may come in before the peer is asked whether it is there.
 const QUIET_MAX: Duration = Duration::from_secs(30);
 
@@ -147,6 +150,11 @@ impl Connection {
     /// Something came in.
     pub(crate) fn handle_heard(&mut self, now: Mono) {
         self.heard = now;
+    }
+
+    /// Whether nothing came of it, if it ends now.
+    pub(crate) fn was_in_vain(&self, now: Mono) -> bool {
+        !self.has_answered && now.since(self.heard) < HANG_UP
     }
 
     /// When the peer is to be asked whether it is there, or is taken for gone; of RADIUS only.

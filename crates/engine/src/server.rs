@@ -687,6 +687,13 @@ impl Server {
         untils.min()
     }
 
+    /// Whether a connection that ends now was of no use: nothing was asked through it, and it stood for a moment only. A balancer
+    /// with nobody behind it does so.
+    pub(crate) fn has_hung_up(&self, port: u16, now: Mono) -> bool {
+        let port = &self.ports[usize::from(port)];
+        port.used() == 0 && port.connection.as_ref().is_some_and(|connection| connection.was_in_vain(now))
+    }
+
     /// Connections that stand or are called.
     pub(crate) fn connections(&self) -> impl Iterator<Item = u16> {
         let is_open =

@@ -74,12 +74,12 @@ impl Shard {
     }
 
     /// A connection stands.
-    pub fn handle_connected(&mut self, port: PortId) {
+    pub fn handle_connected(&mut self, now: Mono, port: PortId) {
         let Some((server, place)) = self.stream_port(port) else { return };
         // It may have been given up meanwhile.
         let connection = self.servers[usize::from(server)].connection(place);
         if let Some(connection) = connection.filter(|connection| matches!(connection.state, State::Calling(_))) {
-            connection.open(self.latest.mono);
+            connection.open(now);
         }
     }
 
@@ -99,7 +99,14 @@ impl Shard {
         match self.servers[usize::from(server)].connection_state(place) {
             State::Closed => {}
             State::Calling(_) => self.call_failed(server, place, now),
-            State::Open => self.connection_ended(server, place, end != StreamEnd::Tls, now),
+            State::Open => {
+                let has_hung_up = self.servers[usize::from(server)].has_hung_up(place, now);
+                self.connection_ended(server, place, end != StreamEnd::Tls, now);
+                if has_hung_up {
+                    let news = self.servers[usize::from(server)].unreachable(now);
+                    self.tell_news(server, news);
+                }
+            }
         }
     }
 

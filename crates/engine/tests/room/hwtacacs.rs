@@ -352,3 +352,12 @@ fn decision_9_a_send_walks_to_the_last_while_all_are_down_too() {
     let seen = play.seen();
     assert_eq!((seen.matches("stop a to 1").count(), seen.matches("stop a to 2").count()), (3, 3), "{seen}");
 }
+
+#[test]
+fn one_that_hangs_up_on_every_call_is_left_at_once() {
+    for mux_mode in [false, true] {
+        let mut play = Play::new(&settings(2, mux_mode)).peer(server(1), Peer::HangsUp).up("a", 0).pass(6);
+        let seen = play.seen();
+        assert!(seen.contains("0 1 down") && seen.contains("0 start a to 2"), "{seen}");
+    }
+}

@@ -30,6 +30,8 @@ pub(crate) enum Peer {
     Lost,
     /// It takes connections and closes them with the first request.
     Closes,
+    /// It takes connections and closes them before any.
+    HangsUp,
     /// It answers that it has not recorded.
     Errs,
     /// It answers with another key.
@@ -203,11 +205,16 @@ impl Play {
                     self.stage.shard.handle_stream_end(now, port, StreamEnd::Refused);
                 }
                 Peer::Lost => self.line(&format!("calling {}", number_of(server.address))),
+                Peer::HangsUp => {
+                    self.line(&format!("hung up by {}", number_of(server.address)));
+                    self.stage.shard.handle_connected(now, port);
+                    self.stage.shard.handle_stream_end(now, port, StreamEnd::Closed);
+                }
                 _ => {
                     self.line(&format!("connected to {}", number_of(server.address)));
                     self.connections += 1;
                     self.open.insert(port, server);
-                    self.stage.shard.handle_connected(port);
+                    self.stage.shard.handle_connected(now, port);
                 }
             },
         }
@@ -275,7 +282,7 @@ impl Play {
                 let header = Header { session_id: record.header.session_id ^ 0x100, ..record.header };
                 Some(Record { header, ..Record::read(&asked.octets) }.reply(1, SECRET, single))
             }
-            Peer::Silent | Peer::Refuses | Peer::Lost | Peer::Closes => None,
+            Peer::Silent | Peer::Refuses | Peer::Lost | Peer::Closes | Peer::HangsUp => None,
         };
         let port = asked.port;
         self.sent.push(asked);

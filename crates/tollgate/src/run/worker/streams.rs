@@ -153,7 +153,7 @@ impl Connections {
             self.obey(shard, now);
             let Some(event) = self.streams.next() else { return };
             match event {
-                StreamEvent::Connected(stream) => self.connected(stream, shard),
+                StreamEvent::Connected(stream) => self.connected(stream, shard, now),
                 StreamEvent::Octets(stream, octets) => {
                     let Some(Some(line)) = self.of_stream.get_mut(stream.number()) else { continue };
                     match &mut line.tls {
@@ -203,10 +203,10 @@ impl Connections {
     }
 
     /// The peer has accepted: a handshake begins, or the connection stands.
-    fn connected(&mut self, stream: StreamIndex, shard: &mut Shard) {
+    fn connected(&mut self, stream: StreamIndex, shard: &mut Shard, now: Now) {
         let Some(Some(line)) = self.of_stream.get_mut(stream.number()) else { return };
         if line.server.transport != Transport::Tls {
-            shard.handle_connected(line.port);
+            shard.handle_connected(now.mono, line.port);
             return;
         }
         // The files may have become unusable since the call.
@@ -237,7 +237,7 @@ impl Connections {
         {
             tracing::debug!(%server, version = session.version(), "TLS stands");
             line.untried_since = Some(now.mono);
-            shard.handle_connected(port);
+            shard.handle_connected(now.mono, port);
         }
         // What answers to a handshake leaves, and an alert before the end.
         self.send(stream);
