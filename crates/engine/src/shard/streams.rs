@@ -326,8 +326,9 @@ impl Shard {
     }
 
     /// Whom a group's work waits for: the first that is Up, or all of them where they share the load. One that is to be tried out
-    /// again is called beside them, so that nothing waits for it meanwhile; and while none is Up all are called, work or not, so
-    /// that the first that is back is found at once.
+    /// again is called beside them, so that nothing waits for it meanwhile: work or not where it goes before them, for who takes the
+    /// work through a connection that stands leaves none waiting. While none is Up all are called, so that the first that is back is
+    /// found at once.
     fn count_calls(&self, group: &Group, waiting: &mut [u32]) {
         let server_of = |member: &Member| &self.servers[usize::from(member.server)];
         let is_any_up = group.members.iter().any(|member| server_of(member).is_up());
@@ -340,7 +341,7 @@ impl Shard {
             let waiting = &mut waiting[usize::from(member.server)];
             if is_steady && (is_first || group.algorithm == Algorithm::LoadingShare) {
                 *waiting += work;
-            } else if !is_any_up || is_tried_out && work > 0 {
+            } else if !is_any_up || is_tried_out && (is_first || work > 0) {
                 *waiting += 1;
             }
             is_first &= !is_steady;

@@ -134,7 +134,8 @@ fn section_6_1_the_primary_fails_and_comes_back_after_the_quiet_time() {
         "1 admit b opened
          1 connected to 2
          1 start b to 2
-         1 closed to 2",
+         1 closed to 2
+         300 connected to 1",
     );
     // The quiet time is over, and the primary answers again.
     let mut play = play.up("c", 2).pass(1);
@@ -360,4 +361,15 @@ fn one_that_hangs_up_on_every_call_is_left_at_once() {
         let seen = play.seen();
         assert!(seen.contains("0 1 down") && seen.contains("0 start a to 2"), "{seen}");
     }
+}
+
+#[test]
+fn section_6_1_the_primary_is_tried_again_though_a_connection_of_the_standby_stands() {
+    let play = Play::new(&settings(2, true)).peer(server(1), Peer::Refuses).up("a", 0).pass(1);
+    let mut play = play.peer(server(1), Peer::Answers).pass(301);
+    for number in 1..4 {
+        play = play.up(&format!("u{number}"), number).pass(10);
+    }
+    let seen = play.seen();
+    assert!(seen.contains("start u3 to 1") && seen.contains("1 up"), "{seen}");
 }

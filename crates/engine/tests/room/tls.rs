@@ -129,6 +129,17 @@ fn a_server_is_told_on_the_next_connection_what_the_first_has_lost() {
     assert!(seen.contains("start a to 1"), "{seen}");
 }
 
+#[test]
+fn one_that_is_back_is_tried_though_a_connection_of_the_next_stands() {
+    let play = Play::new(&settings(2)).peer(first(), Peer::Refuses).up("a", 0).pass(1);
+    let mut play = play.peer(first(), Peer::Answers).pass(190);
+    for number in 1..4 {
+        play = play.up(&format!("u{number}"), number).pass(10);
+    }
+    let seen = play.seen();
+    assert!(seen.contains("start u3 to 1") && seen.contains("1 up"), "{seen}");
+}
+
 /// Server 1 has the accounting, server 2 the copies.
 fn copied() -> Settings {
     let mut settings = settings(2);
