@@ -392,9 +392,14 @@ impl Shard {
         for index in cut_off {
             self.end_waiting(index);
             self.deadlines.cancel(index);
-            let stays = may_move && self.requests.get(index).moves < moves_most;
-            if !stays {
-                let news = self.servers[usize::from(server)].unreachable(now);
+            let request = self.requests.get(index);
+            let (sent, is_overdue) = (request.sent, request.sent.plus(request.timeout) <= now);
+            let may_move = may_move && !is_overdue && request.moves < moves_most;
+            let stays = may_move;
+            if !may_move {
+                let server_of = &mut self.servers[usize::from(server)];
+                // Some have waited as long as the one whose wait has ended the connection.
+                let news = if is_overdue { server_of.unanswered(sent, now) } else { server_of.unreachable(now) };
                 self.tell_news(server, news);
             }
             self.leave_server(index, stays, now);

@@ -130,6 +130,20 @@ fn a_server_is_told_on_the_next_connection_what_the_first_has_lost() {
 }
 
 #[test]
+fn who_has_waited_as_long_as_the_first_leaves_a_silent_server_with_it() {
+    let mut play = Play::new(&settings(2)).peer(first(), Peer::Silent);
+    for number in 0..4 {
+        play = play.up(&format!("u{number}"), number);
+    }
+    let mut play = play.pass(16);
+    let seen = play.seen();
+    for number in 0..4 {
+        assert_eq!(seen.matches(&format!("start u{number} to 1")).count(), 1, "{seen}");
+        assert!(seen.contains(&format!("15 start u{number} to 2")), "{seen}");
+    }
+}
+
+#[test]
 fn one_that_is_back_is_tried_though_a_connection_of_the_next_stands() {
     let play = Play::new(&settings(2)).peer(first(), Peer::Refuses).up("a", 0).pass(1);
     let mut play = play.peer(first(), Peer::Answers).pass(190);
