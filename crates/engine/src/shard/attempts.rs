@@ -90,11 +90,17 @@ impl Shard {
         let request = self.requests.get(index);
         let (number, turn) = (request.number, request.tried.count());
         let group = &self.groups[usize::from(request.group)];
-        if group.stop_once && turn > 0 && matches!(request.kind, Kind::Stop | Kind::ZeroStop) {
+        if turn > 0 && self.is_sent_once(index) {
             return Choice::Exhausted;
         }
         let authenticator = self.authenticators.address(self.account(request.session).authenticator);
         group.choose(&self.servers, &request.tried, authenticator, now, |range| self.draw(number, turn, range))
+    }
+
+    /// Whether it goes to one server, once (owner's decision 9, `disable`).
+    pub(super) fn is_sent_once(&self, index: u32) -> bool {
+        let request = self.requests.get(index);
+        self.groups[usize::from(request.group)].stop_once && matches!(request.kind, Kind::Stop | Kind::ZeroStop)
     }
 
     pub(super) fn draw(&self, number: u64, turn: u8, range: u64) -> u64 {

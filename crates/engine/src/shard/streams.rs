@@ -395,7 +395,7 @@ impl Shard {
             let request = self.requests.get(index);
             let (sent, is_overdue) = (request.sent, request.sent.plus(request.timeout) <= now);
             let may_move = may_move && !is_overdue && request.moves < moves_most;
-            let stays = may_move;
+            let stays = may_move && !self.is_sent_once(index);
             if !may_move {
                 let server_of = &mut self.servers[usize::from(server)];
                 // Some have waited as long as the one whose wait has ended the connection.

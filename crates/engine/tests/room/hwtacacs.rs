@@ -373,3 +373,16 @@ fn section_6_1_the_primary_is_tried_again_though_a_connection_of_the_standby_sta
     let seen = play.seen();
     assert!(seen.contains("start u3 to 1") && seen.contains("1 up"), "{seen}");
 }
+
+#[test]
+fn section_6_2_disable_sends_once_whatever_becomes_of_the_connection() {
+    for after in [Peer::Answers, Peer::Refuses] {
+        let play = Play::new(&settings(2, true)).up("a", 0).pass(1).peer(server(1), Peer::Closes);
+        let mut play = play.down("a");
+        play = play.pass(0).peer(server(1), after).pass(60);
+        let seen = play.seen();
+        let stops: Vec<&str> = seen.lines().filter(|line| line.contains(" stop ")).collect();
+        assert_eq!(stops, ["1 stop a to 1"], "{seen}");
+        assert_eq!(seen.matches("bill").count(), 1, "{seen}");
+    }
+}
