@@ -246,9 +246,11 @@ impl Shard {
     pub(super) fn place(&mut self, index: u32, member: usize, now: Now, batch: &mut TransmitBatch) -> bool {
         let group = &self.groups[usize::from(self.requests.get(index).group)];
         let member_of = group.members[member].clone();
+        let server = &self.servers[usize::from(member_of.server)];
         let (retransmit, timeout) = match self.requests.get(index).is_copy {
+            true if server.is_stream() => (1, copies::TIMEOUT * u32::from(copies::TRANSMISSIONS)),
             true => (copies::TRANSMISSIONS, copies::TIMEOUT),
-            false => group.transmissions_to(&self.servers[usize::from(member_of.server)]),
+            false => group.transmissions_to(server),
         };
         let watchdog_alone = group.watchdog_alone;
         let server = &mut self.servers[usize::from(member_of.server)];

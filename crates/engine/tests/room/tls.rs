@@ -165,6 +165,14 @@ fn copied() -> Settings {
 }
 
 #[test]
+fn decision_15_a_copy_is_sent_once_too() {
+    let mut play = Play::new(&copied()).peer(server(2), Peer::Silent).up("a", 0).pass(60);
+    let seen = play.seen();
+    assert_eq!(seen.matches("start a to 2").count(), 1, "{seen}");
+    assert!(seen.contains("15 closed to 2"), "{seen}");
+}
+
+#[test]
 fn a_copy_that_waits_for_another_connection_keeps_no_slot_from_a_log_in() {
     let mut play = Play::new(&copied());
     for number in 0..1024 {
