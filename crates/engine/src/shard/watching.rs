@@ -31,13 +31,20 @@ impl Shard {
     }
 
     fn watch(&mut self, server: usize, port: u16, now: Now, batch: &mut TransmitBatch) {
-        let Some((secret, _, timeout)) = self.spoken_to(server) else { return };
+        let spoken_to = self.spoken_to(server);
         let authenticator = self.key.authenticator(self.birth.epoch, self.birth.shard, self.probing.next());
         let of_server = &mut self.servers[server];
         if of_server.connection(port).is_none_or(|connection| connection.watch.is_some()) {
             return;
         }
-        let Some(identifier) = of_server.take_watch(port) else { return };
+        let identifier = spoken_to.as_ref().and_then(|_| of_server.take_watch(port));
+        let (Some((secret, _, timeout)), Some(identifier)) = (spoken_to, identifier) else {
+            // No group leads to it any more, or every identifier is out: what is out tells, and it is not asked now.
+            if let Some(connection) = of_server.connection(port) {
+                connection.handle_heard(now.mono);
+            }
+            return;
+        };
         let draft = Draft {
             ask: Ask::Status,
             identifier: identifier.value,

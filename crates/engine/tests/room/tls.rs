@@ -154,6 +154,20 @@ fn one_that_is_back_is_tried_though_a_connection_of_the_next_stands() {
     assert!(seen.contains("start u3 to 1") && seen.contains("1 up"), "{seen}");
 }
 
+#[test]
+fn a_connection_of_a_server_that_is_left_is_not_asked_again_and_again() {
+    let mut settings = settings(2);
+    group(&mut settings).timeout_s = 25;
+    let mut play = Play::new(&settings).peer(first(), Peer::Silent).up("a", 0).pass(1);
+    group(&mut settings).accounting.remove(0);
+    play = play.commit(&settings);
+    for _ in 0..70 {
+        play = play.pass(1);
+        play.stage.turn();
+        assert!(play.stage.shard.poll_timeout().unwrap() > play.stage.now.mono, "it would spin");
+    }
+}
+
 /// Server 1 has the accounting, server 2 the copies.
 fn copied() -> Settings {
     let mut settings = settings(2);
