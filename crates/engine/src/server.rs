@@ -301,8 +301,8 @@ impl Server {
             out if !self.window.has_room(out, self.missed) => Standing::Full,
             out if self.missed > 0 && out >= self.share => Standing::Full,
             _ if self.pace.is_some_and(|pace| now < pace.due()) => Standing::Full,
-            // One that is tried out again is waited for only where there is no other.
-            _ if !self.is_connected() && self.health.is_on_trial() => Standing::OnTrial,
+            // One that is tried out again, or may not be called now, is waited for only where there is no other.
+            _ if !self.is_connected() && self.is_doubtful(now) => Standing::OnTrial,
             _ if !self.is_connected() => Standing::Full,
             _ => Standing::Free,
         }
@@ -602,6 +602,12 @@ impl Server {
     pub(crate) fn connection_state(&self, port: u16) -> State {
         let connection = self.ports.get(usize::from(port)).and_then(|port| port.connection.as_ref());
         connection.map_or(State::Closed, |connection| connection.state)
+    }
+
+    /// Whether the others do not wait for it: it is tried out again, or its connections led to nothing and it is not called for a
+    /// while.
+    pub(crate) fn is_doubtful(&self, now: Mono) -> bool {
+        self.is_on_trial() || self.is_stream() && !self.is_connected() && !self.calls.may(now)
     }
 
     /// An identifier on the connection that the port is now.

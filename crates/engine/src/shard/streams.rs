@@ -305,7 +305,7 @@ impl Shard {
         waiting.clear();
         waiting.resize(self.servers.len(), 0_u32);
         for group in &self.groups {
-            self.count_calls(group, &mut waiting);
+            self.count_calls(group, &mut waiting, now);
         }
         for &index in &self.failover {
             if let Some(server) = self.next_untried(index) {
@@ -329,14 +329,14 @@ impl Shard {
     /// again is called beside them, so that nothing waits for it meanwhile: work or not where it goes before them, for who takes the
     /// work through a connection that stands leaves none waiting. While none is Up all are called, so that the first that is back is
     /// found at once.
-    fn count_calls(&self, group: &Group, waiting: &mut [u32]) {
+    fn count_calls(&self, group: &Group, waiting: &mut [u32], now: Mono) {
         let server_of = |member: &Member| &self.servers[usize::from(member.server)];
         let is_any_up = group.members.iter().any(|member| server_of(member).is_up());
         let work = group.waiting();
         let mut is_first = true;
         for member in &group.members {
             let server = server_of(member);
-            let is_tried_out = server.is_on_trial();
+            let is_tried_out = server.is_doubtful(now);
             let is_steady = server.is_up() && !is_tried_out;
             let waiting = &mut waiting[usize::from(member.server)];
             if is_steady && (is_first || group.algorithm == Algorithm::LoadingShare) {

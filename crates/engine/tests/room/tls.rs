@@ -204,3 +204,16 @@ fn a_copy_that_waits_for_another_connection_keeps_no_slot_from_a_log_in() {
     let mut play = play.pass(30);
     assert_eq!(play.seen().matches("admit").count(), 1024);
 }
+
+#[test]
+fn nobody_waits_for_the_next_call_of_one_that_is_silent() {
+    let mut play = Play::new(&settings(2)).peer(first(), Peer::Silent);
+    for number in 0..3 {
+        play = play.up(&format!("u{number}"), number).pass(17);
+    }
+    play.seen();
+    // Its connection was closed for the third time: it is called again in two seconds.
+    let mut play = play.up("v", 9).pass(1);
+    let seen = play.seen();
+    assert!(seen.contains("start v to 2"), "{seen}");
+}
