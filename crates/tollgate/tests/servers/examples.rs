@@ -10,7 +10,7 @@ fn call_it_huawei(site: &Site) {
 
 /// What leads through one command, and what an operator looks at afterwards. A further example is a further row: its name, and
 /// its transcript as [`Terminal::transcript`] takes it.
-const EXAMPLES: [(&str, &str); 2] = [
+const EXAMPLES: [(&str, &str); 3] = [
     (
         "accounting interim-fail",
         "
@@ -58,6 +58,27 @@ return
 #
 return
 [~HUAWEI-aaa-accounting-huawei]",
+    ),
+    (
+        "hwtacacs-server accounting-stop-packet resend",
+        "
+<HUAWEI> system-view
+Enter system view, return user view with return command.
+[~HUAWEI] hwtacacs-server accounting-stop-packet resend enable 50
+[*HUAWEI] commit
+[~HUAWEI] hwtacacs-server accounting-stop-packet resend disable
+[*HUAWEI] display configuration candidate changes
+-hwtacacs-server accounting-stop-packet resend enable 50
++hwtacacs-server accounting-stop-packet resend disable
+[*HUAWEI] commit
+[~HUAWEI] undo hwtacacs-server accounting-stop-packet resend
+[*HUAWEI] display configuration candidate changes
+-hwtacacs-server accounting-stop-packet resend disable
+[*HUAWEI] commit
+[~HUAWEI] display hwtacacs-server accounting-stop-packet all
+…
+  Whole accounting stop packet to resend:0
+[~HUAWEI]",
     ),
 ];
 
