@@ -183,6 +183,8 @@ fn editor(client: Rc<RefCell<Client>>, keys: &Keys) -> Result<Editor<Completion,
         .map_err(Failure::failed)?
         .completion_type(CompletionType::List)
         .bell_style(BellStyle::None)
+        // What is pasted is lines like those that are typed.
+        .bracketed_paste(false)
         .build();
     let history = MemHistory::with_config(&config);
     let mut editor = Editor::with_history(config, history)

@@ -57,6 +57,20 @@ fn a_terminal_edits_completes_and_helps() {
 }
 
 #[test]
+fn what_is_pasted_is_obeyed_line_by_line() {
+    let site = site();
+    let daemon = Daemon::start(&site, "auto");
+    let terminal = Terminal::open(&site, "one", (100, 40));
+    let schemes = (0..60).map(|number| format!("accounting-scheme s{number}\naccounting realtime {number}\nquit\n"));
+    terminal.paste(&format!("system-view\naaa\n{}commit\n", schemes.collect::<String>()));
+    terminal.wait_for_end("]commit\n[~BNG1-aaa]");
+    let text = daemon.cli(&["display current-configuration | include realtime"]).well();
+    // 0 is the default.
+    assert_eq!(text.lines().count(), 59, "{text}");
+    daemon.terminate();
+}
+
+#[test]
 fn what_a_subscriber_says_moves_no_cursor_and_a_caret_stands_behind_a_secret() {
     let site = site();
     let daemon = Daemon::start(&site, "auto");

@@ -96,6 +96,12 @@ impl Terminal {
         self.tmux(&["capture-pane", "-p"]).trim_end().to_owned()
     }
 
+    /// Pastes lines, marked as a paste where the shell wants that.
+    pub(crate) fn paste(&self, text: &str) {
+        self.tmux(&["set-buffer", text]);
+        self.tmux(&["paste-buffer", "-p"]);
+    }
+
     pub(crate) fn resize(&self, columns: u16, rows: u16) {
         self.tmux(&["resize-window", "-x", &columns.to_string(), "-y", &rows.to_string()]);
     }
