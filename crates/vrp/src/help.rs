@@ -29,8 +29,8 @@ impl Expected {
 }
 
 /// What may follow `line`, typed in `view` by one who may do what `level` allows. A last word without a blank after it is
-/// one to be completed: only keywords that begin with it are returned. Empty when nothing may follow, or when the line is
-/// wrong before that.
+/// one to be completed: only keywords that begin with it are returned, and arguments that it would do for. Empty when
+/// nothing may follow, or when the line is wrong before that.
 pub fn expected(view: View, line: &str, level: ShellLevel) -> Vec<Expected> {
     let is_unfinished = !line.ends_with(|c: char| c.is_ascii_whitespace());
     let allowed = |command: &Command| level.allows(command.level);
@@ -74,7 +74,10 @@ fn following(paths: &[Path], beginning: &str) -> Vec<Expected> {
                 Leaf::Word(word) => (word.to_owned(), word),
                 Leaf::Argument(argument) => (argument.kind.label(), argument.name),
             };
-            let completes = matches!(leaf, Leaf::Word(word) if matching::begins(word, beginning));
+            let completes = match leaf {
+                Leaf::Word(word) => matching::begins(word, beginning),
+                Leaf::Argument(argument) => argument.kind.accept(beginning).is_some(),
+            };
             if beginning.is_empty() || completes {
                 found.entry(label).or_insert(text(path.form.command, name).unwrap_or_default());
             }
@@ -105,6 +108,9 @@ mod tests {
         check(View::Scheme, "accounting interim-fail offline ", &["<cr>"]);
         check(View::Scheme, "accounting interim interval 5 second ", &["<cr>", "hash", "traffic"]);
         check(View::Scheme, "accounting inter", &["interim", "interim-fail"]);
+        check(View::Scheme, "accounting interim interval 5", &["INTEGER<0-65535>"]);
+        check(View::Scheme, "accounting interim interval 70000", &[]);
+        check(View::System, "display accounting-scheme na", &["STRING<1-32>", "name"]);
         check(View::RadiusGroup, "radius-server retransmit 3 ", &["<cr>", "timeout"]);
         check(View::System, "nonsense ", &[]);
         check(View::System, "display th", &["this"]);

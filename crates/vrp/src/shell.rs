@@ -11,10 +11,11 @@ use model::settings::{CacheBackupMode, Settings, ShellLevel};
 
 use crate::check::{Problem, check};
 use crate::command::{
-    Action, ActionRequest, CommitTerms, Control, Display, DisplayRequest, Done, Edit, Operate, Operation, Place, Words,
+    Action, ActionRequest, Command, CommitTerms, Control, Display, DisplayRequest, Done, Edit, Operate, Operation,
+    Place, Words,
 };
 use crate::config::{self, LineError};
-use crate::error::{CommandError, Fault, Refusal};
+use crate::error::{CommandError, Fault, Misstep, Refusal};
 use crate::help::{self, Expected};
 use crate::matching::{self, Matched};
 use crate::merging;
@@ -172,6 +173,21 @@ impl Shell {
     /// What may follow what is typed, for `?` and Tab; nothing while a question is open.
     pub fn expected(&self, line: &str) -> Vec<Expected> {
         if self.is_asking() { Vec::new() } else { help::expected(self.place.view(), line, self.level) }
+    }
+
+    /// Why nothing may follow what is typed; `None` when it is right so far, and while a question is open.
+    pub fn misstep(&self, line: &str) -> Option<CommandError> {
+        if self.is_asking() {
+            return None;
+        }
+        let (view, allowed) = (self.place.view(), |command: &Command| self.level.allows(command.level));
+        if let Some((display, stages)) = pipeline::split(line)
+            && matching::parse(view, display, allowed).is_ok_and(|matched| matched.command.displays())
+        {
+            return pipeline::read(line, &stages).err();
+        }
+        let mismatch = matching::parse(view, line, allowed).err()?;
+        (mismatch.misstep != Misstep::Incomplete).then_some(mismatch.error)
     }
 
     /// Lines of a screen: `screen-length … temporary`, 0 – 512; `None`: as many as the terminal has.

@@ -49,8 +49,8 @@ pub(super) fn talk(client: Client, json: bool) -> Outcome {
         match editor.readline_with_initial(&prompt, (&initial.0, &initial.1)) {
             Ok(text) if keys.help.take() => {
                 let (before, after) = text.split_at(keys.position(&text));
-                let expected = ask(&Saying::Expected { text: before.to_owned() })?;
-                pager::page(&listed(&expected.expected), reply.screen_length)?;
+                let answer = ask(&Saying::Expected { text: before.to_owned() })?;
+                pager::page(&(answer.text + &listed(&answer.expected)), reply.screen_length)?;
                 typed = (before.to_owned(), after.to_owned());
             }
             Ok(_) if keys.leave.take() => {

@@ -57,6 +57,23 @@ fn a_terminal_edits_completes_and_helps() {
 }
 
 #[test]
+fn help_behind_a_wrong_word_says_what_is_wrong() {
+    let site = site();
+    let daemon = Daemon::start(&site, "auto");
+    let terminal = Terminal::open(&site, "one", (100, 40));
+    terminal.type_text("display nonsense ?");
+    let caret = " ".repeat("<BNG1>display ".len());
+    let wrong = "Error: Unrecognized command found at '^' position.";
+    terminal.wait_for_end(&format!("\n{caret}^\n{wrong}\n<BNG1>display nonsense"));
+    terminal.press("C-u");
+    terminal.type_text("screen-length 600?");
+    let caret = " ".repeat("<BNG1>screen-length ".len());
+    let wrong = "Error: Wrong parameter found at '^' position.";
+    terminal.wait_for_end(&format!("\n{caret}^\n{wrong}\n<BNG1>screen-length 600"));
+    daemon.terminate();
+}
+
+#[test]
 fn what_is_pasted_is_obeyed_line_by_line() {
     let site = site();
     let daemon = Daemon::start(&site, "auto");

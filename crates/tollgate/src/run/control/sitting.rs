@@ -79,11 +79,14 @@ impl Sitting {
         self.with_state(reply)
     }
 
-    /// What may follow what is typed.
+    /// What may follow what is typed, or what is wrong with that.
     pub(super) fn expected(&self, line: &str) -> Reply {
         let expected = self.shell.expected(line).into_iter();
-        let expected = expected.map(|it| Expectation { label: it.label, help: it.help.to_owned() }).collect();
-        self.with_state(Reply { expected, ..Reply::default() })
+        let expected: Vec<_> = expected.map(|it| Expectation { label: it.label, help: it.help.to_owned() }).collect();
+        let wrong = if expected.is_empty() { self.shell.misstep(line) } else { None };
+        let indent = self.shell.prompt().chars().count();
+        let reply = wrong.map(|error| failed(&error.to_terminal(indent))).unwrap_or_default();
+        self.with_state(Reply { expected, ..reply })
     }
 
     /// Adds what the client shows of the sitting.
