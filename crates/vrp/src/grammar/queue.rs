@@ -38,6 +38,7 @@ pub(super) const COMMANDS: &[Command] = &[
             },
         }),
         help: &[
+            ("cache", "Packets that no server acknowledged"),
             ("memory-threshold", "Share of the session memory that log-ins leave free"),
             ("percent", "Per cent that packets may take of it"),
         ],
@@ -94,6 +95,7 @@ pub(super) const COMMANDS: &[Command] = &[
             },
         }),
         help: &[
+            ("cache", "Packets that no server acknowledged"),
             ("retransmit", "Send in rounds"),
             ("users", "Users whose packets are sent in one"),
             ("timeout", "From one round to the next"),
@@ -123,7 +125,11 @@ pub(super) const COMMANDS: &[Command] = &[
                 Ok(Done::Applied)
             },
         }),
-        help: &[("keep", "Give nothing up that was sent often enough"), ("packet", "Packets in the cache")],
+        help: &[
+            ("cache", "Packets that no server acknowledged"),
+            ("keep", "Give nothing up that was sent often enough"),
+            ("packet", "Packets in the cache"),
+        ],
         action: Action::Configure(|edit, _| {
             edit.settings.radius_cache.keep_packets = true;
             Ok(Done::Applied)

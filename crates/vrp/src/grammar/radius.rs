@@ -105,7 +105,10 @@ pub(super) const COMMANDS: &[Command] = &[
             "radius-server { retransmit times:INTEGER<1-5> | timeout seconds:INTEGER<3-25> }*",
             "radius-server accounting retransmit times:INTEGER<1-5> timeout seconds:INTEGER<3-25>",
         ],
-        undo: Some(Undo { formats: &["radius-server { retransmit | timeout }*"], run: undo_retransmit }),
+        undo: Some(Undo {
+            formats: &["radius-server { retransmit | timeout }*", "radius-server accounting retransmit"],
+            run: undo_retransmit,
+        }),
         help: &[
             ("retransmit", "Transmissions to one server"),
             ("times", "Their number, the first included"),
@@ -243,10 +246,12 @@ fn retransmit(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
 fn undo_retransmit(edit: &mut Edit<'_>, words: &Words) -> Result<Done, Refusal> {
     let default = RadiusGroup::default();
     let group = edit.group()?;
-    if words.has("retransmit") {
+    // The form that says whom it is about sets both.
+    let both = words.has("accounting");
+    if both || words.has("retransmit") {
         group.retransmit = default.retransmit;
     }
-    if words.has("timeout") {
+    if both || words.has("timeout") {
         group.timeout_s = default.timeout_s;
     }
     Ok(Done::Applied)

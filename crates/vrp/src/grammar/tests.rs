@@ -424,6 +424,27 @@ fn is_reference(text: &str) -> bool {
 }
 
 #[test]
+fn the_cache_of_radius_packets_is_not_told_to_be_the_pool_of_bills() {
+    for command in commands().filter(|command| beginning(command.formats[0]).starts_with("radius-server")) {
+        let mut words = command.formats.iter().flat_map(|format| format.split(' '));
+        if words.any(|word| word == "cache") {
+            let told = command.help.iter().find(|(word, _)| *word == "cache").map(|(_, text)| *text);
+            assert_eq!(told, Some("Packets that no server acknowledged"), "{:?}", command.formats);
+        }
+    }
+}
+
+#[test]
+fn retransmit_of_accounting_is_taken_back_whole() {
+    let mut shell = sitting(View::RadiusGroup);
+    let before = config::write(shell.candidate());
+    shell.execute("radius-server accounting retransmit 5 timeout 25", &World);
+    assert_ne!(config::write(shell.candidate()), before);
+    assert_eq!(shell.execute("undo radius-server accounting retransmit", &World), Answer::Silent);
+    assert_eq!(config::write(shell.candidate()), before);
+}
+
+#[test]
 fn no_help_text_is_left_over() {
     let leaves = |command: &Command| -> Vec<&str> {
         let forms = FORMS.iter().filter(|form| std::ptr::eq(form.command, command));
