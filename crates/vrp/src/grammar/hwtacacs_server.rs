@@ -26,7 +26,8 @@ macro_rules! servers {
             )],
             undo: Some(Undo {
                 formats: &[
-                    concat!("hwtacacs-server ", $word, " [ secondary | third | fourth ]"),
+                    concat!("hwtacacs-server ", $word, " { secondary | third | fourth }"),
+                    concat!("hwtacacs-server ", $word),
                     concat!(
                         "hwtacacs-server ",
                         $word,

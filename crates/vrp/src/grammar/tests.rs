@@ -63,10 +63,15 @@ fn settings() -> Settings {
     group.accounting.extend(group.accounting.iter().map(in_vrf).collect::<Vec<_>>());
     group.authentication.clone_from(&group.accounting);
     let mut template = HwtacacsTemplate::default();
-    let address = "192.0.2.94:49".parse().unwrap();
-    let server = HwtacacsServer { address, vpn: None, shared_key: None, mux_mode: false };
+    let server = |address: &str| HwtacacsServer {
+        address: address.parse().unwrap(),
+        vpn: None,
+        shared_key: None,
+        mux_mode: false,
+    };
     for servers in [&mut template.authentication, &mut template.authorization, &mut template.accounting] {
-        servers[HwtacacsRank::Fourth as usize] = Some(server.clone());
+        servers[HwtacacsRank::Primary as usize] = Some(server("192.0.2.91:49"));
+        servers[HwtacacsRank::Fourth as usize] = Some(server("192.0.2.94:49"));
     }
     settings.hwtacacs.templates.insert("x1".into(), template);
     let password = crate::secret::read("k", None, &World).unwrap();
@@ -173,7 +178,7 @@ fn every_line_that_a_declaration_admits_is_obeyed_and_survives_the_file() {
             match shell.execute(&line, &World) {
                 Answer::Error(error) => {
                     let known = [
-                        // The fixture has one server of four that can be named.
+                        // The fixture has two servers of four that can be named.
                         Refusal::TemplateServerMissing,
                         Refusal::PlaneCounts,
                         Refusal::DialectUnavailable,

@@ -124,6 +124,8 @@ fn what_both_changed_is_told_at_the_refresh() {
         "radius-server group g1", "radius-server shared-key k", "radius-server timeout 7",
         "radius-server accounting 192.0.2.1 1813 weight 1", "radius-server accounting 192.0.2.2 1813 weight 2", "quit",
         "radius-server accounting pending-limit 5", "radius-server accounting speed-limit 9 9",
+        "hwtacacs-server template t1", "hwtacacs-server accounting 192.0.2.1",
+        "hwtacacs-server accounting 192.0.2.2 secondary", "quit",
         "aaa", "accounting-scheme s1", "accounting realtime 3", "quit", "quit",
     ];
     let stays = |place: &str, line: &str| {
@@ -147,6 +149,12 @@ fn what_both_changed_is_told_at_the_refresh() {
         (vec!["radius-server group g1", "undo radius-server accounting 192.0.2.1 1813"],
          vec!["radius-server group g1", "radius-server accounting 192.0.2.2 1813 weight 8"],
          String::new(), " radius-server group g1\n- radius-server accounting 192.0.2.1 1813 weight 1\n"),
+        (vec!["hwtacacs-server template t1", "undo hwtacacs-server accounting secondary"],
+         vec!["hwtacacs-server template t1", "hwtacacs-server accounting 192.0.2.3 third", "hwtacacs-server accounting 192.0.2.4"],
+         String::new(), " hwtacacs-server template t1\n- hwtacacs-server accounting 192.0.2.2 secondary\n"),
+        (vec!["hwtacacs-server template t1", "undo hwtacacs-server accounting secondary"],
+         vec!["hwtacacs-server template t1", "hwtacacs-server accounting 192.0.2.3 secondary"],
+         stays("hwtacacs-server template t1: ", "hwtacacs-server accounting 192.0.2.3 secondary"), ""),
         // Of two limits the one that is meant.
         (vec!["undo radius-server accounting pending-limit"], vec!["radius-server accounting pending-limit 6"],
          stays("", "radius-server accounting pending-limit 6"), ""),
