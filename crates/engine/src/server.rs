@@ -449,11 +449,13 @@ impl Server {
     }
 
     /// A reply came that says that the record was not taken: the server lives.
-    pub(crate) fn refused(&mut self, identifier: Identifier) -> Option<News> {
+    pub(crate) fn refused(&mut self, identifier: Identifier, now: Mono) -> Option<News> {
         self.answered_beside(identifier);
         self.in_flight -= 1;
         self.counts.refusals += 1;
-        self.health.answered()
+        let news = self.health.answered();
+        self.reopen(news, now);
+        news
     }
 
     /// The verified reply to a probe came.
@@ -640,6 +642,12 @@ impl Server {
         }
     }
 
+    /// Whether a connection stands on which it has answered.
+    pub(crate) fn answers_elsewhere(&self) -> bool {
+        let mut connections = self.ports.iter().filter_map(|port| port.connection.as_ref());
+        connections.any(|connection| connection.state == State::Open && connection.has_answered)
+    }
+
     /// Up to so many connections that may be called now, each with the port that it is; they are taken for called.
     pub(crate) fn call(&mut self, count: u32, now: Mono) -> impl Iterator<Item = PortId> {
         self.calls.is_wanted = count > 0;
@@ -812,6 +820,23 @@ mod tests {
         server.rest(old, at(1), Duration::ZERO);
         server.handle_timeout(at(100));
         assert_eq!(server.lookup(new), Lookup::Request(7), "an old identifier frees no new one");
+    }
+
+    #[test]
+    fn one_that_takes_no_further_connection_answers_on_the_others() {
+        let path = ServerPath { transport: Transport::Tls, ..SocketAddr::from(([127, 0, 0, 1], 2083)).into() };
+        let mut server = Server::new(path, Rules::from(&model::settings::RadiusHealth::default()));
+        (0..2).for_each(|port| _ = server.add_port(PortId(port)));
+        server.call(1, at(0)).for_each(drop);
+        assert!(!server.answers_elsewhere(), "called");
+        server.connection(0).unwrap().open(at(0));
+        assert!(!server.answers_elsewhere(), "nothing came yet");
+        server.connection(0).unwrap().has_answered = true;
+        server.call(1, at(0)).for_each(drop);
+        server.disconnect(1);
+        assert!(server.answers_elsewhere());
+        server.disconnect(0);
+        assert!(!server.answers_elsewhere());
     }
 
     #[test]

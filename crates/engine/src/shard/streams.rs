@@ -251,7 +251,7 @@ impl Shard {
         let value = self.requests.get(index).tacacs_session().to_be_bytes()[3];
         let identifier = self.servers[usize::from(server)].identifier(place, value);
         self.end_waiting(index);
-        let news = self.servers[usize::from(server)].refused(identifier);
+        let news = self.servers[usize::from(server)].refused(identifier, now.mono);
         self.tell_news(server, news);
         self.stream_answered(server, place);
         self.deadlines.cancel(index);
@@ -357,10 +357,13 @@ impl Shard {
         members().filter(untried).find(up).or_else(|| members().find(untried))
     }
 
-    /// A connection did not come to be: its server cannot be reached.
+    /// A connection did not come to be: its server cannot be reached, unless it answers on another.
     fn call_failed(&mut self, server: u16, place: u16, now: Mono) {
         self.servers[usize::from(server)].disconnect(place);
         self.call_was_in_vain(server, now);
+        if self.servers[usize::from(server)].answers_elsewhere() {
+            return;
+        }
         let news = self.servers[usize::from(server)].unreachable(now);
         self.tell_news(server, news);
     }
