@@ -72,6 +72,9 @@ fn text_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> 
         let (ip, port, weight) = (server.address.ip(), server.address.port(), server.weight);
         rows.push(("Accounting-server", format!("IP:{ip} Port:{port} Weight[{weight}] [{state}]")));
         rows.push(("", format!("Vpn: {}", server.vpn.as_ref().map_or("-", InterfaceName::as_str))));
+        if let Some(tls) = &server.tls {
+            rows.push(("", format!("Tls: {}", tls.server_name.as_deref().unwrap_or("-"))));
+        }
     }
     if group.accounting.is_empty() {
         rows.push(("Accounting-server", "-".to_owned()));
@@ -128,6 +131,7 @@ fn json_of(name: &ObjectName, group: &RadiusGroup, reports: &[ServerReport]) -> 
             "source": group.path_of(server).source.map(|source| source.to_string()),
             "weight": server.weight,
             "message_authenticator": server.message_authenticator,
+            "tls": server.tls.as_ref().map(|tls| json!({ "ca": tls.ca, "server_name": tls.server_name })),
             "own_shared_key": server.shared_key.is_some(),
             "up": is_up(&group.path_of(server), reports),
         })
@@ -243,7 +247,7 @@ fn packet_json(server: &ServerReport, discards: &Discards) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::settings::{RadiusServer, Secret};
+    use model::settings::{RadiusServer, RadiusTls, Secret};
 
     fn path(address: &str, vpn: Option<&str>) -> ServerPath {
         let vpn = vpn.and_then(InterfaceName::new);
@@ -348,6 +352,20 @@ mod tests {
             Some(2)
         );
         assert_eq!(radius_server_packet(ip, None, Some(9), &reports, &NONE), Err(Refusal::ServerMissing));
+    }
+
+    #[test]
+    fn a_server_over_tls_says_so() {
+        let mut settings = settings();
+        let servers = &mut settings.radius_groups.get_mut(&"g1".into()).unwrap().accounting;
+        let tls =
+            RadiusTls { ca: "/ca".to_owned(), cert: None, key: None, server_name: Some("aaa.example".to_owned()) };
+        servers[0].tls = Some(tls);
+        let shown = radius_server_configuration(&settings, None, &[]).unwrap();
+        let words = shown.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.replace(" : ", " ").contains("Vpn: - Tls: aaa.example"), "{words}");
+        assert_eq!(shown.json[0]["accounting"][0]["tls"]["ca"], "/ca");
+        assert!(shown.json[0]["accounting"][1]["tls"].is_null());
     }
 
     #[test]
