@@ -3,78 +3,63 @@
 
 use std::collections::BTreeMap;
 
-use model::settings::{LimitedServers, RadiusLimits, Settings, SpeedLimit};
+use model::settings::{LimitedServers, RadiusLimits, SpeedLimit};
 
 use super::servers::Service;
-use crate::command::{Action, Command, Done, Edit, Stored, Undo, View, Words};
+use crate::command::{Action, Command, Done, Stored, Undo, View, Words};
 use crate::error::Refusal;
 
+/// The declaration of a service's limits, which differ in the one word and in where they are kept.
+macro_rules! limits {
+    ($word:literal, $help:literal, $service:expr, $kept:ident) => {
+        Command {
+            views: &[View::System],
+            level: 2,
+            section: "5.1",
+            formats: &[concat!(
+                "radius-server ",
+                $word,
+                " [ { ip:X.X.X.X | ip:X:X::X:X } [ vpn-instance vpn:INTERFACE ] ] [ port:INTEGER<1-65535> ] ",
+                "{ pending-limit count:INTEGER<1-65535> | speed-limit packets:INTEGER<1-65535> seconds:INTEGER<1-3600> }"
+            )],
+            undo: Some(Undo {
+                formats: &[concat!(
+                    "radius-server ",
+                    $word,
+                    " [ { ip:X.X.X.X | ip:X:X::X:X } [ vpn-instance vpn:INTERFACE ] ] [ port:INTEGER<1-65535> ] ",
+                    "{ pending-limit | speed-limit }"
+                )],
+                run: |edit, words| undo(&mut edit.settings.$kept, words),
+            }),
+            help: &[
+                ($word, $help),
+                ("ip", "Those of this address only"),
+                ("vpn-instance", "In a VRF; without it those in none"),
+                ("vpn", "Device of the VRF"),
+                ("port", "Those on this port only"),
+                ("pending-limit", "Requests that wait for replies at once, at most"),
+                ("count", "Their number"),
+                ("speed-limit", "Requests in a time, at most"),
+                ("packets", "Their number"),
+                ("seconds", "The time, seconds"),
+            ],
+            action: Action::Configure(|edit, words| set(&mut edit.settings.$kept, words)),
+            stored: Stored::Lines(|settings, _| stored(&settings.$kept, $service)),
+        }
+    };
+}
+
 pub(super) const COMMANDS: &[Command] = &[
-    Command {
-        views: &[View::System],
-        level: 2,
-        section: "5.1",
-        formats: &["radius-server accounting [ { ip:X.X.X.X | ip:X:X::X:X } [ vpn-instance vpn:INTERFACE ] ] \
-             [ port:INTEGER<1-65535> ] \
-             { pending-limit count:INTEGER<1-65535> | speed-limit packets:INTEGER<1-65535> seconds:INTEGER<1-3600> }"],
-        undo: Some(Undo {
-            formats: &["radius-server accounting [ { ip:X.X.X.X | ip:X:X::X:X } [ vpn-instance vpn:INTERFACE ] ] \
-                 [ port:INTEGER<1-65535> ] { pending-limit | speed-limit }"],
-            run: |edit, words| undo(limits(edit, Service::Accounting), words),
-        }),
-        help: &[
-            ("accounting", "Accounting servers"),
-            ("ip", "Those of this address only"),
-            ("vpn-instance", "In a VRF; without it those in none"),
-            ("vpn", "Device of the VRF"),
-            ("port", "Those on this port only"),
-            ("pending-limit", "Requests that wait for replies at once, at most"),
-            ("count", "Their number"),
-            ("speed-limit", "Requests in a time, at most"),
-            ("packets", "Their number"),
-            ("seconds", "The time, seconds"),
-        ],
-        action: Action::Configure(|edit, words| set(limits(edit, Service::Accounting), words)),
-        stored: Stored::Lines(|settings, _| stored(&settings.radius_limits, Service::Accounting)),
-    },
-    Command {
-        views: &[View::System],
-        level: 2,
-        section: "5.1",
-        formats: &["radius-server authentication [ { ip:X.X.X.X | ip:X:X::X:X } [ vpn-instance vpn:INTERFACE ] ] \
-             [ port:INTEGER<1-65535> ] \
-             { pending-limit count:INTEGER<1-65535> | speed-limit packets:INTEGER<1-65535> seconds:INTEGER<1-3600> }"],
-        undo: Some(Undo {
-            formats: &["radius-server authentication [ { ip:X.X.X.X | ip:X:X::X:X } [ vpn-instance vpn:INTERFACE ] ] \
-                 [ port:INTEGER<1-65535> ] { pending-limit | speed-limit }"],
-            run: |edit, words| undo(limits(edit, Service::Authentication), words),
-        }),
-        help: &[
-            ("authentication", "Authentication servers: the packet plane's, kept and shown"),
-            ("ip", "Those of this address only"),
-            ("vpn-instance", "In a VRF; without it those in none"),
-            ("vpn", "Device of the VRF"),
-            ("port", "Those on this port only"),
-            ("pending-limit", "Requests that wait for replies at once, at most"),
-            ("count", "Their number"),
-            ("speed-limit", "Requests in a time, at most"),
-            ("packets", "Their number"),
-            ("seconds", "The time, seconds"),
-        ],
-        action: Action::Configure(|edit, words| set(limits(edit, Service::Authentication), words)),
-        stored: Stored::Lines(|settings, _| stored(&settings.radius_authentication_limits, Service::Authentication)),
-    },
+    limits!("accounting", "Accounting servers", Service::Accounting, radius_limits),
+    limits!(
+        "authentication",
+        "Authentication servers: the packet plane's, kept and shown",
+        Service::Authentication,
+        radius_authentication_limits
+    ),
 ];
 
 type Limits = BTreeMap<LimitedServers, RadiusLimits>;
-
-fn limits<'a>(edit: &'a mut Edit<'_>, service: Service) -> &'a mut Limits {
-    let settings: &mut Settings = edit.settings;
-    match service {
-        Service::Accounting => &mut settings.radius_limits,
-        Service::Authentication => &mut settings.radius_authentication_limits,
-    }
-}
 
 fn limited_servers(words: &Words) -> LimitedServers {
     LimitedServers { ip: words.address_if("ip"), vpn: words.interface_if("vpn"), port: words.number_if("port") }
