@@ -287,6 +287,30 @@ pub struct ServerReport {
 }
 
 impl ServerReport {
+    /// Of a server that is up and of which nothing has been counted.
+    pub const fn new(path: ServerPath) -> ServerReport {
+        ServerReport {
+            path,
+            up: true,
+            pending: 0,
+            window: 0,
+            starts: 0,
+            interims: 0,
+            stops: 0,
+            retransmissions: 0,
+            responses: 0,
+            timeouts: 0,
+            identifiers_exhausted: 0,
+            refusals: 0,
+            pending_limit_blocks: 0,
+            speed_limit_blocks: 0,
+            no_source_ip_blocks: 0,
+            probes: 0,
+            probe_responses: 0,
+            round_trip_ns: 0,
+        }
+    }
+
     /// Adds what another shard, or another way to the same server, has counted. It is up where one of both hears it.
     pub fn add(&mut self, other: &ServerReport) {
         self.round_trip_ns = self.mean_round_trip_with(other);

@@ -138,24 +138,11 @@ mod tests {
     fn health_is_on_one_screen() {
         let address: std::net::SocketAddr = "192.0.2.1:1813".parse().unwrap();
         let server = ServerReport {
-            path: ServerPath::from(address),
-            up: true,
             pending: 12,
             window: 512,
-            starts: 0,
-            interims: 0,
-            stops: 0,
-            retransmissions: 0,
-            responses: 0,
             timeouts: 4,
-            identifiers_exhausted: 0,
-            refusals: 0,
-            pending_limit_blocks: 0,
-            speed_limit_blocks: 0,
-            no_source_ip_blocks: 0,
-            probes: 0,
-            probe_responses: 0,
             round_trip_ns: 1_234_567,
+            ..ServerReport::new(ServerPath::from(address))
         };
         let health = Health {
             now: Wall::from_millis(1_795_000_061_000),

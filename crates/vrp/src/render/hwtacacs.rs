@@ -229,26 +229,7 @@ mod tests {
     }
 
     fn report(path: ServerPath) -> ServerReport {
-        ServerReport {
-            path,
-            up: true,
-            pending: 0,
-            window: 0,
-            starts: 0,
-            interims: 0,
-            stops: 0,
-            retransmissions: 0,
-            responses: 0,
-            timeouts: 0,
-            identifiers_exhausted: 0,
-            refusals: 0,
-            pending_limit_blocks: 0,
-            speed_limit_blocks: 0,
-            no_source_ip_blocks: 0,
-            probes: 0,
-            probe_responses: 0,
-            round_trip_ns: 1_500_000,
-        }
+        ServerReport { round_trip_ns: 1_500_000, ..ServerReport::new(path) }
     }
 
     #[test]

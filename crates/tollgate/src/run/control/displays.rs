@@ -193,24 +193,14 @@ mod tests {
     fn report(host: u8, transport: Transport, stops: u64) -> ServerReport {
         let path = ServerPath { transport, ..ServerPath::from(std::net::SocketAddr::from(([192, 0, 2, host], 49))) };
         ServerReport {
-            refusals: 0,
-            path,
             up: false,
             pending: 7,
             window: 1,
             starts: 10,
-            interims: 0,
             stops,
-            retransmissions: 0,
             responses: stops,
-            timeouts: 0,
-            identifiers_exhausted: 0,
-            pending_limit_blocks: 0,
-            speed_limit_blocks: 0,
-            no_source_ip_blocks: 0,
-            probes: 0,
-            probe_responses: 0,
             round_trip_ns: 5,
+            ..ServerReport::new(path)
         }
     }
 
