@@ -398,7 +398,7 @@ impl Shard {
         let draft = Draft { is_off, identifier, epoch: self.birth.epoch, sysname: &self.sysname, nas, event };
         let packet = draft.write(room, signs, &secret, now);
         let (octets, authenticator) = (packet.to_vec(), packet[4..20].try_into().expect("16 octets"));
-        batch.add_signed(&self.servers[usize::from(index)], identifier, start, octets.len());
+        batch.add_signed(&mut self.servers[usize::from(index)], identifier, start, octets.len());
         self.announcing.errands[number].phase = Phase::Out(Out {
             server: index,
             identifier,
@@ -422,7 +422,7 @@ impl Shard {
         (out.transmissions, out.last) = (out.transmissions + 1, now);
         let start = batch.next_start();
         batch.octets[start..start + out.octets.len()].copy_from_slice(&out.octets);
-        batch.add_signed(&self.servers[usize::from(out.server)], out.identifier, start, out.octets.len());
+        batch.add_signed(&mut self.servers[usize::from(out.server)], out.identifier, start, out.octets.len());
     }
 
     /// A datagram has the identifier of one that is out.

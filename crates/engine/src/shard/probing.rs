@@ -130,7 +130,7 @@ impl Shard {
         let room = &mut batch.octets[start..start + PACKET_MAX];
         let packet = draft.write(room, &self.sysname, &self.servers[number], now);
         let (authenticator, length) = (packet[4..20].try_into().unwrap_or(drawn), packet.len());
-        batch.add_signed(&self.servers[number], identifier, start, length);
+        batch.add_signed(&mut self.servers[number], identifier, start, length);
         let waiting = Waiting { ask, identifier, authenticator, secret, timeout, sent: now.mono };
         self.servers[number].probe.handle_sent(waiting, next);
         true

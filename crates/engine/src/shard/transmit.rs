@@ -99,7 +99,10 @@ impl TransmitBatch {
     }
 
     /// What was written at `start`, signed, belongs to no request.
-    pub(super) fn add_signed(&mut self, server: &Server, identifier: Identifier, start: usize, length: usize) {
+    pub(super) fn add_signed(&mut self, server: &mut Server, identifier: Identifier, start: usize, length: usize) {
+        if let Some(connection) = server.connection(identifier.port) {
+            connection.handle_sent(length);
+        }
         let (port, to) = (server.port_id(identifier.port), server.path.address);
         self.entries.push(Entry { port, to, start, length, request: NONE, finish: Finish::Nothing });
     }

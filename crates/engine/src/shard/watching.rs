@@ -58,9 +58,8 @@ impl Shard {
         let packet =
             draft.write(&mut batch.octets[start..start + PACKET_MAX], &self.sysname, &self.servers[server], now);
         let (authenticator, length) = (packet[4..20].try_into().unwrap_or(authenticator), packet.len());
-        batch.add_signed(&self.servers[server], identifier, start, length);
+        batch.add_signed(&mut self.servers[server], identifier, start, length);
         if let Some(connection) = self.servers[server].connection(port) {
-            connection.handle_sent(length);
             connection.watch = Some(Watch { identifier, authenticator, secret, until: now.mono.plus(timeout) });
         }
     }
