@@ -23,7 +23,7 @@ use crate::group::{Group, Member};
 use crate::journal::Step;
 use crate::policy::Outcome;
 use crate::request::{Place, Request};
-use crate::server::{Lookup, PortId};
+use crate::server::{Identifier, Lookup, PortId};
 
 /// So often a request whose connection ends is sent through another one to the same server.
 const MOVES_MAX: u8 = 3;
@@ -231,7 +231,7 @@ impl Shard {
         }
         match status {
             Status::Success => self.request_answered(index, server, identifier, now),
-            Status::Error | Status::Follow | Status::Other(_) => self.request_refused(index, server, place, now),
+            Status::Error | Status::Follow | Status::Other(_) => self.request_refused(index, server, identifier, now),
         }
         let server_of = &self.servers[usize::from(server)];
         let goes_on = server_of.path.transport == Transport::TacacsSingle && (agrees || !is_first);
@@ -247,13 +247,11 @@ impl Shard {
     }
 
     /// The server lives, and does not take the record: the next one is asked.
-    fn request_refused(&mut self, index: u32, server: u16, place: u16, now: Now) {
-        let value = self.requests.get(index).tacacs_session().to_be_bytes()[3];
-        let identifier = self.servers[usize::from(server)].identifier(place, value);
+    fn request_refused(&mut self, index: u32, server: u16, identifier: Identifier, now: Now) {
         self.end_waiting(index);
         let news = self.servers[usize::from(server)].refused(identifier, now.mono);
         self.tell_news(server, news);
-        self.stream_answered(server, place);
+        self.stream_answered(server, identifier.port);
         self.deadlines.cancel(index);
         self.leave_server(index, false, now.mono);
     }
