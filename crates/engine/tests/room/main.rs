@@ -32,5 +32,6 @@ mod start_phase;
 mod streams;
 mod tls;
 mod transaction;
+mod transcript;
 mod vectors;
 mod verdicts;

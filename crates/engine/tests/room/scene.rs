@@ -10,11 +10,11 @@ use model::counters::Counters;
 use model::event::{PlaneEvent, Subscriber};
 use model::report::{QueueSelector, UserSelector};
 use model::settings::{AccountingScheme, Domain, ObjectName, RadiusGroup, RadiusServer, Secret, Settings};
-use model::time::Mono;
 use wire::radius::Code;
 use wire::radius::attribute::{Type, acct_status_type};
 
 use crate::stage::{Asked, Kept, SECRET, Setup, Stage, at, moved, settings};
+use crate::transcript::Transcript;
 
 /// The server of this number, from 1.
 pub(crate) fn server(number: u8) -> SocketAddr {
@@ -52,14 +52,13 @@ pub(crate) fn domain(settings: &mut Settings) -> &mut Domain {
 /// The play.
 pub(crate) struct Scene {
     pub(crate) stage: Stage,
-    began: Mono,
+    transcript: Transcript,
     silent: BTreeSet<SocketAddr>,
     answers_starts_only: bool,
     names: BTreeMap<Vec<u8>, String>,
     told: usize,
     /// Every datagram that has left.
     pub(crate) sent: Vec<Asked>,
-    lines: String,
 }
 
 impl Scene {
@@ -72,14 +71,13 @@ impl Scene {
     pub(crate) fn of(stage: Stage) -> Scene {
         let stage = stage.linked(1, 0);
         Scene {
-            began: stage.now.mono,
+            transcript: Transcript::begin(stage.now.mono),
             stage,
             silent: BTreeSet::new(),
             answers_starts_only: false,
             names: BTreeMap::new(),
             told: 0,
             sent: Vec::new(),
-            lines: String::new(),
         }
     }
 
@@ -236,28 +234,22 @@ impl Scene {
         let end = self.stage.now.mono.plus(Duration::from_secs(seconds));
         loop {
             self.turn();
-            let soonest = self.stage.now.mono.plus(Duration::from_millis(1));
-            let next = self.stage.shard.poll_timeout().unwrap_or(end).max(soonest);
-            if next > end {
-                self.stage.pass(end.since(self.stage.now.mono));
+            if self.stage.pass_towards(end) {
                 return self;
             }
-            self.stage.pass(next.since(self.stage.now.mono));
         }
     }
 
     /// What was seen since the last time must be this, line by line; blanks in front do not count.
     #[track_caller]
     pub(crate) fn sees(mut self, expected: &str) -> Scene {
-        let expected: Vec<&str> = expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        let lines = std::mem::take(&mut self.lines);
-        assert_eq!(lines.lines().collect::<Vec<_>>(), expected, "\n{lines}");
+        self.transcript.check(expected);
         self
     }
 
     /// What was seen since the last time, for tests that ask less of it.
     pub(crate) fn seen(&mut self) -> String {
-        std::mem::take(&mut self.lines)
+        self.transcript.take()
     }
 
     fn turn(&mut self) {
@@ -281,9 +273,7 @@ impl Scene {
     }
 
     fn line(&mut self, text: &str) {
-        // To a tenth: timers may be late by a few milliseconds.
-        let tenths = self.stage.now.mono.since(self.began).as_millis() / 100;
-        self.lines.push_str(&format!("{} {text}\n", tenths as f64 / 10.0));
+        self.transcript.line(self.stage.now.mono, text);
     }
 
     fn tell_of(&mut self, asked: &Asked) {

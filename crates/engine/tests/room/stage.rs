@@ -508,6 +508,14 @@ impl Stage {
         self.now.wall = Wall::from_millis(self.now.wall.as_millis() + millis);
     }
 
+    /// Goes on to the next time at which the shard asks to be called, or to the end. True: it is there.
+    pub(crate) fn pass_towards(&mut self, end: Mono) -> bool {
+        let soonest = self.now.mono.plus(Duration::from_millis(1));
+        let next = self.shard.poll_timeout().unwrap_or(end).max(soonest);
+        self.pass(next.min(end).since(self.now.mono));
+        next > end
+    }
+
     /// Lets time pass as the shard asks to be called, up to `time`, with a server that answers or does not.
     pub(crate) fn run(&mut self, time: Duration, answers: bool) -> Vec<Asked> {
         let end = self.now.mono.plus(time);
@@ -520,12 +528,9 @@ impl Stage {
             } else {
                 all.append(&mut self.asked);
             }
-            let next = self.shard.poll_timeout().unwrap_or(end).max(self.now.mono.plus(Duration::from_millis(1)));
-            if next > end {
-                self.pass(end.since(self.now.mono));
+            if self.pass_towards(end) {
                 return all;
             }
-            self.pass(next.since(self.now.mono));
         }
     }
 

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use engine::{News, Notice, PortId, StreamEnd, StreamOrder};
 use model::settings::{ServerPath, Settings, Transport};
-use model::time::Mono;
 use wire::radius::Code;
 use wire::radius::attribute::acct_status_type;
 use wire::tacacs::{Flags, HEADER_SIZE, Header, obfuscate};
 
 use crate::stage::{Asked, Kept, SECRET, Stage, at, moved};
+use crate::transcript::Transcript;
 
 /// What a peer does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Record {
 
 pub(crate) struct Play {
     pub(crate) stage: Stage,
-    began: Mono,
+    transcript: Transcript,
     peers: BTreeMap<SocketAddr, Peer>,
     /// Connections that stand.
     pub(crate) open: BTreeMap<PortId, ServerPath>,
@@ -93,21 +93,19 @@ pub(crate) struct Play {
     pub(crate) sent: Vec<Asked>,
     pub(crate) connections: usize,
     told: usize,
-    lines: String,
 }
 
 impl Play {
     pub(crate) fn new(settings: &Settings) -> Play {
         let stage = Stage::with(1, at(100_000), settings, 1024).linked(1, 0);
         Play {
-            began: stage.now.mono,
+            transcript: Transcript::begin(stage.now.mono),
             stage,
             peers: BTreeMap::new(),
             open: BTreeMap::new(),
             sent: Vec::new(),
             connections: 0,
             told: 0,
-            lines: String::new(),
         }
     }
 
@@ -148,27 +146,21 @@ impl Play {
         let end = self.stage.now.mono.plus(Duration::from_secs(seconds));
         loop {
             self.turn();
-            let soonest = self.stage.now.mono.plus(Duration::from_millis(1));
-            let next = self.stage.shard.poll_timeout().unwrap_or(end).max(soonest);
-            if next > end {
-                self.stage.pass(end.since(self.stage.now.mono));
+            if self.stage.pass_towards(end) {
                 return self;
             }
-            self.stage.pass(next.since(self.stage.now.mono));
         }
     }
 
     /// What was seen since the last time must be this, line by line; blanks in front do not count.
     #[track_caller]
     pub(crate) fn sees(mut self, expected: &str) -> Play {
-        let expected: Vec<&str> = expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        let lines = std::mem::take(&mut self.lines);
-        assert_eq!(lines.lines().collect::<Vec<_>>(), expected, "\n{lines}");
+        self.transcript.check(expected);
         self
     }
 
     pub(crate) fn seen(&mut self) -> String {
-        std::mem::take(&mut self.lines)
+        self.transcript.take()
     }
 
     fn turn(&mut self) {
@@ -295,8 +287,7 @@ impl Play {
     }
 
     fn line(&mut self, text: &str) {
-        let tenths = self.stage.now.mono.since(self.began).as_millis() / 100;
-        self.lines.push_str(&format!("{} {text}\n", tenths as f64 / 10.0));
+        self.transcript.line(self.stage.now.mono, text);
     }
 
     fn tell(&mut self) {
