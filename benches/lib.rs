@@ -1,1 +1,8 @@
-//! Criterion benches; each file under `benches/` names one heart of the product.
+//! Criterion benches; each file under `benches/` names one heart of the product. The programs under `bin/` are the servers
+//! and peers that `scripts/bench` holds the daemon against, and what they share is here.
+
+mod processor;
+mod segments;
+
+pub use processor::{due, processor_time};
+pub use segments::{Message, gather, hold_much, receive, send};

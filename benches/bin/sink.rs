@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: sink ADDRESS:PORT SECRET".into());
     };
     let socket = UdpSocket::bind(&address)?;
+    benches::hold_much(&socket)?;
     println!("sink ready on {address}");
     let mut request = [0; 4096];
     let mut reply = [0; 4096];
