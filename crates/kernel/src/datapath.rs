@@ -54,6 +54,9 @@ pub const DATAGRAM_MAX: usize = 4096;
 /// such and not mistaken for one cut short.
 pub const RECEIVE_MAX: usize = 4540;
 
+/// How long [`Datapath::submit_and_gather`] lets what has come wait for what is to come.
+pub const GATHER: Duration = Duration::from_millis(1);
+
 /// Which engine to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Choice {
@@ -408,7 +411,17 @@ impl Datapath {
     /// # Errors
     /// None that a caller could heal: the thread is another than before, or descriptors were closed behind our back.
     pub fn submit_and_wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        on_engine!(self, engine => engine.submit_and_wait(timeout))
+        on_engine!(self, engine => engine.submit_and_wait(timeout, 1))
+    }
+
+    /// The same for whoever expects `together` things and is in no hurry: what comes waits up to [`GATHER`] for the rest, for
+    /// each waking costs as much as several datagrams. Whatever comes is kept waiting, a ringing waker too. epoll does not know
+    /// how, and waits for the first.
+    ///
+    /// # Errors
+    /// As those of [`Datapath::submit_and_wait`].
+    pub fn submit_and_gather(&mut self, timeout: Option<Duration>, together: usize) -> io::Result<()> {
+        on_engine!(self, engine => engine.submit_and_wait(timeout, together.max(1)))
     }
 
     /// The next thing that happened, `None` when all was told. A datagram's bytes are valid until the next call.

@@ -134,6 +134,9 @@ pub trait CounterSource {
     /// What stands in the slot, or `None` when the plane is gone, the slot does not exist, or it carries another
     /// generation (then the last sample is all that is known).
     fn read(&self, plane: PlaneIndex, slot: CounterSlot) -> Option<Counters>;
+
+    /// The slot will be read soon: its memory may be asked for already. Nothing depends on it.
+    fn prefetch(&self, _plane: PlaneIndex, _slot: CounterSlot) {}
 }
 
 #[cfg(test)]

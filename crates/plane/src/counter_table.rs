@@ -11,6 +11,7 @@
 
 use std::sync::Arc;
 
+use lanes::prefetch;
 use lanes::sync::{AtomicU64, Ordering, fence};
 use model::counters::{CounterSlot, CounterSource, Counters, Totals};
 use model::ids::PlaneIndex;
@@ -49,6 +50,17 @@ impl<M: AsRef<[AtomicU64]>> CounterTable<M> {
         fence(Ordering::Acquire);
         is_ours(Ordering::Relaxed).then_some(Counters { v4, v6 })
     }
+
+    /// Asks for the memory of a slot that will be read soon.
+    #[inline]
+    pub fn prefetch(&self, slot: CounterSlot) {
+        let Some(at) = self.memory.layout().counter_slot(slot.slot) else { return };
+        let words = &self.memory.words()[at..];
+        prefetch::read(&words[0]);
+        if self.memory.layout().geometry.dual_stack {
+            prefetch::read(&words[V6]);
+        }
+    }
 }
 
 /// The tables of all linked planes, by their numbers.
@@ -77,6 +89,12 @@ impl<M> CounterTables<M> {
 impl<M: AsRef<[AtomicU64]>> CounterSource for CounterTables<M> {
     fn read(&self, plane: PlaneIndex, slot: CounterSlot) -> Option<Counters> {
         self.tables.get(usize::from(plane.0))?.as_ref()?.read(slot)
+    }
+
+    fn prefetch(&self, plane: PlaneIndex, slot: CounterSlot) {
+        if let Some(Some(table)) = self.tables.get(usize::from(plane.0)) {
+            table.prefetch(slot);
+        }
     }
 }
 

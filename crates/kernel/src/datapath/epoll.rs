@@ -134,7 +134,7 @@ impl Epoll {
         self.outbox.push(socket.0, to, bytes)
     }
 
-    pub(super) fn submit_and_wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    pub(super) fn submit_and_wait(&mut self, timeout: Option<Duration>, _together: usize) -> io::Result<()> {
         let started = Instant::now();
         let was_full = self.outbox.room() == 0;
         loop {

@@ -265,6 +265,43 @@ fn a_wait_lasts_as_long_as_it_should() {
 }
 
 /// 64 sockets exchange 20,000 datagrams with an echo on a datapath of its own, at most 256 under way.
+/// Whatever is expected, nothing is waited for beyond the time that was given, and what comes is handed over by then.
+#[test]
+fn what_is_gathered_comes_and_is_not_waited_for_too_long() {
+    check(SMALL, |mut datapath| {
+        let socket = datapath.bind(any_v4()).unwrap();
+        let to = datapath.local_addr(socket).unwrap();
+        let (peer, from) = peer();
+        let wait = Some(Duration::from_millis(30));
+        datapath.submit_and_gather(wait, 5).unwrap();
+        assert_eq!(datapath.next(), None);
+        // As many as are expected, fewer, and more.
+        for (expected, sent) in [(3, 3), (5, 1), (2, 6), (0, 1)] {
+            (0..sent).for_each(|_| drop(peer.send_to(&[7; 20], to).unwrap()));
+            let (mut came, deadline) = (0, Instant::now() + PATIENCE);
+            while came < sent && Instant::now() < deadline {
+                datapath.submit_and_gather(wait, expected).unwrap();
+                while let Some(completion) = datapath.next() {
+                    assert_eq!(completion, Completion::Datagram { socket, from, bytes: &[7; 20], truncated: false });
+                    came += 1;
+                }
+            }
+            assert_eq!(came, sent, "{expected} expected");
+        }
+        let waker = Waker::new().unwrap();
+        let watch = datapath.watch(&waker).unwrap();
+        waker.wake();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            datapath.submit_and_gather(wait, 64).unwrap();
+            match datapath.next() {
+                Some(completion) => break assert_eq!(completion, Completion::Woken { watch }),
+                None => assert!(Instant::now() < deadline, "a waker is heard"),
+            }
+        }
+    });
+}
+
 #[test]
 fn many_sockets_lose_nothing() {
     const TOTAL: u32 = 20_000;

@@ -30,7 +30,9 @@ use socket2::Socket;
 
 use super::outbox::{Outbox, Outcome};
 use super::watched::Watched;
-use super::{BindSpec, Completion, Counts, Limits, NotQueued, OpenError, SocketIndex, WatchIndex, address, socket};
+use super::{
+    BindSpec, Completion, Counts, GATHER, Limits, NotQueued, OpenError, SocketIndex, WatchIndex, address, socket,
+};
 use inbox::Inbox;
 use place::{Kind, Place, Seat, Tag};
 
@@ -142,23 +144,40 @@ impl Uring {
         self.outbox.push(socket.0, to, bytes)
     }
 
-    pub(super) fn submit_and_wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    pub(super) fn submit_and_wait(&mut self, timeout: Option<Duration>, together: usize) -> io::Result<()> {
         self.give_back();
         self.enable()?;
         let started = Instant::now();
         let was_full = self.outbox.room() == 0;
-        let mut wait = if self.ready.is_empty() { timeout } else { Some(Duration::ZERO) };
+        let timeout = if self.ready.is_empty() { timeout } else { Some(Duration::ZERO) };
+        // What is there by then is handed over; what comes first later may wait as long once more.
+        let mut gather_until = if together > 1 { GATHER } else { Duration::ZERO };
+        let mut was_late = false;
         loop {
             self.queue_requests()?;
-            let was_interrupted = self.enter(wait)? == Entered::Interrupted;
+            let passed = started.elapsed();
+            let gathers = passed < gather_until;
+            let wait = timeout.map(|timeout| timeout.saturating_sub(passed));
+            let (wait, least) = match gathers {
+                true => (Some(wait.unwrap_or(GATHER).min(gather_until - passed)), together - self.ready.len()),
+                false => (wait, 1),
+            };
+            let was_interrupted = self.enter(wait, least)? == Entered::Interrupted;
             self.reap();
+            let passed = started.elapsed();
             // Sends complete at once and in silence; they alone are no reason to return.
-            let has_passed = timeout.is_some_and(|timeout| started.elapsed() >= timeout);
+            let has_passed = timeout.is_some_and(|timeout| passed >= timeout);
             let has_room = was_full && self.outbox.room() > 0;
-            if has_passed || was_interrupted || has_room || !self.ready.is_empty() {
+            if has_passed || was_interrupted || has_room || self.ready.len() >= together {
                 return Ok(());
             }
-            wait = timeout.map(|timeout| timeout.saturating_sub(started.elapsed()));
+            if self.ready.is_empty() || passed < gather_until {
+                continue;
+            }
+            if gathers || was_late {
+                return Ok(());
+            }
+            (gather_until, was_late) = (passed + GATHER, true);
         }
     }
 
@@ -307,8 +326,8 @@ impl Uring {
         }
     }
 
-    /// Submits, and waits for one completion. A zero wait makes no system call when there is nothing to do.
-    fn enter(&mut self, wait: Option<Duration>) -> io::Result<Entered> {
+    /// Submits, and waits for so many completions. A zero wait makes no system call when there is nothing to do.
+    fn enter(&mut self, wait: Option<Duration>, least: usize) -> io::Result<Entered> {
         let queue = self.ring.submission();
         let queued = u32::try_from(queue.len()).unwrap_or(u32::MAX);
         let has_work = queue.taskrun() || queue.cq_overflow();
@@ -317,6 +336,7 @@ impl Uring {
         if queued == 0 && !has_work && !may_wait {
             return Ok(Entered::Done);
         }
+        let least = if may_wait { u32::try_from(least).unwrap_or(u32::MAX) } else { 0 };
         let timespec = Timespec::from(wait.unwrap_or_default());
         let arguments = if wait.is_some() { SubmitArgs::new().timespec(&timespec) } else { SubmitArgs::new() };
         let mut flags = EnterFlags::EXT_ARG | EnterFlags::GETEVENTS;
@@ -328,7 +348,7 @@ impl Uring {
         // SAFETY: EXT_ARG says that the argument is an `io_uring_getevents_arg`, which `SubmitArgs` is; it and the
         // timespec it points to live in this frame until the call returns. `queued` entries are in the queue, each with
         // the guarantees given to `push`.
-        let entered = unsafe { self.ring.submitter().enter(queued, may_wait.into(), flags.bits(), Some(&arguments)) };
+        let entered = unsafe { self.ring.submitter().enter(queued, least, flags.bits(), Some(&arguments)) };
         match entered {
             Ok(_) => Ok(Entered::Done),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Entered::Interrupted),
@@ -453,7 +473,7 @@ impl Uring {
         }
         while self.in_flight > 0 {
             let patience = deadline.saturating_duration_since(Instant::now());
-            if patience.is_zero() || self.enter(Some(patience)).is_err() {
+            if patience.is_zero() || self.enter(Some(patience), 1).is_err() {
                 return false;
             }
             self.ready.clear();
@@ -524,7 +544,7 @@ mod tests {
             for _ in 0..waits {
                 sockets.iter().for_each(|socket| engine.transmit(*socket, to, &[0; 100]).unwrap());
                 waker.wake();
-                engine.submit_and_wait(Some(Duration::ZERO)).unwrap();
+                engine.submit_and_wait(Some(Duration::ZERO), 1).unwrap();
                 engine.next();
             }
             assert_eq!(engine.in_flight > 0, waits > 0);

@@ -564,7 +564,11 @@ impl Worker {
         if !timeout.is_zero() && !self.gated && !self.planes.about_to_sleep() {
             timeout = Duration::ZERO;
         }
-        if let Err(error) = self.datapath.submit_and_wait(Some(timeout)) {
+        let together = match self.orders.is_empty() && self.told_off.is_empty() {
+            true => self.shard.replies_in_no_hurry(),
+            false => 1,
+        };
+        if let Err(error) = self.datapath.submit_and_gather(Some(timeout), together) {
             tracing::error!("the datapath fails: {error}");
             std::thread::sleep(Duration::from_millis(10));
         }
