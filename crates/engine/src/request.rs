@@ -83,6 +83,8 @@ pub(crate) struct Requests {
     packets: Vec<u8>,
     free: Vec<u32>,
     next_number: u64,
+    /// How many of those that are taken are Starts.
+    starts: u32,
 }
 
 impl Requests {
@@ -117,7 +119,13 @@ impl Requests {
             packets: vec![0; capacity as usize * PACKET_MAX],
             free: (0..capacity).rev().collect(),
             next_number: 0,
+            starts: 0,
         }
+    }
+
+    /// How many Starts there are.
+    pub(crate) fn starts(&self) -> u32 {
+        self.starts
     }
 
     /// How many there may be.
@@ -166,6 +174,7 @@ impl Requests {
             ..*request
         };
         self.next_number += 1;
+        self.starts += u32::from(kind == Kind::Start);
         Some(index)
     }
 
@@ -174,6 +183,7 @@ impl Requests {
         let request = &mut self.slots[index as usize];
         assert!(request.place != Place::Free, "a request is closed once");
         request.place = Place::Free;
+        self.starts -= u32::from(request.kind == Kind::Start);
         request.secret = None;
         request.session = NONE;
         self.free.push(index);

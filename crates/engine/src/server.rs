@@ -163,6 +163,8 @@ pub(crate) struct Once {
     pub(crate) sent: Mono,
     /// It was missed meanwhile.
     pub(crate) was_missed: bool,
+    /// The reply was taken as soon as it came: it tells the round trip.
+    pub(crate) is_measured: bool,
 }
 
 /// Whether one more request may go to a server.
@@ -410,9 +412,11 @@ impl Server {
         self.free(identifier);
         self.in_flight -= 1;
         self.counts.responses += 1;
-        if let Some(Once { sent, was_missed }) = once {
-            self.counts.round_trip(now.since(sent));
-            self.window.handle_reply(sent, now, was_missed);
+        if let Some(Once { sent, was_missed, is_measured }) = once {
+            if is_measured {
+                self.counts.round_trip(now.since(sent));
+            }
+            self.window.handle_reply(sent, now, was_missed, is_measured);
         }
         let news = self.health.answered();
         self.reopen(news, now);

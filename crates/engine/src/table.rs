@@ -2,6 +2,7 @@
 //! the lanes that they wait in.
 
 use hashbrown::HashTable;
+use lanes::prefetch;
 use model::ids::PlaneIndex;
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
@@ -144,6 +145,17 @@ impl Table {
                 hash(hash_key, session.plane, blobs.name(session.blob))
             });
         }
+    }
+
+    /// Asks for the memory of a session that is served soon.
+    pub(crate) fn prefetch(&self, slot: Slot) {
+        prefetch::read(&self.sessions[slot as usize]);
+        let account = &self.accounts[slot as usize];
+        prefetch::read(account);
+        prefetch::read(&account.sample);
+        prefetch::read(&account.queued);
+        prefetch::read(&account.reported);
+        prefetch::read(&account.records);
     }
 
     /// The slot is no longer found by its name, which another session may now take.

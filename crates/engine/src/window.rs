@@ -212,8 +212,9 @@ impl Window {
         }
     }
 
-    /// A reply came to a request that was transmitted once, at `sent`, and may have been missed.
-    pub(crate) fn handle_reply(&mut self, sent: Mono, now: Mono, was_missed: bool) {
+    /// A reply came to a request that was transmitted once, at `sent`, and may have been missed. One that was kept waiting by
+    /// ourselves (`is_measured` is false) tells nothing of the server's queue; that happens only while the window has room.
+    pub(crate) fn handle_reply(&mut self, sent: Mono, now: Mono, was_missed: bool, is_measured: bool) {
         self.stirred = now;
         // One to what left beside the window lets one more leave: three are needed to tell what was lost. One to what left in it
         // does not, or as many would go on waiting beside it, however narrow it becomes.
@@ -221,7 +222,7 @@ impl Window {
         self.followed += u32::from(self.has_extra);
         self.extra = self.extra.min(1);
         self.losses.handle_reply(sent, now, was_missed);
-        if sent < self.round.began {
+        if sent < self.round.began || !is_measured {
             return;
         }
         let took = nanos(now.since(sent)).max(1);
@@ -443,7 +444,7 @@ mod tests {
             match what {
                 Happening::Answered { sent, number } => {
                     waiting.remove(&(sent, number));
-                    window.handle_reply(at(sent), at(now), missed.remove(&(sent, number)));
+                    window.handle_reply(at(sent), at(now), missed.remove(&(sent, number)), true);
                     let until = window.missed_until();
                     let is_missed = |&&(sent, _): &&(u64, u64)| until.is_some_and(|until| at(sent) <= until);
                     match waiting.first().filter(is_missed).copied() {
@@ -561,7 +562,7 @@ mod tests {
         // The first answer lets them go on one by one, and three tell of all that left long before.
         let until = window.missed_until();
         for _ in 0..3 {
-            window.handle_reply(now, now.plus(Duration::from_millis(5)), false);
+            window.handle_reply(now, now.plus(Duration::from_millis(5)), false, true);
             assert!(window.has_room(out - 1, 0));
             window.handle_sent(out, now);
         }
@@ -607,7 +608,7 @@ mod tests {
         for second in 1..1_000 {
             let sent = Mono::from_nanos(second * 1_000_000_000);
             window.handle_sent(3, sent);
-            window.handle_reply(sent, Mono::from_nanos(second * 1_000_000_000 + 1_000), false);
+            window.handle_reply(sent, Mono::from_nanos(second * 1_000_000_000 + 1_000), false, true);
         }
         assert_eq!(window.width(), FIRST);
     }
@@ -640,7 +641,7 @@ mod tests {
         for answered in 0..30_000 {
             now += step_us;
             let sent = waiting.pop_front().expect("the backlog has no end");
-            window.handle_reply(at(sent), at(now), false);
+            window.handle_reply(at(sent), at(now), false, true);
             let until = window.missed_until();
             assert!(until.is_none_or(|until| at(waiting[0]) > until), "nobody is missed");
             window.handle_all_missed(at(now));

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use arrayvec::ArrayVec;
 use model::counters::CounterSource;
 use model::domain::Allowance;
 use model::time::{Mono, Now};
@@ -13,6 +14,12 @@ use model::time::{Mono, Now};
 use super::Shard;
 use crate::phase::next_interim;
 use crate::session::{Flags, Lane, NONE, Slot, State};
+
+/// Sessions that fall due in one call: what they are read and written in lies in the core's own cache until their packets are
+/// written.
+pub(super) const DUE_MAX: usize = 256;
+/// Sessions whose memory is waited for together.
+pub(super) const FETCHED: usize = 32;
 
 impl Shard {
     /// Sets the session's timer to whatever comes first, or takes it away.
@@ -41,8 +48,38 @@ impl Shard {
         }
     }
 
+    /// Timers of sessions that have fired. The memory of some is waited for together: one after the other, that wait would be most
+    /// of the work.
+    pub(super) fn sessions_are_due(&mut self, now: Now, counters: &impl CounterSource) {
+        for _ in 0..DUE_MAX / FETCHED {
+            let mut due = ArrayVec::<Slot, FETCHED>::new();
+            while !due.is_full()
+                && let Some(slot) = self.timers.expire(now.mono)
+            {
+                due.push(slot);
+            }
+            self.fetch(&due, counters);
+            for &slot in &due {
+                self.session_is_due(slot, now, counters);
+            }
+            if !due.is_full() {
+                return;
+            }
+        }
+    }
+
+    /// Asks for the memory of sessions that are served next, and of what they have counted.
+    pub(super) fn fetch(&self, slots: &[Slot], counters: &impl CounterSource) {
+        slots.iter().for_each(|&slot| self.table.prefetch(slot));
+        for &slot in slots {
+            let session = self.session(slot);
+            counters.prefetch(session.plane, session.counters);
+            self.table.blobs.prefetch(session.blob);
+        }
+    }
+
     /// The session's timer has fired.
-    pub(super) fn session_is_due(&mut self, slot: Slot, at: Now, counters: &impl CounterSource) {
+    fn session_is_due(&mut self, slot: Slot, at: Now, counters: &impl CounterSource) {
         let session = self.session(slot);
         if session.is_down() {
             return;

@@ -278,6 +278,9 @@ pub struct Shard {
     /// Sessions that are over and have their names still.
     lingering: u64,
     notices: VecDeque<Notice>,
+    /// Waits of the caller, and whether replies were kept waiting for others in the last one.
+    waits: u32,
+    gathers: bool,
     /// What an operator may ask for: why.
     journal: Journal,
     counts: Counts,
@@ -373,6 +376,8 @@ impl Shard {
             leaving: None,
             lingering: 0,
             notices: VecDeque::with_capacity(NOTICE_COUNT_MAX),
+            waits: 0,
+            gathers: false,
             journal: Journal::new(journal::STEPS),
             counts: Counts::default(),
             discards: Discards::default(),

@@ -10,10 +10,14 @@ use wire::radius::packet::ParseError;
 use wire::radius::{Code, Packet};
 
 use super::{Shard, transmit::BATCH_MAX};
+use crate::group::Group;
 use crate::journal::Step;
 use crate::policy::Outcome;
 use crate::request::{Place, Request};
 use crate::server::{Identifier, Lookup, Once, PortId};
+
+/// One wait in so many is for the first reply, whose round trip is measured.
+const MEASURED_ONCE_IN: u32 = 16;
 
 /// A datagram as it came in.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +54,8 @@ impl Shard {
     pub(super) fn handle_batch(&mut self, now: Now, datagrams: &[Received<'_>]) {
         let candidates: ArrayVec<Candidate<'_>, BATCH_MAX> =
             datagrams.iter().filter_map(|datagram| self.candidate(datagram, now)).collect();
+        // While the digests are computed, the memory of the sessions comes.
+        candidates.iter().for_each(|candidate| self.table.prefetch(self.requests.get(candidate.request).session));
         let genuine = self.genuine(&candidates);
         for (candidate, genuine) in candidates.iter().zip(genuine) {
             // The same reply may stand in the batch twice: the second finds its request gone.
@@ -134,6 +140,23 @@ impl Shard {
         }
     }
 
+    /// How many replies the caller may wait for together, as nobody waits for one of them, for a place on a server or for the
+    /// ledger; 1: somebody does. A Start is somebody's who wants to go online. Now and then nobody does and it is 1 all the same:
+    /// what comes then tells how long the servers take. To be asked right before the wait.
+    pub fn replies_in_no_hurry(&mut self) -> usize {
+        self.waits = self.waits.wrapping_add(1);
+        let hurries = self.has_streams
+            || !self.awaited.is_empty()
+            || self.requests.starts() > 0
+            || !self.failover.is_empty()
+            || !self.groups.iter().all(Group::is_idle)
+            || self.waits.is_multiple_of(MEASURED_ONCE_IN);
+        let out = self.servers.iter().map(|server| server.in_flight - server.missed).sum::<u32>();
+        let together = if hurries { 1 } else { (out as usize).clamp(1, BATCH_MAX) };
+        self.gathers = together > 1;
+        together
+    }
+
     /// The verified reply to a request has come.
     pub(super) fn request_answered(&mut self, index: u32, server: u16, identifier: Identifier, now: Now) {
         let request = self.requests.get(index);
@@ -143,7 +166,7 @@ impl Shard {
             self.again.retain(|&other| other != index);
         }
         let was_missed = self.end_waiting(index);
-        let once = once.then_some(Once { sent, was_missed });
+        let once = once.then_some(Once { sent, was_missed, is_measured: !self.gathers });
         let news = self.servers[usize::from(server)].answered(identifier, once, now.mono);
         if self.servers[usize::from(server)].is_stream() {
             self.stream_answered(server, identifier.port);

@@ -7,10 +7,12 @@
 
 use std::time::Duration;
 
+use arrayvec::ArrayVec;
 use model::counters::{CounterSource, Counters};
 use model::time::{Mono, Now};
 
 use super::Shard;
+use super::deadlines::FETCHED;
 use crate::session::{Flags, Lane, Owed, Slot, State};
 
 /// Time between two steps of the cursor, as far as it is not behind.
@@ -82,8 +84,11 @@ impl Shard {
     /// often does no harm, and each call is short.
     pub fn sweep(&mut self, now: Now, counters: &impl CounterSource) {
         self.let_leave();
-        for slot in self.sampling.step(now.mono, self.table.slots().end) {
-            self.sample(slot, now.mono, counters);
+        let mut due = self.sampling.step(now.mono, self.table.slots().end);
+        while !due.is_empty() {
+            let some = due.by_ref().take(FETCHED).collect::<ArrayVec<Slot, FETCHED>>();
+            self.fetch(&some, counters);
+            some.into_iter().for_each(|slot| self.sample(slot, now.mono, counters));
         }
         self.pace_checkpoints(now.mono);
         self.walk_on(now);

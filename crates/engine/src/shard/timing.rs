@@ -10,18 +10,17 @@ use crate::policy::{Kind, Outcome};
 use crate::session::{Lane, NONE, Slot, State};
 
 impl Shard {
-    /// Does all that is due at `now`: waits that ran out, for replies to requests, copies, probes and Accounting-On, for
-    /// addresses and for a place; interims, quotas, rests of parked Stops, quarantines, graces. Safe to call too often. What an
-    /// interim would say, and what a session ends with, is read from `counters`.
+    /// Does what is due at `now`: waits that ran out, for replies to requests, copies, probes and Accounting-On, for
+    /// addresses and for a place; interims, quotas, rests of parked Stops, quarantines, graces. Safe to call too often. Of sessions
+    /// that are due some are left to the next call when they are many, which [`Shard::poll_timeout`] then wants at once: what is
+    /// sent meanwhile finds them in the cache. What an interim would say, and what a session ends with, is read from `counters`.
     pub fn handle_timeout(&mut self, now: Now, counters: &impl CounterSource) {
         self.let_leave();
         self.latest = now;
         while let Some(request) = self.deadlines.expire(now.mono) {
             self.reply_is_overdue(request, now.mono);
         }
-        while let Some(slot) = self.timers.expire(now.mono) {
-            self.session_is_due(slot, now, counters);
-        }
+        self.sessions_are_due(now, counters);
         for server in &mut self.servers {
             server.handle_timeout(now.mono);
         }

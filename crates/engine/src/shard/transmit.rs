@@ -10,6 +10,7 @@ use wire::radius::authenticator::{Unsigned, sign_requests};
 use wire::tacacs::{Clear, obfuscate_all};
 
 use super::Shard;
+use super::deadlines::{DUE_MAX, FETCHED};
 use crate::choice::Choice;
 use crate::copies;
 use crate::journal::Step;
@@ -181,6 +182,7 @@ impl Shard {
         let group_count = self.groups.len();
         for step in 0..group_count {
             let group = (self.group_turn + step) % group_count;
+            self.fetch_waiting(group, room, counters);
             while batch.len() < room && self.requests.has_room() && !self.groups[group].is_idle() {
                 let Some((slot, member)) = self.next_in(group, now.mono) else { break };
                 self.groups[group].end_turn();
@@ -190,6 +192,15 @@ impl Shard {
             }
         }
         self.group_turn = (self.group_turn + 1) % group_count;
+    }
+
+    /// Those who have waited for long have left the cache: they are asked for together.
+    fn fetch_waiting(&self, group: usize, room: usize, counters: &impl CounterSource) {
+        for queue in self.groups[group].lanes.iter().filter(|queue| queue.count as usize > DUE_MAX) {
+            let waiting = std::iter::successors(Some(queue.head), |&slot| Some(self.session(slot).next));
+            let some = waiting.take(room.min(FETCHED)).collect::<ArrayVec<Slot, FETCHED>>();
+            self.fetch(&some, counters);
+        }
     }
 
     /// Begins the transaction that a session waits for. False: it found no identifier and waits on.
@@ -214,11 +225,14 @@ impl Shard {
         match kind {
             Kind::Start | Kind::ZeroStop => {}
             Kind::Interim => {
-                let read = self.read_on(slot, counters);
+                // What fell due just now was read then.
+                if self.account(slot).sampled != now.mono {
+                    let read = self.read_on(slot, counters);
+                    let account = self.account_mut(slot);
+                    account.sample = read.unwrap_or(account.sample);
+                    account.sampled = now.mono;
+                }
                 let opened = self.session(slot).opened;
-                let account = self.account_mut(slot);
-                account.sample = read.unwrap_or(account.sample);
-                account.sampled = now.mono;
                 let request = self.requests.get_mut(index);
                 request.counters = self.table.accounts[slot as usize].sample;
                 request.session_time_s = u32::try_from(now.mono.since(opened).as_secs()).unwrap_or(u32::MAX);

@@ -9,6 +9,7 @@ mod copies;
 mod counters;
 mod domain;
 mod forget;
+mod gathering;
 mod groups;
 mod hwtacacs;
 mod interim_fail;
