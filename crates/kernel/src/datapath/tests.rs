@@ -277,7 +277,7 @@ fn what_is_gathered_comes_and_is_not_waited_for_too_long() {
         assert_eq!(datapath.next(), None);
         // As many as are expected, fewer, and more.
         for (expected, sent) in [(3, 3), (5, 1), (2, 6), (0, 1)] {
-            (0..sent).for_each(|_| drop(peer.send_to(&[7; 20], to).unwrap()));
+            (0..sent).for_each(|_| assert_eq!(peer.send_to(&[7; 20], to).unwrap(), 20));
             let (mut came, deadline) = (0, Instant::now() + PATIENCE);
             while came < sent && Instant::now() < deadline {
                 datapath.submit_and_gather(wait, expected).unwrap();
