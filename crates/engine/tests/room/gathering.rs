@@ -19,7 +19,7 @@ fn online(sessions: u32) -> Stage {
 #[test]
 fn replies_are_gathered_while_nobody_waits_for_one() {
     let mut stage = online(40);
-    let mut patient = |stage: &mut Stage| (0..3).map(|_| stage.shard.replies_in_no_hurry()).max().unwrap();
+    let patient = |stage: &mut Stage| (0..3).map(|_| stage.shard.replies_in_no_hurry()).max().unwrap();
     assert_eq!(patient(&mut stage), 1, "none is out");
     while stage.asked.is_empty() {
         stage.pass(Duration::from_millis(100));
