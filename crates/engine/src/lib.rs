@@ -51,6 +51,7 @@
 
 #![forbid(unsafe_code)]
 
+mod annex;
 mod announce;
 mod attributes;
 mod authenticators;
@@ -69,6 +70,7 @@ mod identity;
 mod journal;
 mod losses;
 mod memory;
+mod names;
 mod octets;
 mod pace;
 mod packet;

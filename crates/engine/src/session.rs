@@ -1,12 +1,12 @@
 //! One session: a hot line that every interim touches, and an account that its end needs.
 
-use model::counters::{CounterSlot, Counters};
-use model::domain::Allowance;
+use model::counters::{CounterSlot, Counters, Totals};
 use model::ids::{PlaneIndex, SessionSerial};
-use model::record::{BillReason, TakenOver};
-use model::time::{Mono, Now, Wall};
+use model::record::TakenOver;
+use model::time::{Mono, Wall};
 use model::verdict::{CutBy, Reason, Sentence};
 
+use crate::annex::AnnexRef;
 use crate::authenticators::Authenticator;
 use crate::blob::BlobRef;
 
@@ -221,91 +221,80 @@ pub(crate) const NO_EVENT: TakenOver = TakenOver { plane_epoch: 0, ring: 0, posi
 /// No report was acknowledged in this life.
 pub(crate) const NEVER_REPORTED: u64 = u64::MAX;
 
-/// What a session's records, failures and end need.
+/// What a session's records and failures need. What only its end or its limits need stands in its [`Annex`].
+///
+/// [`Annex`]: crate::annex::Annex
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Account {
-    /// The engine start it was born in.
-    pub(crate) epoch: u32,
-    /// Event time of Up.
-    pub(crate) opened: Wall,
-    /// When it went down, on both clocks; [`Mono::ZERO`] where that was before the box was booted.
-    pub(crate) closed: Now,
-    /// Counters over all generations, as last read.
-    pub(crate) sample: Counters,
-    /// When the sample was read.
+    /// Counters of IPv4, or of all, over all generations, as last read; see [`Table::counted`](crate::table::Table::counted).
+    pub(crate) counted_v4: Totals,
+    /// When they were read.
     pub(crate) sampled: Mono,
     /// When it entered its lane.
     pub(crate) queued: Mono,
-    /// Acct-Session-Time at the end, seconds.
-    pub(crate) session_time_s: u32,
-    pub(crate) session_timeout_s: u32,
-    /// How long it may stay and how much it may move.
-    pub(crate) allowance: Allowance,
-    /// When it is looked at how much it has moved.
-    pub(crate) look: Mono,
-    /// New transactions that what is in the queue may still have.
-    pub(crate) resends_left: u16,
-    /// Transactions of it that failed.
-    pub(crate) tries: u16,
-    /// Which list of rests it stands in.
-    pub(crate) rest: u8,
+    /// Event time of Up.
+    pub(crate) opened: Wall,
+    /// When its accounting began: the base of its phase.
+    pub(crate) accounting: Mono,
+    /// The last event that its `opened` record tells of, in the parts of a [`TakenOver`]: the Up, or what has changed since.
+    opened_by_epoch: u64,
+    opened_by_position: u64,
+    opened_by_ring: u16,
     /// Consecutive interim failures, 0–256.
     pub(crate) interim_failures: u16,
+    /// The engine start it was born in.
+    pub(crate) epoch: u32,
+    pub(crate) annex: AnnexRef,
     /// The server that was last asked, or `u16::MAX`.
     pub(crate) server: u16,
     /// Who authenticated it.
     pub(crate) authenticator: Authenticator,
-    /// Acct-Terminate-Cause.
-    pub(crate) cause: u8,
     /// Records that wait for room in the ring.
     pub(crate) records: Records,
     /// Records in the ring whose durability it waits for.
     pub(crate) awaited: u8,
+    /// It has counted IPv6 as well.
+    pub(crate) counts_v6: bool,
     /// Who has it cut.
     pub(crate) cut: Option<CutBy>,
-    /// [`Counters::sum`] of the last report that was acknowledged, or [`NEVER_REPORTED`].
-    pub(crate) reported: u64,
     /// The verdict that waits for the plane to take it.
     pub(crate) verdict: Option<(Sentence, Reason)>,
-    /// Why a bill stands for it.
-    pub(crate) bill: Option<BillReason>,
-    /// When its accounting began: the base of its phase.
-    pub(crate) accounting: Mono,
-    /// The last event that its `opened` record tells of: the Up, or what has changed since.
-    pub(crate) opened_by: TakenOver,
-    /// The event that brought it down.
-    pub(crate) closed_by: TakenOver,
 }
+
+const _: () = assert!(size_of::<Account>() <= 104);
 
 impl Account {
     pub(crate) const FREE: Account = Account {
-        epoch: 0,
-        opened: Wall::from_millis(0),
-        closed: Now { mono: Mono::ZERO, wall: Wall::from_millis(0) },
-        sample: Counters::ZERO,
+        counted_v4: Counters::ZERO.v4,
         sampled: Mono::ZERO,
         queued: Mono::ZERO,
-        session_time_s: 0,
-        session_timeout_s: 0,
-        allowance: Allowance { timeout_at: Allowance::NEVER, quota_at: Allowance::NEVER, volume: Allowance::ALL },
-        look: Mono::ZERO,
-        resends_left: 0,
-        tries: 0,
-        rest: 0,
+        opened: Wall::from_millis(0),
+        accounting: Mono::ZERO,
+        opened_by_epoch: NO_EVENT.plane_epoch,
+        opened_by_position: NO_EVENT.position,
+        opened_by_ring: NO_EVENT.ring,
         interim_failures: 0,
+        epoch: 0,
+        annex: AnnexRef::NONE,
         server: u16::MAX,
         authenticator: Authenticator::UNKNOWN,
-        cause: 0,
         records: Records::NONE,
         awaited: 0,
+        counts_v6: false,
         cut: None,
-        reported: NEVER_REPORTED,
         verdict: None,
-        bill: None,
-        accounting: Mono::ZERO,
-        opened_by: NO_EVENT,
-        closed_by: NO_EVENT,
     };
+
+    /// The last event that its `opened` record tells of.
+    pub(crate) fn opened_by(&self) -> TakenOver {
+        TakenOver { plane_epoch: self.opened_by_epoch, ring: self.opened_by_ring, position: self.opened_by_position }
+    }
+
+    pub(crate) fn set_opened_by(&mut self, event: TakenOver) {
+        self.opened_by_epoch = event.plane_epoch;
+        self.opened_by_ring = event.ring;
+        self.opened_by_position = event.position;
+    }
 }
 
 /// A set of records that a session, or a replay, owes to the ledger, emitted in the order of its life.

@@ -1,14 +1,16 @@
 //! The session table: slots taken at start, found by slot or by (plane, the plane's own name), and linked into
 //! the lanes that they wait in.
 
-use hashbrown::HashTable;
 use lanes::prefetch;
+use model::counters::{Counters, Totals};
 use model::ids::PlaneIndex;
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 use std::hint::black_box;
 
+use crate::annex::{Annex, AnnexRef, Annexes};
 use crate::blob::{BlobRef, Blobs};
+use crate::names::Names;
 use crate::session::{Account, Lane, NONE, Session, Slot, State};
 
 /// Average octets of name and attributes that a session may have before the table is full of them.
@@ -18,8 +20,11 @@ const BLOB_OCTETS_MEAN: usize = 288;
 pub(crate) struct Table {
     pub(crate) sessions: Vec<Session>,
     pub(crate) accounts: Vec<Account>,
+    annexes: Annexes,
+    /// What was counted of IPv6, of those who have counted any: memory that nobody has written in takes nothing of the box.
+    counted_v6: Vec<[u64; 4]>,
     pub(crate) blobs: Blobs,
-    names: HashTable<Slot>,
+    names: Names,
     hash_key: [u8; 16],
     /// Room for the hashes of some names.
     hashes: Vec<u64>,
@@ -34,8 +39,10 @@ impl Table {
         Table {
             sessions: Vec::with_capacity(capacity),
             accounts: Vec::with_capacity(capacity),
+            annexes: Annexes::new(capacity),
+            counted_v6: vec![[0; 4]; capacity],
             blobs: Blobs::new(capacity.saturating_mul(BLOB_OCTETS_MEAN)),
-            names: HashTable::with_capacity(capacity),
+            names: Names::new(capacity),
             hash_key,
             hashes: Vec::new(),
             free: NONE,
@@ -125,7 +132,7 @@ impl Table {
             let session = &sessions[*slot as usize];
             hash(hash_key, session.plane, blobs.name(session.blob))
         };
-        names.insert_unique(hash_of(&slot), slot, hash_of);
+        names.insert(hash_of(&slot), slot, hash_of);
     }
 
     /// The same for some at once: the places of all of them in memory are waited for together.
@@ -140,7 +147,7 @@ impl Table {
         black_box(self.hashes.iter().filter(|&&hash| self.names.find(hash, |_| false).is_some()).count());
         let Table { sessions, blobs, names, hash_key, hashes, .. } = self;
         for (&slot, &own) in slots.iter().zip(hashes.iter()) {
-            names.insert_unique(own, slot, |&slot| {
+            names.insert(own, slot, |&slot| {
                 let session = &sessions[slot as usize];
                 hash(hash_key, session.plane, blobs.name(session.blob))
             });
@@ -152,19 +159,47 @@ impl Table {
         prefetch::read(&self.sessions[slot as usize]);
         let account = &self.accounts[slot as usize];
         prefetch::read(account);
-        prefetch::read(&account.sample);
-        prefetch::read(&account.queued);
-        prefetch::read(&account.reported);
         prefetch::read(&account.records);
+    }
+
+    /// What the session has counted over all generations, as last read.
+    pub(crate) fn counted(&self, slot: Slot) -> Counters {
+        let account = &self.accounts[slot as usize];
+        let v6 = match account.counts_v6 {
+            true => {
+                let [in_octets, in_packets, out_octets, out_packets] = self.counted_v6[slot as usize];
+                Totals { in_octets, in_packets, out_octets, out_packets }
+            }
+            false => Totals::default(),
+        };
+        Counters { v4: account.counted_v4, v6 }
+    }
+
+    /// It was read again.
+    pub(crate) fn set_counted(&mut self, slot: Slot, Counters { v4, v6 }: Counters) {
+        let account = &mut self.accounts[slot as usize];
+        account.counted_v4 = v4;
+        account.counts_v6 |= v6 != Totals::default();
+        if account.counts_v6 {
+            self.counted_v6[slot as usize] = [v6.in_octets, v6.in_packets, v6.out_octets, v6.out_packets];
+        }
+    }
+
+    /// What the session has beside its account.
+    pub(crate) fn annex(&self, slot: Slot) -> &Annex {
+        self.annexes.get(self.accounts[slot as usize].annex)
+    }
+
+    /// The same, to be written in.
+    pub(crate) fn annex_mut(&mut self, slot: Slot) -> &mut Annex {
+        self.annexes.get_mut(&mut self.accounts[slot as usize].annex)
     }
 
     /// The slot is no longer found by its name, which another session may now take.
     pub(crate) fn delist(&mut self, slot: Slot) {
         let session = &self.sessions[slot as usize];
         let hash = hash(&self.hash_key, session.plane, self.blobs.name(session.blob));
-        if let Ok(entry) = self.names.find_entry(hash, |&other| other == slot) {
-            entry.remove();
-        }
+        self.names.remove(hash, slot);
     }
 
     /// The live session of this name.
@@ -173,7 +208,7 @@ impl Table {
             let session = &self.sessions[slot as usize];
             session.plane == plane && self.blobs.name(session.blob) == name
         };
-        self.names.find(hash(&self.hash_key, plane, name), same).copied()
+        self.names.find(hash(&self.hash_key, plane, name), same)
     }
 
     /// Keeps other attributes for a session, beside its own; `None` when there is no room. They are either
@@ -200,6 +235,8 @@ impl Table {
         let session = &mut self.sessions[slot as usize];
         assert!(session.state == State::Ending && session.lane == Lane::Out && session.request == NONE);
         self.blobs.release(session.blob);
+        let annex = std::mem::replace(&mut self.accounts[slot as usize].annex, AnnexRef::NONE);
+        self.annexes.release(annex);
         *session = Session { next: self.free, blob: BlobRef::NONE, ..Session::FREE };
         self.free = slot;
         self.used -= 1;

@@ -148,7 +148,7 @@ impl Shard {
         }
         let update = Update { session: &[], changed, at: None };
         for (&slot, attributes) in meant.iter().zip(made) {
-            self.change(now, None, slot, &update, attributes, self.account(slot).sample);
+            self.change(now, None, slot, &update, attributes, self.table.counted(slot));
             if change.is_reported {
                 self.report_at_once(slot, now.mono);
             }

@@ -352,7 +352,7 @@ impl Shard {
         let sampled = Sampled {
             serial,
             at: account.sampled,
-            counters: account.sample,
+            counters: self.table.counted(slot),
             interim_failures: account.interim_failures,
             cut: account.cut,
         };

@@ -76,22 +76,22 @@ impl Shard {
         now: Now,
         batch: &mut TransmitBatch,
     ) -> bool {
-        let (session, account) = (self.session(slot), self.account(slot));
+        let (session, account, annex) = (self.session(slot), self.account(slot), self.annex(slot));
         // What was last told to the first servers, or would have been.
         let sampled = account.sampled.max(session.opened);
         let event = match kind {
             Kind::Start => Now { mono: session.opened, wall: account.opened },
-            Kind::Stop if session.is_down() => account.closed,
+            Kind::Stop if session.is_down() => annex.closed,
             Kind::Interim | Kind::Stop => now.at(sampled),
             Kind::ZeroStop => now,
         };
         let session_time_s = match kind {
-            Kind::Stop if session.is_down() => account.session_time_s,
+            Kind::Stop if session.is_down() => annex.session_time_s,
             _ => u32::try_from(sampled.since(session.opened).as_secs()).unwrap_or(u32::MAX),
         };
-        let counters = account.sample;
+        let counters = self.table.counted(slot);
         // Who is online still has its copy stopped because no server took it.
-        let cause = if session.is_down() { account.cause } else { NAS_ERROR };
+        let cause = if session.is_down() { annex.cause } else { NAS_ERROR };
         #[expect(clippy::cast_possible_truncation, reason = "groups are numbered with 16 bits")]
         let Some(index) = self.requests.open(slot, kind, group as u16, event) else { return false };
         let request = self.requests.get_mut(index);

@@ -20,7 +20,7 @@ impl Shard {
         let read = self.contracts.get(session.contract).terms.flow.of(read);
         let baseline = self.baseline(slot);
         if self.planes.is_narrow(session.plane) {
-            return self.account(slot).sample.plus(read.turned_since(self.account(slot).sample.minus(baseline)));
+            return self.table.counted(slot).plus(read.turned_since(self.table.counted(slot).minus(baseline)));
         }
         read.plus(baseline)
     }
@@ -29,7 +29,7 @@ impl Shard {
     pub(super) fn read(&self, slot: Slot, counters: &impl CounterSource) -> Option<Counters> {
         let session = self.session(slot);
         let read = counters.read(session.plane, session.counters)?;
-        let last = self.account(slot).sample;
+        let last = self.table.counted(slot);
         let total = self.total(slot, read);
         Some(if total.falls_below(last) { self.counted_anew(slot, read, last) } else { total })
     }
@@ -38,7 +38,7 @@ impl Shard {
     pub(super) fn read_on(&mut self, slot: Slot, counters: &impl CounterSource) -> Option<Counters> {
         let session = self.session(slot);
         let read = counters.read(session.plane, session.counters)?;
-        let last = self.account(slot).sample;
+        let last = self.table.counted(slot);
         let total = self.total(slot, read);
         if !total.falls_below(last) {
             return Some(total);
@@ -65,7 +65,13 @@ impl Shard {
 
     /// Whether something has been counted, by the last sample, since the last report that was acknowledged; or none was.
     pub(super) fn has_counted(&self, slot: Slot) -> bool {
-        let account = self.account(slot);
-        account.sample.sum() != account.reported
+        self.table.counted(slot).sum() != self.annex(slot).reported
+    }
+
+    /// A report that says so much was acknowledged. Few ask for that: those whose interims wait for traffic.
+    pub(super) fn note_reported(&mut self, slot: Slot, sum: u64) {
+        if self.contracts.get(self.session(slot).contract).scheme.interim_traffic {
+            self.annex_mut(slot).reported = sum;
+        }
     }
 }

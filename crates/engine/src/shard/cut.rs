@@ -158,7 +158,7 @@ impl Shard {
             return;
         }
         self.counts.cuts_unanswered += 1;
-        let last = self.read_on(slot, counters).unwrap_or(self.account(slot).sample);
+        let last = self.read_on(slot, counters).unwrap_or(self.table.counted(slot));
         let taken_over = self.last_word(slot);
         self.close(slot, now, &Ending { cause: NAS_ERROR, counters: last, at: None, taken_over });
     }

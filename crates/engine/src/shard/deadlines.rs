@@ -119,7 +119,7 @@ impl Shard {
     /// is so nearly used up that what follows from that will tell (3.2, `no-send remain-time`).
     fn is_skipped(&self, slot: Slot, now: Mono) -> bool {
         let scheme = self.contracts.get(self.session(slot).contract).scheme;
-        let quota_at = self.account(slot).allowance.quota_at;
+        let quota_at = self.annex(slot).allowance.quota_at;
         let remains = Duration::from_secs(scheme.no_send_remain_s.into());
         let nearly_used_up =
             !remains.is_zero() && quota_at != Allowance::NEVER && now < quota_at && quota_at.since(now) <= remains;

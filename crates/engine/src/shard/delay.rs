@@ -126,7 +126,7 @@ impl Shard {
         if session.state != State::Starting || !session.flags.has(Flags::DELAYED) {
             return false;
         }
-        self.account_mut(slot).cause = NEVER_BEGUN;
+        self.annex_mut(slot).cause = NEVER_BEGUN;
         self.owe(slot, Owed::Closed);
         self.end(slot, Owed::Acknowledged);
         true

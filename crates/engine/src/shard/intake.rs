@@ -149,7 +149,7 @@ impl Shard {
             if self.session(slot).flags.has(Flags::PROVISIONAL) && self.planes.was_implied(origin) {
                 self.forget_provisional(slot);
             } else {
-                let counters = self.read_on(slot, counters).unwrap_or(self.account(slot).sample);
+                let counters = self.read_on(slot, counters).unwrap_or(self.table.counted(slot));
                 let taken_over = self.taken_over(origin);
                 let taken_over = TakenOver { ring: taken_over.ring | TakenOver::IMPLIED, ..taken_over };
                 self.close(slot, now, &Ending { cause: NAS_ERROR, counters, at: up.at, taken_over });
@@ -176,7 +176,8 @@ impl Shard {
             self.changed(origin, slot);
         }
         // The last word on it, should nobody announce it any more.
-        self.account_mut(slot).opened_by = self.taken_over(origin);
+        let taken_over = self.taken_over(origin);
+        self.account_mut(slot).set_opened_by(taken_over);
         self.move_counters(origin, slot, up.counters);
         let session = self.session(slot);
         if session.flags.has(Flags::CUT) {
@@ -250,7 +251,7 @@ impl Shard {
         let account = self.account_mut(slot);
         account.epoch = serial.epoch;
         account.opened = event.wall;
-        account.opened_by = taken_over;
+        account.set_opened_by(taken_over);
         self.note(slot, now.mono, Step::Up);
         self.note_authenticator(slot, subscriber);
         self.allow(slot, subscriber, event.mono, Counters::ZERO);
@@ -290,7 +291,7 @@ impl Shard {
         };
         let Some(attributes) = self.merged(slot, &update.changed) else { return };
         let counted = update.changed.volume_quota.and_then(|_| self.read(slot, counters));
-        self.change(now, Some(origin), slot, update, attributes, counted.unwrap_or(self.account(slot).sample));
+        self.change(now, Some(origin), slot, update, attributes, counted.unwrap_or(self.table.counted(slot)));
     }
 
     /// A session's attributes with what is said anew, for [`Shard::change`]; `None` when there is no room for them.
@@ -357,7 +358,8 @@ impl Shard {
 
     /// What the event changed is written to the ledger, with its place, so that a second delivery is recognised.
     fn changed(&mut self, origin: EventOrigin, slot: Slot) {
-        self.account_mut(slot).opened_by = self.taken_over(origin);
+        let taken_over = self.taken_over(origin);
+        self.account_mut(slot).set_opened_by(taken_over);
         self.owe_opened(slot);
     }
 
@@ -375,12 +377,12 @@ impl Shard {
         };
         let totals = match down.totals {
             // Less than was read before cannot be all.
-            Some(totals) => Some(self.total(slot, totals).most(self.account(slot).sample)),
+            Some(totals) => Some(self.total(slot, totals).most(self.table.counted(slot))),
             None => self.read_on(slot, counters),
         };
         let ending = Ending {
             cause: if down.cause == 0 { NAS_REQUEST } else { down.cause },
-            counters: totals.unwrap_or(self.account(slot).sample),
+            counters: totals.unwrap_or(self.table.counted(slot)),
             at: down.at,
             taken_over: self.taken_over(origin),
         };
@@ -397,19 +399,20 @@ impl Shard {
         }
         self.withdraw_verdict(slot);
         let opened = self.session(slot).opened;
+        self.table.set_counted(slot, ending.counters);
         let account = self.account_mut(slot);
+        account.sampled = now.mono;
+        let cause = account.cut.map_or(ending.cause, CutBy::terminate_cause);
         // Between two times that the plane gave, what it says counts; otherwise the clock that never steps does.
         let lasted = match ending.at {
             Some(at) => Duration::from_millis(at.as_millis().saturating_sub(account.opened.as_millis())),
             None => now.mono.since(opened),
         };
-        account.closed = moment_of(ending.at, now);
-        account.session_time_s = u32::try_from(lasted.as_secs()).unwrap_or(u32::MAX);
-        account.sample = ending.counters;
-        account.sampled = now.mono;
-        account.cause = account.cut.map_or(ending.cause, CutBy::terminate_cause);
-        account.closed_by = ending.taken_over;
-        let cause = account.cause;
+        let annex = self.annex_mut(slot);
+        annex.closed = moment_of(ending.at, now);
+        annex.session_time_s = u32::try_from(lasted.as_secs()).unwrap_or(u32::MAX);
+        annex.cause = cause;
+        annex.closed_by = ending.taken_over;
         self.note(slot, now.mono, Step::Down { cause });
         let session = self.session_mut(slot);
         session.flags.put(Flags::INTERIM_DUE, false);
@@ -452,7 +455,7 @@ impl Shard {
             return;
         }
         if old.generation != counters.generation {
-            let last = self.account(slot).sample;
+            let last = self.table.counted(slot);
             self.begin_generation(slot, last);
         }
         self.session_mut(slot).counters = counters;

@@ -32,7 +32,7 @@ impl Shard {
             }
             State::Accounting if flags.has(Flags::DOWN) => {
                 self.session_mut(slot).state = State::Stopping;
-                self.account_mut(slot).resends_left = self.groups[usize::from(self.group_of(slot))].stop_resend;
+                self.annex_mut(slot).resends_left = self.groups[usize::from(self.group_of(slot))].stop_resend;
                 self.counts.stops_unacknowledged += 1;
                 self.settle(slot, now);
             }
@@ -107,7 +107,7 @@ impl Shard {
                 account.accounting = now;
                 if after == AfterStart::Account {
                     // A Start tells that nothing has been counted.
-                    account.reported = 0;
+                    self.note_reported(slot, 0);
                 }
                 self.owe(slot, Owed::Accepted);
                 if !down {
@@ -184,15 +184,15 @@ impl Shard {
         self.let_starts_go(slot);
         let is_radius = self.groups[usize::from(self.group_of(slot))].method == AccountingMode::Radius;
         let kept = is_radius && self.queue.keeps() && self.session(slot).flags.has(Flags::QUEUED);
-        match after_stop(outcome, self.account(slot).resends_left, kept) {
+        match after_stop(outcome, self.annex(slot).resends_left, kept) {
             AfterStop::End => {
                 self.counts.stops_unacknowledged -= 1;
                 self.leave_queue(slot);
                 self.end(slot, Owed::Acknowledged);
             }
             AfterStop::Park => {
-                let account = self.account_mut(slot);
-                account.resends_left = account.resends_left.saturating_sub(1);
+                let annex = self.annex_mut(slot);
+                annex.resends_left = annex.resends_left.saturating_sub(1);
                 self.session_mut(slot).state = State::Parked;
                 self.note(slot, now, Step::Rests);
                 self.rest(slot, now);
@@ -205,14 +205,14 @@ impl Shard {
     pub(super) fn give_up_stop(&mut self, slot: Slot, reason: BillReason) {
         self.counts.stops_unacknowledged -= 1;
         self.leave_queue(slot);
-        let account = self.account(slot);
-        let rebooted = account.cause == NAS_REBOOT && account.closed.mono == Mono::ZERO;
+        let annex = self.annex(slot);
+        let rebooted = annex.cause == NAS_REBOOT && annex.closed.mono == Mono::ZERO;
         self.bill(slot, if rebooted { BillReason::Rebooted } else { reason });
     }
 
     fn bill(&mut self, slot: Slot, reason: BillReason) {
         self.note(slot, self.latest.mono, Step::Billed);
-        self.account_mut(slot).bill = Some(reason);
+        self.annex_mut(slot).bill = Some(reason);
         self.counts.bills_made += 1;
         self.end(slot, Owed::Billed);
     }

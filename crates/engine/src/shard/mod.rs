@@ -53,6 +53,7 @@ pub use transmit::{BATCH_MAX, Transmit, TransmitBatch};
 
 use wire::tacacs::ReplyError;
 
+use crate::annex::Annex;
 use crate::authenticators::Authenticators;
 use crate::brake::Brake;
 use crate::contract::Contracts;
@@ -420,6 +421,15 @@ impl Shard {
 
     fn account_mut(&mut self, slot: Slot) -> &mut Account {
         &mut self.table.accounts[slot as usize]
+    }
+
+    /// What it has beside its account.
+    fn annex(&self, slot: Slot) -> &Annex {
+        self.table.annex(slot)
+    }
+
+    fn annex_mut(&mut self, slot: Slot) -> &mut Annex {
+        self.table.annex_mut(slot)
     }
 
     fn group_of(&self, slot: Slot) -> u16 {

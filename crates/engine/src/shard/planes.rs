@@ -255,9 +255,9 @@ impl Shard {
             if session.plane != plane || !counts || session.is_down() {
                 continue;
             }
-            if let Some(read) = self.read_on(slot, counters).filter(|read| *read != self.account(slot).sample) {
-                let account = self.account_mut(slot);
-                (account.sample, account.sampled) = (read, now);
+            if let Some(read) = self.read_on(slot, counters).filter(|read| *read != self.table.counted(slot)) {
+                self.table.set_counted(slot, read);
+                self.account_mut(slot).sampled = now;
                 if !self.session(slot).flags.has(Flags::PROVISIONAL) {
                     self.owe(slot, Owed::Sampled);
                 }
@@ -322,7 +322,7 @@ impl Shard {
         (item.resyncing, item.ended) = (false, 0);
         self.close_plane_sessions(now, origin.plane, Some(counters), |shard, slot| {
             let announced = shard.session(slot).flags.has(Flags::ROUND) == round;
-            let by = shard.account(slot).opened_by;
+            let by = shard.account(slot).opened_by();
             let came_before = by.ring == origin.ring && by.position < origin.position;
             shard.is_known_of_old(origin, slot) || whole && !announced && (!stale || came_before)
         });
@@ -333,7 +333,7 @@ impl Shard {
 
     /// Whether this memory of the plane has not spoken of the session yet.
     pub(super) fn is_known_of_old(&self, origin: EventOrigin, slot: Slot) -> bool {
-        self.account(slot).opened_by.plane_epoch != self.planes.epoch(origin.plane)
+        self.account(slot).opened_by().plane_epoch != self.planes.epoch(origin.plane)
     }
 
     /// The link was lost in the middle of a resync.
@@ -358,7 +358,7 @@ impl Shard {
     /// Whether the event was said before the last one that the session is known by: then it is about an earlier session
     /// of that name, or the session has it already.
     pub(super) fn predates(&self, origin: EventOrigin, slot: Slot) -> bool {
-        let by = self.account(slot).opened_by;
+        let by = self.account(slot).opened_by();
         (by.plane_epoch, by.ring) == (self.planes.epoch(origin.plane), origin.ring) && origin.position <= by.position
     }
 
@@ -448,7 +448,7 @@ impl Shard {
             let live = !matches!(session.state, State::Free | State::Refused | State::Ending) && !session.is_down();
             if live && session.plane == plane && gone(self, slot) {
                 let read = counters.and_then(|counters| self.read_on(slot, counters));
-                let last = read.unwrap_or(self.account(slot).sample);
+                let last = read.unwrap_or(self.table.counted(slot));
                 let taken_over = self.last_word(slot);
                 self.close(slot, now, &Ending { cause: LOST_SERVICE, counters: last, at: None, taken_over });
             }
@@ -458,7 +458,7 @@ impl Shard {
     /// What the present memory of its plane said last about the session. When that is read again after a crash, the session
     /// is known to be over.
     pub(super) fn last_word(&self, slot: Slot) -> TakenOver {
-        let (by, plane) = (self.account(slot).opened_by, self.session(slot).plane);
+        let (by, plane) = (self.account(slot).opened_by(), self.session(slot).plane);
         if by.plane_epoch != self.planes.epoch(plane) {
             return NO_EVENT;
         }
@@ -490,7 +490,7 @@ impl Shard {
             for (ring, read) in history.read() {
                 // What waits to be told to the ledger was not taken over yet.
                 let waiting = item.provisional.iter().filter(|&&(other, _)| other == ring);
-                let first = waiting.map(|&(_, slot)| self.account(slot).opened_by.position).min();
+                let first = waiting.map(|&(_, slot)| self.account(slot).opened_by().position).min();
                 let through = first.map_or(read, |first| read.min(first));
                 if through > 0 {
                     add(plane, HeardBefore { plane_epoch: *plane_epoch, ring, through, share });

@@ -168,15 +168,15 @@ impl Shard {
     pub(super) fn rest(&mut self, slot: Slot, now: Mono) {
         let group = usize::from(self.group_of(slot));
         self.join_queue(slot);
-        let account = self.account_mut(slot);
-        let length = usize::from(account.tries).min(LENGTHS_S.len() - 1);
-        account.tries = account.tries.saturating_add(1);
-        account.queued = now;
-        let tries = u8::try_from(account.tries).unwrap_or(u8::MAX);
+        self.account_mut(slot).queued = now;
+        let annex = self.annex_mut(slot);
+        let length = usize::from(annex.tries).min(LENGTHS_S.len() - 1);
+        annex.tries = annex.tries.saturating_add(1);
+        let tries = u8::try_from(annex.tries).unwrap_or(u8::MAX);
         let number = self.session(slot).sequence;
         let variant = usize::try_from(self.draw(number, tries, VARIANTS as u64)).unwrap_or(0);
         let list = length * VARIANTS + variant;
-        self.account_mut(slot).rest = u8::try_from(list).expect("a list of rests");
+        self.annex_mut(slot).rest = u8::try_from(list).expect("a list of rests");
         self.table.push_back(&mut self.groups[group].rests[list], Lane::Rest, slot);
         self.make_room();
         self.tell_fill();
@@ -199,7 +199,7 @@ impl Shard {
 
     fn queue_for(&mut self, slot: Slot, tries: u16, what: Flags, now: Mono) {
         if tries > 0 {
-            self.account_mut(slot).resends_left = tries - 1;
+            self.annex_mut(slot).resends_left = tries - 1;
             self.session_mut(slot).flags.set(what);
             self.rest(slot, now);
         }
@@ -277,11 +277,11 @@ impl Shard {
             // The subscriber has gone meanwhile.
             return;
         }
-        let left = self.account(slot).resends_left;
+        let left = self.annex(slot).resends_left;
         if left == 0 && !self.queue.keeps() {
             self.leave_queue(slot);
         } else {
-            self.account_mut(slot).resends_left = left.saturating_sub(1);
+            self.annex_mut(slot).resends_left = left.saturating_sub(1);
             self.rest(slot, now);
         }
     }
@@ -305,10 +305,10 @@ impl Shard {
             if !is_parked || self.group_of(slot) != group {
                 continue;
             }
-            let account = self.account_mut(slot);
-            let tries = account.tries;
+            let annex = self.annex_mut(slot);
+            let tries = annex.tries;
             // One of its tries rests now, or waits in its lane.
-            account.resends_left = tries_most.saturating_sub(tries);
+            annex.resends_left = tries_most.saturating_sub(tries);
             if tries > tries_most {
                 self.dequeue(slot);
                 self.give_up_stop(slot, BillReason::StopUnanswered);
@@ -325,7 +325,7 @@ impl Shard {
             flags.put(Flags::START_QUEUED, false);
             flags.put(Flags::INTERIM_QUEUED, false);
             flags.put(Flags::TICK_WAITS, false);
-            self.account_mut(slot).tries = 0;
+            self.annex_mut(slot).tries = 0;
             self.queue.users -= 1;
             self.tell_fill();
         }
@@ -334,7 +334,7 @@ impl Shard {
     fn end_rest(&mut self, slot: Slot) {
         if self.session(slot).lane == Lane::Rest {
             let group = usize::from(self.group_of(slot));
-            let index = usize::from(self.account(slot).rest);
+            let index = usize::from(self.annex(slot).rest);
             self.table.unlink(&mut self.groups[group].rests[index], slot);
         }
     }
@@ -454,14 +454,14 @@ impl Shard {
     }
 
     fn queued_stop(&self, slot: Slot) -> QueuedStop {
-        let account = self.account(slot);
+        let (account, annex) = (self.account(slot), self.annex(slot));
         let run = self.run(slot);
         let group = &self.groups[usize::from(self.group_of(slot))];
         QueuedStop {
             template: (group.method == AccountingMode::Hwtacacs).then(|| group.name.clone()),
-            closed: account.closed.wall,
-            resend_times: account.tries.saturating_sub(1),
-            session_time_s: account.session_time_s,
+            closed: annex.closed.wall,
+            resend_times: annex.tries.saturating_sub(1),
+            session_time_s: annex.session_time_s,
             user: String::from_utf8_lossy(attributes::user_name(run).unwrap_or_default()).into_owned(),
             server: self.servers.get(usize::from(account.server)).map(|server| server.path.address),
         }

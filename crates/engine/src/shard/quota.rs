@@ -27,36 +27,37 @@ const LOOK_LATEST: Duration = Duration::from_secs(10);
 impl Shard {
     /// Takes the limits that an event tells: from its moment on, and beyond what is counted by then.
     pub(super) fn allow(&mut self, slot: Slot, said: &Subscriber<'_>, from: Mono, counted: Counters) {
-        let account = self.account_mut(slot);
+        let says = said.session_timeout.is_some() || said.time_quota.is_some() || said.volume_quota.is_some();
+        if !says {
+            return;
+        }
+        let annex = self.annex_mut(slot);
         if let Some(timeout) = said.session_timeout {
-            account.session_timeout_s = timeout;
-            account.allowance.timeout_at = from.plus(Duration::from_secs(timeout.into()));
+            annex.session_timeout_s = timeout;
+            annex.allowance.timeout_at = from.plus(Duration::from_secs(timeout.into()));
         }
         if let Some(quota) = said.time_quota {
             let end = from.as_nanos().saturating_add(quota.saturating_mul(1_000_000_000));
-            account.allowance.quota_at = Mono::from_nanos(end);
+            annex.allowance.quota_at = Mono::from_nanos(end);
         }
         if let Some(quota) = said.volume_quota {
-            account.allowance.volume = counted.octets().saturating_add(quota);
-            account.look = from;
+            annex.allowance.volume = counted.octets().saturating_add(quota);
+            annex.look = from;
         }
-        let says = said.session_timeout.is_some() || said.time_quota.is_some() || said.volume_quota.is_some();
-        if says {
-            let flags = &mut self.session_mut(slot).flags;
-            flags.put(Flags::REDIRECTED, false);
-            flags.put(Flags::TIMED_OUT, false);
-        }
+        let flags = &mut self.session_mut(slot).flags;
+        flags.put(Flags::REDIRECTED, false);
+        flags.put(Flags::TIMED_OUT, false);
     }
 
     /// When one of the limits may be reached.
     pub(super) fn quota_due(&self, slot: Slot) -> Option<Mono> {
-        let (flags, account) = (self.session(slot).flags, self.account(slot));
-        let Allowance { timeout_at, quota_at, volume } = account.allowance;
+        let (flags, annex) = (self.session(slot).flags, self.annex(slot));
+        let Allowance { timeout_at, quota_at, volume } = annex.allowance;
         let timeout_at = if flags.has(Flags::TIMED_OUT) { Allowance::NEVER } else { timeout_at };
         let quotas_at = match flags.has(Flags::REDIRECTED) {
             true => Allowance::NEVER,
             false if volume == Allowance::ALL => quota_at,
-            false => quota_at.min(account.look),
+            false => quota_at.min(annex.look),
         };
         Some(timeout_at.min(quotas_at)).filter(|&at| at != Allowance::NEVER)
     }
@@ -67,7 +68,7 @@ impl Shard {
         if !lives || session.is_down() || self.quota_due(slot).is_none_or(|due| due > at.mono) {
             return;
         }
-        let Allowance { timeout_at, quota_at, .. } = self.account(slot).allowance;
+        let Allowance { timeout_at, quota_at, .. } = self.annex(slot).allowance;
         if timeout_at <= at.mono {
             self.run_out(slot, CutBy::SessionTimeout, at.mono, counters);
         } else if quota_at <= at.mono || self.has_moved_all(slot, at.mono, counters) {
@@ -77,12 +78,13 @@ impl Shard {
 
     /// Looks at what the session has moved, and says whether that is its whole volume.
     fn has_moved_all(&mut self, slot: Slot, now: Mono, counters: &impl CounterSource) -> bool {
-        let counted = self.read(slot, counters).unwrap_or(self.account(slot).sample).octets();
+        let counted = self.read(slot, counters).unwrap_or(self.table.counted(slot)).octets();
         let opened = self.session(slot).opened;
-        let account = self.account_mut(slot);
-        let Some(rest) = account.allowance.volume.checked_sub(counted).filter(|&rest| rest > 0) else { return true };
-        let moved = counted.saturating_sub(account.sample.octets());
-        account.look = now.plus(next_look(rest, moved, now.since(account.sampled.max(opened))));
+        let rest = self.annex(slot).allowance.volume.checked_sub(counted).filter(|&rest| rest > 0);
+        let Some(rest) = rest else { return true };
+        let moved = counted.saturating_sub(self.table.counted(slot).octets());
+        let behind = now.since(self.account(slot).sampled.max(opened));
+        self.annex_mut(slot).look = now.plus(next_look(rest, moved, behind));
         false
     }
 
@@ -127,7 +129,7 @@ impl Shard {
 
     /// What has been used up limits no more, in a later life either.
     fn limit_no_more(&mut self, slot: Slot, by: CutBy, now: Mono) {
-        let allowance = &mut self.account_mut(slot).allowance;
+        let allowance = &mut self.annex_mut(slot).allowance;
         match by {
             CutBy::SessionTimeout => allowance.timeout_at = Allowance::NEVER,
             _ if allowance.quota_at <= now => allowance.quota_at = Allowance::NEVER,

@@ -93,6 +93,10 @@ impl Shard {
         let owed = self.account_mut(slot).records.take_first()?;
         if self.account(slot).records.is_empty() {
             self.owing.pop_front();
+            if self.owing.is_empty() {
+                // It begins at its front again, in memory that is in the cache, and does not come round to all that it has.
+                self.owing.clear();
+            }
             self.checkpoints.owed_less();
             self.orders.owed_less(self.record_count + 1);
         }
@@ -269,7 +273,7 @@ impl Shard {
             Owed::Sampled => Record::Sampled(Sampled {
                 serial,
                 at: account.sampled,
-                counters: account.sample,
+                counters: self.table.counted(slot),
                 interim_failures: account.interim_failures,
                 cut: account.cut,
             }),
@@ -281,19 +285,19 @@ impl Shard {
 
     pub(super) fn opened(&self, slot: Slot) -> Opened<'_> {
         let (session, account) = (self.session(slot), self.account(slot));
-        let contract = self.contracts.get(session.contract);
+        let (contract, annex) = (self.contracts.get(session.contract), self.annex(slot));
         Opened {
             serial: serial(session, account),
-            taken_over: account.opened_by,
+            taken_over: account.opened_by(),
             plane: self.planes.name(session.plane),
             session: self.table.blobs.name(session.blob),
             domain: contract.domain.as_str(),
             group: &self.groups[usize::from(contract.group)].name,
             scheme: contract.scheme,
             terms: contract.terms,
-            allowance: account.allowance,
+            allowance: annex.allowance,
             interim_s: session.interim_s,
-            session_timeout_s: account.session_timeout_s,
+            session_timeout_s: annex.session_timeout_s,
             at: Now { mono: session.opened, wall: account.opened },
             counters: session.counters,
             baseline: self.baseline(slot),
@@ -302,14 +306,14 @@ impl Shard {
     }
 
     pub(super) fn closed(&self, slot: Slot) -> Closed {
-        let account = self.account(slot);
+        let annex = self.annex(slot);
         Closed {
-            serial: serial(self.session(slot), account),
-            taken_over: account.closed_by,
-            at: account.closed,
-            cause: account.cause,
-            session_time_s: account.session_time_s,
-            counters: account.sample,
+            serial: serial(self.session(slot), self.account(slot)),
+            taken_over: annex.closed_by,
+            at: annex.closed,
+            cause: annex.cause,
+            session_time_s: annex.session_time_s,
+            counters: self.table.counted(slot),
         }
     }
 
@@ -318,7 +322,7 @@ impl Shard {
         let sent = session.flags.has(Flags::STOP_SENT);
         Bill {
             id: BillId::default(),
-            reason: account.bill.unwrap_or(BillReason::StopUnanswered),
+            reason: self.annex(slot).bill.unwrap_or(BillReason::StopUnanswered),
             delivered: if sent { Delivered::Unknown } else { Delivered::No },
             zero_stop: zero_stop(session.flags),
             server: self.servers.get(usize::from(account.server)).map(|server| server.path.address),

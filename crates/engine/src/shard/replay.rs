@@ -3,6 +3,7 @@
 //!
 //! In its slot, the session's serial is the bill's id, and `opened` the time of the reply.
 
+use model::counters::Counters;
 use model::domain::QuotaAction;
 use model::ids::{BillId, PlaneIndex};
 use model::record::{Bill, BillRun, BillRuns, BillStore, Departed, Departure, Returned};
@@ -54,10 +55,11 @@ impl Shard {
         let account = self.account_mut(slot);
         account.epoch = id.epoch;
         account.opened = opened.at.wall;
-        account.closed = Now { mono: Mono::ZERO, wall: bill.closed.at.wall };
-        account.session_time_s = bill.closed.session_time_s;
-        account.sample = bill.closed.counters;
-        account.cause = bill.closed.cause;
+        self.table.set_counted(slot, bill.closed.counters);
+        let annex = self.annex_mut(slot);
+        annex.closed = Now { mono: Mono::ZERO, wall: bill.closed.at.wall };
+        annex.session_time_s = bill.closed.session_time_s;
+        annex.cause = bill.closed.cause;
         match group {
             Some(_) => self.enqueue(slot, Lane::Parked, now.mono),
             None => self.replay_ended(slot, Outcome::Unanswered),
@@ -97,7 +99,7 @@ impl Shard {
 
     pub(super) fn departed(&self, slot: Slot) -> Departed<'_> {
         let account = self.account(slot);
-        let (v4, v6) = (account.sample.v4, account.sample.v6);
+        let Counters { v4, v6 } = self.table.counted(slot);
         Departed {
             store: BillStore::Cache,
             departure: Departure::Replayed,

@@ -79,7 +79,7 @@ impl Shard {
         let contract = self.contracts.get(session.contract);
         let run = self.table.blobs.attributes(session.blob);
         let shown = attributes::shown(run);
-        let down = session.is_down();
+        let (down, counted) = (session.is_down(), self.table.counted(slot));
         AccessUser {
             serial: serial(session, account),
             session_id: shown.session_id,
@@ -92,11 +92,15 @@ impl Shard {
             state: self.accounting_state(slot),
             group: self.groups[usize::from(contract.group)].name.clone(),
             opened: account.opened,
-            session_time_s: if down { account.session_time_s.into() } else { now.mono.since(session.opened).as_secs() },
+            session_time_s: if down {
+                self.annex(slot).session_time_s.into()
+            } else {
+                now.mono.since(session.opened).as_secs()
+            },
             interim_s: session.interim_s,
             next_interim_s: self.has_next_interim(slot).then(|| session.next_interim.since(now.mono).as_secs()),
             interim_failures: account.interim_failures,
-            counters: if down { account.sample } else { self.read(slot, counters).unwrap_or(account.sample) },
+            counters: if down { counted } else { self.read(slot, counters).unwrap_or(counted) },
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arrayvec::ArrayVec;
 use model::counters::Counters;
-use model::domain::{QuotaAction, Terms};
+use model::domain::{Allowance, QuotaAction, Terms};
 use model::ids::PlaneIndex;
 use model::record::{Checkpointed, Closed, Opened, ZeroStop};
 use model::settings::{ObjectName, PinnedScheme};
@@ -92,24 +92,25 @@ impl Shard {
             ..Session::FREE
         };
         session.flags.set(Flags::OPENED_DURABLE);
-        let mut account = Account {
-            epoch: opened.serial.epoch,
-            opened: opened.at.wall,
-            opened_by: opened.taken_over,
-            session_timeout_s: opened.session_timeout_s,
-            allowance: opened.allowance,
-            ..Account::FREE
-        };
+        let mut account = Account::FREE;
+        (account.epoch, account.opened) = (opened.serial.epoch, opened.at.wall);
+        account.set_opened_by(opened.taken_over);
         if let Some(sampled) = &restored.sampled {
-            account.sample = sampled.counters;
             account.sampled = sampled.at;
             account.interim_failures = sampled.interim_failures;
         }
         let slot = self.table.place(&session, &account, opened.session, opened.attributes).ok_or(NoSlot)?;
+        if let Some(sampled) = &restored.sampled {
+            self.table.set_counted(slot, sampled.counters);
+        }
+        if opened.session_timeout_s != 0 || opened.allowance != Allowance::default() {
+            let annex = self.annex_mut(slot);
+            (annex.session_timeout_s, annex.allowance) = (opened.session_timeout_s, opened.allowance);
+        }
         if opened.baseline != Counters::ZERO {
             // What began a generation may be newer than the last sample.
-            let account = self.account_mut(slot);
-            account.sample = account.sample.most(opened.baseline);
+            let most = self.table.counted(slot).most(opened.baseline);
+            self.table.set_counted(slot, most);
             self.begin_generation(slot, opened.baseline);
         }
         self.restore_state(slot, restored);
@@ -183,16 +184,16 @@ impl Shard {
 
     /// A session that had gone already owes its Stop. That an earlier life sent it cannot be ruled out.
     fn restore_closed(&mut self, slot: Slot, closed: &Closed, rebooted: bool, now: Mono) {
-        let account = self.account_mut(slot);
-        account.closed = closed.at;
+        self.table.set_counted(slot, closed.counters);
+        let annex = self.annex_mut(slot);
+        annex.closed = closed.at;
         if rebooted {
             // On another boot's clock; its delay can only be told by the wall.
-            account.closed.mono = Mono::ZERO;
+            annex.closed.mono = Mono::ZERO;
         }
-        account.session_time_s = closed.session_time_s;
-        account.sample = closed.counters;
-        account.cause = closed.cause;
-        account.closed_by = closed.taken_over;
+        annex.session_time_s = closed.session_time_s;
+        annex.cause = closed.cause;
+        annex.closed_by = closed.taken_over;
         let session = self.session_mut(slot);
         session.flags.set(Flags::CLOSED_DURABLE);
         if closed.cause == NEVER_BEGUN {
@@ -207,12 +208,12 @@ impl Shard {
     /// The box was booted, and with it went the plane's memory: the session ended with what the ledger last knew of it. Its
     /// Stop leaves when that is durable, as any other; whose Start waited still has none.
     fn close_rebooted(&mut self, slot: Slot, last: Wall, now: Mono) {
-        let account = self.account_mut(slot);
-        let lasted = last.as_millis().saturating_sub(account.opened.as_millis()) / 1000;
-        account.closed = Now { mono: Mono::ZERO, wall: last };
-        account.session_time_s = u32::try_from(lasted).unwrap_or(u32::MAX);
-        account.cause = NAS_REBOOT;
-        account.closed_by = NO_EVENT;
+        let lasted = last.as_millis().saturating_sub(self.account(slot).opened.as_millis()) / 1000;
+        let annex = self.annex_mut(slot);
+        annex.closed = Now { mono: Mono::ZERO, wall: last };
+        annex.session_time_s = u32::try_from(lasted).unwrap_or(u32::MAX);
+        annex.cause = NAS_REBOOT;
+        annex.closed_by = NO_EVENT;
         self.session_mut(slot).flags.set(Flags::DOWN);
         if self.ends_unaccounted(slot) {
             return;
@@ -229,7 +230,7 @@ impl Shard {
             // Its Stop tells all that a late Start could.
             session.state = State::Accounting;
         }
-        if session.state == State::Accounting && self.account(slot).closed.mono == Mono::ZERO {
+        if session.state == State::Accounting && self.annex(slot).closed.mono == Mono::ZERO {
             self.session_mut(slot).flags.set(Flags::OLD_STOP);
             let group = usize::from(self.group_of(slot));
             self.groups[group].hold_starts(now.plus(OLD_STOPS_FIRST));

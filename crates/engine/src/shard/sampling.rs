@@ -124,11 +124,11 @@ impl Shard {
 
     /// The session's counters were read; the ledger learns of it if they tell something new.
     pub(super) fn keep_sample(&mut self, slot: Slot, read: Counters, now: Mono) {
-        let account = self.account_mut(slot);
-        if account.sample == read {
+        if self.table.counted(slot) == read {
             return;
         }
-        (account.sample, account.sampled) = (read, now);
+        self.table.set_counted(slot, read);
+        self.account_mut(slot).sampled = now;
         let session = self.session(slot);
         if session.state != State::NotAccounted && !session.flags.has(Flags::PROVISIONAL) {
             self.owe(slot, Owed::Sampled);

@@ -8,6 +8,7 @@ use model::settings::ServerPath;
 use model::time::{Mono, Now, Wall};
 
 use super::{Found, Shard};
+use crate::annex::Annex;
 use crate::journal::{NO_SERVER, Step};
 use crate::policy::Kind;
 use crate::request::Place;
@@ -82,7 +83,7 @@ impl Shard {
         next.extend(self.waits_for_server(slot, now));
         if session.lane == Lane::Rest {
             let rested = seconds(now.since(account.queued));
-            let (tried, left) = (account.tries, account.resends_left);
+            let Annex { tries: tried, resends_left: left, .. } = *self.annex(slot);
             next.push(format!("It rests in the queue since {rested}; tried {tried} times, {left} tries are left."));
         }
         if flags.has(Flags::CUT) {

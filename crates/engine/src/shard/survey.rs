@@ -76,15 +76,15 @@ impl Shard {
         if !self.is_shown(slot) {
             return;
         }
-        let (session, account) = (self.session(slot), self.account(slot));
+        let session = self.session(slot);
         found.states[self.accounting_state(slot) as usize] += 1;
         if self.has_next_interim(slot) && session.interim_s > 0 {
             found.phases[phase(session.next_interim, session.interim_s)] += 1;
         }
         if matches!(session.state, State::Stopping | State::Parked) {
-            let closed = account.closed.wall;
+            let closed = self.annex(slot).closed.wall;
             found.oldest_stop = Some(found.oldest_stop.map_or(closed, |oldest| oldest.min(closed)));
-            found.octets_owed = found.octets_owed.saturating_add(account.sample.octets());
+            found.octets_owed = found.octets_owed.saturating_add(self.table.counted(slot).octets());
         }
     }
 }

@@ -78,7 +78,8 @@ impl Shard {
             return;
         }
         if kind == Kind::Interim && outcome == Outcome::Acknowledged {
-            self.table.accounts[session as usize].reported = request.counters.sum();
+            let reported = request.counters.sum();
+            self.note_reported(session, reported);
         }
         self.deadlines.cancel(index);
         self.requests.close(index);
@@ -105,8 +106,8 @@ impl Shard {
                     }
                     let kind = self.kind_of(slot);
                     if lane == Lane::Parked && self.queue.forgives_unsent() {
-                        let account = self.account_mut(slot);
-                        account.resends_left = account.resends_left.saturating_add(1);
+                        let annex = self.annex_mut(slot);
+                        annex.resends_left = annex.resends_left.saturating_add(1);
                     }
                     self.dequeue(slot);
                     self.transaction_ended(slot, kind, Outcome::Unanswered, now);

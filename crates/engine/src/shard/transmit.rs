@@ -218,7 +218,7 @@ impl Shard {
         let event = match kind {
             Kind::Start => Now { mono: self.session(slot).opened, wall: account.opened },
             Kind::Interim | Kind::ZeroStop => now,
-            Kind::Stop => account.closed,
+            Kind::Stop => self.annex(slot).closed,
         };
         #[expect(clippy::cast_possible_truncation, reason = "groups are numbered with 16 bits")]
         let Some(index) = self.requests.open(slot, kind, group as u16, event) else { return false };
@@ -228,21 +228,22 @@ impl Shard {
                 // What fell due just now was read then.
                 if self.account(slot).sampled != now.mono {
                     let read = self.read_on(slot, counters);
-                    let account = self.account_mut(slot);
-                    account.sample = read.unwrap_or(account.sample);
-                    account.sampled = now.mono;
+                    if let Some(read) = read {
+                        self.table.set_counted(slot, read);
+                    }
+                    self.account_mut(slot).sampled = now.mono;
                 }
                 let opened = self.session(slot).opened;
                 let request = self.requests.get_mut(index);
-                request.counters = self.table.accounts[slot as usize].sample;
+                request.counters = self.table.counted(slot);
                 request.session_time_s = u32::try_from(now.mono.since(opened).as_secs()).unwrap_or(u32::MAX);
             }
             Kind::Stop => {
-                let account = &self.table.accounts[slot as usize];
+                let annex = self.table.annex(slot);
                 let request = self.requests.get_mut(index);
-                request.counters = account.sample;
-                request.session_time_s = account.session_time_s;
-                request.cause = account.cause;
+                request.counters = self.table.counted(slot);
+                request.session_time_s = annex.session_time_s;
+                request.cause = annex.cause;
             }
         }
         if !self.place(index, member, now, batch) {

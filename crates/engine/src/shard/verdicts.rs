@@ -53,6 +53,10 @@ impl Shard {
             });
         }
         let slot = self.verdicts.pop_front()?;
+        if self.verdicts.is_empty() {
+            // As the line of those who owe records: it begins at its front again.
+            self.verdicts.clear();
+        }
         let (sentence, reason) = self.account_mut(slot).verdict.take()?;
         self.leaving = Some(slot);
         self.note(slot, self.latest.mono, Step::Verdict { sentence, reason });
