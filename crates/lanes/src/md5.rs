@@ -7,8 +7,8 @@
 //! digests, in place. **Never:** allocation, a length limit below 2⁶¹ octets, a panic.
 //!
 //! ```text
-//! jobs ─▶ chunks of 64 ─▶ ordered by block count ─▶ groups of 16 ─▶ one step for all lanes ─▶ digests
-//!         (on the stack)   (equal ones together)     (or 8, 2, 1)    (AVX2, else portable)
+//! jobs ─▶ chunks of 64 ─▶ ordered by block count ─▶ groups of 32 ──────▶ one step for all lanes ─▶ digests
+//!         (on the stack)   (equal ones together)     (or 16, 8, 2, 1)     (AVX-512, AVX2, portable)
 //! ```
 //!
 //! Lanes of a group that end earlier idle until the longest has ended; ordering keeps that rare.
@@ -16,6 +16,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod message;
 mod portable;
 mod steps;
@@ -58,17 +60,20 @@ pub enum Path {
     Portable,
     /// Sixteen messages, twice eight lanes of 256-bit vectors interleaved; eight where eight are enough.
     Avx2,
+    /// Thirty-two messages, twice sixteen lanes of 512-bit vectors interleaved; sixteen where sixteen are enough.
+    Avx512,
 }
 
 impl Path {
     /// Every path there is.
-    pub const ALL: [Path; 3] = [Path::Single, Path::Portable, Path::Avx2];
+    pub const ALL: [Path; 4] = [Path::Single, Path::Portable, Path::Avx2, Path::Avx512];
 
     /// Whether this processor can run it.
     pub fn is_available(self) -> bool {
         match self {
             Path::Single | Path::Portable => true,
             Path::Avx2 => avx2_is_available(),
+            Path::Avx512 => avx512_is_available(),
         }
     }
 
@@ -78,12 +83,13 @@ impl Path {
             Path::Single => 1,
             Path::Portable => 2,
             Path::Avx2 => 16,
+            Path::Avx512 => 32,
         }
     }
 
     /// The fastest path of this processor.
     pub fn best() -> Path {
-        if avx2_is_available() { Path::Avx2 } else { Path::Portable }
+        [Path::Avx512, Path::Avx2].into_iter().find(|path| path.is_available()).unwrap_or(Path::Portable)
     }
 }
 
@@ -121,6 +127,16 @@ fn avx2_is_available() -> bool {
     false
 }
 
+#[cfg(target_arch = "x86_64")]
+fn avx512_is_available() -> bool {
+    std::is_x86_feature_detected!("avx512f")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn avx512_is_available() -> bool {
+    false
+}
+
 /// `path` is available here.
 fn digest_chunk(path: Path, jobs: &mut [Job<'_>]) {
     let mut order = [(0_u64, 0_u8); CHUNK];
@@ -132,6 +148,10 @@ fn digest_chunk(path: Path, jobs: &mut [Job<'_>]) {
     for group in order.chunks(path.lanes()) {
         match (path, group) {
             (_, &[(_, index)]) => digest_one(&mut jobs[usize::from(index)]),
+            #[cfg(target_arch = "x86_64")]
+            (Path::Avx512, _) if group.len() > 16 => digest_group(avx512::compress_32, jobs, group),
+            #[cfg(target_arch = "x86_64")]
+            (Path::Avx512, _) => digest_group(avx512::compress_16, jobs, group),
             #[cfg(target_arch = "x86_64")]
             (Path::Avx2, _) if group.len() > 8 => digest_group(avx2::compress_16, jobs, group),
             #[cfg(target_arch = "x86_64")]

@@ -47,10 +47,11 @@ impl<'a> Message<'a> {
     /// Kept out of line: [`next_block`](Self::next_block) is unrolled over all lanes.
     #[inline(never)]
     fn fill_scratch(&mut self) {
+        self.scratch = [0; 64];
         let mut filled = 0;
         loop {
             let (taken, rest) = self.current.split_at(self.current.len().min(64 - filled));
-            self.scratch[filled..filled + taken.len()].copy_from_slice(taken);
+            copy(&mut self.scratch[filled..filled + taken.len()], taken);
             filled += taken.len();
             self.current = rest;
             if filled == 64 {
@@ -66,7 +67,6 @@ impl<'a> Message<'a> {
     /// Ends the message in the room that its last octets left, or in the block after; `filled` is below 64.
     #[inline]
     fn pad(&mut self, filled: usize) {
-        self.scratch[filled..].fill(0);
         let mut used = filled;
         if !self.ended {
             self.scratch[filled] = 0x80;
@@ -76,5 +76,30 @@ impl<'a> Message<'a> {
         if used <= 56 {
             self.scratch[56..].copy_from_slice(&self.bit_count.to_le_bytes());
         }
+    }
+}
+
+/// Copies at most 64 octets from a slice to another that is as long. As two pieces of a fixed size, which overlap where the
+/// length is between two sizes: the call of a copy of any length costs more than these few octets do.
+#[inline]
+fn copy(to: &mut [u8], from: &[u8]) {
+    match from.len() {
+        0 => {}
+        1..4 => to.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
+        4..8 => copy_ends::<4>(to, from),
+        8..16 => copy_ends::<8>(to, from),
+        16..32 => copy_ends::<16>(to, from),
+        _ => copy_ends::<32>(to, from),
+    }
+}
+
+/// The first `N` octets and the last `N`; of `N` to `2 * N` octets that is all.
+#[inline]
+fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) {
+    if let (Some(to), Some(from)) = (to.first_chunk_mut::<N>(), from.first_chunk::<N>()) {
+        *to = *from;
+    }
+    if let (Some(to), Some(from)) = (to.last_chunk_mut::<N>(), from.last_chunk::<N>()) {
+        *to = *from;
     }
 }
