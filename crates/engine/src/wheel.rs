@@ -11,11 +11,16 @@
 //! and `due` disagrees. So nothing is ever unlinked, firing touches two dense arrays in order, and a longer span
 //! than the wheel's is a hint in the last far slot that finds itself early and moves on.
 //!
+//! Owners are in no order, so `due` and whatever the caller keeps of them are cache misses, one after the other, unless they
+//! are asked for before their turn. A chunk names fifteen owners at once: while it is fired, `due` is fetched for all of the
+//! next one, and [`Wheel::poll_ahead`] tells those to a caller that wants to do the same.
+//!
 //! **Full:** chunks are counted out for every owner at start; when stale hints use them up, a sweep
 //! rebuilds the slots without them. There is no allocation after [`Wheel::new`].
 
 use std::time::Duration;
 
+use lanes::prefetch;
 use model::time::Mono;
 
 /// How long one tick is. Timers fire at the end of the tick that they fall into, never early.
@@ -60,6 +65,8 @@ pub struct Wheel {
     /// The tick that is being fired; every earlier one has been. Tick `n` ends at `origin + (n − 1) · TICK`.
     cursor: u32,
     origin: Mono,
+    /// The chunk that [`Wheel::poll_ahead`] told last.
+    told: u32,
 }
 
 impl Wheel {
@@ -79,6 +86,7 @@ impl Wheel {
             free: NONE,
             cursor: 1,
             origin: now,
+            told: NONE,
         }
     }
 
@@ -122,6 +130,24 @@ impl Wheel {
         }
     }
 
+    /// Owners that [`Wheel::expire`] is about to give, so that what is kept of them can be fetched meanwhile. A hint and no
+    /// more: not every one will come, and not every one that comes is told. Asked after each `expire`, it tells up to fifteen
+    /// at once, as many before their turn, and then nothing until others have come so near.
+    #[inline]
+    pub fn poll_ahead(&mut self) -> &[u32] {
+        let Slot { head, fill } = self.slots[(self.cursor & SLOT_MASK) as usize];
+        let Some(first) = self.chunks.get(head as usize) else { return &[] };
+        if self.told == first.next {
+            return &[];
+        }
+        if self.told != head {
+            self.told = head;
+            return &first.owners[..fill as usize];
+        }
+        self.told = first.next;
+        self.chunks.get(first.next as usize).map_or(&[], |next| &next.owners)
+    }
+
     /// The earliest moment at which [`Wheel::expire`] may find something; `None` when no timer is set. It may be
     /// early (a stale hint, a far slot), never late.
     pub fn next_expiry(&self) -> Option<Mono> {
@@ -157,6 +183,7 @@ impl Wheel {
         let next = self.next_occupied(0, (self.cursor + 1) & SLOT_MASK).map_or(NONE, |ahead| self.cursor + 1 + ahead);
         if next <= turn_end && next <= limit {
             self.cursor = next;
+            self.begin_slot();
         } else if turn_end < limit {
             self.cursor = turn_end + 1;
             self.cascade();
@@ -164,6 +191,17 @@ impl Wheel {
         } else {
             self.cursor = limit;
         }
+    }
+
+    /// The cursor has come to a slot: asks for what will be read in it, and for what the next one begins with.
+    fn begin_slot(&self) {
+        let slot = |tick: u32| self.slots[(tick & SLOT_MASK) as usize].head;
+        let head = slot(self.cursor);
+        if let Some(chunk) = self.chunks.get(head as usize) {
+            self.fetch_due(chunk);
+            self.fetch_after(head);
+        }
+        self.fetch(slot(self.cursor + 1));
     }
 
     /// Hands the owners of the far slot whose turn has come to the near slots.
@@ -268,7 +306,34 @@ impl Wheel {
         if next == NONE {
             self.occupied[slot / 64] &= !(1 << (slot % 64));
         }
+        self.fetch_after(next);
         Some(owner)
+    }
+
+    /// `chunk` is begun: asks for what will be read when its successor is, and for the one after that.
+    #[inline]
+    fn fetch_after(&self, chunk: u32) {
+        let Some(next) = self.chunks.get(chunk as usize).and_then(|chunk| self.chunks.get(chunk.next as usize)) else {
+            return;
+        };
+        self.fetch_due(next);
+        self.fetch(next.next);
+    }
+
+    #[inline]
+    fn fetch_due(&self, chunk: &Chunk) {
+        for &owner in &chunk.owners {
+            if let Some(due) = self.due.get(owner as usize) {
+                prefetch::read(due);
+            }
+        }
+    }
+
+    #[inline]
+    fn fetch(&self, chunk: u32) {
+        if let Some(chunk) = self.chunks.get(chunk as usize) {
+            prefetch::read(chunk);
+        }
     }
 
     /// How many slots from `from` onwards, around the circle of the level at `base`, the first occupied one lies.
@@ -293,107 +358,4 @@ impl Wheel {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn millis(millis: u64) -> Mono {
-        Mono::from_nanos(millis * 1_000_000)
-    }
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Set { owner: u32, ahead_ms: u64 },
-        Cancel { owner: u32 },
-        Pass { ms: u64 },
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        let ahead = prop_oneof![0..200u64, 0..100_000u64, 0..4_000_000_000u64];
-        let pass = prop_oneof![0..50u64, 0..70_000u64, 0..400_000_000u64];
-        prop_oneof![
-            4 => (0..40u32, ahead).prop_map(|(owner, ahead_ms)| Step::Set { owner, ahead_ms }),
-            1 => (0..40u32).prop_map(|owner| Step::Cancel { owner }),
-            3 => pass.prop_map(|ms| Step::Pass { ms }),
-        ]
-    }
-
-    proptest! {
-        /// Held against a map of owner → moment: fires all that is due, never early, at most a tick late.
-        #[test]
-        fn agrees_with_a_map(begin in 0..u64::MAX / 4, steps in prop::collection::vec(step(), 1..200)) {
-            let mut now = Mono::from_nanos(begin);
-            let mut wheel = Wheel::new(40, now);
-            let mut oracle: BTreeMap<u32, Mono> = BTreeMap::new();
-            for step in steps {
-                match step {
-                    Step::Set { owner, ahead_ms } => {
-                        let at = now.plus(Duration::from_millis(ahead_ms));
-                        wheel.set(owner, at);
-                        oracle.insert(owner, at);
-                    }
-                    Step::Cancel { owner } => {
-                        wheel.cancel(owner);
-                        oracle.remove(&owner);
-                    }
-                    Step::Pass { ms } => {
-                        now = now.plus(Duration::from_millis(ms));
-                        while let Some(owner) = wheel.expire(now) {
-                            let at = oracle.remove(&owner);
-                            prop_assert!(at.is_some_and(|at| at <= now), "{owner} fired at {now:?}, set for {at:?}");
-                        }
-                        for (owner, at) in &oracle {
-                            prop_assert!(at.plus(TICK) > now, "{owner} is late at {now:?}, set for {at:?}");
-                        }
-                    }
-                }
-                if let Some(earliest) = oracle.values().min() {
-                    let next = wheel.next_expiry();
-                    prop_assert!(next.is_some_and(|next| next < earliest.plus(TICK).max(now.plus(TICK))), "{next:?} for {earliest:?}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn stale_hints_are_swept_and_nothing_is_lost() {
-        let mut wheel = Wheel::new(100, Mono::ZERO);
-        for round in 0..5_000 {
-            for owner in 0..100 {
-                wheel.set(owner, millis(1_000_000 + round * 100 + u64::from(owner)));
-            }
-        }
-        let mut fired = Vec::new();
-        while let Some(owner) = wheel.expire(millis(2_000_000)) {
-            fired.push(owner);
-        }
-        fired.sort_unstable();
-        assert_eq!(fired, (0..100).collect::<Vec<_>>());
-        assert_eq!(wheel.next_expiry(), None);
-    }
-
-    #[test]
-    fn the_count_of_ticks_begins_again_after_a_year() {
-        let day = Duration::from_secs(86_400);
-        let mut wheel = Wheel::new(2, Mono::ZERO);
-        let mut now = Mono::ZERO;
-        wheel.set(1, now.plus(day * 3));
-        for _ in 0..365 * 3 {
-            now = now.plus(day * 3);
-            assert_eq!(wheel.expire(now), Some(1), "at {now:?}");
-            assert_eq!(wheel.expire(now), None);
-            wheel.set(1, now.plus(day * 3));
-        }
-    }
-
-    #[test]
-    fn a_million_timers_take_at_most_ten_bytes_each() {
-        let capacity = 1_000_000;
-        let wheel = Wheel::new(capacity, Mono::ZERO);
-        let bytes = wheel.due.capacity() * 4 + wheel.chunks.capacity() * 64 + wheel.slots.capacity() * 8;
-        assert!(bytes <= capacity * 10, "{bytes}");
-    }
-}
+mod tests;
