@@ -137,15 +137,17 @@ impl Wheel {
     pub fn poll_ahead(&mut self) -> &[u32] {
         let Slot { head, fill } = self.slots[(self.cursor & SLOT_MASK) as usize];
         let Some(first) = self.chunks.get(head as usize) else { return &[] };
-        if self.told == first.next {
+        let next = self.chunks.get(first.next as usize);
+        if self.told == head {
+            let Some(next) = next else { return &[] };
+            self.told = first.next;
+            return &next.owners;
+        }
+        if next.is_some() && self.told == first.next {
             return &[];
         }
-        if self.told != head {
-            self.told = head;
-            return &first.owners[..fill as usize];
-        }
-        self.told = first.next;
-        self.chunks.get(first.next as usize).map_or(&[], |next| &next.owners)
+        self.told = head;
+        &first.owners[..fill as usize]
     }
 
     /// The earliest moment at which [`Wheel::expire`] may find something; `None` when no timer is set. It may be
@@ -302,6 +304,9 @@ impl Wheel {
         let next = chunk.next;
         chunk.next = self.free;
         self.free = head;
+        if self.told == head {
+            self.told = NONE;
+        }
         self.slots[slot] = Slot { head: next, fill: CHUNK_FULL };
         if next == NONE {
             self.occupied[slot / 64] &= !(1 << (slot % 64));
