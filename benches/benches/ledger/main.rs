@@ -1,4 +1,4 @@
-//! The log: what the append machine costs in memory; durable appends against a bare write and sync of as many octets;
+//! The log: what the append machine costs in memory (durable appends are in the bench of that name);
 //! a whole restart against a bare loop that reads, checks and indexes every record ([`recovery`]); and how long the log of a day
 //! becomes ([`day`]).
 //!
@@ -12,7 +12,6 @@ use std::hint::black_box;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ledger::frame;
@@ -136,50 +135,5 @@ impl Drop for Directory {
     }
 }
 
-fn durable(c: &mut Criterion) {
-    let mut group = c.benchmark_group("ledger/durable");
-    group.sample_size(20).measurement_time(Duration::from_secs(5));
-    let record = record();
-    let directory = Directory::new();
-    let len = 64 << 20;
-    for batch in BATCHES {
-        group.throughput(Throughput::Elements(batch as u64));
-        group.bench_function(BenchmarkId::new("bare write and fdatasync", batch), |b| {
-            let file = directory.zeroed("bare", len);
-            let octets: Vec<u8> = record.iter().copied().cycle().take(batch * RECORD_LEN).collect();
-            let mut at = 0;
-            b.iter(|| {
-                if at + octets.len() as u64 > len {
-                    at = 0;
-                }
-                file.write_all_at(&octets, at).expect("a write");
-                file.sync_data().expect("a sync");
-                at += octets.len() as u64;
-            });
-        });
-        group.bench_function(BenchmarkId::new("log", batch), |b| {
-            // Segments are made before the measurement, two in turn, as the daemon makes them beside it.
-            let files = [directory.zeroed("even", len), directory.zeroed("odd", len)];
-            let file = |segment: u64| &files[usize::from(!segment.is_multiple_of(2))];
-            let perform = |request: Request<'_>| match request {
-                Request::CreateSegment { .. } => {}
-                Request::Write { segment, offset, bytes } => {
-                    file(segment).write_all_at(bytes, offset).expect("a write");
-                }
-                Request::Sync { segment } => file(segment).sync_data().expect("a sync"),
-            };
-            let mut log = new_log();
-            drain(&mut log, perform);
-            b.iter(|| {
-                for _ in 0..batch {
-                    log.append(&record).expect("the batch has room");
-                }
-                drain(&mut log, perform);
-            });
-        });
-    }
-    group.finish();
-}
-
-criterion_group!(benches, append, durable);
+criterion_group!(benches, append);
 criterion_main!(day::log_of_a_day, recovery::recover, benches);
