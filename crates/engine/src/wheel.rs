@@ -13,7 +13,7 @@
 //!
 //! Owners are in no order, so `due` and whatever the caller keeps of them are cache misses, one after the other, unless they
 //! are asked for before their turn. A chunk names fifteen owners at once: while it is fired, `due` is fetched for all of the
-//! next one, and [`Wheel::poll_ahead`] tells those to a caller that wants to do the same.
+//! next one. A caller does the same for what it keeps by taking some owners before it serves any of them.
 //!
 //! **Full:** chunks are counted out for every owner at start; when stale hints use them up, a sweep
 //! rebuilds the slots without them. There is no allocation after [`Wheel::new`].
@@ -65,8 +65,6 @@ pub struct Wheel {
     /// The tick that is being fired; every earlier one has been. Tick `n` ends at `origin + (n − 1) · TICK`.
     cursor: u32,
     origin: Mono,
-    /// The chunk that [`Wheel::poll_ahead`] told last.
-    told: u32,
 }
 
 impl Wheel {
@@ -86,7 +84,6 @@ impl Wheel {
             free: NONE,
             cursor: 1,
             origin: now,
-            told: NONE,
         }
     }
 
@@ -128,26 +125,6 @@ impl Wheel {
             }
             self.advance(limit);
         }
-    }
-
-    /// Owners that [`Wheel::expire`] is about to give, so that what is kept of them can be fetched meanwhile. A hint and no
-    /// more: not every one will come, and not every one that comes is told. Asked after each `expire`, it tells up to fifteen
-    /// at once, as many before their turn, and then nothing until others have come so near.
-    #[inline]
-    pub fn poll_ahead(&mut self) -> &[u32] {
-        let Slot { head, fill } = self.slots[(self.cursor & SLOT_MASK) as usize];
-        let Some(first) = self.chunks.get(head as usize) else { return &[] };
-        let next = self.chunks.get(first.next as usize);
-        if self.told == head {
-            let Some(next) = next else { return &[] };
-            self.told = first.next;
-            return &next.owners;
-        }
-        if next.is_some() && self.told == first.next {
-            return &[];
-        }
-        self.told = head;
-        &first.owners[..fill as usize]
     }
 
     /// The earliest moment at which [`Wheel::expire`] may find something; `None` when no timer is set. It may be
@@ -304,9 +281,6 @@ impl Wheel {
         let next = chunk.next;
         chunk.next = self.free;
         self.free = head;
-        if self.told == head {
-            self.told = NONE;
-        }
         self.slots[slot] = Slot { head: next, fill: CHUNK_FULL };
         if next == NONE {
             self.occupied[slot / 64] &= !(1 << (slot % 64));

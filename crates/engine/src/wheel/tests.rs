@@ -80,38 +80,6 @@ fn stale_hints_are_swept_and_nothing_is_lost() {
 }
 
 #[test]
-fn who_comes_next_is_told_once_and_changes_nothing() {
-    // As many owners in each slot: one, less than a chunk, a chunk, a little more, several chunks.
-    for in_a_slot in [1, 7, 15, 17, 100] {
-        let fired = |ask_ahead: bool| {
-            let mut wheel = Wheel::new(1_000, Mono::ZERO);
-            for owner in 0..1_000 {
-                wheel.set(owner, millis(u64::from(owner / in_a_slot) * 40));
-            }
-            let (mut fired, mut told) = (Vec::new(), Vec::new());
-            while let Some(owner) = wheel.expire(millis(50_000)) {
-                fired.push(owner);
-                if ask_ahead {
-                    let ahead = wheel.poll_ahead();
-                    assert!(ahead.iter().all(|owner| !fired.contains(owner)), "{ahead:?} after {fired:?}");
-                    told.extend_from_slice(ahead);
-                }
-            }
-            (fired, told)
-        };
-        let (asking, mut told) = fired(true);
-        assert_eq!(asking, fired(false).0);
-        let count = told.len();
-        told.sort_unstable();
-        told.dedup();
-        assert_eq!(count, told.len(), "{in_a_slot} in a slot: somebody was told twice");
-        // The first of a slot comes before anybody can ask, and so does all of a first chunk of one.
-        let slots = 1_000_usize.div_ceil(in_a_slot as usize);
-        assert!(count + 2 * slots >= 1_000, "{in_a_slot} in a slot: {count} of 1,000 were told");
-    }
-}
-
-#[test]
 fn the_count_of_ticks_begins_again_after_a_year() {
     let day = Duration::from_secs(86_400);
     let mut wheel = Wheel::new(2, Mono::ZERO);
