@@ -99,7 +99,7 @@ struct Plane {
 impl Plane {
     fn all_come(&mut self, plan: &Plan) -> Result<(), Box<dyn Error>> {
         let began = Instant::now();
-        let (mut admitted, mut refused) = (0, 0);
+        let (mut admitted, mut refused, mut ticked) = (0, 0, began);
         for number in 0..plan.sessions.into() {
             let slot = self.client.alloc_slot().ok_or("the plane has too few slots")?;
             self.slots.push(slot);
@@ -108,6 +108,11 @@ impl Plane {
                 self.client.wait(TICK);
             }
             self.hear(&mut admitted, &mut refused);
+            // Those who are there have traffic while the others come.
+            if ticked.elapsed() >= TICK {
+                self.move_counters();
+                ticked = Instant::now();
+            }
         }
         let said = began.elapsed().as_secs_f64();
         while admitted + refused < plan.sessions {
