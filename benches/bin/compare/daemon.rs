@@ -1,0 +1,202 @@
+//! A `tollgate` process: its configuration, and what it says of itself.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::place::Place;
+use crate::program::Program;
+use crate::servers::{Kind, SECRET, Server};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What it is to do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setup {
+    pub(crate) interval_s: u32,
+    /// A subscriber is let in when the server has heard of it.
+    pub(crate) start_fail_offline: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Daemon {
+    program: Program,
+    link: PathBuf,
+    desk: Desk,
+}
+
+/// Where a daemon can be asked what it counts.
+#[derive(Debug, Clone)]
+pub(crate) struct Desk {
+    place: Arc<Place>,
+    control: PathBuf,
+    display: String,
+}
+
+/// What it counts of its server, from its start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counted {
+    pub(crate) responses: u64,
+    pub(crate) interims: u64,
+    /// Mean of lately.
+    pub(crate) round_trip: Duration,
+}
+
+/// Resident, in octets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Memory {
+    /// Nobody else's: anonymous, and of files.
+    pub(crate) own: u64,
+    /// Shared with packet planes.
+    pub(crate) shared: u64,
+    /// All of it at its highest.
+    pub(crate) peak: u64,
+}
+
+/// Some seconds of its life.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window {
+    /// Processor time of all threads for each response.
+    pub(crate) us_each: f64,
+    /// Responses a second.
+    pub(crate) rate: f64,
+}
+
+impl Daemon {
+    /// # Errors
+    /// It does not become ready.
+    pub(crate) fn start(place: &Arc<Place>, server: &Server, setup: Setup) -> Result<Daemon> {
+        Daemon::start_towards(place, server.kind, server.address, &server.ca, setup)
+    }
+
+    /// The same, towards a server of this kind that may be anything. `ca` matters over TLS only.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub(crate) fn start_towards(
+        place: &Arc<Place>,
+        kind: Kind,
+        server: SocketAddr,
+        ca: &Path,
+        setup: Setup,
+    ) -> Result<Daemon> {
+        let [link, control, startup] = ["plane.sock", "control.sock", "startup.cfg"].map(|name| place.path(name));
+        std::fs::write(&startup, configuration(kind, server, ca, &link, setup))?;
+        let mut command = place.program("tollgate");
+        command.arg("run").arg("--config").arg(&startup).arg("--control").arg(&control);
+        command.arg("--state-dir").arg(place.path("state"));
+        let mut program = Program::start(place, &mut command)?;
+        program.await_line("tollgate ready", PATIENCE)?;
+        let display = match kind {
+            Kind::Tacacs => "display hwtacacs-server template name h1 verbose".to_owned(),
+            _ => format!("display radius-server packet ip-address {} accounting", server.ip()),
+        };
+        Ok(Daemon { program, link, desk: Desk { place: place.clone(), control, display } })
+    }
+
+    /// Where packet planes link in.
+    pub(crate) fn link(&self) -> &Path {
+        &self.link
+    }
+
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// # Errors
+    /// It does not answer.
+    pub(crate) fn counted(&self) -> Result<Counted> {
+        self.desk.counted()
+    }
+
+    /// # Errors
+    /// It has ended.
+    pub(crate) fn memory(&self) -> Result<Memory> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.program.id()))?;
+        let octets = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+            kilobytes.map(|kilobytes| kilobytes * 1024).with_context(|| format!("the kernel does not tell {name}"))
+        };
+        Ok(Memory { own: octets("RssAnon")? + octets("RssFile")?, shared: octets("RssShmem")?, peak: octets("VmHWM")? })
+    }
+
+    /// Watches it for so long.
+    ///
+    /// # Errors
+    /// No response came.
+    pub(crate) fn window(&self, time: Duration) -> Result<Window> {
+        let (used, before, began) = (self.processor_time()?, self.counted()?.responses, Instant::now());
+        std::thread::sleep(time);
+        let (used_then, after, took) = (self.processor_time()?, self.counted()?.responses, began.elapsed());
+        ensure!(after > before, "no interim was acknowledged");
+        let responses = (after - before) as f64;
+        let used = used_then.saturating_sub(used);
+        Ok(Window { us_each: used.as_secs_f64() * 1e6 / responses, rate: responses / took.as_secs_f64() })
+    }
+
+    fn processor_time(&self) -> Result<Duration> {
+        Ok(benches::processor_time(self.program.id())?)
+    }
+}
+
+impl Desk {
+    /// # Errors
+    /// It does not answer.
+    pub(crate) fn counted(&self) -> Result<Counted> {
+        let mut command = self.place.program("tollgate");
+        command.arg("cli").arg("--control").arg(&self.control).args(["--json", "-c", &self.display]);
+        let answer = command.output()?;
+        let said = String::from_utf8_lossy(&answer.stdout);
+        let counters = serde_json::from_str::<Value>(&said).ok();
+        let counters = counters.as_ref().and_then(|value| holder(value, "responses"));
+        let counters = counters.with_context(|| format!("tollgate tells nothing of its server: {said}"))?;
+        let count = |name: &str| counters[name].as_u64().with_context(|| format!("tollgate does not tell {name}"));
+        Ok(Counted {
+            responses: count("responses")?,
+            interims: count("interims")?,
+            round_trip: Duration::from_nanos(count("round_trip_ns")?),
+        })
+    }
+}
+
+/// The innermost object that has this member.
+fn holder<'a>(value: &'a Value, member: &str) -> Option<&'a Value> {
+    match value {
+        Value::Object(members) if members.contains_key(member) => Some(value),
+        Value::Object(members) => members.values().find_map(|value| holder(value, member)),
+        Value::Array(values) => values.iter().find_map(|value| holder(value, member)),
+        _ => None,
+    }
+}
+
+fn configuration(kind: Kind, server: SocketAddr, ca: &Path, link: &Path, setup: Setup) -> String {
+    let (ip, port) = (server.ip(), server.port());
+    let servers = match kind {
+        Kind::Plain | Kind::Batching => format!(
+            "radius-server group g1\n radius-server shared-key {SECRET}\n radius-server accounting {ip} {port}\n"
+        ),
+        Kind::Tls => {
+            format!("radius-server group g1\n radius-server accounting {ip} {port} tls ca {}\n", ca.display())
+        }
+        Kind::Tacacs => format!(
+            "hwtacacs-server template h1\n hwtacacs-server shared-key cipher {SECRET}\n \
+             hwtacacs-server accounting {ip} {port} mux-mode\n"
+        ),
+    };
+    let (method, used) = match kind {
+        Kind::Tacacs => ("  accounting-mode hwtacacs\n", "  hwtacacs-server h1\n"),
+        _ => ("", "  radius-server group g1\n"),
+    };
+    let offline = if setup.start_fail_offline { "  accounting start-fail offline\n" } else { "" };
+    format!(
+        "sysname BENCH\nplane-link path {}\n#\n{servers}#\naaa\n accounting-scheme s1\n{method}  \
+         accounting interim interval {} second hash\n{offline} domain isp\n  accounting-scheme s1\n{used}#\nreturn\n",
+        link.display(),
+        setup.interval_s
+    )
+}

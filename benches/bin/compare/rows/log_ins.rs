@@ -1,0 +1,66 @@
+//! How long a log-in waits for its verdict when the server has to hear of it first, beside the interims of everybody else.
+
+use std::fs::File;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::bench::{Bench, grouped, median};
+use crate::place::Place;
+use crate::servers::Kind;
+use crate::stage::{Scene, Stage};
+use crate::table::{Figure, Row, Target};
+
+const RATE: u32 = 16_000;
+const SECONDS: usize = 10;
+/// Beside the server's round trip and a group commit.
+const ALLOWED_US: f64 = 2000.0;
+const SYNCS: usize = 100;
+
+/// # Errors
+/// It could not be measured.
+pub(crate) fn rows(bench: &Bench) -> Result<Vec<Row>> {
+    let sync_us = sync_us(&bench.place)?;
+    let mut scene = Scene::ordinary(Kind::Plain, bench.scale.sessions(), bench.scale.interval_s(60));
+    scene.setup.start_fail_offline = true;
+    scene.comers.log_ins = RATE;
+    let stage = Stage::open(&bench.place, scene)?;
+    stage.wait_until_steady();
+    let before = stage.crowd.seconds().len();
+    std::thread::sleep(Duration::from_secs(SECONDS as u64));
+    let trip_us = stage.daemon.counted()?.round_trip.as_secs_f64() * 1e6;
+    let seconds = stage.crowd.seconds();
+    let seconds = seconds.get(before..).filter(|some| !some.is_empty()).context("nobody has logged in")?;
+    let of = |value: fn(&crate::crowd::Second) -> f64| seconds.iter().map(value).collect::<Vec<_>>();
+    let (p50s, p99s) = (of(|second| second.p50_us), of(|second| second.p99_us));
+    let came = median(&of(|second| second.log_ins));
+    let refused = seconds.last().map_or(0.0, |second| second.refused);
+    let beside = format!(
+        "p50 {:.1} ms, p99 of the worst second {:.1} ms; {came:.0} log-ins/s, {refused:.0} refused, {} interims/s; \
+         round trip {trip_us:.0} µs, one fdatasync of 4 KiB {sync_us:.0} µs",
+        median(&p50s) / 1e3,
+        p99s.iter().copied().fold(0.0, f64::max) / 1e3,
+        grouped(scene.rate())
+    );
+    let what = format!("log-in to verdict at {}/s, start-fail offline, p99", grouped(RATE));
+    let result = Figure { value: median(&p99s) / 1e3, unit: "ms" };
+    let most = (trip_us + ALLOWED_US + sync_us) / 1e3;
+    Ok(vec![Row::measured("log-ins", what, result).target(Target::AtMost(most)).beside(beside)])
+}
+
+/// What a group commit waits for at least: 4 KiB appended and synchronised, where the daemons have their state.
+fn sync_us(place: &Place) -> Result<f64> {
+    let path = place.path("appended");
+    let mut file = File::create(&path)?;
+    let octets = [0x5a; 4096];
+    let mut took = Vec::new();
+    for _ in 0..SYNCS {
+        let began = Instant::now();
+        file.write_all(&octets)?;
+        file.sync_data()?;
+        took.push(began.elapsed().as_secs_f64() * 1e6);
+    }
+    std::fs::remove_file(path)?;
+    Ok(median(&took))
+}
