@@ -44,7 +44,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 #[expect(clippy::print_stdout, reason = "the ratios are what the bench is for")]
 fn ratios() {
-    if std::env::args().any(|argument| ["--test", "--list", "--profile-time"].contains(&argument.as_str())) {
+    if std::env::args().any(|argument| ["--test", "--list", "--profile-time", "--quick"].contains(&argument.as_str())) {
         return;
     }
     for batch in BATCHES {

@@ -31,19 +31,19 @@ const fn heart(bench: &'static str, what: &'static str, own: &'static str) -> He
 
 const HEARTS: [Heart; 13] = [
     Heart {
-        peer: Peer::Best("wheel/insert"),
+        peer: Peer::Best("wheel/insert/hierarchical"),
         target: Some(Target::PeerTakes(1.0)),
-        ..heart("wheel", "wheel: insert, of 1,000,000 timers", "wheel/insert")
+        ..heart("wheel", "wheel: insert, of 1,000,000 timers", "wheel/insert/wheel")
     },
     Heart {
-        peer: Peer::Best("wheel/fire-and-rearm"),
+        peer: Peer::Best("wheel/fire-and-rearm/hierarchical"),
         target: Some(Target::PeerTakes(1.0)),
-        ..heart("wheel", "wheel: fire and re-arm", "wheel/fire-and-rearm")
+        ..heart("wheel", "wheel: fire and re-arm", "wheel/fire-and-rearm/wheel, in runs")
     },
     Heart {
-        peer: Peer::Best("wheel/cancel"),
+        peer: Peer::Best("wheel/cancel/hierarchical"),
         target: Some(Target::PeerTakes(1.0)),
-        ..heart("wheel", "wheel: cancel", "wheel/cancel")
+        ..heart("wheel", "wheel: cancel", "wheel/cancel/wheel")
     },
     Heart {
         target: Some(Target::AtMost(60.0)),
@@ -70,24 +70,24 @@ const HEARTS: [Heart; 13] = [
         ..heart("ring", "ring between two cores, 512 octets", "ring/512/lanes")
     },
     Heart {
-        floor: Some("ledger/durable/bare write and fdatasync/64"),
+        floor: Some("durable/bare/64"),
         target: Some(Target::PartOfFloor(0.75)),
-        ..heart("ledger", "a durable record, in batches of 64", "ledger/durable/log/64")
+        ..heart("durable", "a durable record, in batches of 64", "durable/keeper/64")
     },
     Heart {
-        floor: Some("ledger/durable/bare write and fdatasync/1024"),
+        floor: Some("durable/bare/1024"),
         target: Some(Target::PartOfFloor(0.75)),
-        ..heart("ledger", "a durable record, in batches of 1,024", "ledger/durable/log/1024")
+        ..heart("durable", "a durable record, in batches of 1,024", "durable/keeper/1024")
     },
     Heart {
-        peer: Peer::Best("durable/64/"),
+        peer: Peer::Named("durable/SQLite/64"),
         target: Some(Target::PeerTakes(2.0)),
-        ..heart("durable", "a durable record against SQLite, in batches of 64", "durable/64/log")
+        ..heart("durable", "a durable record against SQLite, in batches of 64", "durable/keeper/64")
     },
     Heart {
-        peer: Peer::Best("durable/1024/"),
+        peer: Peer::Named("durable/SQLite/1024"),
         target: Some(Target::PeerTakes(2.0)),
-        ..heart("durable", "a durable record against SQLite, in batches of 1,024", "durable/1024/log")
+        ..heart("durable", "a durable record against SQLite, in batches of 1,024", "durable/keeper/1024")
     },
     Heart {
         floor: Some("ledger/restart/floor: read, check, index"),
