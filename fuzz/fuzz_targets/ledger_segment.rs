@@ -73,7 +73,7 @@ fn stored(input: &[u8]) -> Vec<u8> {
     for record in input.chunks(180).take(20) {
         let mut record = record.to_vec();
         // The log reads a bill when it takes it.
-        record[0] = if record[0] % 16 == 8 { 9 } else { record[0] % 16 };
+        record[0] = if record[0] % 20 == 8 { 9 } else { record[0] % 20 };
         let _ = log.append(&record);
     }
     let mut segment = vec![0; LEN];

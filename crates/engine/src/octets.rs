@@ -20,6 +20,7 @@ pub fn record_octets(record: &Record<'_>) -> usize {
         Record::Accepted(_) => SERIAL + MONO + 1,
         Record::StartFailed(_) => SERIAL + 1,
         Record::Sampled(_) => SERIAL + SAMPLE,
+        Record::SampledMany(samples) => 2 + samples.octets().len(),
         Record::Closed(_) => CLOSED,
         Record::Acknowledged(_) => SERIAL,
         Record::Billed(bill) => BILL_ID + 3 + 23 + 17 + CLOSED + opened_octets(&bill.opened),

@@ -26,6 +26,7 @@
 //! 15 returned     bill id, was sent 1
 //! 17 announced    server, boot id 16, state 1, length of vpn 1, vpn
 //! 18 booted       boot id 16
+//! 19 sampled-many length 2, samples of many sessions (`model::samples`)
 //!
 //! bill id       epoch 4, sequence 8
 //! runs          length 2, then each: epoch 4, first sequence 8, count 4
@@ -59,9 +60,10 @@ mod decode;
 mod encode;
 
 pub use check::SessionKey;
-pub(crate) use check::{accepted, check, plane, sample, session_key, taken_over};
+pub(crate) use check::{accepted, check, plane, sample, samples, session_key, taken_over};
 pub(crate) use decode::decode_sample;
 pub use decode::{DecodeError, decode};
+pub(crate) use encode::encode_sample;
 pub use encode::{TooLong, encode, encoded_len};
 
 use model::ids::BillId;
@@ -86,6 +88,7 @@ pub(crate) const KIND_CLAIMED: u8 = 14;
 pub(crate) const KIND_RETURNED: u8 = 15;
 pub(crate) const KIND_ANNOUNCED: u8 = 17;
 pub(crate) const KIND_BOOTED: u8 = 18;
+pub(crate) const KIND_SAMPLED_MANY: u8 = 19;
 
 const KIND_LEN: usize = 1;
 const SERIAL_LEN: usize = 4 + 8;
@@ -120,6 +123,7 @@ const HEARD_LEN_FIXED: usize = 8 + 2 + 8 + 2 + 2 + 1;
 const ANNOUNCED_LEN_FIXED: usize = SERVER_LEN + 16 + 1 + 1;
 const TRANSFER_BEGUN_LEN_FIXED: usize = 8 + 1 + 1 + 8 + 8 + 32 + 1 + 1 + 2;
 const DEPARTED_LEN_FIXED: usize = 1 + 1 + 8 + 8 + 8 + 8 + 2;
+const SAMPLED_MANY_LEN_FIXED: usize = 2;
 
 /// What follows in a `checkpointed` record.
 const HAS_ACCEPTED: u8 = 1;
@@ -160,6 +164,7 @@ const _: () = {
     let runs = model::record::BillRuns::RUN_COUNT_MAX * model::record::BillRuns::RUN_LEN;
     assert!(KIND_LEN + TRANSFER_BEGUN_LEN_FIXED + 255 + 255 + runs <= RECORD_LEN_MAX);
     assert!(KIND_LEN + DEPARTED_LEN_FIXED + runs <= RECORD_LEN_MAX);
+    assert!(KIND_LEN + SAMPLED_MANY_LEN_FIXED + model::samples::Samples::LEN_MAX <= RECORD_LEN_MAX);
 };
 
 /// Whether the octets are a bill's record. They are not looked at further.

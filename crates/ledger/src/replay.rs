@@ -2,12 +2,13 @@
 //! are, and what each plane's event rings have already been heard to say.
 //!
 //! **Where a session is.** Its `opened` or `checkpointed`, and its `closed`, stay the octets that they were, in one arena; what its
-//! newest `sampled` says stands beside its key. All of it is decoded when somebody looks at the session. A session takes its
+//! newest sample says stands beside its key. All of it is decoded when somebody looks at the session. A session takes its
 //! records and about 150 octets more, and a million of them need a few dozen allocations: the arena goes on in memory that
 //! segments were read into.
 //!
 //! **How a batch is taken in.** First the session of every record in it is looked up, then every record is applied. Each look-up
-//! waits for memory, and so does each session; apart, many of them wait at the same time.
+//! waits for memory, and so does each session; apart, many of them wait at the same time. A record with samples of many sessions
+//! is taken in likewise, when its turn has come.
 //!
 //! **A log that begins in the middle.** When the front of the log has been deleted, records may speak of a session whose `opened`
 //! is gone. They are *explained* when the session is said again whole later, which replaces all that was known, or when it
@@ -21,7 +22,7 @@ mod live;
 mod rings;
 
 use model::ids::SessionSerial;
-use model::record::{Accepted, Announced, Checkpointed, Heard, Record, StartFailed, Started};
+use model::record::{Accepted, Announced, Checkpointed, Heard, Record, Sampled, StartFailed, Started};
 use model::time::{Mono, Now, Wall};
 
 use self::arena::Arena;
@@ -89,6 +90,9 @@ pub struct Replay {
     lives: Vec<Started>,
     /// The session of each record of a batch.
     found: Vec<u32>,
+    /// The samples of one record, and their sessions.
+    samples: Vec<Sampled>,
+    sampled: Vec<u32>,
 }
 
 impl Replay {
@@ -225,6 +229,7 @@ impl Replay {
             Some(frame::KIND_OPENED) => self.handle_opened(octets, found, life),
             Some(frame::KIND_CHECKPOINTED) => self.handle_checkpointed(octets, found, life),
             Some(frame::KIND_SAMPLED) => self.handle_sampled(octets, found, life),
+            Some(frame::KIND_SAMPLED_MANY) => self.handle_sampled_many(octets, life),
             Some(frame::KIND_ACCEPTED | frame::KIND_START_FAILED) => self.handle_started(octets, found),
             Some(frame::KIND_CLOSED) => self.handle_closed(octets, found),
             Some(frame::KIND_ACKNOWLEDGED) => self.handle_over(octets, found),
@@ -264,9 +269,24 @@ impl Replay {
         match self.sessions.live_mut(found) {
             Some(session) => {
                 session.life = life;
-                session.keep_sample(octets);
+                frame::sample(octets).into_iter().for_each(|sample| session.keep_sample(*sample));
             }
             None => self.sessions.count_unknown(octets),
+        }
+    }
+
+    fn handle_sampled_many(&mut self, octets: &[u8], life: u32) {
+        self.samples.clear();
+        self.samples.extend(frame::samples(octets));
+        self.sessions.find_sampled(&self.samples, &mut self.sampled);
+        for (sampled, found) in self.samples.iter().zip(&self.sampled) {
+            match self.sessions.live_mut(*found) {
+                Some(session) => {
+                    session.life = life;
+                    session.keep_sample(frame::encode_sample(sampled));
+                }
+                None => self.sessions.count_unknown_key(sampled.serial.into()),
+            }
         }
     }
 
@@ -356,10 +376,8 @@ impl Replay {
         if let (Start::AsWhole, Some(failed)) = (session.start, failed) {
             session.start = Start::Failed(failed.zero_stop);
         }
-        if let (false, Some(sampled)) = (session.has_sample, sampled)
-            && let Ok(len) = frame::encode(&Record::Sampled(sampled), &mut room)
-        {
-            session.keep_sample(&room[..len]);
+        if let (false, Some(sampled)) = (session.has_sample, sampled) {
+            session.keep_sample(frame::encode_sample(&sampled));
         }
         if let (None, Some(closed)) = (session.closed, closed)
             && let Ok(len) = frame::encode(&Record::Closed(closed), &mut room)

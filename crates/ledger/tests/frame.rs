@@ -13,6 +13,7 @@ use model::record::{
     Checkpointed, Claimed, Closed, Delivered, Departed, Departure, Heard, Opened, Record, Returned, Sampled,
     StartFailed, Started, TakenOver, TransferAbandoned, TransferBegun, ZeroStop,
 };
+use model::samples::{Samples, SamplesWriter};
 use model::settings::{
     AccountingMode, BillFormat, InterfaceName, InterimFail, InterimFailPolicy, OptionalAttribute, OptionalAttributes,
     PinnedScheme, ServerPath, StartFail,
@@ -233,6 +234,30 @@ fn a_session_written_again_whole_stands_on_the_disk_as_documented() {
 }
 
 #[test]
+fn samples_of_many_sessions_stand_on_the_disk_as_documented() {
+    let v4 = Totals { in_octets: 1, in_packets: 200, out_octets: 0, out_packets: 3 };
+    let v6 = Totals { out_packets: 1, ..Totals::default() };
+    let plain = Sampled {
+        serial: SessionSerial { epoch: 2, sequence: 10 },
+        at: Mono::from_nanos(1),
+        counters: Counters { v4, v6: Totals::default() },
+        interim_failures: 0,
+        cut: None,
+    };
+    let next = Sampled { serial: SessionSerial { epoch: 2, sequence: 9 }, ..plain };
+    let last =
+        Sampled { at: Mono::ZERO, counters: Counters { v4: Totals::default(), v6 }, interim_failures: 256, ..next };
+    let mut room = [0; 64];
+    let mut writer = SamplesWriter::new(&mut room);
+    [plain, next, last].iter().for_each(|sampled| writer.push(sampled).expect("there is room"));
+    let text = "13 1d00 \
+        03 05 29 05 03 2203 01 07 \
+        00 03 03 2203 01 07 \
+        0e 01 03 01 01 01 01 01 01 01 03 0204";
+    check_vector(&Record::SampledMany(writer.finish().expect("three")), &text.replace(' ', ""));
+}
+
+#[test]
 fn records_of_later_kinds_with_impossible_values_are_refused() {
     let whole = Checkpointed {
         opened: records::opened(1, b""),
@@ -344,15 +369,34 @@ struct Texts {
     file: String,
     /// Runs of bills.
     bills: Vec<u8>,
+    /// Samples of many sessions.
+    samples: Vec<u8>,
 }
 
 prop_compose! {
     fn texts()(
         plane in "[a-z]{0,32}", session in prop::collection::vec(any::<u8>(), 0..=64), domain in "\\PC{0,16}",
         group in "[a-z]{0,32}", attributes in prop::collection::vec(any::<u8>(), 0..=3000),
-        file in "[a-z.-]{0,80}", bills in bill_runs(),
+        file in "[a-z.-]{0,80}", bills in bill_runs(), samples in samples_of_many(),
     ) -> Texts {
-        Texts { plane, session, domain, group, attributes, file, bills }
+        Texts { plane, session, domain, group, attributes, file, bills, samples }
+    }
+}
+
+prop_compose! {
+    /// Samples of at least one session, as many as fit.
+    fn samples_of_many()(
+        samples in prop::collection::vec((serials(), any::<u64>(), counters(), any::<u16>()), 1..60),
+    ) -> Vec<u8> {
+        let mut room = [0; Samples::LEN_MAX];
+        let mut writer = SamplesWriter::new(&mut room);
+        for (serial, at, counters, interim_failures) in samples {
+            let sampled = Sampled { serial, at: Mono::from_nanos(at), counters, interim_failures, cut: None };
+            if writer.push(&sampled).is_err() {
+                break;
+            }
+        }
+        writer.finish().map_or(Vec::new(), |samples| samples.octets().to_vec())
     }
 }
 
@@ -529,6 +573,11 @@ fn no_bills() -> BillRuns<'static> {
     BillRuns::from_octets(b"").expect("none at all")
 }
 
+/// Nothing of one session; [`with_texts`] fills others in.
+fn one_sample() -> Samples<'static> {
+    Samples::from_octets(&[0, 1, 1, 1, 1, 1]).expect("five zeros")
+}
+
 /// What is said of rings, bills and their transfers, without texts.
 fn later_kinds() -> impl Strategy<Value = Record<'static>> {
     prop_oneof![
@@ -595,6 +644,7 @@ fn plain() -> impl Strategy<Value = Record<'static>> {
         1 => (serials(), any::<u64>(), counters(), any::<u16>(), cuts()).prop_map(|(serial, at, counters, interim_failures, cut)| {
             Record::Sampled(Sampled { serial, at: Mono::from_nanos(at), counters, interim_failures, cut })
         }),
+        1 => Just(Record::SampledMany(one_sample())),
         1 => closeds().prop_map(Record::Closed),
         1 => serials().prop_map(|serial| Record::Acknowledged(Acknowledged { serial })),
         1 => openeds().prop_map(Record::Opened),
@@ -622,6 +672,9 @@ fn with_texts<'a>(record: Record<'static>, texts: &'a Texts) -> Record<'a> {
             Record::TransferBegun(TransferBegun { file: &texts.file, nas: &texts.group, bills: runs(texts), ..begun })
         }
         Record::Departed(departed) => Record::Departed(Departed { bills: runs(texts), ..departed }),
+        Record::SampledMany(_) => {
+            Record::SampledMany(Samples::from_octets(&texts.samples).expect("they were written so"))
+        }
         other => other,
     }
 }
@@ -646,7 +699,7 @@ proptest! {
     }
 
     #[test]
-    fn octets_that_decode_encode_to_themselves(octets in prop::collection::vec(any::<u8>(), 0..600), kind in 0u8..18) {
+    fn octets_that_decode_encode_to_themselves(octets in prop::collection::vec(any::<u8>(), 0..600), kind in 0u8..20) {
         let mut octets = octets;
         if let Some(first) = octets.first_mut() { *first = kind; }
         if let Ok(record) = frame::decode(&octets) {

@@ -1,7 +1,7 @@
 //! # The nouns that two rooms exchange
 //!
 //! A room that only computes needs words for what it is told and what it answers. They stand here, once, and
-//! nothing here acts: no clock is read, no table is kept, nothing is encoded.
+//! nothing here acts: no clock is read, no table is kept, and nothing is encoded but what one record has many of.
 //!
 //! | module | what it names |
 //! |---|---|
@@ -11,6 +11,7 @@
 //! | [`event`] | what a packet plane says |
 //! | [`verdict`] | what it is told in return |
 //! | [`record`] | what the ledger remembers |
+//! | [`samples`] | what it remembers of many sessions at once, in its octets |
 //! | [`settings`] | the running configuration as one tree |
 //! | [`domain`] | what a domain says of one subscriber |
 //! | [`report`] | the rows of the displays |
@@ -26,6 +27,7 @@ pub mod event;
 pub mod ids;
 pub mod record;
 pub mod report;
+pub mod samples;
 pub mod settings;
 pub mod time;
 pub mod verdict;

@@ -16,6 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::counters::{CounterSlot, Counters};
 use crate::domain::{Allowance, Terms};
 use crate::ids::{BillId, SessionSerial};
+use crate::samples::Samples;
 use crate::settings::{BillFormat, PinnedScheme, ServerPath};
 use crate::time::{Mono, Now, Wall};
 use crate::verdict::CutBy;
@@ -33,6 +34,8 @@ pub enum Record<'a> {
     StartFailed(StartFailed),
     /// What it had counted at some moment.
     Sampled(Sampled),
+    /// The same of many sessions, none of which is cut.
+    SampledMany(Samples<'a>),
     /// It went down.
     Closed(Closed),
     /// Its Stop was acknowledged, or nothing is owed to a server: the session is over.

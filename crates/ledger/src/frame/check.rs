@@ -2,17 +2,19 @@
 //! record says is read when somebody wants to know.
 //!
 //! The verdict is [`decode()`]'s, always: the records of which a store has millions are judged here by their
-//! lengths and the few octets that could hold a wrong value, and whatever does not pass so is decoded.
+//! lengths and the few octets that could hold a wrong value, and whatever does not pass so is decoded. Samples of many
+//! are decoded too: that is one look at each.
 
 use model::ids::SessionSerial;
-use model::record::{Record, TakenOver};
+use model::record::{Record, Sampled, TakenOver};
+use model::samples::Samples;
 use model::time::Mono;
 
 use super::{
     BILL_ID_LEN, CLOSED_LEN, DecodeError, HAS_ACCEPTED, HAS_SAMPLED, KIND_ACCEPTED, KIND_ACKNOWLEDGED, KIND_BILLED,
-    KIND_CHECKPOINTED, KIND_CLOSED, KIND_LEN, KIND_OPENED, KIND_SAMPLED, KIND_START_FAILED, NAS_ADDRESS_LEN,
-    OPENED_LEN_FIXED, OPENED_LENGTHS_LEN, SAMPLE_LEN, SCHEME_LEN, SCHEME_SWITCHES, SERIAL_LEN, SERVER_LEN,
-    TAKEN_OVER_LEN, TERMS_DELAY_OFFLINE, TERMS_LEN, TERMS_SWITCHES, decode,
+    KIND_CHECKPOINTED, KIND_CLOSED, KIND_LEN, KIND_OPENED, KIND_SAMPLED, KIND_SAMPLED_MANY, KIND_START_FAILED,
+    NAS_ADDRESS_LEN, OPENED_LEN_FIXED, OPENED_LENGTHS_LEN, SAMPLE_LEN, SAMPLED_MANY_LEN_FIXED, SCHEME_LEN,
+    SCHEME_SWITCHES, SERIAL_LEN, SERVER_LEN, TAKEN_OVER_LEN, TERMS_DELAY_OFFLINE, TERMS_LEN, TERMS_SWITCHES, decode,
 };
 
 /// A session's serial as a record holds it.
@@ -43,7 +45,7 @@ const SCHEME_AT: usize = SERIAL_LEN + TAKEN_OVER_LEN;
 const TERMS_AT: usize = SCHEME_AT + SCHEME_LEN;
 const LENGTHS_AT: usize = OPENED_LEN_FIXED - OPENED_LENGTHS_LEN;
 
-/// The session that a record speaks of, in the octets of a good one; `None`: of none.
+/// The session that a record speaks of, in the octets of a good one; `None`: of none, or of many.
 pub(crate) fn session_key(record: &[u8]) -> Option<SessionKey> {
     let at = match *record.first()? {
         KIND_OPENED..=KIND_ACKNOWLEDGED => KIND_LEN,
@@ -81,6 +83,13 @@ pub(crate) fn accepted(record: &[u8]) -> Option<(Mono, bool)> {
 pub(crate) fn sample(record: &[u8]) -> Option<&[u8; SAMPLE_LEN]> {
     let at = if *record.first()? == KIND_SAMPLED { KIND_LEN + SERIAL_LEN } else { return None };
     record.get(at..)?.first_chunk()
+}
+
+/// What good octets say of many sessions, if they are a `sampled-many` record.
+pub(crate) fn samples(record: &[u8]) -> impl Iterator<Item = Sampled> + '_ {
+    let is_it = record.first() == Some(&KIND_SAMPLED_MANY);
+    let samples = record.get(KIND_LEN + SAMPLED_MANY_LEN_FIXED..).filter(|_| is_it);
+    Samples::read(samples.unwrap_or_default())
 }
 
 /// The plane's name in the octets of a good `opened` or `checkpointed` record.
@@ -178,6 +187,7 @@ fn epoch(record: &Record<'_>) -> u32 {
         Record::Accepted(accepted) => accepted.serial.epoch,
         Record::StartFailed(failed) => failed.serial.epoch,
         Record::Sampled(sampled) => sampled.serial.epoch,
+        Record::SampledMany(samples) => samples.epoch(),
         Record::Closed(closed) => closed.serial.epoch,
         Record::Acknowledged(acknowledged) => acknowledged.serial.epoch,
         Record::Billed(bill) => bill.id.epoch.max(bill.opened.serial.epoch),
@@ -194,13 +204,14 @@ fn epoch(record: &Record<'_>) -> u32 {
 mod tests {
     use super::*;
     use crate::frame::{RECORD_LEN_MAX, encode};
-    use model::counters::{CounterSlot, Counters};
+    use model::counters::{CounterSlot, Counters, Totals};
     use model::domain::{Allowance, Terms};
     use model::ids::BillId;
     use model::record::{
         Accepted, Acknowledged, Bill, BillReason, Checkpointed, Closed, Delivered, Opened, Sampled, StartFailed,
         ZeroStop,
     };
+    use model::samples::SamplesWriter;
     use model::settings::PinnedScheme;
     use model::time::Now;
     use model::verdict::CutBy;
@@ -274,6 +285,23 @@ mod tests {
         ]
     }
 
+    /// Samples of three sessions.
+    fn samples(room: &mut [u8]) -> Samples<'_> {
+        let mut writer = SamplesWriter::new(room);
+        for (epoch, sequence) in [(7, 1 << 20), (9, 3), (9, 1 << 40)] {
+            let v4 = Totals { in_octets: 1 << sequence.min(60), ..Totals::default() };
+            let sampled = Sampled {
+                serial: SessionSerial { epoch, sequence },
+                at: Mono::from_nanos(sequence),
+                counters: Counters { v4, v6: if sequence == 3 { v4 } else { Totals::default() } },
+                interim_failures: 3,
+                cut: None,
+            };
+            writer.push(&sampled).unwrap();
+        }
+        writer.finish().unwrap()
+    }
+
     fn octets(record: &Record<'_>) -> Vec<u8> {
         let mut room = vec![0; RECORD_LEN_MAX];
         let len = encode(record, &mut room).unwrap();
@@ -308,10 +336,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_highest_engine_start_of_many_counts() {
+        let mut room = [0; 200];
+        let record = Record::SampledMany(samples(&mut room));
+        assert_eq!((session_key(&octets(&record)), check(&octets(&record))), (None, Ok(9)));
+    }
+
     /// Every octet at every place.
     #[test]
     fn no_octet_makes_it_differ_from_decode() {
-        for record in sessions("isp", b"\x01\x03a") {
+        let mut room = [0; 200];
+        let many = Record::SampledMany(samples(&mut room));
+        for record in sessions("isp", b"\x01\x03a").into_iter().chain([many]) {
             let good = octets(&record);
             for at in 0..good.len() {
                 let mut octets = good.clone();
@@ -327,11 +364,14 @@ mod tests {
     proptest! {
         #[test]
         fn its_verdict_is_that_of_decode(
-            number in 0usize..14, domain in "\\PC{0,12}", attributes in prop::collection::vec(any::<u8>(), 0..40),
+            number in 0usize..15, domain in "\\PC{0,12}", attributes in prop::collection::vec(any::<u8>(), 0..40),
             changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
             cut in prop::option::weighted(0.2, any::<prop::sample::Index>()), more in prop::collection::vec(any::<u8>(), 0..2),
         ) {
-            let mut octets = octets(&sessions(&domain, &attributes)[number]);
+            let mut room = [0; 200];
+            let many = Record::SampledMany(samples(&mut room));
+            let records: Vec<_> = sessions(&domain, &attributes).into_iter().chain([many]).collect();
+            let mut octets = octets(&records[number]);
             for (at, value) in changes {
                 let at = at.index(octets.len());
                 octets[at] = value;

@@ -11,6 +11,7 @@ use model::record::{
     Claimed, Closed, Delivered, Departed, Departure, Heard, Opened, Record, Returned, Sampled, StartFailed, Started,
     TakenOver, TransferAbandoned, TransferBegun, ZeroStop,
 };
+use model::samples::Samples;
 use model::settings::{
     AccountingMode, BillFormat, InterfaceName, InterimFail, InterimFailPolicy, OptionalAttributes, PinnedScheme,
     ServerPath, StartFail,
@@ -21,9 +22,10 @@ use model::verdict::CutBy;
 use super::{
     HAS_ACCEPTED, HAS_CLOSED, HAS_SAMPLED, HAS_START_FAILED, KIND_ACCEPTED, KIND_ACKNOWLEDGED, KIND_ANNOUNCED,
     KIND_BILLED, KIND_BOOTED, KIND_CHECKPOINTED, KIND_CLAIMED, KIND_CLOSED, KIND_DEPARTED, KIND_HEARD, KIND_OPENED,
-    KIND_RETURNED, KIND_SAMPLED, KIND_START_FAILED, KIND_STARTED, KIND_TRANSFER_ABANDONED, KIND_TRANSFER_BEGUN,
-    SAMPLE_LEN, SCHEME_SEND_UPDATE, SCHEME_SHADOW, SCHEME_SWITCHES, SCHEME_TRAFFIC, TERMS_DELAY_OFFLINE,
-    TERMS_DOWN_UNCOUNTED, TERMS_IDENTICAL, TERMS_IPV4_STARTS, TERMS_SWITCHES, TERMS_UP_UNCOUNTED, TERMS_WITHOUT_DOMAIN,
+    KIND_RETURNED, KIND_SAMPLED, KIND_SAMPLED_MANY, KIND_START_FAILED, KIND_STARTED, KIND_TRANSFER_ABANDONED,
+    KIND_TRANSFER_BEGUN, SAMPLE_LEN, SCHEME_SEND_UPDATE, SCHEME_SHADOW, SCHEME_SWITCHES, SCHEME_TRAFFIC,
+    TERMS_DELAY_OFFLINE, TERMS_DOWN_UNCOUNTED, TERMS_IDENTICAL, TERMS_IPV4_STARTS, TERMS_SWITCHES, TERMS_UP_UNCOUNTED,
+    TERMS_WITHOUT_DOMAIN,
 };
 
 /// Why octets are no record.
@@ -80,6 +82,7 @@ pub fn decode(octets: &[u8]) -> Result<Record<'_>, DecodeError> {
             let serial = reader.serial()?;
             Record::Sampled(reader.sampled(serial)?)
         }
+        KIND_SAMPLED_MANY => Record::SampledMany(reader.sampled_many()?),
         KIND_CLOSED => Record::Closed(reader.closed()?),
         KIND_ACKNOWLEDGED => Record::Acknowledged(Acknowledged { serial: reader.serial()? }),
         KIND_BILLED => Record::Billed(reader.bill()?),
@@ -363,6 +366,11 @@ impl<'a> Reader<'a> {
             by => Some(CutBy::from_u8(by).ok_or(DecodeError::BadValue)?),
         };
         Ok(Sampled { serial, at, counters, interim_failures, cut })
+    }
+
+    fn sampled_many(&mut self) -> Result<Samples<'a>, DecodeError> {
+        let len = self.u16()?;
+        Samples::from_octets(self.octets(usize::from(len))?).ok_or(DecodeError::BadValue)
     }
 
     fn checkpointed(&mut self) -> Result<Checkpointed<'a>, DecodeError> {

@@ -9,6 +9,7 @@ use model::record::{
     Announced, Bill, BillRuns, Checkpointed, Closed, Departed, Heard, Opened, Record, Sampled, Started, TakenOver,
     TransferBegun,
 };
+use model::samples::Samples;
 use model::settings::{InterfaceName, PinnedScheme};
 use model::time::Now;
 
@@ -16,10 +17,10 @@ use super::{
     ANNOUNCED_LEN_FIXED, BILL_ID_LEN, BILL_LEN_FIXED, CLOSED_LEN, DEPARTED_LEN_FIXED, HAS_ACCEPTED, HAS_CLOSED,
     HAS_SAMPLED, HAS_START_FAILED, HEARD_LEN_FIXED, KIND_ACCEPTED, KIND_ACKNOWLEDGED, KIND_ANNOUNCED, KIND_BILLED,
     KIND_BOOTED, KIND_CHECKPOINTED, KIND_CLAIMED, KIND_CLOSED, KIND_DEPARTED, KIND_HEARD, KIND_LEN, KIND_OPENED,
-    KIND_RETURNED, KIND_SAMPLED, KIND_START_FAILED, KIND_STARTED, KIND_TRANSFER_ABANDONED, KIND_TRANSFER_BEGUN,
-    NOW_LEN, OPENED_LEN_FIXED, RECORD_LEN_MAX, SAMPLE_LEN, SCHEME_SEND_UPDATE, SCHEME_SHADOW, SCHEME_TRAFFIC,
-    SERIAL_LEN, TERMS_DELAY_OFFLINE, TERMS_DOWN_UNCOUNTED, TERMS_IDENTICAL, TERMS_IPV4_STARTS, TERMS_UP_UNCOUNTED,
-    TERMS_WITHOUT_DOMAIN, TRANSFER_BEGUN_LEN_FIXED,
+    KIND_RETURNED, KIND_SAMPLED, KIND_SAMPLED_MANY, KIND_START_FAILED, KIND_STARTED, KIND_TRANSFER_ABANDONED,
+    KIND_TRANSFER_BEGUN, NOW_LEN, OPENED_LEN_FIXED, RECORD_LEN_MAX, SAMPLE_LEN, SAMPLED_MANY_LEN_FIXED,
+    SCHEME_SEND_UPDATE, SCHEME_SHADOW, SCHEME_TRAFFIC, SERIAL_LEN, TERMS_DELAY_OFFLINE, TERMS_DOWN_UNCOUNTED,
+    TERMS_IDENTICAL, TERMS_IPV4_STARTS, TERMS_UP_UNCOUNTED, TERMS_WITHOUT_DOMAIN, TRANSFER_BEGUN_LEN_FIXED,
 };
 
 /// The record does not fit: into the octets handed in, into [`RECORD_LEN_MAX`], or one of its texts into its length.
@@ -43,6 +44,7 @@ pub fn encoded_len(record: &Record<'_>) -> usize {
             Record::Accepted(_) => SERIAL_LEN + 8 + 1,
             Record::StartFailed(_) => SERIAL_LEN + 1,
             Record::Sampled(_) => SERIAL_LEN + SAMPLE_LEN,
+            Record::SampledMany(samples) => SAMPLED_MANY_LEN_FIXED + samples.octets().len(),
             Record::Closed(_) => CLOSED_LEN,
             Record::Acknowledged(_) => SERIAL_LEN,
             Record::Billed(bill) => BILL_LEN_FIXED - OPENED_LEN_FIXED + opened_len(&bill.opened),
@@ -114,6 +116,7 @@ pub fn encode(record: &Record<'_>, out: &mut [u8]) -> Result<usize, TooLong> {
             writer.put([failed.zero_stop as u8]);
         }
         Record::Sampled(sampled) => writer.sampled(sampled),
+        Record::SampledMany(samples) => writer.sampled_many(*samples)?,
         Record::Closed(closed) => {
             writer.put([KIND_CLOSED]);
             writer.closed(closed);
@@ -157,6 +160,13 @@ pub fn encode(record: &Record<'_>, out: &mut [u8]) -> Result<usize, TooLong> {
     }
     assert!(writer.rest.is_empty(), "encoded_len agrees with encode");
     Ok(len)
+}
+
+/// What a `sampled` record says beside its serial.
+pub(crate) fn encode_sample(sampled: &Sampled) -> [u8; SAMPLE_LEN] {
+    let mut sample = [0; SAMPLE_LEN];
+    Writer { rest: &mut sample }.sample(sampled);
+    sample
 }
 
 /// Writes from front to back. Never runs out, for `encode` made the room.
@@ -204,6 +214,13 @@ impl Writer<'_> {
     fn runs(&mut self, runs: BillRuns<'_>) -> Result<(), TooLong> {
         self.put(u16::try_from(runs.octets().len()).map_err(|_| TooLong)?.to_le_bytes());
         self.text(runs.octets());
+        Ok(())
+    }
+
+    fn sampled_many(&mut self, samples: Samples<'_>) -> Result<(), TooLong> {
+        self.put([KIND_SAMPLED_MANY]);
+        self.put(u16::try_from(samples.octets().len()).map_err(|_| TooLong)?.to_le_bytes());
+        self.text(samples.octets());
         Ok(())
     }
 

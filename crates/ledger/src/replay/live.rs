@@ -1,7 +1,7 @@
 //! The sessions themselves: found by the octets of a record, changed, ended, and their places used again.
 
 use hashbrown::HashMap;
-use model::record::ZeroStop;
+use model::record::{Sampled, ZeroStop};
 use model::time::Mono;
 
 use super::arena::Slot;
@@ -36,12 +36,10 @@ impl Session {
         [self.whole, self.closed]
     }
 
-    /// Keeps what a good `sampled` says.
-    pub(super) fn keep_sample(&mut self, record: &[u8]) {
-        if let Some(sample) = frame::sample(record) {
-            self.sample = *sample;
-            self.has_sample = true;
-        }
+    /// Keeps what a sample says, in the form of a `sampled` record.
+    pub(super) fn keep_sample(&mut self, sample: [u8; SAMPLE_LEN]) {
+        self.sample = sample;
+        self.has_sample = true;
     }
 }
 
@@ -100,10 +98,7 @@ impl Sessions {
     pub(super) fn find<'r>(&mut self, records: impl Iterator<Item = &'r [u8]> + Clone, found: &mut Vec<u32>) {
         self.keys.clear();
         self.keys.extend(records.clone().map(|record| frame::session_key(record).map(Hashed::from)));
-        self.all.touch(self.keys.iter().copied().flatten(), |session| {
-            let [first, .., last] = session.sample;
-            session.life ^ u32::from(session.whole.is_some()) ^ u32::from(first ^ last)
-        });
+        self.touch();
         let (all, keys) = (&mut self.all, &self.keys);
         found.clear();
         found.extend(keys.iter().zip(records).map(|(key, record)| match *key {
@@ -111,6 +106,23 @@ impl Sessions {
             Some(key) => all.find_hashed(key).unwrap_or(NONE),
             None => NONE,
         }));
+    }
+
+    /// The number of the session that each of these samples speaks of.
+    pub(super) fn find_sampled(&mut self, samples: &[Sampled], found: &mut Vec<u32>) {
+        self.keys.clear();
+        self.keys.extend(samples.iter().map(|sampled| Some(Hashed::from(SessionKey::from(sampled.serial)))));
+        self.touch();
+        let numbers = self.keys.iter().flatten().map(|key| self.all.find_hashed(*key).unwrap_or(NONE));
+        found.clear();
+        found.extend(numbers);
+    }
+
+    fn touch(&self) {
+        self.all.touch(self.keys.iter().copied().flatten(), |session| {
+            let [first, .., last] = session.sample;
+            session.life ^ u32::from(session.whole.is_some()) ^ u32::from(first ^ last)
+        });
     }
 
     /// A session that is known.
@@ -157,8 +169,13 @@ impl Sessions {
     /// A record speaks of a session that is not known.
     pub(super) fn count_unknown(&mut self, record: &[u8]) {
         if let Some(key) = frame::session_key(record) {
-            *self.unknown.entry(key).or_default() += 1;
+            self.count_unknown_key(key);
         }
+    }
+
+    /// So does one that speaks of many.
+    pub(super) fn count_unknown_key(&mut self, key: SessionKey) {
+        *self.unknown.entry(key).or_default() += 1;
     }
 
     /// A session that is not known is over: nothing that was said of it matters, nor do `records` that say it now.

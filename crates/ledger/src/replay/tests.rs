@@ -3,8 +3,10 @@ use model::counters::{CounterSlot, Counters, Totals};
 use model::domain::{Allowance, Terms};
 use model::ids::BillId;
 use model::record::{Acknowledged, Bill, BillReason, Closed, Delivered, Opened, Sampled, TakenOver, ZeroStop};
+use model::samples::{Samples, SamplesWriter};
 use model::settings::PinnedScheme;
 use model::time::Now;
+use proptest::prelude::*;
 
 fn serial(sequence: u64) -> SessionSerial {
     SessionSerial { epoch: 1, sequence }
@@ -175,12 +177,16 @@ fn a_session_said_again_whole_is_that_and_what_follows() {
 
 /// All records in one batch.
 fn replay_as_one(records: &[Record<'_>]) -> Replay {
-    let mut octets = Vec::new();
-    for record in records {
-        let mut room = vec![0; frame::RECORD_LEN_MAX];
-        let len = frame::encode(record, &mut room).unwrap();
-        octets.push(room[..len].to_vec());
-    }
+    replay_octets(&records.iter().map(encoded).collect::<Vec<_>>())
+}
+
+fn encoded(record: &Record<'_>) -> Vec<u8> {
+    let mut room = vec![0; frame::RECORD_LEN_MAX];
+    let len = frame::encode(record, &mut room).unwrap();
+    room[..len].to_vec()
+}
+
+fn replay_octets(octets: &[Vec<u8>]) -> Replay {
     let mut replay = Replay::new();
     let stored = octets.iter().enumerate().map(|(index, octets)| Stored {
         sequence: index as u64 + 1,
@@ -342,4 +348,68 @@ fn a_session_takes_what_the_headers_say() {
     let (least, most) = (entry + 8 * 8 / 5, entry + 16 * 8 / 5);
     assert!((60..=160).contains(&least) && most <= 160, "{least} to {most}");
     assert_eq!(size_of::<crate::pool::BillRef>(), 64);
+}
+
+/// What happens to a few sessions.
+#[derive(Clone, Debug)]
+enum Step {
+    Up(u64),
+    Whole(u64),
+    Down(u64),
+    Over(u64),
+    /// Each with so many failures.
+    Samples(Vec<(u64, u16)>),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        3 => (0..6u64).prop_map(Step::Up),
+        1 => (0..6u64).prop_map(Step::Whole),
+        1 => (0..6u64).prop_map(Step::Down),
+        1 => (0..6u64).prop_map(Step::Over),
+        4 => prop::collection::vec((0..6u64, any::<u16>()), 1..8).prop_map(Step::Samples),
+    ];
+    prop::collection::vec(step, 0..30)
+}
+
+/// The steps as records: samples together, or each in a record of its own.
+fn told(steps: &[Step], together: bool) -> Vec<Vec<u8>> {
+    let mut records = Vec::new();
+    for step in steps {
+        match step {
+            Step::Up(sequence) => records.push(encoded(&Record::Opened(opened(*sequence, b"")))),
+            Step::Whole(sequence) => records.push(encoded(&Record::Checkpointed(checkpointed(*sequence, b"w")))),
+            Step::Down(sequence) => records.push(encoded(&Record::Closed(closed(*sequence)))),
+            Step::Over(sequence) => records.push(encoded(&acknowledged(*sequence))),
+            Step::Samples(samples) => {
+                let samples = samples.iter().map(|(sequence, failures)| sampled(*sequence, *failures));
+                if together {
+                    let mut room = [0; Samples::LEN_MAX];
+                    let mut writer = SamplesWriter::new(&mut room);
+                    samples.for_each(|sampled| writer.push(&sampled).unwrap());
+                    records.push(encoded(&Record::SampledMany(writer.finish().unwrap())));
+                } else {
+                    records.extend(samples.map(|sampled| encoded(&Record::Sampled(sampled))));
+                }
+            }
+        }
+    }
+    records
+}
+
+proptest! {
+    #[test]
+    fn samples_told_together_are_as_good_as_one_by_one(steps in steps()) {
+        let [one_by_one, together] = [false, true].map(|together| told(&steps, together));
+        let in_one_batch = [replay_octets(&one_by_one), replay_octets(&together)];
+        let records: Vec<_> = together.iter().map(|octets| frame::decode(octets).unwrap()).collect();
+        let [expected, found] = &in_one_batch;
+        for state in [found, &replay(&records)] {
+            for sequence in 0..6 {
+                prop_assert_eq!(state.session(serial(sequence)), expected.session(serial(sequence)));
+            }
+            let counts = |state: &Replay| (state.unknown_sessions(), state.explained_records(), state.session_count());
+            prop_assert_eq!(counts(state), counts(expected));
+        }
+    }
 }

@@ -75,7 +75,7 @@ pub(super) struct Book {
 }
 
 /// What an appended record says, as far as its durability matters.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Fact {
     Nothing,
     /// And whether both an IPv4 and an IPv6 address are known.
@@ -84,6 +84,7 @@ pub(super) enum Fact {
     StartFailed(SessionSerial),
     Closed(SessionSerial),
     Sampled(SessionSerial, Mono, Option<CutBy>),
+    SampledMany(Vec<(SessionSerial, Mono)>),
     Over(SessionSerial),
     Announced(SocketAddr, Announcement),
 }
@@ -143,6 +144,10 @@ impl Oracle {
                 self.check_disconnect(sampled.serial, sampled.cut);
                 self.owed_sampled(sampled, now);
             }
+            Record::SampledMany(samples) => samples.iter().for_each(|sampled| {
+                self.check_told_together(&sampled);
+                self.owed_sampled(&sampled, now);
+            }),
             Record::Announced(announced) => self.owed_announced(announced),
             Record::Closed(closed) => self.owed_closed(closed, now),
             Record::Acknowledged(acknowledged) => self.owed_acknowledged(acknowledged.serial),
@@ -167,9 +172,9 @@ impl Oracle {
             return self.require(through == 0, "what is durable was appended", || format!("{through} of {source}"));
         };
         let (count, before) = (facts.len(), *announced);
-        let new: Vec<Fact> = facts.iter().take(through).skip(before).copied().collect();
+        let new: Vec<Fact> = facts.iter().take(through).skip(before).cloned().collect();
         *announced = through.max(before);
-        new.into_iter().for_each(|fact| self.make_durable(fact));
+        new.iter().for_each(|fact| self.make_durable(fact));
         self.require(through <= count && through >= before, "what is durable was appended", || {
             format!("{through} after {before} of {count}, shard {source}")
         });
@@ -283,6 +288,9 @@ impl Oracle {
                 learn(&mut book.samples, record);
                 book.cut = sampled.cut.or(book.cut);
             }),
+            Record::SampledMany(samples) => samples.iter().for_each(|sampled| {
+                self.with(sampled.serial, |book| learn(&mut book.samples, &Record::Sampled(sampled)));
+            }),
             Record::Checkpointed(checkpointed) => {
                 let Checkpointed { opened, accepted, start_failed, sampled, closed } = checkpointed;
                 self.owed_opened(opened);
@@ -360,11 +368,12 @@ impl Oracle {
         }
     }
 
-    fn make_durable(&mut self, fact: Fact) {
+    fn make_durable(&mut self, fact: &Fact) {
         let keep = |book: &mut Book| match fact {
             Fact::Opened(_, has_both) => {
                 book.opened_durable = true;
-                book.has_both = book.has_both.map(|Kept { fact, durable }| Kept { fact, durable: durable || has_both });
+                book.has_both =
+                    book.has_both.map(|Kept { fact, durable }| Kept { fact, durable: durable || *has_both });
                 book.ordered.make_durable();
             }
             Fact::Accepted(_) => book.accepted.iter_mut().for_each(|kept| kept.durable = true),
@@ -372,20 +381,25 @@ impl Oracle {
             Fact::Closed(_) => book.closed.iter_mut().for_each(|kept| kept.durable = true),
             Fact::Over(_) => book.over.iter_mut().for_each(|kept| kept.durable = true),
             Fact::Sampled(_, at, cut) => {
-                book.samples.make_durable(at);
+                book.samples.make_durable(*at);
                 book.cut_durable |= cut.is_some();
             }
-            Fact::Nothing | Fact::Announced(..) => {}
+            Fact::Nothing | Fact::SampledMany(_) | Fact::Announced(..) => {}
         };
         match fact {
             Fact::Nothing => {}
-            Fact::Announced(server, state) => self.announcing.make_durable(server, state),
+            Fact::Announced(server, state) => self.announcing.make_durable(*server, *state),
+            Fact::SampledMany(samples) => {
+                for (serial, at) in samples {
+                    self.with(*serial, |book| book.samples.make_durable(*at));
+                }
+            }
             Fact::Opened(serial, _)
             | Fact::Accepted(serial)
             | Fact::StartFailed(serial)
             | Fact::Closed(serial)
             | Fact::Sampled(serial, ..)
-            | Fact::Over(serial) => self.with(serial, keep),
+            | Fact::Over(serial) => self.with(*serial, keep),
         }
     }
 
@@ -455,6 +469,14 @@ impl Oracle {
         let believed = accepted.keep_accounting || book.sent.start_answered;
         let id = text(&book.session_id).into_owned();
         self.require(believed, "invalid replies change nothing", || format!("the Start of {id}"));
+    }
+
+    /// Nobody waits for a sample that is told with others: it is of one that is known, is not over, and is not cut.
+    fn check_told_together(&mut self, sampled: &Sampled) {
+        let book = self.books.get(&sampled.serial);
+        let is_plain = book.is_some_and(|book| book.over.is_none() && book.cut.is_none());
+        self.require(is_plain, "what is told together is of sessions that live", || format!("{sampled:?}"));
+        self.tally("told together", 1);
     }
 
     /// A cut at the end of a time comes no sooner.
@@ -561,6 +583,9 @@ fn fact_of(record: &Record<'_>) -> Fact {
         Record::StartFailed(failed) => Fact::StartFailed(failed.serial),
         Record::Closed(closed) => Fact::Closed(closed.serial),
         Record::Sampled(sampled) => Fact::Sampled(sampled.serial, sampled.at, sampled.cut),
+        Record::SampledMany(samples) => {
+            Fact::SampledMany(samples.iter().map(|sampled| (sampled.serial, sampled.at)).collect())
+        }
         Record::Acknowledged(acknowledged) => Fact::Over(acknowledged.serial),
         Record::Billed(bill) => Fact::Over(bill.opened.serial),
         Record::Announced(announced) => Fact::Announced(announced.server.address, announced.state),

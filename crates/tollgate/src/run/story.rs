@@ -10,7 +10,7 @@ use ledger::frame;
 use ledger::recover::{RecordBatch, RecordSink, Recovery, Stored};
 use ledger::segment::Place;
 use model::ids::SessionSerial;
-use model::record::{Record, Started};
+use model::record::{Record, Sampled, Started};
 use model::report::{SessionStory, StorySource, StoryStep};
 use model::time::{Mono, Wall};
 
@@ -101,6 +101,15 @@ impl Biography {
     }
 }
 
+/// What a sample says.
+fn event_of_sample(sampled: &Sampled) -> (Moment, String) {
+    let failures = match sampled.interim_failures {
+        0 => String::new(),
+        failures => format!(", {failures} interims failed in a row"),
+    };
+    (Moment::Mono(sampled.at), format!("sampled, {} octets in all{failures}", sampled.counters.octets()))
+}
+
 /// What a record says of this session.
 fn event_of(record: &Record<'_>, serial: SessionSerial) -> Option<(Moment, String)> {
     let counted = |counters: model::counters::Counters| format!("{} octets in all", counters.octets());
@@ -116,13 +125,8 @@ fn event_of(record: &Record<'_>, serial: SessionSerial) -> Option<(Moment, Strin
         Record::StartFailed(failed) if failed.serial == serial => {
             (Moment::Unsaid, "the Start failed; it stays online without accounting".to_owned())
         }
-        Record::Sampled(sampled) if sampled.serial == serial => {
-            let failures = match sampled.interim_failures {
-                0 => String::new(),
-                failures => format!(", {failures} interims failed in a row"),
-            };
-            (Moment::Mono(sampled.at), format!("sampled, {}{failures}", counted(sampled.counters)))
-        }
+        Record::Sampled(sampled) if sampled.serial == serial => event_of_sample(sampled),
+        Record::SampledMany(samples) => event_of_sample(&samples.iter().find(|sampled| sampled.serial == serial)?),
         Record::Closed(closed) if closed.serial == serial => {
             let (cause, seconds) = (closed.cause, closed.session_time_s);
             (Moment::Wall(closed.at.wall), format!("closed, cause {cause}, {seconds} s, {}", counted(closed.counters)))

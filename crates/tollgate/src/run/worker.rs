@@ -411,7 +411,8 @@ impl Worker {
         let (mut any, mut urgent) = (false, false);
         while let Some(mut grant) = self.ring.reserve(RECORD_LEN_MAX) {
             let Some(record) = self.shard.poll_record() else { break };
-            urgent |= !matches!(record, Record::Sampled(_) | Record::Checkpointed(_) | Record::Heard(_));
+            let is_sample = matches!(record, Record::Sampled(_) | Record::SampledMany(_));
+            urgent |= !is_sample && !matches!(record, Record::Checkpointed(_) | Record::Heard(_));
             let length = frame::encode(&record, &mut grant).expect("a record is no longer than the longest");
             grant.commit_len(length);
             any = true;
