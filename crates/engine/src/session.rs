@@ -110,6 +110,8 @@ impl Flags {
     pub(crate) const TIMED_OUT: Flags = Flags(1 << 24);
     /// It is over, but its subscriber was not seen to go: it has its name still.
     pub(crate) const LINGERS: Flags = Flags(1 << 25);
+    /// Its sample stands among those that are told to the ledger together.
+    pub(crate) const SAMPLE_DUE: Flags = Flags(1 << 26);
 
     pub(crate) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0

@@ -11,8 +11,9 @@
 //!
 //! **Who is written.** A session that owes no record, so that its checkpoint says exactly what was said of it before:
 //! online, or down with its Stop owed. The cursor waits for one that owes; records are handed out in order, so that is
-//! soon. Whose `opened` was not handed out yet, who is provisional, who is over (its last record was handed out before)
-//! and who is not accounted for needs none. No durability of a session hangs on a checkpoint.
+//! soon. Samples that are told together go before any checkpoint. Whose `opened` was not handed out yet, who is
+//! provisional, who is over (its last record was handed out before) and who is not accounted for needs none. No
+//! durability of a session hangs on a checkpoint.
 //!
 //! **How fast.** For each octet of other records, half as much again of checkpoints; so between two turns lies at most two
 //! thirds of what lives. What one turn and its neighbours leave is then at most 1.67 times what lives; frames, which weigh

@@ -157,7 +157,7 @@ impl Shard {
         let (failures, after) = after_interim(outcome, scheme.interim_fail, scheme.shadow, failures);
         if self.account(slot).interim_failures != failures {
             self.account_mut(slot).interim_failures = failures;
-            self.owe(slot, Owed::Sampled);
+            self.owe_sample(slot);
         }
         if self.session(slot).is_down() {
             return;
@@ -243,6 +243,7 @@ impl Shard {
             return;
         }
         assert!(session.request == NONE && session.lane == Lane::Out, "a session that is over waits for nothing");
+        assert!(!session.flags.has(Flags::SAMPLE_DUE), "a sample is told before the last record");
         let contract = session.contract;
         if session.flags.has(Flags::REPLAY) {
             self.counts.replays -= 1;

@@ -10,6 +10,7 @@ mod counting;
 mod cut;
 mod deadlines;
 mod delay;
+mod gathering;
 mod history;
 mod intake;
 mod life;
@@ -72,6 +73,7 @@ use crate::wheel::Wheel;
 use announcing::Announcing;
 use authorize::Orders;
 use checkpoint::Checkpoints;
+use gathering::Gathering;
 use history::Share;
 use lookup::Lookup;
 use planes::Planes;
@@ -259,6 +261,8 @@ pub struct Shard {
     planes: Planes,
     /// Sessions that owe records, each once.
     owing: VecDeque<Slot>,
+    /// Sessions whose samples are told together.
+    gathering: Gathering,
     /// Records in the ring whose durability somebody waits for, in their order.
     awaited: VecDeque<Awaited>,
     /// Records polled in this life.
@@ -365,6 +369,7 @@ impl Shard {
             domains: HashMap::new(),
             planes: Planes::new(Share { shard: birth.shard, shard_count: birth.shard_count }, birth.session_hash),
             owing: VecDeque::with_capacity(limits.sessions),
+            gathering: Gathering::new(limits.sessions),
             awaited: VecDeque::with_capacity(records::AWAITED_MAX),
             record_count: 0,
             sampling: Sampling::new(now),

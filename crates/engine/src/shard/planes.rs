@@ -11,7 +11,7 @@ use model::time::{Mono, Now};
 use super::Shard;
 use super::history::{HeardBefore, History, Share};
 use super::intake::Ending;
-use crate::session::{Flags, NO_EVENT, Owed, Slot, State};
+use crate::session::{Flags, NO_EVENT, Slot, State};
 
 /// Acct-Terminate-Cause *Lost Service* (RFC 2866 section 5.10).
 const LOST_SERVICE: u8 = 3;
@@ -258,9 +258,7 @@ impl Shard {
             if let Some(read) = self.read_on(slot, counters).filter(|read| *read != self.table.counted(slot)) {
                 self.table.set_counted(slot, read);
                 self.account_mut(slot).sampled = now;
-                if !self.session(slot).flags.has(Flags::PROVISIONAL) {
-                    self.owe(slot, Owed::Sampled);
-                }
+                self.owe_sample(slot);
             }
         }
     }

@@ -63,6 +63,9 @@ impl Shard {
         if self.awaited.len() == AWAITED_MAX {
             return None;
         }
+        if self.has_gathered() {
+            return self.gathered();
+        }
         let next = self.next_record()?;
         self.record_count += 1;
         match next {
@@ -75,7 +78,8 @@ impl Shard {
         Some(self.record(next))
     }
 
-    /// What was heard waits for all that was owed before; checkpoints give way, unless they are far behind.
+    /// What was heard waits for all that was owed before; checkpoints give way, unless they are far behind. No sample is left
+    /// to be told with others.
     fn next_record(&mut self) -> Option<Next> {
         if let Some(next) = self.next_of_shard() {
             return Some(next);
@@ -156,14 +160,19 @@ impl Shard {
 
     /// Whether a record is owed: by a session, or because what was heard has to be told.
     pub fn owes_records(&self) -> bool {
-        !self.owing.is_empty() || self.checkpoints.has_heard() || self.announcing.has_records()
+        self.owe_sessions() || self.checkpoints.has_heard() || self.announcing.has_records()
     }
 
     /// Whether everything that the shard was told of is in the records polled so far: what was read of a plane's rings
     /// may be given back when these are durable. A session may owe nothing and still wait for events that were read
     /// before a crash.
     pub fn has_told_all(&self) -> bool {
-        self.owing.is_empty() && !self.planes.has_provisional()
+        !self.owe_sessions() && !self.planes.has_provisional()
+    }
+
+    /// Whether a session owes a record, or its sample is told with others.
+    fn owe_sessions(&self) -> bool {
+        !self.owing.is_empty() || !self.gathering.is_empty()
     }
 
     /// The first `through` records of this life are on the disk.

@@ -3,7 +3,8 @@
 //!
 //! A cursor walks over the table, one round per interval, as time allows: no session has a timer for it. Nobody waits
 //! for a sample. A session whose next interim comes due before its last sample is an interval old is left to that: it is
-//! sampled when the interim is due, sent or not.
+//! sampled when the interim is due, sent or not. Samples reach the ledger many in one record, see
+//! [`gathering`](super::gathering).
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use model::time::{Mono, Now};
 
 use super::Shard;
 use super::deadlines::FETCHED;
-use crate::session::{Flags, Lane, Owed, Slot, State};
+use crate::session::{Flags, Lane, Slot, State};
 
 /// Time between two steps of the cursor, as far as it is not behind.
 pub(super) const PACE: Duration = Duration::from_millis(20);
@@ -129,10 +130,7 @@ impl Shard {
         }
         self.table.set_counted(slot, read);
         self.account_mut(slot).sampled = now;
-        let session = self.session(slot);
-        if session.state != State::NotAccounted && !session.flags.has(Flags::PROVISIONAL) {
-            self.owe(slot, Owed::Sampled);
-        }
+        self.owe_sample(slot);
     }
 }
 

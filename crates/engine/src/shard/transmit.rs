@@ -18,7 +18,7 @@ use crate::packet::{self, Constant};
 use crate::policy::{Kind, Outcome};
 use crate::request::{PACKET_MAX, Place, Request};
 use crate::server::{Identifier, PortId, Server};
-use crate::session::{Flags, NONE, Owed, Slot};
+use crate::session::{Flags, NONE, Slot};
 use crate::tacacs;
 
 /// Datagrams in one batch: as many as segmentation offload takes, and enough to fill every MD5 lane.
@@ -253,7 +253,7 @@ impl Shard {
         self.dequeue(slot);
         self.session_mut(slot).request = index;
         match kind {
-            Kind::Interim => self.owe(slot, Owed::Sampled),
+            Kind::Interim => self.owe_sample(slot),
             Kind::Stop => self.session_mut(slot).flags.set(Flags::STOP_SENT),
             Kind::Start | Kind::ZeroStop => {}
         }

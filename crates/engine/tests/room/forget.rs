@@ -112,22 +112,27 @@ fn the_log_of_many_turns_stays_in_proportion() {
     }
     stage.run(Duration::from_secs(5), true);
     let mut kept_most = 0;
-    for minute in 1..=30u64 {
+    for minute in 1..=80u64 {
         (0..1500).for_each(|slot| stage.table.set(slot, moved(minute * 1000)));
         stage.run(Duration::from_secs(60), true);
         let needed = stage.shard.needed_from();
-        if minute.is_multiple_of(10) {
+        if minute.is_multiple_of(20) {
             check_forgotten(&stage.records, stage.durable, needed);
         }
-        if minute > 15 {
-            kept_most = kept_most.max(stage.records.len() as u64 + 1 - needed);
+        if minute > 40 {
+            let forgotten = usize::try_from(needed - 1).unwrap();
+            kept_most = kept_most.max(stage.weights[forgotten..].iter().sum::<usize>());
         }
     }
     let written: Vec<_> = stage.records.iter().collect();
     let checkpoints = written.iter().filter(|record| matches!(record, Kept::Checkpointed(_))).count();
     assert!(checkpoints > 4 * 1500, "only {checkpoints} checkpoints");
-    // Samples are a third of a checkpoint: in a window of one turn and its mark there are about three for each session.
-    assert!(kept_most < 8 * 1500, "{kept_most} records are kept of {}", written.len());
+    let weights = written.iter().zip(&stage.weights);
+    let live = weights.rev().filter(|(record, _)| matches!(record, Kept::Checkpointed(_))).take(1500);
+    let live: usize = live.map(|(_, weight)| weight).sum();
+    // A turn leaves five thirds of what lives. At the first of two marks, the turn before is needed from there on, and what has
+    // come since it began: two thirds of the sessions once more.
+    assert!(kept_most < 3 * live, "{kept_most} octets are kept, {live} live");
 }
 
 /// A few steps that must reach a second turn, or the property above proves little.

@@ -145,6 +145,7 @@ pub(crate) enum Kept {
     Accepted(Accepted),
     StartFailed(StartFailed),
     Sampled(Sampled),
+    SampledMany(Vec<Sampled>),
     Closed(Closed),
     Over(SessionSerial),
     Billed { serial: SessionSerial, reason: BillReason, delivered: Delivered, closed: Closed },
@@ -162,6 +163,7 @@ pub(crate) fn kept(record: &Record<'_>) -> Kept {
         Record::Accepted(accepted) => Kept::Accepted(*accepted),
         Record::StartFailed(failed) => Kept::StartFailed(*failed),
         Record::Sampled(sampled) => Kept::Sampled(*sampled),
+        Record::SampledMany(samples) => Kept::SampledMany(samples.iter().collect()),
         Record::Closed(closed) => Kept::Closed(*closed),
         Record::Acknowledged(over) => Kept::Over(over.serial),
         Record::Billed(bill) => Kept::Billed {
@@ -218,6 +220,9 @@ pub(crate) fn replay(records: &[Kept]) -> BTreeMap<SessionSerial, Live> {
             Kept::Sampled(sampled) => {
                 live.entry(sampled.serial).and_modify(|live| live.sampled = Some(sampled));
             }
+            Kept::SampledMany(samples) => samples.into_iter().for_each(|sampled| {
+                live.entry(sampled.serial).and_modify(|live| live.sampled = Some(sampled));
+            }),
             Kept::Closed(closed) => {
                 live.entry(closed.serial).and_modify(|live| live.closed = Some(closed));
             }
@@ -325,6 +330,8 @@ pub(crate) struct Stage {
     pub(crate) table: Table,
     /// Records that were handed out in this life, in their order.
     pub(crate) records: Vec<Kept>,
+    /// And how many octets the ledger takes for each.
+    pub(crate) weights: Vec<usize>,
     pub(crate) durable: u64,
     /// Requests that nobody has answered.
     pub(crate) asked: Vec<Asked>,
@@ -364,6 +371,7 @@ impl Stage {
             now,
             table: Table::default(),
             records: Vec::new(),
+            weights: Vec::new(),
             durable: 0,
             asked: Vec::new(),
             verdicts: Vec::new(),
@@ -442,6 +450,7 @@ impl Stage {
     pub(crate) fn hand_out(&mut self, most: usize) {
         for _ in 0..most {
             let Some(record) = self.shard.poll_record() else { return };
+            self.weights.push(engine::record_octets(&record));
             self.records.push(kept(&record));
         }
         assert_eq!(self.shard.record_count(), self.records.len() as u64);
