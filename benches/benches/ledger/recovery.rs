@@ -15,10 +15,11 @@ use hashbrown::HashMap;
 use ledger::frame;
 use ledger::recover::{CheckedSegment, Recovered, Recovery};
 use ledger::replay::{Replay, RingPosition};
-use model::counters::{CounterSlot, Counters};
+use model::counters::{CounterSlot, Counters, Totals};
 use model::domain::{Allowance, Terms};
 use model::ids::{PlaneIndex, SessionSerial};
 use model::record::{Accepted, Checkpointed, Opened, Record, Sampled, TakenOver};
+use model::samples::{Samples, SamplesWriter};
 use model::settings::{ObjectName, PinnedScheme, RadiusGroup, Settings};
 use model::time::{Mono, Now, Wall};
 use siphasher::sip::SipHasher13;
@@ -29,6 +30,9 @@ use ledger::log::{Log, Request};
 /// `RECOVERY_SESSIONS` asks for another number.
 const SESSIONS: usize = 1_000_000;
 const ROUNDS: usize = 7;
+/// Samples that one record has: as many as interims fall due in a few milliseconds. `RECOVERY_SAMPLES` asks for another number, 0 for
+/// a record of each sample's own.
+const SAMPLES: usize = 64;
 /// Sessions that are handed over together, as the daemon has it.
 const BATCH: usize = 8 * RESTORE_BATCH;
 const PLANE: &str = "vpp0";
@@ -64,14 +68,24 @@ impl Store {
             }
         }
         for turn in 0..2 {
-            for number in 0..sessions / (turn + 1) {
-                // The stride visits every session once, none near the one before.
-                let sequence = number * 7_368_787 % sessions;
-                store.append(&mut log, &Record::Sampled(sampled(sequence, number)));
+            // The stride visits every session once, none near the one before.
+            let samples = (0..sessions / (turn + 1)).map(|number| sampled(number * 7_368_787 % sessions, number));
+            match asked_for("RECOVERY_SAMPLES", SAMPLES) {
+                0 => samples.for_each(|sampled| store.append(&mut log, &Record::Sampled(sampled))),
+                many => store.append_samples(&mut log, &samples.collect::<Vec<_>>(), many),
             }
         }
         drain(&mut log, |request| keep(&mut store, request));
         store
+    }
+
+    fn append_samples(&mut self, log: &mut Log, samples: &[Sampled], many: usize) {
+        for samples in samples.chunks(many) {
+            let mut room = [0; Samples::LEN_MAX];
+            let mut writer = SamplesWriter::new(&mut room);
+            samples.iter().for_each(|sampled| writer.push(sampled).expect("there is room"));
+            self.append(log, &Record::SampledMany(writer.finish().expect("there is one")));
+        }
     }
 
     fn append(&mut self, log: &mut Log, record: &Record<'_>) {
@@ -137,10 +151,12 @@ fn accepted(sequence: u64) -> Accepted {
 }
 
 fn sampled(sequence: u64, at: u64) -> Sampled {
+    let moved = 1_000_000_000 + 997 * at;
+    let v4 = Totals { in_octets: moved, in_packets: moved >> 9, out_octets: 20 * moved, out_packets: moved >> 5 };
     Sampled {
         serial: serial(sequence),
-        at: Mono::from_nanos(at),
-        counters: Counters::ZERO,
+        at: Mono::from_nanos(at << 16),
+        counters: Counters { v4, v6: Totals::default() },
         interim_failures: 0,
         cut: None,
     }
@@ -200,6 +216,13 @@ fn walk(store: &Store, mut each: impl FnMut(SessionSerial, u32)) {
                 sum.update(record);
                 assert_eq!(sum.finalize(), number(&frames[4..8]));
                 frames = &frames[(8 + len).next_multiple_of(8)..];
+                if record[0] == 19 {
+                    for sampled in Samples::read(&record[3..]) {
+                        newest = newest.wrapping_add(1);
+                        each(sampled.serial, newest);
+                    }
+                    continue;
+                }
                 // A whole session has one octet more in front; the first record of all is of none.
                 let Some(key_at) = [(2, 1), (3, 1), (5, 1), (9, 2)].iter().find(|(kind, _)| *kind == record[0]) else {
                     continue;
@@ -318,13 +341,17 @@ fn on_cores() -> Duration {
     Duration::from_millis(10 * ticks.sum::<u64>())
 }
 
+fn asked_for(variable: &str, otherwise: usize) -> usize {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
 pub(super) fn recover() {
     let mut criterion = Criterion::default().configure_from_args();
     // Tests and lists of benches have no use for figures.
     if std::env::args().any(|argument| argument == "--test" || argument == "--list") {
         return;
     }
-    let sessions = std::env::var("RECOVERY_SESSIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(SESSIONS);
+    let sessions = asked_for("RECOVERY_SESSIONS", SESSIONS);
     let store = Store::new(sessions as u64);
     ratios(&store, sessions);
     let mut group = criterion.benchmark_group("ledger/restart");
