@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The longest wait before it looks whether it is over.
 const NAP: Duration = Duration::from_millis(2);
@@ -55,6 +55,18 @@ impl Relay {
     /// Connections that it has accepted.
     pub(crate) fn accepted(&self) -> usize {
         self.shared.accepted.load(Ordering::Relaxed)
+    }
+
+    /// Ends those that stand now, or the next one that does, which is waited for a while: how many.
+    pub(crate) fn cut_some(&self) -> usize {
+        let patience = Instant::now() + Duration::from_secs(5);
+        loop {
+            let cut = self.cut();
+            if cut > 0 || Instant::now() > patience {
+                return cut;
+            }
+            std::thread::sleep(NAP);
+        }
     }
 
     /// Ends all connections, in both directions: how many.
