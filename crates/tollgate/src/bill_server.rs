@@ -23,6 +23,7 @@
 
 mod error;
 mod host_key;
+mod key;
 mod sftp;
 mod ssh;
 mod tftp;

@@ -16,7 +16,7 @@ use russh_sftp::client::RawSftpSession;
 use tokio::net::TcpStream;
 
 use super::host_key::{Fingerprint, Judge};
-use super::{DeliveryError, KeyFault, Patience};
+use super::{DeliveryError, Patience, key};
 
 /// Key exchanges: hybrid and elliptic first; none with SHA-1.
 const KEY_EXCHANGES: &[kex::Name] = &[
@@ -68,7 +68,7 @@ pub(super) async fn connect(
     known_hosts: &Path,
 ) -> Result<Session, DeliveryError> {
     let login = server.login.as_ref().ok_or(DeliveryError::NoLogin)?;
-    let key = settings.key_file.as_deref().map(|path| load_key(Path::new(path))).transpose()?;
+    let key = settings.key_file.as_deref().map(|path| key::load(Path::new(path))).transpose()?;
     let address = SocketAddr::from((server.address, login.port));
     let stream = reach(patience, address).await?;
     let is_dismissed = Arc::new(AtomicBool::new(false));
@@ -116,19 +116,6 @@ fn config(patience: Patience) -> client::Config {
         // A connection that nobody waits for any more must end by itself too.
         inactivity_timeout: Some(patience.operation.saturating_mul(2)),
         ..client::Config::default()
-    }
-}
-
-fn load_key(path: &Path) -> Result<Arc<PrivateKey>, DeliveryError> {
-    let unreadable = |error: std::io::Error| DeliveryError::KeyFile(KeyFault::Unreadable(error.kind()));
-    let text = zeroize::Zeroizing::new(std::fs::read(path).map_err(unreadable)?);
-    let key = PrivateKey::from_openssh(&*text).map_err(|_| DeliveryError::KeyFile(KeyFault::NotAKey))?;
-    if key.is_encrypted() {
-        return Err(DeliveryError::KeyFile(KeyFault::Encrypted));
-    }
-    match key.algorithm() {
-        Algorithm::Ed25519 | Algorithm::Ecdsa { .. } => Ok(Arc::new(key)),
-        _ => Err(DeliveryError::KeyFile(KeyFault::Unsupported)),
     }
 }
 
