@@ -11,7 +11,7 @@ use std::arch::x86_64::{
 };
 
 use super::State;
-use super::steps::{rounds, step};
+use super::steps::{each, rounds, step};
 
 /// Takes one block of each of eight lanes.
 pub(super) fn compress_8(state: &mut State<8>, blocks: &[&[u8; 64]; 8]) {
@@ -112,18 +112,6 @@ fn store<const V: usize, const L: usize>(words: &mut [u32; L], vectors: Words<V>
         // at any alignment.
         unsafe { _mm256_storeu_si256(eight.as_mut_ptr().cast(), vector) };
     }
-}
-
-/// `each!(a, b => expression)`: the expression for each of the `V` vectors.
-macro_rules! each {
-    ($first:ident $(, $other:ident)* => $value:expr) => {{
-        let mut result = $first;
-        for vector in 0..V {
-            let ($first, $($other,)*) = ($first[vector], $($other[vector],)*);
-            result[vector] = $value;
-        }
-        result
-    }};
 }
 
 #[inline]

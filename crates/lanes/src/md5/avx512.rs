@@ -11,7 +11,7 @@ use std::arch::x86_64::{
 };
 
 use super::State;
-use super::steps::{rounds, step};
+use super::steps::{each, rounds, step};
 
 /// Takes one block of each of sixteen lanes.
 pub(super) fn compress_16(state: &mut State<16>, blocks: &[&[u8; 64]; 16]) {
@@ -107,18 +107,6 @@ fn store<const V: usize, const L: usize>(words: &mut [u32; L], vectors: Words<V>
         // at any alignment.
         unsafe { _mm512_storeu_si512(sixteen.as_mut_ptr().cast(), vector) };
     }
-}
-
-/// `each!(a, b => expression)`: the expression for each of the `V` vectors.
-macro_rules! each {
-    ($first:ident $(, $other:ident)* => $value:expr) => {{
-        let mut result = $first;
-        for vector in 0..V {
-            let ($first, $($other,)*) = ($first[vector], $($other[vector],)*);
-            result[vector] = $value;
-        }
-        result
-    }};
 }
 
 #[inline]

@@ -83,4 +83,18 @@ macro_rules! rounds {
     };
 }
 
+/// `each!(a, b => expression)`: the expression for each of the `V` vectors that a word of all lanes is there.
+macro_rules! each {
+    ($first:ident $(, $other:ident)* => $value:expr) => {{
+        let mut result = $first;
+        for vector in 0..V {
+            let ($first, $($other,)*) = ($first[vector], $($other[vector],)*);
+            result[vector] = $value;
+        }
+        result
+    }};
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use each;
 pub(super) use {rounds, step};
