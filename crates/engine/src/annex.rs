@@ -67,7 +67,7 @@ impl Annex {
     };
 }
 
-const _: () = assert!(size_of::<Annex>() <= 104);
+const _: () = assert!(size_of::<Annex>() == 96);
 
 /// All of them.
 pub(crate) struct Annexes {

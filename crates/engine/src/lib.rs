@@ -68,6 +68,7 @@ mod group;
 mod health;
 mod identity;
 mod journal;
+mod line;
 mod losses;
 mod memory;
 mod names;

@@ -4,6 +4,7 @@
 use lanes::prefetch;
 use model::counters::{Counters, Totals};
 use model::ids::PlaneIndex;
+use model::record::Sampled;
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 use std::hint::black_box;
@@ -11,7 +12,7 @@ use std::hint::black_box;
 use crate::annex::{Annex, AnnexRef, Annexes};
 use crate::blob::{BlobRef, Blobs};
 use crate::names::Names;
-use crate::session::{Account, Lane, NONE, Session, Slot, State};
+use crate::session::{Account, Lane, NONE, Session, Slot, State, serial};
 
 /// Average octets of name and attributes that a session may have before the table is full of them.
 const BLOB_OCTETS_MEAN: usize = 288;
@@ -173,6 +174,18 @@ impl Table {
             false => Totals::default(),
         };
         Counters { v4: account.counted_v4, v6 }
+    }
+
+    /// What the ledger is told of that.
+    pub(crate) fn sampled(&self, slot: Slot) -> Sampled {
+        let (session, account) = (&self.sessions[slot as usize], &self.accounts[slot as usize]);
+        Sampled {
+            serial: serial(session, account),
+            at: account.sampled,
+            counters: self.counted(slot),
+            interim_failures: account.interim_failures,
+            cut: account.cut,
+        }
     }
 
     /// It was read again.

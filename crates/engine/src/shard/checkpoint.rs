@@ -29,7 +29,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use model::ids::PlaneIndex;
-use model::record::{Accepted, Checkpointed, Heard, Sampled, StartFailed};
+use model::record::{Accepted, Checkpointed, Heard, StartFailed};
 use model::time::Mono;
 
 use super::Shard;
@@ -350,13 +350,7 @@ impl Shard {
             _ => None,
         };
         let failed = session.state == State::StartFailed;
-        let sampled = Sampled {
-            serial,
-            at: account.sampled,
-            counters: self.table.counted(slot),
-            interim_failures: account.interim_failures,
-            cut: account.cut,
-        };
+        let sampled = self.table.sampled(slot);
         // The last sample of one that is down is its end's.
         let was_sampled = !session.is_down()
             && (account.sampled != Mono::ZERO || account.interim_failures > 0 || account.cut.is_some());

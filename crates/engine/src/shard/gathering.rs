@@ -12,25 +12,24 @@
 //!
 //! **Full.** Each session stands here once, so there is room for all.
 
-use std::collections::VecDeque;
-
-use model::record::{Record, Sampled};
+use model::record::Record;
 use model::samples::{Samples, SamplesWriter};
 
 use super::Shard;
+use crate::line::Line;
 use crate::octets::record_octets;
-use crate::session::{Flags, Owed, Slot, State, serial};
+use crate::session::{Flags, Owed, Slot, State};
 
 /// Sessions that are gathered, and the record that is made of them.
 pub(super) struct Gathering {
-    slots: VecDeque<Slot>,
+    slots: Line,
     /// For whoever copies it.
     record: Box<[u8]>,
 }
 
 impl Gathering {
     pub(super) fn new(sessions: usize) -> Gathering {
-        Gathering { slots: VecDeque::with_capacity(sessions), record: vec![0; Samples::LEN_MAX].into() }
+        Gathering { slots: Line::new(sessions), record: vec![0; Samples::LEN_MAX].into() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -56,16 +55,16 @@ impl Shard {
             self.owe(slot, Owed::Sampled);
         } else if !is_gathered {
             self.session_mut(slot).flags.set(Flags::SAMPLE_DUE);
-            self.gathering.slots.push_back(slot);
+            self.gathering.slots.push(slot);
         }
     }
 
     /// Whether samples are to be told together. Those in front whose sessions have come to owe something else are not.
     pub(super) fn has_gathered(&mut self) -> bool {
-        while let Some(&slot) = self.gathering.slots.front()
+        while let Some(slot) = self.gathering.slots.first()
             && !self.account(slot).records.is_empty()
         {
-            self.gathering.slots.pop_front();
+            self.gathering.slots.pop();
             self.session_mut(slot).flags.put(Flags::SAMPLE_DUE, false);
             self.owe(slot, Owed::Sampled);
         }
@@ -76,27 +75,16 @@ impl Shard {
     pub(super) fn gathered(&mut self) -> Option<Record<'_>> {
         let Gathering { slots, record } = &mut self.gathering;
         let mut writer = SamplesWriter::new(record);
-        while let Some(&slot) = slots.front() {
-            let counters = self.table.counted(slot);
+        while let Some(slot) = slots.first() {
+            let sampled = self.table.sampled(slot);
             let (session, account) = (&mut self.table.sessions[slot as usize], &mut self.table.accounts[slot as usize]);
-            let sampled = Sampled {
-                serial: serial(session, account),
-                at: account.sampled,
-                counters,
-                interim_failures: account.interim_failures,
-                cut: account.cut,
-            };
             if !account.records.is_empty() {
                 account.records.add(Owed::Sampled);
             } else if writer.push(&sampled).is_err() {
                 break;
             }
             session.flags.put(Flags::SAMPLE_DUE, false);
-            slots.pop_front();
-        }
-        if slots.is_empty() {
-            // It begins at its front again, as the line of those who owe records.
-            slots.clear();
+            slots.pop();
         }
         let record = Record::SampledMany(writer.finish()?);
         self.record_count += 1;

@@ -63,6 +63,7 @@ use crate::group::Group;
 use crate::health::{News, Rules};
 use crate::identity::Key;
 use crate::journal::{self, Journal};
+use crate::line::Line;
 use crate::memory::Memory;
 use crate::request::Requests;
 use crate::sequence::Links;
@@ -260,7 +261,7 @@ pub struct Shard {
     domains: HashMap<Box<[u8]>, u16>,
     planes: Planes,
     /// Sessions that owe records, each once.
-    owing: VecDeque<Slot>,
+    owing: Line,
     /// Sessions whose samples are told together.
     gathering: Gathering,
     /// Records in the ring whose durability somebody waits for, in their order.
@@ -273,7 +274,7 @@ pub struct Shard {
     /// The last time that was told; only records that nobody measures by are dated with it.
     latest: Now,
     /// Sessions whose verdict waits for the plane, each once.
-    verdicts: VecDeque<Slot>,
+    verdicts: Line,
     /// Verdicts on subscribers that got no session.
     refusals: Refusals,
     /// When events of the planes were last left unread.
@@ -368,7 +369,7 @@ impl Shard {
             announcing: Announcing::default(),
             domains: HashMap::new(),
             planes: Planes::new(Share { shard: birth.shard, shard_count: birth.shard_count }, birth.session_hash),
-            owing: VecDeque::with_capacity(limits.sessions),
+            owing: Line::new(limits.sessions),
             gathering: Gathering::new(limits.sessions),
             awaited: VecDeque::with_capacity(records::AWAITED_MAX),
             record_count: 0,
@@ -376,7 +377,7 @@ impl Shard {
             checkpoints: Checkpoints::new(now),
             replayed: ReplayedRun::default(),
             latest: Now { mono: now, wall: birth.started },
-            verdicts: VecDeque::with_capacity(limits.sessions),
+            verdicts: Line::new(limits.sessions),
             refusals: Refusals::new(),
             events_left: None,
             leaving: None,

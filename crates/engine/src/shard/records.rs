@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use model::counters::Counters;
 use model::ids::{BillId, PlaneIndex};
 use model::record::{
-    Accepted, Acknowledged, Announced, Bill, BillReason, Booted, Closed, Delivered, Opened, Record, Sampled,
-    StartFailed, ZeroStop,
+    Accepted, Acknowledged, Announced, Bill, BillReason, Booted, Closed, Delivered, Opened, Record, StartFailed,
+    ZeroStop,
 };
 use model::time::{Mono, Now};
 use model::verdict::{Reason, Sentence};
@@ -52,7 +52,7 @@ impl Shard {
         let first = records.is_empty();
         records.add(owed);
         if first {
-            self.owing.push_back(slot);
+            self.owing.push(slot);
         }
     }
 
@@ -93,14 +93,10 @@ impl Shard {
                 return Some(next);
             }
         }
-        let slot = *self.owing.front()?;
+        let slot = self.owing.first()?;
         let owed = self.account_mut(slot).records.take_first()?;
         if self.account(slot).records.is_empty() {
-            self.owing.pop_front();
-            if self.owing.is_empty() {
-                // It begins at its front again, in memory that is in the cache, and does not come round to all that it has.
-                self.owing.clear();
-            }
+            self.owing.pop();
             self.checkpoints.owed_less();
             self.orders.owed_less(self.record_count + 1);
         }
@@ -279,13 +275,7 @@ impl Shard {
                 keep_accounting: session.flags.has(Flags::START_KEPT),
             }),
             Owed::StartFailed => Record::StartFailed(StartFailed { serial, zero_stop: zero_stop(session.flags) }),
-            Owed::Sampled => Record::Sampled(Sampled {
-                serial,
-                at: account.sampled,
-                counters: self.table.counted(slot),
-                interim_failures: account.interim_failures,
-                cut: account.cut,
-            }),
+            Owed::Sampled => Record::Sampled(self.table.sampled(slot)),
             Owed::Closed => Record::Closed(self.closed(slot)),
             Owed::Acknowledged => Record::Acknowledged(Acknowledged { serial }),
             Owed::Billed => Record::Billed(self.billed(slot)),

@@ -52,11 +52,7 @@ impl Shard {
                 reason: refusal.reason,
             });
         }
-        let slot = self.verdicts.pop_front()?;
-        if self.verdicts.is_empty() {
-            // As the line of those who owe records: it begins at its front again.
-            self.verdicts.clear();
-        }
+        let slot = self.verdicts.pop()?;
         let (sentence, reason) = self.account_mut(slot).verdict.take()?;
         self.leaving = Some(slot);
         self.note(slot, self.latest.mono, Step::Verdict { sentence, reason });
@@ -67,7 +63,7 @@ impl Shard {
     /// Gives a verdict on a session. One that still waits is replaced: the newer one is true.
     pub(super) fn pronounce(&mut self, slot: Slot, sentence: Sentence, reason: Reason) {
         if self.account_mut(slot).verdict.replace((sentence, reason)).is_none() {
-            self.verdicts.push_back(slot);
+            self.verdicts.push(slot);
         }
     }
 
@@ -75,7 +71,7 @@ impl Shard {
     /// session of that name.
     pub(super) fn withdraw_verdict(&mut self, slot: Slot) {
         if self.account_mut(slot).verdict.take().is_some() {
-            self.verdicts.retain(|&other| other != slot);
+            self.verdicts.remove(slot);
         }
     }
 
