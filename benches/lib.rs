@@ -3,6 +3,8 @@
 
 mod processor;
 mod segments;
+mod store;
 
 pub use processor::{due, processor_time};
 pub use segments::{Message, gather, hold_much, receive, send};
+pub use store::{BOOT_ID, new_life, new_store, record};

@@ -6,20 +6,19 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use benches::new_store;
 use engine::{Birth, Limits, Restored, Shard};
 use ledger::frame;
-use ledger::keeper::{Keeper, KeeperStart, Request};
+use ledger::keeper::{Keeper, Request};
 use ledger::log::LogBounds;
-use ledger::recover::{Life, Recovery};
-use ledger::replay::Replay;
 use model::counters::{CounterSlot, CounterSource, Counters, Totals};
 use model::ids::PlaneIndex;
 use model::record::{Accepted, Checkpointed, Record, TakenOver};
-use model::settings::{LocalAaaServer, Settings};
+use model::settings::Settings;
 use model::time::{Mono, Now, Wall};
 
+use super::SEGMENT_OCTETS;
 use super::recovery::opened;
-use super::{BOOT_ID, SEGMENT_OCTETS};
 
 /// `DAY_SESSIONS` asks for another number.
 const SESSIONS: u32 = 50_000;
@@ -90,22 +89,8 @@ fn session<'a>(number: u32, name: &'a [u8], attributes: &'a [u8]) -> Checkpointe
 impl Day {
     fn new(sessions: u32, segment_len: u64) -> Day {
         let now = at(BEGIN_S);
-        let (mut recovered, start) = Recovery::new(Replay::new()).finish().expect("nothing is wrong with nothing");
         let bounds = LogBounds::new(segment_len, BATCH_OCTETS).expect("they are possible");
-        let life = Life { boot_id: BOOT_ID, at: now, fresh_store: [1; 16], fresh_key: [2; 16] };
-        let (log, started) = start.begin(life, bounds);
-        let keeper = KeeperStart {
-            new_boot: None,
-            log,
-            started,
-            book: recovered.state.take_book(),
-            segments: Vec::new(),
-            damaged: Vec::new(),
-            sources: 1,
-            settings: LocalAaaServer::default(),
-            nas: String::new(),
-            card: None,
-        };
+        let keeper = new_store(bounds, now);
         let session_hash = plane::record::session_hash;
         let birth = Birth { epoch: 2, key: [7; 16], started: now.wall, shard: 0, shard_count: 1, session_hash };
         let limits = Limits { sessions: sessions as usize, ..Limits::default() };

@@ -13,23 +13,18 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use benches::{new_life, record};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use ledger::frame;
 use ledger::log::{Log, LogBounds, Request};
-use ledger::recover::{Life, RecordSink, Recovery};
+use ledger::recover::{RecordSink, Recovery};
 use ledger::segment::Place;
-use model::counters::{CounterSlot, Counters};
-use model::domain::{Allowance, Terms};
-use model::ids::SessionSerial;
-use model::record::{Opened, Record, TakenOver};
-use model::settings::PinnedScheme;
+use model::record::Record;
 use model::time::{Mono, Now};
 
 const BATCHES: [usize; 2] = [64, 1024];
 const RECORD_LEN: usize = 256;
 /// As the daemon has it.
 const SEGMENT_OCTETS: u64 = 16 << 20;
-const BOOT_ID: [u8; 16] = [9; 16];
 
 struct Nothing;
 
@@ -39,36 +34,7 @@ impl RecordSink for Nothing {
 
 fn new_log() -> Log {
     let (_, start) = Recovery::new(Nothing).finish().expect("nothing is wrong with nothing");
-    let life = Life { boot_id: BOOT_ID, at: Now::default(), fresh_store: [1; 16], fresh_key: [2; 16] };
-    start.begin(life, LogBounds::new(SEGMENT_OCTETS, 1 << 20).expect("they are possible")).0
-}
-
-fn opened(sequence: u64, attributes: &[u8]) -> Record<'_> {
-    Record::Opened(Opened {
-        serial: SessionSerial { epoch: 1, sequence },
-        taken_over: TakenOver { plane_epoch: 1, ring: 0, position: sequence },
-        plane: "vpp0",
-        session: b"session",
-        domain: "isp",
-        group: "g1",
-        scheme: PinnedScheme::default(),
-        interim_s: 600,
-        terms: Terms::default(),
-        allowance: Allowance::default(),
-        session_timeout_s: 0,
-        at: Now::default(),
-        counters: CounterSlot::default(),
-        baseline: Counters::ZERO,
-        attributes,
-    })
-}
-
-/// A record of exactly [`RECORD_LEN`] octets.
-fn record() -> Vec<u8> {
-    let attributes = vec![0x5A; RECORD_LEN - frame::encoded_len(&opened(1, b""))];
-    let mut octets = vec![0; RECORD_LEN];
-    assert_eq!(frame::encode(&opened(1, &attributes), &mut octets), Ok(RECORD_LEN));
-    octets
+    start.begin(new_life(Now::default()), LogBounds::new(SEGMENT_OCTETS, 1 << 20).expect("they are possible")).0
 }
 
 /// Does what the log asks with `perform`, until it asks for nothing more.
@@ -82,7 +48,7 @@ fn drain(log: &mut Log, mut perform: impl FnMut(Request<'_>)) {
 
 fn append(c: &mut Criterion) {
     let mut group = c.benchmark_group("ledger/append");
-    let record = record();
+    let record = record(RECORD_LEN);
     for batch in BATCHES {
         group.throughput(Throughput::Elements(batch as u64));
         group.bench_function(BenchmarkId::new("machine", batch), |b| {

@@ -8,6 +8,7 @@ use std::hash::BuildHasherDefault;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
+use benches::BOOT_ID;
 use criterion::Criterion;
 use crossbeam::channel::{bounded, unbounded};
 use engine::{Birth, Limits, Memory, RESTORE_BATCH, Restored, Shard};
@@ -24,7 +25,7 @@ use model::settings::{ObjectName, PinnedScheme, RadiusGroup, Settings};
 use model::time::{Mono, Now, Wall};
 use siphasher::sip::SipHasher13;
 
-use super::{BOOT_ID, Directory, SEGMENT_OCTETS, drain, new_log};
+use super::{Directory, SEGMENT_OCTETS, drain, new_log};
 use ledger::log::{Log, Request};
 
 /// `RECOVERY_SESSIONS` asks for another number.

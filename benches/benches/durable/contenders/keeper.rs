@@ -4,18 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
+use benches::{new_store, record};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use kernel::file::LogFile;
-use ledger::frame;
-use ledger::keeper::{Keeper, KeeperStart, OperationId, Request};
-use ledger::log::{Log, LogBounds};
-use ledger::recover::{Life, Recovery};
-use ledger::replay::Replay;
-use model::counters::{CounterSlot, Counters};
-use model::domain::{Allowance, Terms};
-use model::ids::SessionSerial;
-use model::record::{Opened, Record, Started, TakenOver};
-use model::settings::{LocalAaaServer, PinnedScheme};
+use ledger::keeper::{Keeper, OperationId, Request};
+use ledger::log::LogBounds;
 use model::time::Now;
 
 use super::{Contender, RECORD_LEN, SEGMENT_OCTETS};
@@ -118,27 +111,13 @@ impl Kept {
     pub(super) fn new(directory: &Path) -> Kept {
         let directory = directory.join("kept");
         std::fs::create_dir_all(&directory).expect("a directory");
-        let (mut recovered, start) = Recovery::new(Replay::new()).finish().expect("nothing is wrong with nothing");
-        let life = Life { boot_id: [9; 16], at: Now::default(), fresh_store: [1; 16], fresh_key: [2; 16] };
         let bounds = LogBounds::new(SEGMENT_OCTETS, 1 << 20).expect("they are possible");
-        let (log, started): (Log, Started) = start.begin(life, bounds);
-        let start = KeeperStart {
-            new_boot: None,
-            log,
-            started,
-            book: recovered.state.take_book(),
-            segments: Vec::new(),
-            damaged: Vec::new(),
-            sources: 1,
-            settings: LocalAaaServer::default(),
-            nas: String::new(),
-            card: None,
-        };
+        let start = new_store(bounds, Now::default());
         let mut kept = Kept {
             keeper: Keeper::begin(start, Now::default()),
             files: Files::new(&directory),
             under_way: Vec::new(),
-            record: record(),
+            record: record(RECORD_LEN),
             appended: 0,
         };
         while !kept.keeper.is_begun() {
@@ -202,32 +181,4 @@ impl Contender for Kept {
             self.turn();
         }
     }
-}
-
-fn opened(attributes: &[u8]) -> Record<'_> {
-    Record::Opened(Opened {
-        serial: SessionSerial { epoch: 1, sequence: 1 },
-        taken_over: TakenOver { plane_epoch: 1, ring: 0, position: 1 },
-        plane: "vpp0",
-        session: b"session",
-        domain: "isp",
-        group: "g1",
-        scheme: PinnedScheme::default(),
-        interim_s: 600,
-        terms: Terms::default(),
-        allowance: Allowance::default(),
-        session_timeout_s: 0,
-        at: Now::default(),
-        counters: CounterSlot::default(),
-        baseline: Counters::ZERO,
-        attributes,
-    })
-}
-
-/// A record of exactly [`RECORD_LEN`] octets.
-fn record() -> Vec<u8> {
-    let attributes = vec![0x5A; RECORD_LEN - frame::encoded_len(&opened(b""))];
-    let mut octets = vec![0; RECORD_LEN];
-    assert_eq!(frame::encode(&opened(&attributes), &mut octets), Ok(RECORD_LEN));
-    octets
 }
