@@ -194,6 +194,11 @@ impl Group {
         self.lanes.iter().all(|queue| queue.count == 0)
     }
 
+    /// Whether a Start waits for a place.
+    pub(crate) fn has_starts(&self) -> bool {
+        [Lane::Start, Lane::Admitted].into_iter().any(|lane| self.first(lane).is_some())
+    }
+
     /// Whom a transaction asks that these have had, of a user whom this server authenticated; see [`choose`].
     pub(crate) fn choose(
         &self,

@@ -140,19 +140,21 @@ impl Shard {
         }
     }
 
-    /// How many replies the caller may wait for together, as nobody waits for one of them, for a place on a server or for the
-    /// ledger; 1: somebody does. A Start is somebody's who wants to go online. Now and then nobody does and it is 1 all the same:
-    /// what comes then tells how long the servers take. To be asked right before the wait.
+    /// How many replies the caller may wait for together, as nobody waits for one of them or for the ledger; 1: somebody does. A
+    /// Start is somebody's who wants to go online. While others wait for places on a server it is half of what is out: the other
+    /// half keeps the server busy meanwhile, and who takes the places leaves as one. Now and then nobody waits and it is 1 all the
+    /// same: what comes then tells how long the servers take. To be asked right before the wait.
     pub fn replies_in_no_hurry(&mut self) -> usize {
         self.waits = self.waits.wrapping_add(1);
         let hurries = self.has_streams
             || !self.awaited.is_empty()
             || self.requests.starts() > 0
             || !self.failover.is_empty()
-            || !self.groups.iter().all(Group::is_idle)
+            || self.groups.iter().any(Group::has_starts)
             || self.waits.is_multiple_of(MEASURED_ONCE_IN);
-        let out = self.servers.iter().map(|server| server.in_flight - server.missed).sum::<u32>();
-        let together = if hurries { 1 } else { (out as usize).clamp(1, BATCH_MAX) };
+        let out = self.servers.iter().map(|server| server.in_flight - server.missed).sum::<u32>() as usize;
+        let some = if self.groups.iter().all(Group::is_idle) { out } else { out / 2 };
+        let together = if hurries { 1 } else { some.clamp(1, BATCH_MAX) };
         self.gathers = together > 1;
         together
     }
