@@ -99,7 +99,9 @@ impl Blobs {
     /// Asks for the memory of a blob that is read soon, as far as most of them reach.
     pub(crate) fn prefetch(&self, blob: BlobRef) {
         let at = blob.0 as usize * UNIT;
-        self.region.get(at..).into_iter().flat_map(|piece| piece.iter().step_by(64).take(4)).for_each(prefetch::read);
+        for line in 0..4 {
+            self.region.get(at + line * 64).into_iter().for_each(prefetch::read);
+        }
     }
 
     /// Gives the place back.

@@ -28,6 +28,11 @@ impl Line {
         self.0.front().copied()
     }
 
+    /// Who has its turn behind so many others.
+    pub(crate) fn behind(&self, others: usize) -> Option<Slot> {
+        self.0.get(others).copied()
+    }
+
     pub(crate) fn push(&mut self, slot: Slot) {
         self.0.push_back(slot);
     }

@@ -284,8 +284,34 @@ impl Table {
             next => self.sessions[next as usize].prev = prev,
         }
         queue.count -= 1;
+        if prev == NONE && slot != queue.ahead {
+            queue.lead = queue.lead.saturating_sub(1);
+        } else {
+            (queue.ahead, queue.lead) = (NONE, 0);
+        }
+    }
+
+    /// Goes one session further along a queue whose sessions have waited for so long that they have left the cache, and asks for
+    /// the memory of the one behind it. Whoever calls this for each session that leaves meets sessions that are there: the one
+    /// that is returned, if it does not stand too far ahead of its turn.
+    pub(crate) fn look_ahead(&self, queue: &mut Queue) -> Option<Slot> {
+        if queue.lead >= LEAD {
+            return None;
+        }
+        let slot = if queue.ahead == NONE { queue.head } else { queue.ahead };
+        let next = self.sessions.get(slot as usize)?.next;
+        if next == NONE {
+            return None;
+        }
+        self.prefetch(next);
+        queue.ahead = next;
+        queue.lead += 1;
+        Some(slot)
     }
 }
+
+/// How far ahead of its turn a session in a queue is asked for.
+const LEAD: u32 = 24;
 
 /// A queue of sessions, linked through them.
 #[derive(Clone, Copy, Debug)]
@@ -295,10 +321,14 @@ pub(crate) struct Queue {
     tail: Slot,
     /// How many.
     pub(crate) count: u32,
+    /// The last whose memory was asked for ahead of its turn, or [`NONE`].
+    ahead: Slot,
+    /// How many stand before that one.
+    lead: u32,
 }
 
 impl Queue {
-    pub(crate) const EMPTY: Queue = Queue { head: NONE, tail: NONE, count: 0 };
+    pub(crate) const EMPTY: Queue = Queue { head: NONE, tail: NONE, count: 0, ahead: NONE, lead: 0 };
 }
 
 fn hash(key: &[u8; 16], plane: PlaneIndex, name: &[u8]) -> u64 {
@@ -365,5 +395,35 @@ mod tests {
         table.push_back(&mut queue, Lane::Stop, slots[0]);
         assert_eq!(order(&table, &queue), [slots[2], slots[0]]);
         assert_eq!(queue.count, 2);
+    }
+
+    #[test]
+    fn sessions_of_a_queue_are_asked_for_ahead_of_their_turn_each_once() {
+        let mut table = Table::new(100, [1; 16]);
+        let mut queue = Queue::EMPTY;
+        let slots: Vec<_> = (0..100u8).map(|n| table.insert(PlaneIndex(0), &[n], b"").unwrap()).collect();
+        assert_eq!(table.look_ahead(&mut queue), None, "nobody waits");
+        for &slot in &slots {
+            table.push_back(&mut queue, Lane::Interim, slot);
+        }
+        let mut asked = Vec::new();
+        for &slot in &slots {
+            asked.extend((0..2).map_while(|_| table.look_ahead(&mut queue)));
+            let ahead = asked.len() - usize::try_from(slot).unwrap();
+            assert!(ahead <= LEAD as usize, "{ahead}");
+            table.unlink(&mut queue, slot);
+        }
+        assert_eq!(asked, slots[..99], "there is nobody behind the last");
+
+        // Who leaves from the middle may be the one that was asked for.
+        for &slot in &slots {
+            table.push_back(&mut queue, Lane::Interim, slot);
+        }
+        for step in 0..10 {
+            table.look_ahead(&mut queue);
+            table.unlink(&mut queue, slots[step + 1]);
+        }
+        assert_eq!(order(&table, &queue).len(), 90);
+        assert_eq!(table.look_ahead(&mut queue), Some(slots[0]), "it begins at the front again");
     }
 }

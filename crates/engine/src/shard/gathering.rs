@@ -20,6 +20,9 @@ use crate::line::Line;
 use crate::octets::record_octets;
 use crate::session::{Flags, Owed, Slot, State};
 
+/// How many sessions ahead memory is asked for.
+const LOOK_AHEAD: usize = 8;
+
 /// Sessions that are gathered, and the record that is made of them.
 pub(super) struct Gathering {
     slots: Line,
@@ -76,6 +79,7 @@ impl Shard {
         let Gathering { slots, record } = &mut self.gathering;
         let mut writer = SamplesWriter::new(record);
         while let Some(slot) = slots.first() {
+            slots.behind(LOOK_AHEAD).into_iter().for_each(|later| self.table.prefetch(later));
             let sampled = self.table.sampled(slot);
             let (session, account) = (&mut self.table.sessions[slot as usize], &mut self.table.accounts[slot as usize]);
             if !account.records.is_empty() {

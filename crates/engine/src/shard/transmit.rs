@@ -10,7 +10,7 @@ use wire::radius::authenticator::{Unsigned, sign_requests};
 use wire::tacacs::{Clear, obfuscate_all};
 
 use super::Shard;
-use super::deadlines::{DUE_MAX, FETCHED};
+use super::deadlines::DUE_MAX;
 use crate::choice::Choice;
 use crate::copies;
 use crate::journal::Step;
@@ -182,8 +182,8 @@ impl Shard {
         let group_count = self.groups.len();
         for step in 0..group_count {
             let group = (self.group_turn + step) % group_count;
-            self.fetch_waiting(group, room, counters);
             while batch.len() < room && self.requests.has_room() && !self.groups[group].is_idle() {
+                self.look_ahead(group, counters);
                 let Some((slot, member)) = self.next_in(group, now.mono) else { break };
                 self.groups[group].end_turn();
                 if !self.begin(slot, group, member, now, counters, batch) {
@@ -194,12 +194,17 @@ impl Shard {
         self.group_turn = (self.group_turn + 1) % group_count;
     }
 
-    /// Those who have waited for long have left the cache: they are asked for together.
-    fn fetch_waiting(&self, group: usize, room: usize, counters: &impl CounterSource) {
-        for queue in self.groups[group].lanes.iter().filter(|queue| queue.count as usize > DUE_MAX) {
-            let waiting = std::iter::successors(Some(queue.head), |&slot| Some(self.session(slot).next));
-            let some = waiting.take(room.min(FETCHED)).collect::<ArrayVec<Slot, FETCHED>>();
-            self.fetch(&some, counters);
+    /// Those who have waited for long have left the cache: the memory of some of the next is asked for, and they are found by way
+    /// of those before them.
+    fn look_ahead(&mut self, group: usize, counters: &impl CounterSource) {
+        for queue in self.groups[group].lanes.iter_mut().filter(|queue| queue.count as usize > DUE_MAX) {
+            // One takes the place of the one that leaves, and another shortens the way to go.
+            for _ in 0..2 {
+                let Some(slot) = self.table.look_ahead(queue) else { break };
+                let session = &self.table.sessions[slot as usize];
+                counters.prefetch(session.plane, session.counters);
+                self.table.blobs.prefetch(session.blob);
+            }
         }
     }
 
