@@ -24,6 +24,18 @@ pub(crate) fn next_interim(first: Mono, interval_s: u32, now: Mono) -> Mono {
     Mono::from_nanos(first.as_nanos() + missed * interval)
 }
 
+/// The last moment of the schedule that has `next` in it, at or before `at`, which lies before `next`.
+pub(crate) fn last_due(next: Mono, interval_s: u32, at: Mono) -> Mono {
+    let interval = u64::from(interval_s) * 1_000_000_000;
+    let last = next.as_nanos().saturating_sub(interval);
+    // It may have waited for longer than an interval.
+    let more = match last.saturating_sub(at.as_nanos()) {
+        0 => 0,
+        behind => behind.div_ceil(interval) * interval,
+    };
+    Mono::from_nanos(last.saturating_sub(more))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +60,13 @@ mod tests {
             [(100, 60, 50, 100), (100, 60, 100, 160), (100, 60, 159, 160), (100, 60, 1000, 1060)]
         {
             assert_eq!(next_interim(at(first), interval, at(now)), at(expected));
+        }
+    }
+
+    #[test]
+    fn what_waits_was_due_at_the_last_moment_before() {
+        for (next, at_s, due) in [(160, 100, 100), (160, 130, 100), (220, 100, 100), (220, 159, 100), (220, 160, 160)] {
+            assert_eq!(last_due(at(next), 60, at(at_s)), at(due), "{next} {at_s}");
         }
     }
 }

@@ -112,6 +112,8 @@ impl Flags {
     pub(crate) const LINGERS: Flags = Flags(1 << 25);
     /// Its sample stands among those that are told to the ledger together.
     pub(crate) const SAMPLE_DUE: Flags = Flags(1 << 26);
+    /// The interim that waits in its lane is one of the schedule. Only while it stands there.
+    pub(crate) const SCHEDULED: Flags = Flags(1 << 27);
 
     pub(crate) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0

@@ -9,11 +9,13 @@ use crate::time::Wall;
 
 mod authorization;
 mod commits;
+mod lateness;
 mod story;
 mod survey;
 
 pub use authorization::{AuthorizationReport, AuthorizationServerReport, DynamicCounts};
 pub use commits::{CommitRecord, TrialReport};
+pub use lateness::Lateness;
 pub use story::{SessionStory, StorySource, StoryStep};
 pub use survey::SurveyReport;
 
@@ -468,4 +470,6 @@ pub struct ShardReport {
     pub groups: Vec<GroupReport>,
     /// Datagrams that changed nothing.
     pub discards: Discards,
+    /// How late interims have left.
+    pub lateness: Lateness,
 }

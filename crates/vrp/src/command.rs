@@ -290,6 +290,8 @@ pub enum DisplayRequest {
     AccountingHealth,
     /// [`crate::render::accounting_phase`]
     AccountingPhase,
+    /// [`crate::render::accounting_lateness`]
+    AccountingLateness,
     /// [`crate::render::accounting_session`]
     AccountingSession {
         /// The Acct-Session-Id, 1–44 characters.

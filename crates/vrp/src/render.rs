@@ -23,7 +23,7 @@ pub use access_user::{access_user, access_users};
 pub use authorization::authorization_packet;
 pub use bill::{local_bill_cache, local_bill_information};
 pub use commits::{commit_list, trial_status};
-pub use health::{Health, accounting_health, accounting_phase};
+pub use health::{Health, accounting_health, accounting_lateness, accounting_phase};
 pub use hwtacacs::{hwtacacs_queued_stops, hwtacacs_server_template};
 pub use policy::accounting_policy;
 pub use queue::{queued_stops, radius_server_backlog};

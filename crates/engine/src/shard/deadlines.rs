@@ -12,7 +12,7 @@ use model::domain::Allowance;
 use model::time::{Mono, Now};
 
 use super::Shard;
-use crate::phase::next_interim;
+use crate::phase::{last_due, next_interim};
 use crate::session::{Flags, Lane, NONE, Slot, State};
 
 /// Sessions that fall due in one call: what they are read and written in lies in the core's own cache until their packets are
@@ -112,6 +112,17 @@ impl Shard {
         let idle = idle || self.session(slot).lane == Lane::Rest;
         if idle && !self.is_skipped(slot, now) {
             self.tick(slot, now);
+            let waits = self.session(slot).lane == Lane::Interim;
+            self.session_mut(slot).flags.put(Flags::SCHEDULED, waits);
+        }
+    }
+
+    /// An interim leaves that was waiting in its lane. Those that an event has asked for are not late.
+    pub(super) fn note_lateness(&mut self, slot: Slot, now: Mono) {
+        let session = self.session(slot);
+        if session.flags.has(Flags::SCHEDULED) && session.interim_s > 0 {
+            let due = last_due(session.next_interim, session.interim_s, self.account(slot).queued);
+            self.lateness.add(now.since(due));
         }
     }
 

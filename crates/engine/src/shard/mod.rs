@@ -40,7 +40,7 @@ use std::collections::VecDeque;
 use hashbrown::HashMap;
 use model::counters::Counters;
 use model::ids::SessionSerial;
-use model::report::Discards;
+use model::report::{Discards, Lateness};
 use model::settings::{AccountingMode, RadiusHealth, ServerPath};
 use model::time::{Mono, Now, Wall};
 
@@ -68,7 +68,7 @@ use crate::memory::Memory;
 use crate::request::Requests;
 use crate::sequence::Links;
 use crate::server::{PortId, Server};
-use crate::session::{Account, Lane, Session, Slot};
+use crate::session::{Account, Flags, Lane, Session, Slot};
 use crate::table::Table;
 use crate::wheel::Wheel;
 use announcing::Announcing;
@@ -291,6 +291,7 @@ pub struct Shard {
     journal: Journal,
     counts: Counts,
     discards: Discards,
+    lateness: Lateness,
 }
 
 /// What a shard counts of itself.
@@ -388,6 +389,7 @@ impl Shard {
             journal: Journal::new(journal::STEPS),
             counts: Counts::default(),
             discards: Discards::default(),
+            lateness: Lateness::default(),
         }
     }
 
@@ -461,6 +463,7 @@ impl Shard {
 
     /// Takes a session out of the lane that it stands in, if any.
     fn dequeue(&mut self, slot: Slot) {
+        self.session_mut(slot).flags.put(Flags::SCHEDULED, false);
         let group = usize::from(self.group_of(slot));
         if let Some(index) = self.session(slot).lane.index() {
             self.table.unlink(&mut self.groups[group].lanes[index], slot);

@@ -31,6 +31,7 @@ impl Shard {
             groups: self.reported_groups(),
             servers: self.reported_servers().map(Server::report).collect(),
             discards: self.discards,
+            lateness: self.lateness,
         }
     }
 

@@ -255,6 +255,7 @@ impl Shard {
             self.requests.close(index);
             return false;
         }
+        self.note_lateness(slot, now.mono);
         self.dequeue(slot);
         self.session_mut(slot).request = index;
         match kind {

@@ -1,7 +1,7 @@
 //! A shard with many subscribers, its ledger, and a server that answers one request after the other.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -99,7 +99,7 @@ pub(crate) struct Card {
     busy_until: u64,
     /// Answers on their way.
     replies: BinaryHeap<Reverse<(u64, u64)>>,
-    reply_octets: std::collections::HashMap<u64, (PortId, Vec<u8>)>,
+    reply_octets: HashMap<u64, (PortId, Vec<u8>)>,
     reply_next: u64,
     /// Requests that the server dropped.
     pub(crate) dropped: u64,
@@ -107,6 +107,8 @@ pub(crate) struct Card {
     pub(crate) most_waiting: usize,
     dice: u64,
     pub(crate) seconds: Vec<Second>,
+    /// When whose interims left, as far as somebody wants to know.
+    pub(crate) interims: Option<HashMap<Vec<u8>, Vec<Mono>>>,
 }
 
 impl Card {
@@ -130,12 +132,13 @@ impl Card {
             bears: None,
             busy_until: 0,
             replies: BinaryHeap::new(),
-            reply_octets: std::collections::HashMap::new(),
+            reply_octets: HashMap::new(),
             reply_next: 0,
             dropped: 0,
             most_waiting: 0,
             dice: u64::from(key) << 32 | 1,
             seconds: Vec::new(),
+            interims: None,
         }
     }
 
@@ -217,6 +220,10 @@ impl Card {
         let packet = Packet::parse(octets).unwrap();
         if packet.find(Type::ACCT_STATUS_TYPE).and_then(attribute::as_u32) == Some(acct_status_type::INTERIM_UPDATE) {
             self.second(now).interims += 1;
+            if let Some(interims) = &mut self.interims {
+                let user = packet.find(Type::USER_NAME).unwrap();
+                interims.entry(user.to_vec()).or_default().push(self.now.mono);
+            }
         }
         self.second(now).asked += 1;
         let Some(Bears { per_second, room, way, lost }) = self.bears else { return };

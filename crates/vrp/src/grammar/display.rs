@@ -112,6 +112,16 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         views: &View::ALL,
         level: 1,
+        section: "3.3",
+        formats: &["display accounting lateness"],
+        undo: None,
+        help: &[("lateness", "How long after they were due interims have left")],
+        action: Action::Display(|_, _| Display::Live(DisplayRequest::AccountingLateness)),
+        stored: Stored::Never,
+    },
+    Command {
+        views: &View::ALL,
+        level: 1,
         section: "INTERFACES 2",
         formats: &["display accounting policy"],
         undo: None,

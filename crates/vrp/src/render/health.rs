@@ -1,8 +1,11 @@
-//! `display accounting health` and `display accounting phase`: how accounting is, on one screen.
+//! `display accounting health`, `display accounting phase` and `display accounting lateness`: how accounting is, on one screen.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use model::report::{AccountingState, GroupReport, LocalBillInformation, ServerReport, ShardReport, SurveyReport};
+use model::report::{
+    AccountingState, GroupReport, Lateness, LocalBillInformation, ServerReport, ShardReport, SurveyReport,
+};
 use model::time::Wall;
 use serde_json::json;
 
@@ -118,6 +121,35 @@ pub fn accounting_phase(survey: &SurveyReport) -> Shown {
     Shown { text, json: json!({ "sessions": total, "phases": survey.phases.to_vec() }) }
 }
 
+/// How long after the moment of their schedule interims have left. The timers have ticks of this length, and none fires early.
+pub fn accounting_lateness(lateness: &Lateness, tick: Duration) -> Shown {
+    let parts = [500, 900, 990, 999, 1000].map(|of_thousand| lateness.at_most_ms(of_thousand));
+    let ms = |part: Option<u64>| part.map_or("-".to_owned(), |ms| ms.to_string());
+    let [p50, p90, p99, p999, most] = parts.map(ms);
+    let text = labelled(&[
+        ("Interims since the start", lateness.count().to_string()),
+        ("Tick of the timers(ms)", tick.as_millis().to_string()),
+        ("50% late by at most(ms)", p50),
+        ("90% late by at most(ms)", p90),
+        ("99% late by at most(ms)", p99),
+        ("99.9% late by at most(ms)", p999),
+        ("All late by at most(ms)", most),
+    ]);
+    let buckets = lateness.buckets().map(|(end, count)| json!({ "late_ms": end, "interims": count }));
+    let [p50, p90, p99, p999, most] = parts;
+    let json = json!({
+        "interims": lateness.count(),
+        "tick_ms": u64::try_from(tick.as_millis()).unwrap_or(u64::MAX),
+        "p50_ms": p50,
+        "p90_ms": p90,
+        "p99_ms": p99,
+        "p999_ms": p999,
+        "most_ms": most,
+        "buckets": buckets.collect::<Vec<_>>(),
+    });
+    Shown { text, json }
+}
+
 #[cfg(test)]
 mod tests {
     use model::settings::ServerPath;
@@ -171,5 +203,20 @@ mod tests {
         assert_eq!(lines.len(), 61);
         assert_eq!(lines[1], format!("   0       100 {}", "#".repeat(50)));
         assert_eq!((lines[2], lines[60]), ("   1         0", "  59         1 #"));
+    }
+
+    #[test]
+    fn lateness_is_told_in_parts() {
+        let mut lateness = Lateness::default();
+        (1..=1000).for_each(|ms| lateness.add(Duration::from_millis(1 + ms % 16)));
+        let shown = accounting_lateness(&lateness, Duration::from_millis(16));
+        assert!(shown.text.contains("99.9% late by at most(ms)") && shown.text.contains(": 16\n"), "{}", shown.text);
+        assert_eq!(
+            (&shown.json["tick_ms"], &shown.json["p50_ms"], &shown.json["most_ms"]),
+            (&json!(16), &json!(8), &json!(16))
+        );
+        assert_eq!(shown.json["buckets"].as_array().map(Vec::len), Some(16));
+        let none = accounting_lateness(&Lateness::default(), Duration::from_millis(16));
+        assert_eq!((&none.json["p999_ms"], &none.json["buckets"]), (&json!(null), &json!([])));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use model::report::{AccessUser, Discards, QueuedStop, ServerReport, ShardReport, SurveyReport};
+use model::report::{AccessUser, Discards, Lateness, QueuedStop, ServerReport, ShardReport, SurveyReport};
 use tokio::sync::oneshot;
 use vrp::DisplayRequest;
 use vrp::render::{self, Health, Shown};
@@ -61,6 +61,11 @@ pub(super) async fn display(request: DisplayRequest, daemon: &Daemon) -> Result<
             render::accounting_session(story.as_ref())
         }
         DisplayRequest::AccountingPhase => Ok(render::accounting_phase(&survey(daemon).await)),
+        DisplayRequest::AccountingLateness => {
+            let mut lateness = Lateness::default();
+            reports(daemon).await.iter().for_each(|report| lateness.merge(&report.lateness));
+            Ok(render::accounting_lateness(&lateness, engine::wheel::TICK))
+        }
         DisplayRequest::AccountingPolicy => {
             Ok(render::accounting_policy(daemon.running().cut_brake, &reports(daemon).await))
         }
