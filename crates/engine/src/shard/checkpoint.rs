@@ -48,6 +48,8 @@ const TURN_OCTETS_MIN: u64 = 16 << 10;
 const BACKLOG: i64 = 8 << 10;
 /// Slots between two marks.
 const STRIDE: u32 = 1024;
+/// Rings that there is room for; with more, room is made when they are told of first.
+const RINGS: usize = 64;
 /// Slots that are looked at for one record.
 const SCAN_MAX: u32 = 4096;
 
@@ -104,15 +106,17 @@ enum Found {
 }
 
 impl Checkpoints {
-    pub(super) fn new(now: Mono) -> Checkpoints {
+    /// For so many sessions.
+    pub(super) fn new(sessions: usize, now: Mono) -> Checkpoints {
+        let mark_count = sessions.div_ceil(STRIDE as usize) + 1;
         Checkpoints {
             phase: Phase::First,
             cursor: 0,
-            marks: Vec::new(),
-            previous: Vec::new(),
+            marks: Vec::with_capacity(mark_count),
+            previous: Vec::with_capacity(mark_count),
             keeps_history: false,
             is_over: false,
-            heard: VecDeque::new(),
+            heard: VecDeque::with_capacity(RINGS),
             heard_behind: 0,
             credit: 0,
             others: 0,
@@ -120,7 +124,7 @@ impl Checkpoints {
             began: now,
             paced: now,
             due: 0,
-            agreed: VecDeque::new(),
+            agreed: VecDeque::with_capacity(mark_count),
             needed_from: 0,
         }
     }
@@ -200,7 +204,8 @@ impl Checkpoints {
             // It went ahead of what was due. Were that waited for, all that comes meanwhile would stand between two turns.
             self.credit = self.credit.max(0);
         }
-        self.previous = std::mem::take(&mut self.marks);
+        std::mem::swap(&mut self.previous, &mut self.marks);
+        self.marks.clear();
         self.agreed.push_back((record_count, self.previous[0] + 1));
     }
 }
@@ -221,7 +226,10 @@ impl Shard {
     /// How far the rings are heard is told when all that is owed now has been handed out.
     fn tell_heard(&mut self) {
         self.announce_again();
-        self.checkpoints.heard = self.heard_so_far().into();
+        let mut heard = std::mem::take(&mut self.checkpoints.heard);
+        heard.clear();
+        self.add_heard_so_far(&mut heard);
+        self.checkpoints.heard = heard;
         self.checkpoints.heard_behind = self.owing.len();
     }
 
@@ -371,7 +379,7 @@ mod tests {
     /// The first turn writes what is not due; the second begins with what comes next, and is paid for.
     #[test]
     fn what_the_first_turn_wrote_ahead_is_not_waited_for() {
-        let mut checkpoints = Checkpoints::new(Mono::ZERO);
+        let mut checkpoints = Checkpoints::new(1, Mono::ZERO);
         for (turn, credit) in [(1, 0), (2, -850)] {
             checkpoints.marks.push(10 * turn);
             checkpoints.weigh(1_000, true);

@@ -375,7 +375,7 @@ impl Shard {
             awaited: VecDeque::with_capacity(records::AWAITED_MAX),
             record_count: 0,
             sampling: Sampling::new(now),
-            checkpoints: Checkpoints::new(now),
+            checkpoints: Checkpoints::new(limits.sessions, now),
             replayed: ReplayedRun::default(),
             latest: Now { mono: now, wall: birth.started },
             verdicts: Line::new(limits.sessions),

@@ -1,5 +1,6 @@
 //! The packet planes as the shard knows them: whether they are linked, and where a resync stands.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use model::counters::{CounterSlot, CounterSource, Counters};
@@ -470,8 +471,7 @@ impl Shard {
     }
 
     /// How far this life and earlier ones have heard the rings of every plane, as of now.
-    pub(super) fn heard_so_far(&self) -> Vec<(PlaneIndex, HeardBefore)> {
-        let mut all: Vec<(PlaneIndex, HeardBefore)> = Vec::new();
+    pub(super) fn add_heard_so_far(&self, all: &mut VecDeque<(PlaneIndex, HeardBefore)>) {
         let mut add = |plane: PlaneIndex, heard: HeardBefore| {
             let same = |(other, known): &&mut (PlaneIndex, HeardBefore)| {
                 *other == plane
@@ -479,7 +479,7 @@ impl Shard {
             };
             match all.iter_mut().find(same) {
                 Some((_, known)) => known.through = known.through.max(heard.through),
-                None => all.push((plane, heard)),
+                None => all.push_back((plane, heard)),
             }
         };
         let share = self.planes.share;
@@ -496,6 +496,5 @@ impl Shard {
             }
             history.unread_heard(item.known_epoch()).for_each(|heard| add(plane, heard));
         }
-        all
     }
 }
