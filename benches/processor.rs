@@ -8,14 +8,27 @@ use std::time::Duration;
 /// # Errors
 /// There is no such process, or the kernel keeps no such count.
 pub fn processor_time(process: u32) -> io::Result<Duration> {
-    let mut used = Duration::ZERO;
+    scheduled(process, 0)
+}
+
+/// How long all threads that it has now were ready to run while others had the core.
+///
+/// # Errors
+/// There is no such process, or the kernel keeps no such count.
+pub fn waiting_time(process: u32) -> io::Result<Duration> {
+    scheduled(process, 1)
+}
+
+/// The sum over all threads of one field, in nanoseconds.
+fn scheduled(process: u32, field: usize) -> io::Result<Duration> {
+    let mut sum = Duration::ZERO;
     for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
         // One that has just ended is no loss.
         let Ok(text) = std::fs::read_to_string(thread?.path().join("schedstat")) else { continue };
-        let nanoseconds = text.split_whitespace().next().and_then(|first| first.parse().ok());
-        used += Duration::from_nanos(nanoseconds.ok_or(io::ErrorKind::InvalidData)?);
+        let nanoseconds = text.split_whitespace().nth(field).and_then(|value| value.parse().ok());
+        sum += Duration::from_nanos(nanoseconds.ok_or(io::ErrorKind::InvalidData)?);
     }
-    Ok(used)
+    Ok(sum)
 }
 
 /// How many of so many a second are due after this time.

@@ -1,7 +1,7 @@
 //! A packet plane of many subscribers: all of them come as fast as the link takes them and stay, and their counters move.
 //!
-//! `subscribers --link PATH --sessions N [--dual-stack] [--with-mac] [--log-ins RATE]` runs until its standard input ends. It
-//! prints a line of JSON when all have been let in, and with log-ins one every second: how many came on top in that second, each
+//! `subscribers --link PATH --sessions N [--dual-stack] [--with-mac] [--log-ins RATE] [--plane NAME] [--domain NAME]` runs until its
+//! standard input ends. It prints a line of JSON when all have been let in, and with log-ins one every second: how many came on top in that second, each
 //! for a moment, and how long the verdict took, in microseconds.
 #![expect(clippy::print_stdout, reason = "a program for scripts")]
 
@@ -42,6 +42,12 @@ struct Plan {
     /// How many more come each second, and go.
     #[arg(long, default_value_t = 0)]
     log_ins: u32,
+    /// What the plane calls itself.
+    #[arg(long, default_value = "bench")]
+    plane: String,
+    /// Where everyone belongs.
+    #[arg(long, default_value = "isp")]
+    domain: String,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -59,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         dual_stack: plan.dual_stack,
         verdicts: 1 << 16,
     };
-    let mut client = PlaneClient::create(&Options { name: "bench", geometry })?;
+    let mut client = PlaneClient::create(&Options { name: &plan.plane, geometry })?;
     client.connect(&plan.link);
     while client.poll_connect() != LinkState::Fresh {
         client.wait(Duration::from_millis(20));
@@ -167,7 +173,7 @@ fn up(
     prefix: &str,
     counters: CounterSlot,
 ) -> Result<Said, Box<dyn Error>> {
-    let (session, user) = (format!("{prefix}{number}"), format!("user{number:07}@isp"));
+    let (session, user) = (format!("{prefix}{number}"), format!("user{number:07}@{}", plan.domain));
     let [.., a, b, c] = number.to_be_bytes();
     let calling = format!("02-00-00-{a:02x}-{b:02x}-{c:02x}");
     let v6 = |kind: u16| Ipv6Addr::new(0x2001, 0xdb8, kind, u16::from(a), u16::from_be_bytes([b, c]), 0, 0, 0);

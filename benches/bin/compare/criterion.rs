@@ -6,11 +6,11 @@ use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::Result;
+use benches::Place;
+use benches::Program;
 use serde_json::Value;
 
 use crate::bench::Scale;
-use crate::place::Place;
-use crate::program::Program;
 
 /// Nanoseconds of one operation, by the bench's full name.
 pub(crate) type Figures = BTreeMap<String, f64>;

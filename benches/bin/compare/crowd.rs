@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use benches::Place;
+use benches::Program;
 use serde_json::Value;
 
 use crate::daemon::Daemon;
-use crate::place::Place;
-use crate::program::Program;
 
 /// A million come in seconds; ten times that is a failure.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -21,6 +21,9 @@ pub(crate) struct Comers {
     /// More that come each second, and go.
     pub(crate) log_ins: u32,
 }
+
+/// The domain of those who come through a plane of their own, if there is one.
+pub(crate) const APART: &str = "apart";
 
 #[derive(Debug)]
 pub(crate) struct Crowd {
@@ -49,6 +52,17 @@ impl Crowd {
         Ok(Crowd { program: Program::start(place, &mut command)? })
     }
 
+    /// So many come each second, and go, through a plane and in a domain that nobody else uses.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub(crate) fn start_apart(place: &Arc<Place>, daemon: &Daemon, log_ins: u32) -> Result<Crowd> {
+        let mut command = place.program("subscribers");
+        command.arg("--link").arg(daemon.link()).args(["--sessions", "0", "--log-ins", &log_ins.to_string()]);
+        command.args(["--plane", APART, "--domain", APART]);
+        Ok(Crowd { program: Program::start(place, &mut command)? })
+    }
+
     /// Waits until everybody has a verdict: how long that took them, in seconds.
     ///
     /// # Errors
@@ -58,6 +72,10 @@ impl Crowd {
         let told: Value = serde_json::from_str(&line)?;
         ensure!(told["refused"] == 0, "{} subscribers were refused", told["refused"]);
         Ok(number(&told, "seconds"))
+    }
+
+    pub(crate) fn program(&self) -> &Program {
+        &self.program
     }
 
     /// Every second of log-ins so far.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use benches::Place;
+use benches::Program;
 use serde_json::Value;
 
-use crate::place::Place;
-use crate::program::Program;
+use crate::crowd::APART;
 use crate::servers::{Kind, SECRET, Server};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -20,6 +21,8 @@ pub(crate) struct Setup {
     pub(crate) interval_s: u32,
     /// A subscriber is let in when the server has heard of it.
     pub(crate) start_fail_offline: bool,
+    /// A server for a domain apart, whose subscribers wait for it.
+    pub(crate) apart: Option<SocketAddr>,
 }
 
 #[derive(Debug)]
@@ -93,7 +96,7 @@ impl Daemon {
         program.await_line("tollgate ready", PATIENCE)?;
         let display = match kind {
             Kind::Tacacs => "display hwtacacs-server template name h1 verbose".to_owned(),
-            _ => format!("display radius-server packet ip-address {} accounting", server.ip()),
+            _ => format!("display radius-server packet ip-address {} {} accounting", server.ip(), server.port()),
         };
         Ok(Daemon { program, link, desk: Desk { place: place.clone(), control, display } })
     }
@@ -139,8 +142,24 @@ impl Daemon {
         Ok(Window { us_each: used.as_secs_f64() * 1e6 / responses, rate: responses / took.as_secs_f64() })
     }
 
-    fn processor_time(&self) -> Result<Duration> {
+    /// Of all its threads, since its start.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub(crate) fn processor_time(&self) -> Result<Duration> {
         Ok(benches::processor_time(self.program.id())?)
+    }
+
+    /// How long its threads were ready to run while others had their core, itself among them.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub(crate) fn waiting_time(&self) -> Result<Duration> {
+        Ok(benches::waiting_time(self.program.id())?)
+    }
+
+    pub(crate) fn program(&self) -> &Program {
+        &self.program
     }
 }
 
@@ -148,19 +167,27 @@ impl Desk {
     /// # Errors
     /// It does not answer.
     pub(crate) fn counted(&self) -> Result<Counted> {
-        let mut command = self.place.program("tollgate");
-        command.arg("cli").arg("--control").arg(&self.control).args(["--json", "-c", &self.display]);
-        let answer = command.output()?;
-        let said = String::from_utf8_lossy(&answer.stdout);
-        let counters = serde_json::from_str::<Value>(&said).ok();
-        let counters = counters.as_ref().and_then(|value| holder(value, "responses"));
-        let counters = counters.with_context(|| format!("tollgate tells nothing of its server: {said}"))?;
+        let shown = self.display(&self.display)?;
+        let counters = holder(&shown, "responses");
+        let counters = counters.with_context(|| format!("tollgate tells nothing of its server: {shown}"))?;
         let count = |name: &str| counters[name].as_u64().with_context(|| format!("tollgate does not tell {name}"));
         Ok(Counted {
             responses: count("responses")?,
             interims: count("interims")?,
             round_trip: Duration::from_nanos(count("round_trip_ns")?),
         })
+    }
+
+    /// What a display shows, as JSON.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub(crate) fn display(&self, display: &str) -> Result<Value> {
+        let mut command = self.place.program("tollgate");
+        command.arg("cli").arg("--control").arg(&self.control).args(["--json", "-c", display]);
+        let said = command.output()?.stdout;
+        let said = String::from_utf8_lossy(&said);
+        serde_json::from_str(&said).with_context(|| format!("tollgate says, when asked to {display}: {said}"))
     }
 }
 
@@ -193,10 +220,24 @@ fn configuration(kind: Kind, server: SocketAddr, ca: &Path, link: &Path, setup: 
         _ => ("", "  radius-server group g1\n"),
     };
     let offline = if setup.start_fail_offline { "  accounting start-fail offline\n" } else { "" };
+    let [apart_server, apart_scheme, apart_domain] = setup.apart.map_or_else(Default::default, apart);
     format!(
-        "sysname BENCH\nplane-link path {}\n#\n{servers}#\naaa\n accounting-scheme s1\n{method}  \
-         accounting interim interval {} second hash\n{offline} domain isp\n  accounting-scheme s1\n{used}#\nreturn\n",
+        "sysname BENCH\nplane-link path {}\n#\n{servers}#\n{apart_server}aaa\n accounting-scheme s1\n{method}  \
+         accounting interim interval {} second hash\n{offline}{apart_scheme} domain isp\n  accounting-scheme s1\n{used}\
+         {apart_domain}#\nreturn\n",
         link.display(),
         setup.interval_s
     )
+}
+
+/// Its group, its scheme and itself.
+fn apart(server: SocketAddr) -> [String; 3] {
+    let (ip, port) = (server.ip(), server.port());
+    [
+        format!(
+            "radius-server group g2\n radius-server shared-key {SECRET}\n radius-server accounting {ip} {port}\n#\n"
+        ),
+        " accounting-scheme s2\n  accounting start-fail offline\n".to_owned(),
+        format!(" domain {APART}\n  accounting-scheme s2\n  radius-server group g2\n"),
+    ]
 }

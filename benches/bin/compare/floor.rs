@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use benches::Place;
+use benches::Program;
 use serde_json::Value;
 
-use crate::place::Place;
-use crate::program::Program;
 use crate::servers::{Kind, SECRET, Server};
 
 #[derive(Debug, Clone, Copy)]

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
+use benches::Place;
 use wire::radius::Packet;
 use wire::radius::server::respond;
 
 use crate::crowd::{Comers, Crowd};
 use crate::daemon::{Daemon, Setup};
-use crate::place::Place;
 use crate::servers::{Kind, SECRET};
 
 const SESSIONS: u32 = 10_000;
@@ -29,7 +29,7 @@ pub(crate) fn mean(place: &Arc<Place>) -> Result<u16> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     benches::hold_much(&socket)?;
     socket.set_read_timeout(Some(Duration::from_secs(1)))?;
-    let setup = Setup { interval_s: INTERVAL_S, start_fail_offline: false };
+    let setup = Setup { interval_s: INTERVAL_S, start_fail_offline: false, apart: None };
     let daemon = Daemon::start_towards(place, Kind::Plain, socket.local_addr()?, Path::new(""), setup)?;
     let comers = Comers { sessions: SESSIONS, dual_stack: false, log_ins: 0 };
     let _crowd = Crowd::start(place, &daemon, comers)?;

@@ -3,8 +3,9 @@
 use std::process::Command;
 use std::sync::Arc;
 
+use benches::Place;
+
 use crate::peers::radclient_version;
-use crate::place::Place;
 
 /// How busy the machine was in the last minute.
 pub(crate) fn load() -> String {

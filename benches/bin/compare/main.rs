@@ -14,6 +14,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for scripts")]
 
 mod bench;
+mod cores;
 mod criterion;
 mod crowd;
 mod daemon;
@@ -22,9 +23,6 @@ mod length;
 mod machine;
 mod peers;
 mod pictures;
-mod place;
-mod plot;
-mod program;
 mod rows;
 mod run;
 mod samples;
@@ -36,10 +34,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use benches::Place;
 use clap::Parser;
 
 use crate::bench::{Bench, Scale};
-use crate::place::Place;
 use crate::run::{ROWS, Run};
 use crate::table::Table;
 

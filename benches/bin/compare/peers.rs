@@ -5,10 +5,10 @@ use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use benches::Place;
+use benches::Program;
 use serde_json::Value;
 
-use crate::place::Place;
-use crate::program::Program;
 use crate::servers::{Kind, SECRET, Server};
 
 /// Requests that radclient has out at a time.

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use benches::grouped;
+use benches::plot::{Axis, Chart, Series};
 
-use crate::bench::grouped;
-use crate::plot::{Axis, Chart, Series};
 use crate::rows::growth::Point;
 use crate::stage::Scene;
 

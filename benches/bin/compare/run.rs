@@ -2,7 +2,7 @@
 //! are measured meanwhile.
 //!
 //! ```text
-//!   3,100/s    ├ storm, memory ─────────────────────────────────────────────┤ measured ┤
+//!   3,100/s    ├ memory ────────────────────────────────────────────────────┤ measured ┤
 //!   14,800/s        ├───────── sends, second by second ─────────┤ measured ┤
 //!   the others           transports, growth                               interims, batching, clients, dual-stack …
 //! ```
@@ -17,7 +17,7 @@ use anyhow::Result;
 use crate::bench::Bench;
 use crate::pictures;
 use crate::rows::growth::{self, Point};
-use crate::rows::{arrival, clients, hearts, interims, log_ins, missing, paced, transports};
+use crate::rows::{clients, hearts, interims, lateness, log_ins, memory, missing, paced, storm, transports};
 use crate::samples::Samples;
 use crate::stage::{Scene, Stage};
 use crate::table::Row;
@@ -78,14 +78,15 @@ impl Run {
         if let Some(few) = few {
             self.growth(few);
         }
-        self.row("memory", |bench| arrival::dual_stack_memory(bench));
+        self.row("memory", |bench| memory::dual_stack(bench));
         if let Some(stage) = slow {
             self.pace(&stage, None);
         }
+        self.row("storm", |bench| storm::rows(bench));
+        self.row("lateness", |bench| lateness::rows(bench));
         self.row("log-ins", |bench| log_ins::rows(bench));
         self.row("hearts", |bench| built.unwrap_or(Ok(())).and_then(|()| hearts::rows(bench)));
         self.row("relay", |_| Ok(missing::relay()));
-        self.row("lateness", |_| Ok(missing::lateness()));
         self.rows.sort_by_key(|row| ROWS.iter().position(|key| *key == row.key));
         self.rows
     }
@@ -115,25 +116,21 @@ impl Run {
 
     /// The daemon with the longest interval, which nobody disturbs while everybody comes.
     fn slow(&mut self) -> Option<Stage> {
-        if !["storm", "memory", "paced"].iter().any(|key| self.wants(key)) {
+        if !["memory", "paced"].iter().any(|key| self.wants(key)) {
             return None;
         }
-        self.tell("storm, memory");
+        self.tell("memory");
         let stage = match Stage::open(&self.bench.place, paced::slow(self.bench.scale)) {
             Ok(stage) => stage,
             Err(error) => {
-                for key in ["storm", "memory", "paced"].into_iter().filter(|key| self.wants(key)).collect::<Vec<_>>() {
+                for key in ["memory", "paced"].into_iter().filter(|key| self.wants(key)).collect::<Vec<_>>() {
                     self.rows.push(Row::failed(key, key, &error));
                 }
                 return None;
             }
         };
-        let memory = arrival::memory(&stage).map(|row| vec![row]);
-        let storm = arrival::storm(&self.bench, &stage);
-        for (key, found) in [("memory", memory), ("storm", storm)] {
-            if self.wants(key) {
-                self.add(key, found);
-            }
+        if self.wants("memory") {
+            self.add("memory", memory::row(&stage).map(|row| vec![row]));
         }
         self.wants("paced").then_some(stage)
     }

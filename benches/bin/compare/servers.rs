@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-
-use crate::place::Place;
-use crate::program::Program;
+use benches::Place;
+use benches::Program;
 
 /// Known to both sides, and to nobody that matters.
 pub(crate) const SECRET: &str = "a-secret-for-benches-only";
@@ -33,7 +32,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Where a server over TLS has put its CA.
     pub(crate) ca: PathBuf,
-    _program: Program,
+    pub(crate) program: Program,
 }
 
 impl Server {
@@ -56,7 +55,7 @@ impl Server {
         };
         let mut program = Program::start(place, &mut command)?;
         program.await_line("sink ready", PATIENCE)?;
-        Ok(Server { kind, address, ca, _program: program })
+        Ok(Server { kind, address, ca, program })
     }
 }
 

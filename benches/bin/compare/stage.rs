@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use benches::Place;
 
+use crate::cores::{allowed_cores, pin};
 use crate::crowd::{Comers, Crowd};
 use crate::daemon::{Daemon, Memory, Setup};
-use crate::place::Place;
 use crate::servers::{Kind, Server};
 
 /// The last Starts are acknowledged so long after the last verdict, at most.
@@ -28,7 +29,7 @@ impl Scene {
     pub(crate) fn ordinary(server: Kind, sessions: u32, interval_s: u32) -> Scene {
         Scene {
             server,
-            setup: Setup { interval_s, start_fail_offline: false },
+            setup: Setup { interval_s, start_fail_offline: false, apart: None },
             comers: Comers { sessions, dual_stack: false, log_ins: 0 },
         }
     }
@@ -44,11 +45,9 @@ impl Scene {
 pub(crate) struct Stage {
     pub(crate) crowd: Crowd,
     pub(crate) daemon: Daemon,
-    _server: Server,
+    server: Server,
     /// Of the daemon before anybody came.
     pub(crate) before: Memory,
-    /// How long it took everybody to get a verdict, in seconds.
-    pub(crate) admitted_s: f64,
     /// When everybody was accounted for.
     pub(crate) online: Instant,
     pub(crate) scene: Scene,
@@ -62,13 +61,22 @@ impl Stage {
         let daemon = Daemon::start(place, &server, scene.setup)?;
         let before = daemon.memory()?;
         let mut crowd = Crowd::start(place, &daemon, scene.comers)?;
-        let admitted_s = crowd.admitted()?;
-        let last = Instant::now();
-        while daemon.counted()?.responses < scene.comers.sessions.into() {
-            ensure!(last.elapsed() < STARTS, "not every Start was acknowledged");
-            std::thread::sleep(LOOK);
-        }
-        Ok(Stage { crowd, daemon, _server: server, before, admitted_s, online: Instant::now(), scene })
+        crowd.admitted()?;
+        all_accounted(&daemon, scene.comers.sessions)?;
+        Ok(Stage { crowd, daemon, server, before, online: Instant::now(), scene })
+    }
+
+    /// Leaves the daemon one core, which nobody else here uses.
+    ///
+    /// # Errors
+    /// There is one core only, or a process has ended.
+    pub(crate) fn keep_apart(&self) -> Result<()> {
+        let cores = allowed_cores()?;
+        let (last, others) = cores.split_last().context("there is no core")?;
+        ensure!(!others.is_empty(), "it takes two cores");
+        pin(self.daemon.program(), &[*last])?;
+        pin(&self.server.program, others)?;
+        pin(self.crowd.program(), others)
     }
 
     /// First interims come an interval after the Start and later: by then, every session has one in each interval.
@@ -79,4 +87,17 @@ impl Stage {
     pub(crate) fn wait_until_steady(&self) {
         std::thread::sleep(self.steady_at().saturating_duration_since(Instant::now()));
     }
+}
+
+/// Waits until so many Starts are acknowledged.
+///
+/// # Errors
+/// They are not.
+pub(crate) fn all_accounted(daemon: &Daemon, sessions: u32) -> Result<()> {
+    let last = Instant::now();
+    while daemon.counted()?.responses < sessions.into() {
+        ensure!(last.elapsed() < STARTS, "not every Start was acknowledged");
+        std::thread::sleep(LOOK);
+    }
+    Ok(())
 }

@@ -1,8 +1,9 @@
 //! Clients that an operator or a programmer would pick, with packets as long as the daemon's.
 
 use anyhow::Result;
+use benches::grouped;
 
-use crate::bench::{Bench, grouped};
+use crate::bench::Bench;
 use crate::peers;
 use crate::table::{Row, Target, us};
 

@@ -1,8 +1,9 @@
 //! Whether an interim costs more among many sessions: the same interval for ever more of them.
 
 use anyhow::Result;
+use benches::grouped;
 
-use crate::bench::{Bench, grouped};
+use crate::bench::Bench;
 use crate::floor::Floor;
 use crate::rows::paced::beside_floor;
 use crate::servers::Kind;

@@ -2,8 +2,9 @@
 //! its fastest.
 
 use anyhow::Result;
+use benches::grouped;
 
-use crate::bench::{Bench, grouped, median};
+use crate::bench::{Bench, median};
 use crate::floor::Floor;
 use crate::servers::Kind;
 use crate::stage::{Scene, Stage};

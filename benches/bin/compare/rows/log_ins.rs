@@ -5,9 +5,10 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use benches::Place;
+use benches::grouped;
 
-use crate::bench::{Bench, grouped, median};
-use crate::place::Place;
+use crate::bench::{Bench, median};
 use crate::servers::Kind;
 use crate::stage::{Scene, Stage};
 use crate::table::{Figure, Row, Target};
@@ -50,7 +51,10 @@ pub(crate) fn rows(bench: &Bench) -> Result<Vec<Row>> {
 }
 
 /// What a group commit waits for at least: 4 KiB appended and synchronised, where the daemons have their state.
-fn sync_us(place: &Place) -> Result<f64> {
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn sync_us(place: &Place) -> Result<f64> {
     let path = place.path("appended");
     let mut file = File::create(&path)?;
     let octets = [0x5a; 4096];

@@ -1,8 +1,9 @@
 //! What an interim costs at the pace of ordinary intervals, where few are due at a time; the floor is paced alike.
 
 use anyhow::Result;
+use benches::grouped;
 
-use crate::bench::{Bench, Scale, grouped, median};
+use crate::bench::{Bench, Scale, median};
 use crate::floor::Floor;
 use crate::servers::Kind;
 use crate::stage::{Scene, Stage};

@@ -1,8 +1,9 @@
 //! The other ways to a server, beside RADIUS over UDP with as many sessions.
 
 use anyhow::Result;
+use benches::grouped;
 
-use crate::bench::{Bench, grouped};
+use crate::bench::Bench;
 use crate::servers::Kind;
 use crate::stage::{Scene, Stage};
 use crate::table::{Row, us};

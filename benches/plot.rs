@@ -15,31 +15,42 @@ const STYLE: &str = "text{font-family:sans-serif;font-size:13px;fill:#333}\
 
 /// From the least to the most that is drawn, and where it is marked.
 #[derive(Debug)]
-pub(crate) struct Axis {
-    pub(crate) label: String,
-    pub(crate) range: (f64, f64),
-    pub(crate) marks: Vec<(f64, String)>,
+pub struct Axis {
+    /// What is shown along it.
+    pub label: String,
+    /// The least and the most.
+    pub range: (f64, f64),
+    /// Where it is marked, and how.
+    pub marks: Vec<(f64, String)>,
 }
 
+/// A line.
 #[derive(Debug)]
-pub(crate) struct Series {
-    pub(crate) name: String,
-    pub(crate) points: Vec<(f64, f64)>,
+pub struct Series {
+    /// What the legend calls it.
+    pub name: String,
+    /// From left to right.
+    pub points: Vec<(f64, f64)>,
     /// Each point has a dot.
-    pub(crate) dots: bool,
+    pub dots: bool,
 }
 
+/// What is drawn.
 #[derive(Debug)]
-pub(crate) struct Chart {
-    pub(crate) title: String,
-    pub(crate) x: Axis,
-    pub(crate) y: Axis,
-    pub(crate) series: Vec<Series>,
+pub struct Chart {
+    /// Stands above it.
+    pub title: String,
+    /// To the right.
+    pub x: Axis,
+    /// Upwards.
+    pub y: Axis,
+    /// The first lies on top.
+    pub series: Vec<Series>,
 }
 
 impl Axis {
     /// From zero to a round number above the highest of these values, with six steps at most.
-    pub(crate) fn from_zero(label: &str, values: impl Iterator<Item = f64>) -> Axis {
+    pub fn from_zero(label: &str, values: impl Iterator<Item = f64>) -> Axis {
         let most = values.fold(f64::MIN_POSITIVE, f64::max);
         let magnitude = 10f64.powf((most / 5.0).log10().floor());
         let steps = [1.0, 2.0, 5.0, 10.0].map(|step| step * magnitude);
@@ -60,7 +71,8 @@ impl Axis {
 }
 
 impl Chart {
-    pub(crate) fn svg(&self) -> String {
+    /// The whole picture.
+    pub fn svg(&self) -> String {
         let mut text = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" \
              height=\"{HEIGHT}\" role=\"img\">\n<title>{}</title>\n<style>{STYLE}</style>\n",
@@ -141,7 +153,7 @@ fn text_of(value: f64) -> String {
         return text.trim_end_matches('0').trim_end_matches('.').to_owned();
     }
     let digits = format!("{value:.0}");
-    digits.parse().map_or(digits, crate::bench::grouped)
+    digits.parse().map_or(digits, crate::number::grouped)
 }
 
 fn escaped(text: &str) -> String {

@@ -1,8 +1,9 @@
-//! Everybody logs in at once: how long that takes, and what memory they need then.
+//! What memory everybody needs.
 
 use anyhow::Result;
+use benches::grouped;
 
-use crate::bench::{Bench, grouped};
+use crate::bench::Bench;
 use crate::crowd::Comers;
 use crate::stage::{Scene, Stage};
 use crate::table::{Figure, Row, Target};
@@ -10,21 +11,9 @@ use crate::table::{Figure, Row, Target};
 /// Nobody has an interim while memory is measured.
 const LONG_S: u32 = 3600;
 
-pub(crate) fn storm(bench: &Bench, stage: &Stage) -> Result<Vec<Row>> {
-    let sessions = bench.scale.sessions();
-    let memory = stage.daemon.memory()?;
-    let beside = format!(
-        "{:.0}/s, none refused, every Start acknowledged; resident at most {:.0} MiB",
-        f64::from(sessions) / stage.admitted_s,
-        mebioctets(memory.peak)
-    );
-    let what = format!("log-in storm: {} `up` as fast as the link takes them", grouped(sessions));
-    Ok(vec![Row::measured("storm", what, Figure { value: stage.admitted_s, unit: "s" }).beside(beside)])
-}
-
 /// # Errors
 /// It could not be measured.
-pub(crate) fn memory(stage: &Stage) -> Result<Row> {
+pub(crate) fn row(stage: &Stage) -> Result<Row> {
     let Comers { sessions, dual_stack, .. } = stage.scene.comers;
     let now = stage.daemon.memory()?;
     let each = |now: u64, before: u64| now.saturating_sub(before) as f64 / f64::from(sessions);
@@ -38,12 +27,8 @@ pub(crate) fn memory(stage: &Stage) -> Result<Row> {
 
 /// # Errors
 /// It could not be measured.
-pub(crate) fn dual_stack_memory(bench: &Bench) -> Result<Vec<Row>> {
+pub(crate) fn dual_stack(bench: &Bench) -> Result<Vec<Row>> {
     let mut scene = Scene::ordinary(crate::servers::Kind::Plain, bench.scale.sessions(), LONG_S);
     scene.comers.dual_stack = true;
-    Ok(vec![memory(&Stage::open(&bench.place, scene)?)?])
-}
-
-fn mebioctets(octets: u64) -> f64 {
-    octets as f64 / f64::from(1 << 20)
+    Ok(vec![row(&Stage::open(&bench.place, scene)?)?])
 }

@@ -17,7 +17,7 @@ static MADE: AtomicU32 = AtomicU32::new(0);
 
 /// A directory of the run's own, and its processes, each in a group of its own with whatever it starts.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub struct Place {
     directory: PathBuf,
     /// Where this program lies, and those that it starts.
     programs: PathBuf,
@@ -26,9 +26,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// An empty one; whoever interrupts the run clears it.
+    ///
     /// # Errors
     /// No directory can be made, or no thread.
-    pub(crate) fn new() -> Result<Arc<Place>> {
+    pub fn new() -> Result<Arc<Place>> {
         let mut ends = SigSet::empty();
         [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().for_each(|signal| ends.add(signal));
         ends.thread_block()?;
@@ -49,23 +51,26 @@ impl Place {
         Ok(place)
     }
 
-    pub(crate) fn directory(&self) -> &Path {
+    /// Where its files lie.
+    pub fn directory(&self) -> &Path {
         &self.directory
     }
 
     /// A name that nothing in the directory has.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.directory().join(format!("{}-{name}", self.named.fetch_add(1, Ordering::Relaxed)))
     }
 
     /// One of the programs that are built with this one.
-    pub(crate) fn program(&self, name: &str) -> Command {
+    pub fn program(&self, name: &str) -> Command {
         Command::new(self.programs.join(name))
     }
 
+    /// Starts a process, which is ended with the place at the latest.
+    ///
     /// # Errors
     /// There is no such program, or no more room for processes.
-    pub(crate) fn spawn(&self, command: &mut Command) -> std::io::Result<Child> {
+    pub fn spawn(&self, command: &mut Command) -> std::io::Result<Child> {
         use std::os::unix::process::CommandExt;
         // Whoever is interrupted in between waits until the new process is known.
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,7 +80,7 @@ impl Place {
     }
 
     /// Ends a process and whatever it has started, and takes its status.
-    pub(crate) fn end(&self, child: &mut Child) {
+    pub fn end(&self, child: &mut Child) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         // One that has ended leaves no group.
         let _ = killpg(pid_of(child), Signal::SIGKILL);
@@ -98,6 +103,7 @@ impl Drop for Place {
     }
 }
 
-pub(crate) fn pid_of(child: &Child) -> Pid {
+/// As signals want it.
+pub fn pid_of(child: &Child) -> Pid {
     Pid::from_raw(child.id().cast_signed())
 }

@@ -18,7 +18,7 @@ const TOLD_LINES: usize = 5;
 
 /// Ends with this value. Its standard input stays open as long.
 #[derive(Debug)]
-pub(crate) struct Program {
+pub struct Program {
     place: Arc<Place>,
     child: Child,
     name: String,
@@ -27,17 +27,19 @@ pub(crate) struct Program {
 
 /// What a process did that has ended by itself.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub struct Ended {
     /// All that it said.
-    pub(crate) said: String,
+    pub said: String,
     /// Of its first thread, in the kernel too.
-    pub(crate) processor_time: Duration,
+    pub processor_time: Duration,
 }
 
 impl Program {
+    /// What it says goes into a file of the place.
+    ///
     /// # Errors
     /// It cannot be started.
-    pub(crate) fn start(place: &Arc<Place>, command: &mut Command) -> Result<Program> {
+    pub fn start(place: &Arc<Place>, command: &mut Command) -> Result<Program> {
         let name = PathBuf::from(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
         let said = place.path(&format!("{name}.log"));
         let log = File::create(&said)?;
@@ -46,12 +48,13 @@ impl Program {
         Ok(Program { place: place.clone(), child, name, said })
     }
 
-    pub(crate) fn id(&self) -> u32 {
+    /// Of its process.
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// All that it has said so far, on standard output and standard error.
-    pub(crate) fn said(&self) -> String {
+    pub fn said(&self) -> String {
         std::fs::read(&self.said).map(|octets| String::from_utf8_lossy(&octets).into_owned()).unwrap_or_default()
     }
 
@@ -59,7 +62,7 @@ impl Program {
     ///
     /// # Errors
     /// It did not say it in that time, or has ended.
-    pub(crate) fn await_line(&mut self, text: &str, limit: Duration) -> Result<String> {
+    pub fn await_line(&mut self, text: &str, limit: Duration) -> Result<String> {
         let began = Instant::now();
         loop {
             let has_ended = self.child.try_wait()?.is_some();
@@ -81,11 +84,11 @@ impl Program {
     ///
     /// # Errors
     /// It has failed.
-    pub(crate) fn finish(mut self) -> Result<Ended> {
+    pub fn finish(mut self) -> Result<Ended> {
         drop(self.child.stdin.take());
         // What it used is told as long as its status is not taken.
         waitid(Id::Pid(pid_of(&self.child)), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)?;
-        let processor_time = benches::processor_time(self.id())?;
+        let processor_time = crate::processor_time(self.id())?;
         let status = self.child.wait()?;
         let said = self.said();
         if !status.success() {
