@@ -11,12 +11,14 @@ use arrayvec::{ArrayString, ArrayVec};
 use model::event::{Access, Authentic, Subscriber};
 use model::ids::SessionSerial;
 use wire::radius::attribute::{
-    Attributes, Type, VendorAttributes, VendorType, acct_authentic, as_u32, framed_protocol, huawei, nas_port_type,
-    service_type,
+    Attribute, Attributes, Type, VendorAttributes, VendorType, acct_authentic, as_u32, framed_protocol, huawei,
+    nas_port_type, service_type,
 };
 use wire::radius::encode::Encoder;
 
 use crate::identity::SessionId;
+use crate::run::Run;
+use crate::shared::SHARED_MAX;
 
 /// Octets that a session's own attributes may have, so that any packet has room for all the others.
 pub(crate) const RUN_MAX: usize = 3400;
@@ -47,19 +49,15 @@ pub(crate) fn write(
     birth: &SessionBirth<'_>,
 ) -> Option<usize> {
     let mut run = Encoder::run(run);
-    run.bytes(Type::USER_NAME, subscriber.user.filter(|user| !user.is_empty())?);
-    run.bytes(Type::ACCT_SESSION_ID, session_id);
-    write_said(&mut run, subscriber, Calling::FromMac);
-    // What a packet always carries, whether the plane said it or not.
-    if subscriber.access.is_none() {
-        write_access(&mut run, Access::default());
-    }
-    if subscriber.authentic.is_none() {
-        run.u32(Type::ACCT_AUTHENTIC, acct_authentic::RADIUS);
-    }
+    // First what many have alike: see `is_common`. A packet always carries it, whether the plane said it or not.
+    write_access(&mut run, subscriber.access.unwrap_or_default());
+    write_authentic(&mut run, subscriber.authentic.unwrap_or(Authentic::Radius));
     run.bytes(Type::NAS_IDENTIFIER, birth.sysname.as_bytes());
     run.vendor_u32(huawei::STARTUP_STAMP, birth.startup);
     run.vendor_bytes(huawei::DOMAIN_NAME, birth.domain.as_bytes());
+    run.bytes(Type::USER_NAME, subscriber.user.filter(|user| !user.is_empty())?);
+    run.bytes(Type::ACCT_SESSION_ID, session_id);
+    write_own(&mut run, subscriber, Calling::FromMac);
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a number to tell connections apart, as wide as the attribute"
@@ -69,7 +67,7 @@ pub(crate) fn write(
 }
 
 /// Writes what is left of `old` when what `changed` says has replaced its own; `None` when it is too many octets.
-pub(crate) fn merge(run: &mut [u8; RUN_MAX], old: &[u8], changed: &Subscriber<'_>) -> Option<usize> {
+pub(crate) fn merge(run: &mut [u8; RUN_MAX], old: Run<'_>, changed: &Subscriber<'_>) -> Option<usize> {
     let before = shown(old);
     let mut changed = *changed;
     // Some attributes say MAC and IP address together.
@@ -78,49 +76,86 @@ pub(crate) fn merge(run: &mut [u8; RUN_MAX], old: &[u8], changed: &Subscriber<'_
         changed.framed_ip = changed.framed_ip.or(before.framed_ip);
     }
     let derived = before.mac.map(calling_of);
-    let calling = Attributes::of_run(old).find(|attribute| attribute.kind == Type::CALLING_STATION_ID);
+    let calling = old.attributes().find(|attribute| attribute.kind == Type::CALLING_STATION_ID);
     let is_derived = calling.is_none_or(|calling| derived.is_some_and(|derived| derived.as_bytes() == calling.value));
     let mut new = [0; RUN_MAX];
     let mut said = Encoder::run(&mut new);
+    if let Some(access) = changed.access {
+        write_access(&mut said, access);
+    }
+    if let Some(authentic) = changed.authentic {
+        write_authentic(&mut said, authentic);
+    }
     said.bytes(Type::USER_NAME, changed.user.unwrap_or_default());
-    write_said(&mut said, &changed, if is_derived { Calling::FromMac } else { Calling::Kept });
+    write_own(&mut said, &changed, if is_derived { Calling::FromMac } else { Calling::Kept });
     let said = said.finish().ok()?;
-    let mut run = Encoder::run(run);
     let of_access = [Type::SERVICE_TYPE, Type::FRAMED_PROTOCOL, Type::NAS_PORT_TYPE];
-    for attribute in Attributes::of_run(old) {
+    let is_replaced = |attribute: &Attribute<'_>| {
         if changed.access.is_some() && of_access.contains(&attribute.kind) {
-            continue;
+            return true;
         }
-        let replaced =
-            match VendorAttributes::of_value(attribute.value).filter(|_| attribute.kind == Type::VENDOR_SPECIFIC) {
-                Some(mut vendor) => vendor.next().is_some_and(|vendor| {
-                    VendorAttributes::of(Attributes::of_run(said)).any(|new| new.kind == vendor.kind)
-                }),
-                None => Attributes::of_run(said).any(|new| new.kind == attribute.kind),
-            };
-        if !replaced {
+        match VendorAttributes::of_value(attribute.value).filter(|_| attribute.kind == Type::VENDOR_SPECIFIC) {
+            Some(mut vendor) => vendor.next().is_some_and(|vendor| {
+                VendorAttributes::of(Attributes::of_run(said)).any(|new| new.kind == vendor.kind)
+            }),
+            None => Attributes::of_run(said).any(|new| new.kind == attribute.kind),
+        }
+    };
+    let mut run = Encoder::run(run);
+    for common in [true, false] {
+        let kept = old.attributes().filter(|attribute| !is_replaced(attribute));
+        for attribute in kept.chain(Attributes::of_run(said)).filter(|attribute| is_common(attribute) == common) {
             run.attribute(attribute);
         }
     }
-    run.raw(said);
     run.finish().ok().map(|octets| octets.len())
 }
 
-/// What the plane said of a subscriber, but its name.
-fn write_said(run: &mut Encoder<'_>, subscriber: &Subscriber<'_>, calling: Calling) {
-    if let Some(access) = subscriber.access {
-        write_access(run, access);
+/// Whether many sessions have this attribute alike: how they are attached, where they belong, and what the box says of itself.
+fn is_common(attribute: &Attribute<'_>) -> bool {
+    const VENDORS: [VendorType; 2] = [huawei::STARTUP_STAMP, huawei::DOMAIN_NAME];
+    match attribute.kind {
+        Type::SERVICE_TYPE
+        | Type::FRAMED_PROTOCOL
+        | Type::NAS_PORT_TYPE
+        | Type::ACCT_AUTHENTIC
+        | Type::NAS_IDENTIFIER => true,
+        Type::VENDOR_SPECIFIC => {
+            let inside = VendorAttributes::of_value(attribute.value);
+            inside.is_some_and(|mut inside| inside.all(|vendor| VENDORS.contains(&vendor.kind)))
+        }
+        _ => false,
     }
-    if let Some(authentic) = subscriber.authentic {
-        run.u32(
-            Type::ACCT_AUTHENTIC,
-            match authentic {
-                Authentic::Radius => acct_authentic::RADIUS,
-                Authentic::Local => acct_authentic::LOCAL,
-                Authentic::Remote => acct_authentic::REMOTE,
-            },
-        );
+}
+
+/// A run as it is kept: what its front says that many say, as far as that can be shared, is told from the rest. Runs from the
+/// ledger are told apart like those that were just written; those of releases that wrote another order begin with nothing of
+/// that kind, and stay whole.
+pub(crate) fn split(run: &[u8]) -> Run<'_> {
+    let mut attributes = Attributes::of_run(run);
+    let mut rest = attributes.rest();
+    while attributes.next().is_some_and(|attribute| is_common(&attribute))
+        && run.len() - attributes.rest().len() <= SHARED_MAX
+    {
+        rest = attributes.rest();
     }
+    let (shared, own) = run.split_at(run.len() - rest.len());
+    Run { shared, own }
+}
+
+fn write_authentic(run: &mut Encoder<'_>, authentic: Authentic) {
+    run.u32(
+        Type::ACCT_AUTHENTIC,
+        match authentic {
+            Authentic::Radius => acct_authentic::RADIUS,
+            Authentic::Local => acct_authentic::LOCAL,
+            Authentic::Remote => acct_authentic::REMOTE,
+        },
+    );
+}
+
+/// What the plane said of a subscriber, but its name, how it is attached and who authenticated it.
+fn write_own(run: &mut Encoder<'_>, subscriber: &Subscriber<'_>, calling: Calling) {
     if let Some(port) = subscriber.nas_port {
         run.u32(Type::NAS_PORT, port);
     }
@@ -204,18 +239,18 @@ pub(crate) fn write_nas(source: IpAddr) -> Vec<u8> {
 }
 
 /// Acct-Session-Id of a run.
-pub(crate) fn session_id(run: &[u8]) -> Option<&[u8]> {
-    Attributes::of_run(run).find(|attribute| attribute.kind == Type::ACCT_SESSION_ID).map(|attribute| attribute.value)
+pub(crate) fn session_id(run: Run<'_>) -> Option<&[u8]> {
+    run.attributes().find(|attribute| attribute.kind == Type::ACCT_SESSION_ID).map(|attribute| attribute.value)
 }
 
 /// User-Name in a run.
-pub(crate) fn user_name(run: &[u8]) -> Option<&[u8]> {
-    Attributes::of_run(run).find(|attribute| attribute.kind == Type::USER_NAME).map(|attribute| attribute.value)
+pub(crate) fn user_name(run: Run<'_>) -> Option<&[u8]> {
+    run.attributes().find(|attribute| attribute.kind == Type::USER_NAME).map(|attribute| attribute.value)
 }
 
 /// Whether the subscriber has this address, or a prefix that it lies in.
-pub(crate) fn has_address(run: &[u8], address: IpAddr) -> bool {
-    Attributes::of_run(run).any(|attribute| match (attribute.kind, address) {
+pub(crate) fn has_address(run: Run<'_>, address: IpAddr) -> bool {
+    run.attributes().any(|attribute| match (attribute.kind, address) {
         (Type::FRAMED_IP_ADDRESS, IpAddr::V4(address)) => attribute.value == address.octets(),
         (Type::FRAMED_IPV6_ADDRESS, IpAddr::V6(address)) => attribute.value == address.octets(),
         (Type::FRAMED_IPV6_PREFIX | Type::DELEGATED_IPV6_PREFIX, IpAddr::V6(address)) => {
@@ -232,15 +267,15 @@ pub(crate) fn has_address(run: &[u8], address: IpAddr) -> bool {
 }
 
 /// Whether the subscriber has an IPv4 address, and whether an IPv6 address or prefix.
-pub(crate) fn families(run: &[u8]) -> (bool, bool) {
-    let has = |kinds: &[Type]| Attributes::of_run(run).any(|attribute| kinds.contains(&attribute.kind));
+pub(crate) fn families(run: Run<'_>) -> (bool, bool) {
+    let has = |kinds: &[Type]| run.attributes().any(|attribute| kinds.contains(&attribute.kind));
     let v6 = [Type::FRAMED_IPV6_PREFIX, Type::DELEGATED_IPV6_PREFIX, Type::FRAMED_IPV6_ADDRESS];
     (has(&[Type::FRAMED_IP_ADDRESS]), has(&v6))
 }
 
 /// How the subscriber is attached, read from what [`write_access`] wrote.
-pub(crate) fn access(run: &[u8]) -> Access {
-    let find = |kind| Attributes::of_run(run).find(|attribute| attribute.kind == kind);
+pub(crate) fn access(run: Run<'_>) -> Access {
+    let find = |kind| run.attributes().find(move |attribute| attribute.kind == kind);
     let is_ppp = find(Type::FRAMED_PROTOCOL).is_some();
     let port = find(Type::NAS_PORT_TYPE).and_then(|attribute| as_u32(attribute.value));
     match (is_ppp, find(Type::SERVICE_TYPE).is_some()) {
@@ -252,7 +287,7 @@ pub(crate) fn access(run: &[u8]) -> Access {
 }
 
 /// Whether two runs name the same addresses.
-pub(crate) fn same_addresses(one: &[u8], other: &[u8]) -> bool {
+pub(crate) fn same_addresses(one: Run<'_>, other: Run<'_>) -> bool {
     const KINDS: [Type; 5] = [
         Type::FRAMED_IP_ADDRESS,
         Type::FRAMED_INTERFACE_ID,
@@ -260,10 +295,10 @@ pub(crate) fn same_addresses(one: &[u8], other: &[u8]) -> bool {
         Type::DELEGATED_IPV6_PREFIX,
         Type::FRAMED_IPV6_ADDRESS,
     ];
-    let find = |run, kind| Attributes::of_run(run).find(|attribute| attribute.kind == kind);
-    KINDS.into_iter().all(|kind| {
-        find(one, kind).map(|attribute| attribute.value) == find(other, kind).map(|attribute| attribute.value)
-    })
+    fn find(run: Run<'_>, kind: Type) -> Option<&[u8]> {
+        run.attributes().find(|attribute| attribute.kind == kind).map(|attribute| attribute.value)
+    }
+    KINDS.into_iter().all(|kind| find(one, kind) == find(other, kind))
 }
 
 /// What displays show of a run.
@@ -276,10 +311,10 @@ pub(crate) struct Shown {
 }
 
 /// Reads what displays show.
-pub(crate) fn shown(run: &[u8]) -> Shown {
+pub(crate) fn shown(run: Run<'_>) -> Shown {
     let mut shown = Shown::default();
     let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
-    for attribute in Attributes::of_run(run) {
+    for attribute in run.attributes() {
         match attribute.kind {
             Type::USER_NAME => shown.user = text(attribute.value),
             Type::ACCT_SESSION_ID => shown.session_id = text(attribute.value),
@@ -288,7 +323,7 @@ pub(crate) fn shown(run: &[u8]) -> Shown {
         }
     }
     let is_mac = |kind: VendorType| kind == huawei::USER_MAC;
-    let mac = VendorAttributes::of(Attributes::of_run(run)).find(|vendor| is_mac(vendor.kind));
+    let mac = run.vendor_attributes().find(|vendor| is_mac(vendor.kind));
     shown.mac = mac.and_then(|vendor| mac_of(vendor.value));
     shown
 }
@@ -341,7 +376,7 @@ mod tests {
         let length = write(&mut run, &subscriber, &ID, &BIRTH).unwrap();
         assert_eq!(kinds(&run[..length]), [1, 5, 6, 7, 8, 26, 26, 26, 26, 26, 31, 32, 44, 45, 61]);
         assert_eq!(
-            shown(&run[..length]),
+            shown(split(&run[..length])),
             Shown {
                 session_id: str::from_utf8(&ID).unwrap().to_owned(),
                 user: "alice@isp".to_owned(),
@@ -357,8 +392,8 @@ mod tests {
             let subscriber = Subscriber { user: Some(b"a"), access: Some(access), ..Subscriber::default() };
             let mut run = [0; RUN_MAX];
             let length = write(&mut run, &subscriber, &ID, &BIRTH).unwrap();
-            assert_eq!(super::access(&run[..length]), access);
-            assert_eq!(families(&run[..length]), (false, false));
+            assert_eq!(super::access(split(&run[..length])), access);
+            assert_eq!(families(split(&run[..length])), (false, false));
         }
     }
 
@@ -374,10 +409,10 @@ mod tests {
         let length = write(&mut old, &subscriber, &ID, &BIRTH).unwrap();
         let mut new = [0; RUN_MAX];
         let changed = Subscriber { framed_ip: Some(Ipv4Addr::new(100, 64, 0, 9)), ..Subscriber::default() };
-        let merged = merge(&mut new, &old[..length], &changed).unwrap();
+        let merged = merge(&mut new, split(&old[..length]), &changed).unwrap();
         assert_eq!(kinds(&new[..merged]), kinds(&old[..length]));
-        assert_eq!(shown(&new[..merged]).framed_ip, changed.framed_ip);
-        assert_eq!(shown(&new[..merged]).mac, subscriber.mac);
+        assert_eq!(shown(split(&new[..merged])).framed_ip, changed.framed_ip);
+        assert_eq!(shown(split(&new[..merged])).mac, subscriber.mac);
     }
 
     /// An update says one thing; the attributes that say two stay true, and what was said stays said.
@@ -409,7 +444,7 @@ mod tests {
         ] {
             let (mut old, mut new) = ([0; RUN_MAX], [0; RUN_MAX]);
             let length = write(&mut old, &subscriber(calling), &ID, &BIRTH).unwrap();
-            let merged = merge(&mut new, &old[..length], &changed).unwrap();
+            let merged = merge(&mut new, split(&old[..length]), &changed).unwrap();
             let new = &new[..merged];
             assert_eq!(text(new, Type::CALLING_STATION_ID).as_deref(), Some(expected_calling));
             assert_eq!(host(new), expected_host);
@@ -431,7 +466,7 @@ mod tests {
             ..Subscriber::default()
         };
         let mut run = [0; RUN_MAX];
-        let length = merge(&mut run, &[], &subscriber).unwrap();
+        let length = merge(&mut run, Run::default(), &subscriber).unwrap();
         for (address, expected) in [
             ("10.0.0.7", true),
             ("10.0.0.8", false),
@@ -442,9 +477,9 @@ mod tests {
             ("2001:db8:9::9", true),
             ("2001:db8:9::a", false),
         ] {
-            assert_eq!(has_address(&run[..length], address.parse().unwrap()), expected, "{address}");
+            assert_eq!(has_address(split(&run[..length]), address.parse().unwrap()), expected, "{address}");
         }
-        assert!(!has_address(&[], "10.0.0.7".parse().unwrap()));
+        assert!(!has_address(Run::default(), "10.0.0.7".parse().unwrap()));
     }
 
     #[test]

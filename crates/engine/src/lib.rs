@@ -32,17 +32,18 @@
 //! | `shard/` | the machine: one file for each thing that can happen to it |
 //! | `policy` | what the end of a transaction leads to: total tables |
 //! | `session`, `table`, `blob` | a session, where sessions are kept, what differs in length |
+//! | `run`, `shared` | attributes in two pieces; those that many sessions have alike |
 //! | `chains` | sessions by the hash of a name |
 //! | `wheel`, `phase` | timers; when interims are due |
 //! | `server`, `health` | identifiers; life and death |
 //! | `window`, `losses`, `pace` | how much a server is asked at once; what is lost on the way; how fast it is asked |
 //! | `probe` | asking a server that is Down whether it lives |
 //! | `group`, `choice`, `flow` | lanes; whom a transaction asks; how fast work comes and goes |
-//! | `authenticators` | who authenticated users |
+//! | `authenticators`, `origins` | who authenticated users; which rings their events came by |
 //! | `request`, `sequence` | what is out; in which order it left |
 //! | `contract` | what a session took at log-in |
 //! | `connection` | one connection of a server that is spoken to over TCP or TLS; when it is called again |
-//! | `identity`, `attributes` | Acct-Session-Id; a session's attributes |
+//! | `serial`, `identity`, `attributes` | a session's name; Acct-Session-Id; a session's attributes |
 //! | `packet`, `tacacs` | a request's octets in either protocol |
 //! | `memory` | memory made ready before a shard's life begins |
 //! | `announce` | Accounting-On and -Off towards one server |
@@ -73,16 +74,20 @@ mod losses;
 mod memory;
 mod names;
 mod octets;
+mod origins;
 mod pace;
 mod packet;
 mod phase;
 mod policy;
 mod probe;
 mod request;
+mod run;
 mod sequence;
+mod serial;
 mod server;
 mod session;
 mod shard;
+mod shared;
 mod table;
 mod tacacs;
 pub mod wheel;

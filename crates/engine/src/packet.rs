@@ -10,11 +10,12 @@ use wire::radius::encode::Encoder;
 
 use crate::policy::Kind;
 use crate::request::Request;
+use crate::run::Run;
 
 /// What a session and its server have in every packet.
 pub(crate) struct Constant<'a> {
     /// The session's own attributes.
-    pub(crate) own: &'a [u8],
+    pub(crate) own: Run<'a>,
     /// Those of the source.
     pub(crate) nas: &'a [u8],
     /// What the user is called, what counters look like, and what is left out.
@@ -40,7 +41,8 @@ pub(crate) fn encode(room: &mut [u8], identifier: u8, request: &Request, constan
         event => now.mono.since(event).as_secs(),
     };
     packet
-        .raw_on(terms, own)
+        .raw_on(terms, own.shared)
+        .raw_on(terms, own.own)
         .raw(nas)
         .u32(Type::ACCT_STATUS_TYPE, status)
         .u32(Type::ACCT_DELAY_TIME, u32::try_from(delay).unwrap_or(u32::MAX))

@@ -1,7 +1,7 @@
 //! One session: a hot line that every interim touches, and an account that its end needs.
 
 use model::counters::{CounterSlot, Counters, Totals};
-use model::ids::{PlaneIndex, SessionSerial};
+use model::ids::PlaneIndex;
 use model::record::TakenOver;
 use model::time::{Mono, Wall};
 use model::verdict::{CutBy, Reason, Sentence};
@@ -9,6 +9,8 @@ use model::verdict::{CutBy, Reason, Sentence};
 use crate::annex::AnnexRef;
 use crate::authenticators::Authenticator;
 use crate::blob::BlobRef;
+use crate::origins::OriginRef;
+use crate::serial::Serial;
 
 /// The place of a session in the table.
 pub(crate) type Slot = u32;
@@ -114,6 +116,8 @@ impl Flags {
     pub(crate) const SAMPLE_DUE: Flags = Flags(1 << 26);
     /// The interim that waits in its lane is one of the schedule. Only while it stands there.
     pub(crate) const SCHEDULED: Flags = Flags(1 << 27);
+    /// It has counted IPv6 as well.
+    pub(crate) const COUNTS_V6: Flags = Flags(1 << 28);
 
     pub(crate) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0
@@ -169,8 +173,8 @@ impl Lane {
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Session {
-    /// Unique in its epoch; see [`Account::epoch`].
-    pub(crate) sequence: u64,
+    /// Its name for life.
+    pub(crate) serial: Serial,
     /// When it came up.
     pub(crate) opened: Mono,
     /// When its next interim is scheduled; of one that is cut, how long its Down is waited for. [`Mono::ZERO`]: neither.
@@ -191,13 +195,15 @@ pub(crate) struct Session {
     pub(crate) flags: Flags,
     pub(crate) state: State,
     pub(crate) lane: Lane,
+    /// The verdict that waits for the plane to take it.
+    pub(crate) verdict: Option<(Sentence, Reason)>,
 }
 
 const _: () = assert!(size_of::<Session>() == 64);
 
 impl Session {
     pub(crate) const FREE: Session = Session {
-        sequence: 0,
+        serial: Serial::NONE,
         opened: Mono::ZERO,
         next_interim: Mono::ZERO,
         counters: CounterSlot { slot: 0, generation: 0 },
@@ -211,6 +217,7 @@ impl Session {
         flags: Flags(0),
         state: State::Free,
         lane: Lane::Out,
+        verdict: None,
     };
 
     /// Whether the subscriber has gone.
@@ -240,14 +247,12 @@ pub(crate) struct Account {
     pub(crate) opened: Wall,
     /// When its accounting began: the base of its phase.
     pub(crate) accounting: Mono,
-    /// The last event that its `opened` record tells of, in the parts of a [`TakenOver`]: the Up, or what has changed since.
-    opened_by_epoch: u64,
-    opened_by_position: u64,
-    opened_by_ring: u16,
+    /// The last event that its `opened` record tells of, the Up or what has changed since: its position in the ring that it
+    /// came by. See [`Table::opened_by`](crate::table::Table::opened_by).
+    pub(crate) opened_by: u64,
+    pub(crate) origin: OriginRef,
     /// Consecutive interim failures, 0–256.
     pub(crate) interim_failures: u16,
-    /// The engine start it was born in.
-    pub(crate) epoch: u32,
     pub(crate) annex: AnnexRef,
     /// The server that was last asked, or `u16::MAX`.
     pub(crate) server: u16,
@@ -257,15 +262,11 @@ pub(crate) struct Account {
     pub(crate) records: Records,
     /// Records in the ring whose durability it waits for.
     pub(crate) awaited: u8,
-    /// It has counted IPv6 as well.
-    pub(crate) counts_v6: bool,
     /// Who has it cut.
     pub(crate) cut: Option<CutBy>,
-    /// The verdict that waits for the plane to take it.
-    pub(crate) verdict: Option<(Sentence, Reason)>,
 }
 
-const _: () = assert!(size_of::<Account>() <= 104);
+const _: () = assert!(size_of::<Account>() == 88);
 
 impl Account {
     pub(crate) const FREE: Account = Account {
@@ -274,31 +275,16 @@ impl Account {
         queued: Mono::ZERO,
         opened: Wall::from_millis(0),
         accounting: Mono::ZERO,
-        opened_by_epoch: NO_EVENT.plane_epoch,
-        opened_by_position: NO_EVENT.position,
-        opened_by_ring: NO_EVENT.ring,
+        opened_by: NO_EVENT.position,
+        origin: OriginRef::NONE,
         interim_failures: 0,
-        epoch: 0,
         annex: AnnexRef::NONE,
         server: u16::MAX,
         authenticator: Authenticator::UNKNOWN,
         records: Records::NONE,
         awaited: 0,
-        counts_v6: false,
         cut: None,
-        verdict: None,
     };
-
-    /// The last event that its `opened` record tells of.
-    pub(crate) fn opened_by(&self) -> TakenOver {
-        TakenOver { plane_epoch: self.opened_by_epoch, ring: self.opened_by_ring, position: self.opened_by_position }
-    }
-
-    pub(crate) fn set_opened_by(&mut self, event: TakenOver) {
-        self.opened_by_epoch = event.plane_epoch;
-        self.opened_by_ring = event.ring;
-        self.opened_by_position = event.position;
-    }
 }
 
 /// A set of records that a session, or a replay, owes to the ledger, emitted in the order of its life.
@@ -351,9 +337,4 @@ impl Records {
         self.0 &= !(1 << owed as u8);
         Some(owed)
     }
-}
-
-/// A session's name for life.
-pub(crate) fn serial(session: &Session, account: &Account) -> SessionSerial {
-    SessionSerial { epoch: account.epoch, sequence: session.sequence }
 }

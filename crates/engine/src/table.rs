@@ -4,18 +4,22 @@
 use lanes::prefetch;
 use model::counters::{Counters, Totals};
 use model::ids::PlaneIndex;
-use model::record::Sampled;
+use model::record::{Sampled, TakenOver};
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 use std::hint::black_box;
 
 use crate::annex::{Annex, AnnexRef, Annexes};
+use crate::attributes::split;
 use crate::blob::{BlobRef, Blobs};
 use crate::names::Names;
-use crate::session::{Account, Lane, NONE, Session, Slot, State, serial};
+use crate::origins::{OriginRef, Origins};
+use crate::session::{Account, Flags, Lane, NONE, Session, Slot, State};
 
 /// Average octets of name and attributes that a session may have before the table is full of them.
 const BLOB_OCTETS_MEAN: usize = 288;
+/// As many as most of them have, beside what they share with others.
+const BLOB_OCTETS_USUAL: usize = 112;
 
 /// Sessions, as many as were counted out at start.
 pub(crate) struct Table {
@@ -26,6 +30,7 @@ pub(crate) struct Table {
     counted_v6: Vec<[u64; 4]>,
     pub(crate) blobs: Blobs,
     names: Names,
+    origins: Origins,
     hash_key: [u8; 16],
     /// Room for the hashes of some names.
     hashes: Vec<u64>,
@@ -44,6 +49,7 @@ impl Table {
             counted_v6: vec![[0; 4]; capacity],
             blobs: Blobs::new(capacity.saturating_mul(BLOB_OCTETS_MEAN)),
             names: Names::new(capacity),
+            origins: Origins::new(),
             hash_key,
             hashes: Vec::new(),
             free: NONE,
@@ -57,7 +63,7 @@ impl Table {
         assert!(self.used == 0 && sessions <= self.capacity, "no session is in the way");
         self.sessions.resize(sessions, Session::FREE);
         self.accounts.resize(sessions, Account::FREE);
-        self.blobs.make_ready(sessions * BLOB_OCTETS_MEAN);
+        self.blobs.make_ready(sessions * BLOB_OCTETS_USUAL);
     }
 
     /// The memory of so many sessions has been touched, before the table begins.
@@ -111,7 +117,7 @@ impl Table {
         if self.used == self.capacity {
             return None;
         }
-        let session = Session { blob: self.blobs.store(name, attributes)?, ..*session };
+        let session = Session { blob: self.blobs.store(name, split(attributes))?, ..*session };
         self.used += 1;
         if self.free == NONE {
             let slot = self.slots().end;
@@ -166,7 +172,7 @@ impl Table {
     /// What the session has counted over all generations, as last read.
     pub(crate) fn counted(&self, slot: Slot) -> Counters {
         let account = &self.accounts[slot as usize];
-        let v6 = match account.counts_v6 {
+        let v6 = match self.sessions[slot as usize].flags.has(Flags::COUNTS_V6) {
             true => {
                 let [in_octets, in_packets, out_octets, out_packets] = self.counted_v6[slot as usize];
                 Totals { in_octets, in_packets, out_octets, out_packets }
@@ -180,7 +186,7 @@ impl Table {
     pub(crate) fn sampled(&self, slot: Slot) -> Sampled {
         let (session, account) = (&self.sessions[slot as usize], &self.accounts[slot as usize]);
         Sampled {
-            serial: serial(session, account),
+            serial: session.serial.parts(),
             at: account.sampled,
             counters: self.counted(slot),
             interim_failures: account.interim_failures,
@@ -192,10 +198,27 @@ impl Table {
     pub(crate) fn set_counted(&mut self, slot: Slot, Counters { v4, v6 }: Counters) {
         let account = &mut self.accounts[slot as usize];
         account.counted_v4 = v4;
-        account.counts_v6 |= v6 != Totals::default();
-        if account.counts_v6 {
+        let flags = &mut self.sessions[slot as usize].flags;
+        if v6 != Totals::default() {
+            flags.set(Flags::COUNTS_V6);
+        }
+        if flags.has(Flags::COUNTS_V6) {
             self.counted_v6[slot as usize] = [v6.in_octets, v6.in_packets, v6.out_octets, v6.out_packets];
         }
+    }
+
+    /// The last event that its `opened` record tells of.
+    pub(crate) fn opened_by(&self, slot: Slot) -> TakenOver {
+        let account = &self.accounts[slot as usize];
+        self.origins.event(account.origin, account.opened_by)
+    }
+
+    /// It tells of this one now.
+    pub(crate) fn set_opened_by(&mut self, slot: Slot, event: TakenOver) {
+        let held = self.origins.hold(event);
+        let account = &mut self.accounts[slot as usize];
+        account.opened_by = event.position;
+        self.origins.release(std::mem::replace(&mut account.origin, held));
     }
 
     /// What the session has beside its account.
@@ -234,7 +257,7 @@ impl Table {
             name[..kept.len()].copy_from_slice(kept);
             &name[..kept.len()]
         };
-        self.blobs.store(name, attributes)
+        self.blobs.store(name, split(attributes))
     }
 
     /// The session has these attributes now.
@@ -250,6 +273,8 @@ impl Table {
         self.blobs.release(session.blob);
         let annex = std::mem::replace(&mut self.accounts[slot as usize].annex, AnnexRef::NONE);
         self.annexes.release(annex);
+        let origin = std::mem::replace(&mut self.accounts[slot as usize].origin, OriginRef::NONE);
+        self.origins.release(origin);
         *session = Session { next: self.free, blob: BlobRef::NONE, ..Session::FREE };
         self.free = slot;
         self.used -= 1;

@@ -8,7 +8,7 @@ use std::net::Ipv6Addr;
 use model::counters::Totals;
 use model::domain::Terms;
 use model::time::Wall;
-use wire::radius::attribute::{Attributes, Type, acct_authentic, acct_terminate_cause, as_u32, framed_protocol};
+use wire::radius::attribute::{Type, acct_authentic, acct_terminate_cause, as_u32, framed_protocol};
 use wire::tacacs::argument::{
     ADDR, ADDR_IPV6, BYTES_IN, BYTES_OUT, DISC_CAUSE, ELAPSED_TIME, Name, PAKS_IN, PAKS_OUT, PROTOCOL, SERVICE,
     START_TIME, STOP_TIME, TASK_ID,
@@ -18,11 +18,12 @@ use wire::tacacs::{self, Encoder, FIELD_SIZE_MAX, Flags, HEADER_SIZE, Record};
 
 use crate::policy::Kind;
 use crate::request::Request;
+use crate::run::Run;
 
 /// What a request says beside what the session says of itself.
 pub(crate) struct Facts<'a> {
     /// The session's own attributes.
-    pub(crate) own: &'a [u8],
+    pub(crate) own: Run<'a>,
     /// What the user is called, and what counters look like.
     pub(crate) terms: &'a Terms,
     /// When the session came up.
@@ -49,9 +50,9 @@ struct Said<'a> {
 }
 
 impl<'a> Said<'a> {
-    fn of(run: &'a [u8]) -> Said<'a> {
+    fn of(run: Run<'a>) -> Said<'a> {
         let mut said = Said::default();
-        for attribute in Attributes::of_run(run) {
+        for attribute in run.attributes() {
             let value = attribute.value;
             match attribute.kind {
                 Type::USER_NAME => said.user = value,

@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use model::domain::Terms;
 use model::event::ClassList;
-use wire::radius::attribute::{
-    Attribute, Attributes, VendorAttributes, as_ipv6, as_prefix, as_u32, as_u64, error_cause, huawei,
-};
+use wire::radius::attribute::{Attribute, VendorAttributes, as_ipv6, as_prefix, as_u32, as_u64, error_cause, huawei};
 use wire::radius::name::{self, Form};
 use wire::radius::{Packet, Type};
+
+use crate::run::Run;
 
 /// The interim interval that may be asked for, seconds: what is believed of an Access-Accept (BEHAVIOUR.md 3.3, rule 2).
 const INTERIM_INTERVAL: std::ops::RangeInclusive<u32> = 60..=3_932_100;
@@ -230,9 +230,9 @@ fn connection_in(attribute: &Attribute<'_>) -> Result<u32, u32> {
 }
 
 /// Whether a session with these attributes is meant. A user is meant by the whole name and by the one that servers are told.
-pub(crate) fn is_meant(order: &Order, run: &[u8], terms: &Terms) -> bool {
+pub(crate) fn is_meant(order: &Order, run: Run<'_>, terms: &Terms) -> bool {
     let says = |(kind, value): &(Type, Box<[u8]>)| {
-        let mut own = Attributes::of_run(run).filter(|attribute| attribute.kind == *kind);
+        let mut own = run.attributes().filter(|attribute| attribute.kind == *kind);
         match *kind {
             Type::FRAMED_IPV6_PREFIX | Type::DELEGATED_IPV6_PREFIX => {
                 own.any(|own| own.as_prefix().is_some_and(|prefix| Some(prefix) == as_prefix(value)))
@@ -242,8 +242,8 @@ pub(crate) fn is_meant(order: &Order, run: &[u8], terms: &Terms) -> bool {
         }
     };
     let is_connected = |connection: u32| {
-        let mut own = VendorAttributes::of(Attributes::of_run(run));
-        own.any(|vendor| vendor.kind == huawei::CONNECT_ID && as_u32(vendor.value) == Some(connection))
+        run.vendor_attributes()
+            .any(|vendor| vendor.kind == huawei::CONNECT_ID && as_u32(vendor.value) == Some(connection))
     };
     order.conditions.iter().all(says) && order.connection.is_none_or(is_connected)
 }

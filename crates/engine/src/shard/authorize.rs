@@ -13,7 +13,7 @@ use model::verdict::CutBy;
 use super::Shard;
 use crate::authorization::{Change, Deed, Order, Outcome, Token};
 use crate::blob::BlobRef;
-use crate::session::{Slot, State, serial};
+use crate::session::{Slot, State};
 
 /// Orders that were obeyed and are not answered yet.
 #[derive(Debug, Default)]
@@ -77,7 +77,7 @@ impl Shard {
 
     /// Whether the session has a subscriber still.
     fn is_there(&self, slot: Slot, known: SessionSerial) -> bool {
-        self.is_up(slot) && serial(self.session(slot), self.account(slot)) == known
+        self.is_up(slot) && self.session(slot).serial.parts() == known
     }
 
     /// An order that is not obeyed any more.
@@ -103,7 +103,7 @@ impl Shard {
         let is_done = matches!(outcome, Outcome::Obeyed(_)) && !order.is_trial;
         let (behind, through) = if is_done { (self.owing.len(), self.record_count) } else { (0, 0) };
         let leaving = meant.into_iter().filter(|&slot| is_done && self.is_unaccounted(slot));
-        let leaving = leaving.map(|slot| (slot, serial(self.session(slot), self.account(slot)))).collect();
+        let leaving = leaving.map(|slot| (slot, self.session(slot).serial.parts())).collect();
         self.orders.waiting.push(Waiting { token, outcome, behind, through, leaving });
     }
 

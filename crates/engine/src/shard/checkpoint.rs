@@ -36,7 +36,7 @@ use super::Shard;
 use super::history::HeardBefore;
 use super::records::zero_stop;
 use super::sampling::PACE;
-use crate::session::{Flags, Owed, Slot, State, serial};
+use crate::session::{Flags, Owed, Slot, State};
 
 /// The first turn of a life takes so long, or less when there is much to write anyway.
 const FIRST_TURN: Duration = Duration::from_secs(180);
@@ -349,7 +349,7 @@ impl Shard {
 
     pub(super) fn checkpointed(&self, slot: Slot) -> Checkpointed<'_> {
         let (session, account) = (self.session(slot), self.account(slot));
-        let serial = serial(session, account);
+        let serial = session.serial.parts();
         let was_accepted = account.accounting != Mono::ZERO;
         let accepted = match session.state {
             State::Accounting | State::Stopping | State::Parked if was_accepted => {

@@ -9,7 +9,7 @@ use super::{Notice, Shard};
 use crate::choice::{Choice, Tried};
 use crate::policy::{Kind, Outcome};
 use crate::request::Place;
-use crate::session::{Flags, Slot, State, serial};
+use crate::session::{Flags, Slot, State};
 
 impl Shard {
     fn copy_group(&self, slot: Slot) -> Option<usize> {
@@ -123,7 +123,7 @@ impl Shard {
     fn go_on_copying(&mut self, slot: Slot, kind: Kind, outcome: Outcome, now: Mono) {
         if self.copies.handle_ended(slot, kind, outcome == Outcome::Acknowledged) {
             self.counts.copies_given_up += 1;
-            self.notice(Notice::CopyGivenUp(serial(self.session(slot), self.account(slot))));
+            self.notice(Notice::CopyGivenUp(self.session(slot).serial.parts()));
         }
         if let Some(group) = self.copy_group(slot) {
             self.copies.wait(&mut self.groups[group].copies, slot, now);

@@ -10,7 +10,7 @@
 use model::counters::{CounterSource, Counters};
 
 use super::{Notice, Shard};
-use crate::session::{Flags, Owed, Slot, State, serial};
+use crate::session::{Flags, Owed, Slot, State};
 
 impl Shard {
     /// What these counters of its present generation come to, over all generations; in a plane whose counters have 32 bits,
@@ -44,7 +44,7 @@ impl Shard {
             return Some(total);
         }
         self.counts.counter_regressions += 1;
-        self.notice(Notice::CountersFell(serial(self.session(slot), self.account(slot))));
+        self.notice(Notice::CountersFell(self.session(slot).serial.parts()));
         self.begin_generation(slot, last);
         let session = self.session(slot);
         if session.state != State::NotAccounted && !session.flags.has(Flags::PROVISIONAL) {

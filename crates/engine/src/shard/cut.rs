@@ -15,7 +15,7 @@ use super::intake::{Ending, NAS_ERROR};
 use super::{Notice, Shard};
 use crate::attributes;
 use crate::brake::Braked;
-use crate::session::{Flags, Lane, Owed, Slot, State, serial};
+use crate::session::{Flags, Lane, Owed, Slot, State};
 
 /// How long a linked plane may take from the verdict to its Down.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -57,7 +57,7 @@ impl Shard {
     fn is_meant(&self, slot: Slot, selector: &UserSelector) -> bool {
         let run = self.run(slot);
         match selector {
-            UserSelector::UserId(id) => serial(self.session(slot), self.account(slot)) == *id,
+            UserSelector::UserId(id) => self.session(slot).serial.parts() == *id,
             UserSelector::UserName(name) => attributes::user_name(run) == Some(name.as_bytes()),
             UserSelector::Address(address) => attributes::has_address(run, *address),
             UserSelector::SessionId(id) => attributes::session_id(run) == Some(id.as_bytes()),
@@ -170,7 +170,7 @@ impl Shard {
             return Some(now.plus(CAUGHT_UP));
         }
         let linked = self.planes.linked_since(self.session(slot).plane);
-        match linked.filter(|_| self.account(slot).verdict.is_none()) {
+        match linked.filter(|_| self.session(slot).verdict.is_none()) {
             Some(since) => Some(since.plus(PATIENCE)).filter(|&until| until > now),
             None => Some(now.plus(PATIENCE)),
         }

@@ -16,6 +16,7 @@ use crate::attributes::{self, SessionBirth};
 use crate::blob::BlobRef;
 use crate::identity::{Place, SEQUENCE_COUNT, session_id};
 use crate::journal::Step;
+use crate::serial::Serial;
 use crate::session::{Flags, Lane, NONE, Owed, Slot, State};
 
 /// Acct-Terminate-Cause *NAS Error*: a session that came up again without having gone down (INTERFACES.md section 3).
@@ -133,7 +134,7 @@ impl Shard {
 
     /// The plane has taken the verdict, though the slot is not given back yet.
     fn has_refused(&self, slot: Slot) -> bool {
-        self.session(slot).flags.has(Flags::REFUSED_DURABLE) && self.account(slot).verdict.is_none()
+        self.session(slot).flags.has(Flags::REFUSED_DURABLE) && self.session(slot).verdict.is_none()
     }
 
     fn up(&mut self, now: Now, origin: EventOrigin, up: &Up<'_>, counters: &impl CounterSource) {
@@ -177,7 +178,7 @@ impl Shard {
         }
         // The last word on it, should nobody announce it any more.
         let taken_over = self.taken_over(origin);
-        self.account_mut(slot).set_opened_by(taken_over);
+        self.table.set_opened_by(slot, taken_over);
         self.move_counters(origin, slot, up.counters);
         let session = self.session(slot);
         if session.flags.has(Flags::CUT) {
@@ -239,7 +240,8 @@ impl Shard {
         let round = self.planes.round(origin.plane);
         let event = moment_of(up.at, now);
         let session = self.session_mut(slot);
-        session.sequence = serial.sequence;
+        session.serial =
+            Serial::new(serial).expect("starts are counted with six hex digits, sessions with six of Base62");
         session.opened = event.mono;
         session.contract = contract;
         session.counters = up.counters;
@@ -249,9 +251,8 @@ impl Shard {
         self.enlist(slot);
         let taken_over = self.taken_over(origin);
         let account = self.account_mut(slot);
-        account.epoch = serial.epoch;
         account.opened = event.wall;
-        account.set_opened_by(taken_over);
+        self.table.set_opened_by(slot, taken_over);
         self.note(slot, now.mono, Step::Up);
         self.note_authenticator(slot, subscriber);
         self.allow(slot, subscriber, event.mono, Counters::ZERO);
@@ -359,7 +360,7 @@ impl Shard {
     /// What the event changed is written to the ledger, with its place, so that a second delivery is recognised.
     fn changed(&mut self, origin: EventOrigin, slot: Slot) {
         let taken_over = self.taken_over(origin);
-        self.account_mut(slot).set_opened_by(taken_over);
+        self.table.set_opened_by(slot, taken_over);
         self.owe_opened(slot);
     }
 

@@ -12,7 +12,7 @@ use crate::phase::first_interim;
 use crate::policy::{
     AfterInterim, AfterStart, AfterStop, Kind, Outcome, after_interim, after_start, after_stop, waits_for_start,
 };
-use crate::session::{Flags, Lane, NONE, Owed, Slot, State, serial};
+use crate::session::{Flags, Lane, NONE, Owed, Slot, State};
 
 impl Shard {
     /// Does what the session's state and flags now allow. Asking too often does no harm: a session that waits in
@@ -98,7 +98,7 @@ impl Shard {
             after @ (AfterStart::Account | AfterStart::KeepAccounting | AfterStart::WouldRefuse) => {
                 if after == AfterStart::WouldRefuse {
                     self.counts.would_refuse += 1;
-                    self.notice(Notice::WouldRefuse(serial(self.session(slot), self.account(slot))));
+                    self.notice(Notice::WouldRefuse(self.session(slot).serial.parts()));
                 }
                 let session = self.session_mut(slot);
                 session.state = State::Accounting;
@@ -146,7 +146,7 @@ impl Shard {
             return;
         }
         let hash = self.contracts.get(session.contract).scheme.interim_hash;
-        let due = first_interim(&self.key, serial(session, self.account(slot)), session.interim_s, hash, base);
+        let due = first_interim(&self.key, session.serial.parts(), session.interim_s, hash, base);
         self.session_mut(slot).next_interim = due;
         self.arm(slot);
     }
@@ -164,10 +164,10 @@ impl Shard {
         }
         match after {
             AfterInterim::GoOn => {}
-            AfterInterim::Report => self.notice(Notice::InterimFailed(serial(self.session(slot), self.account(slot)))),
+            AfterInterim::Report => self.notice(Notice::InterimFailed(self.session(slot).serial.parts())),
             AfterInterim::WouldCut => {
                 self.counts.would_cut += 1;
-                self.notice(Notice::WouldCut(serial(self.session(slot), self.account(slot))));
+                self.notice(Notice::WouldCut(self.session(slot).serial.parts()));
             }
             AfterInterim::Cut => self.cut_by_policy(slot, CutBy::InterimFail, now),
         }
@@ -237,7 +237,7 @@ impl Shard {
         if session.state != State::Ending
             || !account.records.is_empty()
             || account.awaited > 0
-            || account.verdict.is_some()
+            || session.verdict.is_some()
             || !self.copies.is_over(slot)
         {
             return;

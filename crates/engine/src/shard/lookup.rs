@@ -14,13 +14,14 @@ use model::domain::Terms;
 use model::settings::UserNameFormat;
 use model::time::{Mono, Now};
 use wire::radius::Type;
-use wire::radius::attribute::{Attribute, Attributes};
+use wire::radius::attribute::Attribute;
 
 use super::Shard;
 use crate::authorization::{LOOKED_UP, Order, Token, is_meant};
 use crate::blob::BlobRef;
 use crate::chains::Chains;
 use crate::identity::Key;
+use crate::run::Run;
 use crate::session::{Flags, Slot};
 
 /// Slots that one step of the walk looks at: some hundred microseconds.
@@ -68,9 +69,9 @@ impl Lookup {
     }
 }
 
-fn names(run: &[u8]) -> Names<'_> {
+fn names(run: Run<'_>) -> Names<'_> {
     let mut names: Names<'_> = [None; LOOKED_UP.len()];
-    for attribute in Attributes::of_run(run) {
+    for attribute in run.attributes() {
         if let Some(place) = LOOKED_UP.iter().position(|kind| *kind == attribute.kind) {
             names[place] = Some(attribute);
         }

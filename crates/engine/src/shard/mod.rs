@@ -56,6 +56,7 @@ use wire::tacacs::ReplyError;
 
 use crate::annex::Annex;
 use crate::authenticators::Authenticators;
+use crate::blob::ATTRIBUTES_MAX;
 use crate::brake::Brake;
 use crate::contract::Contracts;
 use crate::copies::Copies;
@@ -66,6 +67,7 @@ use crate::journal::{self, Journal};
 use crate::line::Line;
 use crate::memory::Memory;
 use crate::request::Requests;
+use crate::run::Run;
 use crate::sequence::Links;
 use crate::server::{PortId, Server};
 use crate::session::{Account, Flags, Lane, Session, Slot};
@@ -266,6 +268,8 @@ pub struct Shard {
     gathering: Gathering,
     /// Records in the ring whose durability somebody waits for, in their order.
     awaited: VecDeque<Awaited>,
+    /// Attributes in one piece, for whoever copies the record that has them.
+    joined: Vec<u8>,
     /// Records polled in this life.
     record_count: u64,
     sampling: Sampling,
@@ -373,6 +377,7 @@ impl Shard {
             owing: Line::new(limits.sessions),
             gathering: Gathering::new(limits.sessions),
             awaited: VecDeque::with_capacity(records::AWAITED_MAX),
+            joined: Vec::with_capacity(ATTRIBUTES_MAX),
             record_count: 0,
             sampling: Sampling::new(now),
             checkpoints: Checkpoints::new(limits.sessions, now),
@@ -419,7 +424,7 @@ impl Shard {
     }
 
     /// What it says of itself.
-    fn run(&self, slot: Slot) -> &[u8] {
+    fn run(&self, slot: Slot) -> Run<'_> {
         self.table.blobs.attributes(self.session(slot).blob)
     }
 

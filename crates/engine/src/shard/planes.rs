@@ -321,7 +321,7 @@ impl Shard {
         (item.resyncing, item.ended) = (false, 0);
         self.close_plane_sessions(now, origin.plane, Some(counters), |shard, slot| {
             let announced = shard.session(slot).flags.has(Flags::ROUND) == round;
-            let by = shard.account(slot).opened_by();
+            let by = shard.table.opened_by(slot);
             let came_before = by.ring == origin.ring && by.position < origin.position;
             shard.is_known_of_old(origin, slot) || whole && !announced && (!stale || came_before)
         });
@@ -332,7 +332,7 @@ impl Shard {
 
     /// Whether this memory of the plane has not spoken of the session yet.
     pub(super) fn is_known_of_old(&self, origin: EventOrigin, slot: Slot) -> bool {
-        self.account(slot).opened_by().plane_epoch != self.planes.epoch(origin.plane)
+        self.table.opened_by(slot).plane_epoch != self.planes.epoch(origin.plane)
     }
 
     /// The link was lost in the middle of a resync.
@@ -357,7 +357,7 @@ impl Shard {
     /// Whether the event was said before the last one that the session is known by: then it is about an earlier session
     /// of that name, or the session has it already.
     pub(super) fn predates(&self, origin: EventOrigin, slot: Slot) -> bool {
-        let by = self.account(slot).opened_by();
+        let by = self.table.opened_by(slot);
         (by.plane_epoch, by.ring) == (self.planes.epoch(origin.plane), origin.ring) && origin.position <= by.position
     }
 
@@ -457,7 +457,7 @@ impl Shard {
     /// What the present memory of its plane said last about the session. When that is read again after a crash, the session
     /// is known to be over.
     pub(super) fn last_word(&self, slot: Slot) -> TakenOver {
-        let (by, plane) = (self.account(slot).opened_by(), self.session(slot).plane);
+        let (by, plane) = (self.table.opened_by(slot), self.session(slot).plane);
         if by.plane_epoch != self.planes.epoch(plane) {
             return NO_EVENT;
         }
@@ -488,7 +488,7 @@ impl Shard {
             for (ring, read) in history.read() {
                 // What waits to be told to the ledger was not taken over yet.
                 let waiting = item.provisional.iter().filter(|&&(other, _)| other == ring);
-                let first = waiting.map(|&(_, slot)| self.account(slot).opened_by().position).min();
+                let first = waiting.map(|&(_, slot)| self.table.opened_by(slot).position).min();
                 let through = first.map_or(read, |first| read.min(first));
                 if through > 0 {
                     add(plane, HeardBefore { plane_epoch: *plane_epoch, ring, through, share });

@@ -173,7 +173,7 @@ impl Shard {
         let length = usize::from(annex.tries).min(LENGTHS_S.len() - 1);
         annex.tries = annex.tries.saturating_add(1);
         let tries = u8::try_from(annex.tries).unwrap_or(u8::MAX);
-        let number = self.session(slot).sequence;
+        let number = self.session(slot).serial.parts().sequence;
         let variant = usize::try_from(self.draw(number, tries, VARIANTS as u64)).unwrap_or(0);
         let list = length * VARIANTS + variant;
         self.annex_mut(slot).rest = u8::try_from(list).expect("a list of rests");

@@ -18,7 +18,7 @@ use model::time::{Mono, Now};
 use model::verdict::{CutBy, Reason, Sentence};
 
 use super::{Notice, Shard};
-use crate::session::{Flags, Owed, Slot, State, serial};
+use crate::session::{Flags, Owed, Slot, State};
 
 /// Between two looks at a volume.
 const LOOK_SOONEST: Duration = Duration::from_secs(1);
@@ -117,7 +117,7 @@ impl Shard {
     }
 
     fn tell_quota_out(&mut self, slot: Slot) {
-        self.notice(Notice::QuotaOut(serial(self.session(slot), self.account(slot))));
+        self.notice(Notice::QuotaOut(self.session(slot).serial.parts()));
     }
 
     /// The policy of the domain as it is now; of one that is configured no more, the default.

@@ -16,7 +16,7 @@ use super::Shard;
 use super::history::HeardBefore;
 use crate::octets::record_octets;
 use crate::policy;
-use crate::session::{Flags, Owed, Slot, State, serial};
+use crate::session::{Flags, Owed, Slot, State};
 
 /// Records that may be on the way to the disk at once while somebody waits for them; then the ring counts as full.
 pub(super) const AWAITED_MAX: usize = 1 << 16;
@@ -72,6 +72,9 @@ impl Shard {
             Next::Owed(slot, owed) => self.await_durable(slot, owed),
             Next::Announced(announced) => self.announcing.handed_out(&announced, self.record_count),
             Next::Booted(_) | Next::Checkpoint(_) | Next::Heard(..) => {}
+        }
+        if let Next::Checkpoint(slot) | Next::Owed(slot, Owed::Opened | Owed::Billed) = next {
+            self.table.blobs.attributes(self.table.sessions[slot as usize].blob).join(&mut self.joined);
         }
         let octets = record_octets(&self.record(next));
         self.checkpoints.weigh(octets, !matches!(next, Next::Owed(..)));
@@ -266,7 +269,7 @@ impl Shard {
 
     fn owed_record(&self, slot: Slot, owed: Owed) -> Record<'_> {
         let (session, account) = (self.session(slot), self.account(slot));
-        let serial = serial(session, account);
+        let serial = session.serial.parts();
         match owed {
             Owed::Opened => Record::Opened(self.opened(slot)),
             Owed::Accepted => Record::Accepted(Accepted {
@@ -282,12 +285,13 @@ impl Shard {
         }
     }
 
+    /// Its attributes have been [joined](Shard::poll_record).
     pub(super) fn opened(&self, slot: Slot) -> Opened<'_> {
         let (session, account) = (self.session(slot), self.account(slot));
         let (contract, annex) = (self.contracts.get(session.contract), self.annex(slot));
         Opened {
-            serial: serial(session, account),
-            taken_over: account.opened_by(),
+            serial: session.serial.parts(),
+            taken_over: self.table.opened_by(slot),
             plane: self.planes.name(session.plane),
             session: self.table.blobs.name(session.blob),
             domain: contract.domain.as_str(),
@@ -300,14 +304,14 @@ impl Shard {
             at: Now { mono: session.opened, wall: account.opened },
             counters: session.counters,
             baseline: self.baseline(slot),
-            attributes: self.table.blobs.attributes(session.blob),
+            attributes: &self.joined,
         }
     }
 
     pub(super) fn closed(&self, slot: Slot) -> Closed {
         let annex = self.annex(slot);
         Closed {
-            serial: serial(self.session(slot), self.account(slot)),
+            serial: self.session(slot).serial.parts(),
             taken_over: annex.closed_by,
             at: annex.closed,
             cause: annex.cause,

@@ -5,7 +5,7 @@
 
 use model::counters::Counters;
 use model::domain::QuotaAction;
-use model::ids::{BillId, PlaneIndex};
+use model::ids::{BillId, PlaneIndex, SessionSerial};
 use model::record::{Bill, BillRun, BillRuns, BillStore, Departed, Departure, Returned};
 use model::settings::{AccountingMode, ObjectName};
 use model::time::{Mono, Now};
@@ -15,7 +15,8 @@ use super::configure::NO_GROUP;
 use super::restore::NoSlot;
 use crate::contract::Contract;
 use crate::policy::Outcome;
-use crate::session::{Flags, Lane, Owed, Slot, State, serial};
+use crate::serial::Serial;
+use crate::session::{Flags, Lane, Owed, Slot, State};
 
 /// The bill of the last `departed` record, for whoever copies it.
 pub(super) type ReplayedRun = [u8; BillRuns::RUN_LEN];
@@ -30,6 +31,8 @@ impl Shard {
     pub fn replay_bill(&mut self, now: Now, id: BillId, bill: &Bill<'_>) -> Result<(), NoSlot> {
         self.let_leave();
         self.latest = now;
+        let serial = SessionSerial { epoch: id.epoch, sequence: id.sequence };
+        let serial = Serial::new(serial).ok_or(NoSlot)?;
         let opened = &bill.opened;
         let group = self.group_with_servers(opened.scheme.mode, opened.group);
         let contract = Contract {
@@ -47,13 +50,12 @@ impl Shard {
         };
         self.counts.replays += 1;
         let session = self.session_mut(slot);
-        session.sequence = id.sequence;
+        session.serial = serial;
         session.contract = contract;
         session.state = State::Replaying;
         session.flags.set(Flags::REPLAY);
         session.flags.set(Flags::DOWN);
         let account = self.account_mut(slot);
-        account.epoch = id.epoch;
         account.opened = opened.at.wall;
         self.table.set_counted(slot, bill.closed.counters);
         let annex = self.annex_mut(slot);
@@ -93,7 +95,7 @@ impl Shard {
     }
 
     fn bill_of(&self, slot: Slot) -> BillId {
-        let serial = serial(self.session(slot), self.account(slot));
+        let serial = self.session(slot).serial.parts();
         BillId { epoch: serial.epoch, sequence: serial.sequence }
     }
 

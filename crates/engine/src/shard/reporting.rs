@@ -7,7 +7,7 @@ use model::time::{Mono, Now};
 use super::{Found, Shard};
 use crate::attributes;
 use crate::server::Server;
-use crate::session::{Flags, Slot, State, serial};
+use crate::session::{Flags, Slot, State};
 
 impl Shard {
     /// What the shard knows of itself.
@@ -82,7 +82,7 @@ impl Shard {
         let shown = attributes::shown(run);
         let (down, counted) = (session.is_down(), self.table.counted(slot));
         AccessUser {
-            serial: serial(session, account),
+            serial: session.serial.parts(),
             session_id: shown.session_id,
             user: shown.user,
             domain: contract.domain.as_str().to_owned(),

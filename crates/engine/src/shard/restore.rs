@@ -15,6 +15,7 @@ use super::Shard;
 use super::delay::NEVER_BEGUN;
 use crate::contract::Contract;
 use crate::phase::{first_interim, next_interim};
+use crate::serial::Serial;
 use crate::session::{Account, Flags, NO_EVENT, Owed, Session, Slot, State};
 
 /// A session as the ledger remembers it.
@@ -80,10 +81,11 @@ impl Shard {
     ) -> Result<Option<Slot>, NoSlot> {
         let Restored { plane, whole: ref restored, rebooted } = *restored;
         let opened = &restored.opened;
+        let serial = Serial::new(opened.serial).ok_or(NoSlot)?;
         let contract = self.restore_contract(opened, last).ok_or(NoSlot)?;
         let mut session = Session {
             plane,
-            sequence: opened.serial.sequence,
+            serial,
             opened: opened.at.mono,
             counters: opened.counters,
             interim_s: opened.interim_s,
@@ -93,13 +95,13 @@ impl Shard {
         };
         session.flags.set(Flags::OPENED_DURABLE);
         let mut account = Account::FREE;
-        (account.epoch, account.opened) = (opened.serial.epoch, opened.at.wall);
-        account.set_opened_by(opened.taken_over);
+        account.opened = opened.at.wall;
         if let Some(sampled) = &restored.sampled {
             account.sampled = sampled.at;
             account.interim_failures = sampled.interim_failures;
         }
         let slot = self.table.place(&session, &account, opened.session, opened.attributes).ok_or(NoSlot)?;
+        self.table.set_opened_by(slot, opened.taken_over);
         if let Some(sampled) = &restored.sampled {
             self.table.set_counted(slot, sampled.counters);
         }
@@ -260,7 +262,7 @@ impl Shard {
             return;
         }
         let account = self.account(slot);
-        let serial = crate::session::serial(session, account);
+        let serial = session.serial.parts();
         let hash = self.contracts.get(session.contract).scheme.interim_hash;
         let interval = session.interim_s;
         let first = first_interim(&self.key, serial, interval, hash, account.accounting);

@@ -12,12 +12,12 @@ use crate::annex::Annex;
 use crate::journal::{NO_SERVER, Step};
 use crate::policy::Kind;
 use crate::request::Place;
-use crate::session::{Flags, Lane, NONE, Slot, State, serial};
+use crate::session::{Flags, Lane, NONE, Slot, State};
 
 impl Shard {
     /// Notes what happened to a session.
     pub(super) fn note(&mut self, slot: Slot, at: Mono, step: Step) {
-        let serial = serial(self.session(slot), self.account(slot));
+        let serial = self.session(slot).serial.parts();
         self.journal.note(at, serial, step);
     }
 

@@ -53,7 +53,7 @@ impl Shard {
             });
         }
         let slot = self.verdicts.pop()?;
-        let (sentence, reason) = self.account_mut(slot).verdict.take()?;
+        let (sentence, reason) = self.session_mut(slot).verdict.take()?;
         self.leaving = Some(slot);
         self.note(slot, self.latest.mono, Step::Verdict { sentence, reason });
         let session = self.session(slot);
@@ -62,7 +62,7 @@ impl Shard {
 
     /// Gives a verdict on a session. One that still waits is replaced: the newer one is true.
     pub(super) fn pronounce(&mut self, slot: Slot, sentence: Sentence, reason: Reason) {
-        if self.account_mut(slot).verdict.replace((sentence, reason)).is_none() {
+        if self.session_mut(slot).verdict.replace((sentence, reason)).is_none() {
             self.verdicts.push(slot);
         }
     }
@@ -70,7 +70,7 @@ impl Shard {
     /// Takes back the verdict that waits still: the subscriber has gone, and it would be taken for one on the next
     /// session of that name.
     pub(super) fn withdraw_verdict(&mut self, slot: Slot) {
-        if self.account_mut(slot).verdict.take().is_some() {
+        if self.session_mut(slot).verdict.take().is_some() {
             self.verdicts.remove(slot);
         }
     }

@@ -343,11 +343,11 @@ fn coa_changes_all_or_none() {
     };
     let settings = minutely();
     let mut play = Play::new(&settings);
-    play.scene.stage = Stage::with(1, play.scene.stage.now, &settings, 200).linked(1, 0);
-    for slot in 0..115u32 {
+    play.scene.stage = Stage::with(1, play.scene.stage.now, &settings, 300).linked(1, 0);
+    for slot in 0..199u32 {
         play = play.up_with(&format!("big{slot}"), slot, big());
     }
-    for slot in 115..123u32 {
+    for slot in 199..207u32 {
         let name = format!("s{slot}");
         play = play.up_with(&name, slot, Subscriber::default());
         play.scene.stage.update(&name, Subscriber { user: Some(b"all@isp"), ..Subscriber::default() });
