@@ -27,6 +27,7 @@ mod reread;
 mod sample;
 mod scene;
 mod scheme;
+mod shared_runs;
 mod stage;
 mod start_delay;
 mod start_phase;
