@@ -16,6 +16,10 @@ use crate::session::{NONE, Slot};
 /// The longest RADIUS packet (RFC 2865 section 3).
 pub(crate) const PACKET_MAX: usize = 4096;
 
+/// Octets of those that are kept close together: an interim with all that most sessions say. No power of two, so that the packets
+/// of neighbours do not crowd the same sets of the caches.
+const SHORT_MAX: usize = 448;
+
 /// One transaction, on the server that now has it.
 #[derive(Clone)]
 pub(crate) struct Request {
@@ -80,7 +84,9 @@ pub(crate) enum Place {
 /// All requests of a shard, counted out at start.
 pub(crate) struct Requests {
     slots: Vec<Request>,
-    packets: Vec<u8>,
+    /// A packet of each stands in one of these, by its length.
+    short: Vec<u8>,
+    long: Vec<u8>,
     free: Vec<u32>,
     next_number: u64,
     /// How many of those that are taken are Starts.
@@ -88,7 +94,8 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// Room for `capacity` requests of 4,096 octets; pages are touched as they are used, the last freed first.
+    /// Room for `capacity` requests of 4,096 octets; memory is touched as it is used, the last freed first: 448 octets for each
+    /// that is out at once, or a page where a packet is longer.
     pub(crate) fn new(capacity: u32) -> Requests {
         let empty = Request {
             session: NONE,
@@ -116,7 +123,8 @@ impl Requests {
         };
         Requests {
             slots: vec![empty; capacity as usize],
-            packets: vec![0; capacity as usize * PACKET_MAX],
+            short: vec![0; capacity as usize * SHORT_MAX],
+            long: vec![0; capacity as usize * PACKET_MAX],
             free: (0..capacity).rev().collect(),
             next_number: 0,
             starts: 0,
@@ -205,8 +213,10 @@ impl Requests {
 
     /// Keeps the packet as it was sent.
     pub(crate) fn keep(&mut self, index: u32, packet: &[u8]) {
-        let at = index as usize * PACKET_MAX;
-        self.packets[at..at + packet.len()].copy_from_slice(packet);
+        let (packets, size) =
+            if packet.len() <= SHORT_MAX { (&mut self.short, SHORT_MAX) } else { (&mut self.long, PACKET_MAX) };
+        let at = index as usize * size;
+        packets[at..at + packet.len()].copy_from_slice(packet);
         #[expect(clippy::cast_possible_truncation, reason = "at most PACKET_MAX")]
         let length = packet.len() as u16;
         self.slots[index as usize].length = length;
@@ -214,7 +224,30 @@ impl Requests {
 
     /// The packet as it was sent.
     pub(crate) fn packet(&self, index: u32) -> &[u8] {
-        let at = index as usize * PACKET_MAX;
-        &self.packets[at..at + usize::from(self.slots[index as usize].length)]
+        let length = usize::from(self.slots[index as usize].length);
+        let (packets, size) = if length <= SHORT_MAX { (&self.short, SHORT_MAX) } else { (&self.long, PACKET_MAX) };
+        let at = index as usize * size;
+        &packets[at..at + length]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_of_any_length_are_kept_as_they_were_sent() {
+        let mut requests = Requests::new(3);
+        let packet = |index: u32, length: usize| vec![u8::try_from(index).unwrap_or(u8::MAX) + 1; length];
+        for length in [20, SHORT_MAX - 1, SHORT_MAX, SHORT_MAX + 1, PACKET_MAX, 21] {
+            for index in [0, 1, 2] {
+                requests.keep(index, &packet(index, length));
+            }
+            // One of them is another one now.
+            requests.keep(1, &packet(7, SHORT_MAX + 9));
+            assert_eq!(requests.packet(0), packet(0, length));
+            assert_eq!(requests.packet(1), packet(7, SHORT_MAX + 9));
+            assert_eq!(requests.packet(2), packet(2, length));
+        }
     }
 }
