@@ -77,7 +77,7 @@ const BATCH_OCTETS: usize = 1 << 20;
 /// Octets of a segment on the card, which may be small.
 const CARD_SEGMENT_OCTETS: u64 = 16 << 20;
 /// Octets of a bill ring: some ten thousand records.
-const RING_OCTETS: usize = 8 << 20;
+const RING_OCTETS: usize = 4 << 20;
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(args: &RunArgs) -> Outcome {
