@@ -34,6 +34,10 @@ pub(crate) use streams::Connections;
 
 /// Events taken from one ring before the rest of the loop has its turn.
 const EVENTS_MAX: usize = 256;
+/// Records on their way to the disk beyond which events stay with their planes: those of the batch that is being written, and as
+/// many for the next. More would not reach the disk any sooner, and records become durable in their order: whoever comes through
+/// another plane would wait behind them.
+const UNDER_WAY_MAX: u64 = 8192;
 /// Batches sent before replies have their turn.
 const BATCHES_MAX: usize = 16;
 /// Sessions that a walk looks at in one round.
@@ -345,8 +349,11 @@ impl Worker {
     /// Step 1 and 2: events of the planes, as long as the ledger keeps up.
     fn take_events(&mut self, now: Now) {
         // With a full ring, what the planes say stays with them.
-        self.gated = self.shard.owes_records();
+        let under_way = self.shard.record_count() - self.durable.through();
+        self.gated = self.shard.owes_records() || under_way > UNDER_WAY_MAX;
         if self.gated {
+            // Samples and checkpoints alone have not woken it.
+            self.writer.ring();
             self.shard.handle_events_left(now.mono);
             return;
         }
