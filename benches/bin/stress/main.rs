@@ -95,8 +95,12 @@ fn stress(plan: &Plan) -> Result<()> {
     let plane = Plane::start(daemon.link(), plan.sessions, schedule)?;
     let began = Instant::now();
     let mut samples = vec![daemon.sample(began)?];
+    let mut last = (Duration::ZERO, Duration::ZERO);
     for (at, act) in schedule.acts() {
-        watch(&daemon, &plane, began, at, &mut samples)?;
+        // What was begun late lasts as long all the same.
+        let until = if act.ends_another() { last.1 + (at - last.0) } else { at };
+        watch(&daemon, &plane, began, until, &mut samples)?;
+        last = (at, began.elapsed());
         println!("{:4} s  {act}", began.elapsed().as_secs());
         match act {
             Act::Hold => server.hold()?,

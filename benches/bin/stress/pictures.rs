@@ -18,7 +18,7 @@ pub(crate) fn draw(directory: &Path, sessions: u32, schedule: Schedule, samples:
     let line = |name: &str, points: Vec<(f64, f64)>| Series { name: name.to_owned(), points, dots: false };
     let sent: Vec<_> = pairs().map(|(before, now)| (seconds(now.at), now.sent_since(before))).collect();
     let acknowledged: Vec<_> = pairs().map(|(before, now)| (seconds(now.at), now.acknowledged_since(before))).collect();
-    let backlog: Vec<_> = samples.iter().map(|sample| (seconds(sample.at), sample.backlog as f64)).collect();
+    let backlog: Vec<_> = samples.iter().map(|sample| (seconds(sample.at), sample.backlog as f64 / 1e3)).collect();
     let end = samples.last().map_or(Duration::ZERO, |sample| sample.at);
     let title = |what: &str| format!("{} sessions and one FreeRADIUS: {what}", grouped(sessions));
     let rates = Chart {
@@ -28,9 +28,9 @@ pub(crate) fn draw(directory: &Path, sessions: u32, schedule: Schedule, samples:
         series: vec![line("acknowledged", acknowledged), line("sent", sent)],
     };
     let waiting = Chart {
-        title: title("what waits to be sent"),
+        title: title("what waits to be sent, in thousands"),
         x: axis(schedule, end),
-        y: Axis::from_zero("packets", backlog.iter().map(|(_, count)| *count)),
+        y: Axis::from_zero("packets, thousands", backlog.iter().map(|(_, count)| *count)),
         series: vec![line("backlog", backlog)],
     };
     for (name, chart) in [("stress-sends.svg", rates), ("stress-backlog.svg", waiting)] {
@@ -47,7 +47,7 @@ fn axis(schedule: Schedule, end: Duration) -> Axis {
         found.map_or(0, |(at, _)| at.as_secs())
     };
     let label = format!(
-        "seconds; FreeRADIUS held {}–{}, a tenth lost each way {}–{}, killed {}, back {}, all go {}",
+        "seconds: server held {}–{}, a tenth lost {}–{}, killed {}, back {}, all go {}",
         at(Act::Hold),
         at(Act::LetGo),
         at(Act::Lose),

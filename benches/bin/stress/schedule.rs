@@ -66,6 +66,13 @@ impl Schedule {
     }
 }
 
+impl Act {
+    /// What the act before it has begun.
+    pub(crate) fn ends_another(self) -> bool {
+        matches!(self, Act::LetGo | Act::Mend | Act::Return)
+    }
+}
+
 impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
