@@ -1,6 +1,8 @@
 //! After start nothing on the packet path allocates: a counting allocator stands behind this program.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+#[path = "../support/one_server.rs"]
+mod one_server;
 mod shard;
 
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use engine::{Birth, Limits, PortId, Received, Shard, TransmitBatch};
@@ -10,17 +10,12 @@ use model::counters::{CounterSlot, CounterSource, Counters, Totals};
 use model::event::{Access, Down, EventOrigin, PlaneEvent, Subscriber, Up};
 use model::ids::PlaneIndex;
 use model::record::Record;
-use model::settings::{
-    AccountingScheme, Domain, Interim, InterimSpelling, IntervalUnit, ObjectName, RadiusGroup, RadiusServer, Secret,
-    Settings, StartFail,
-};
 use model::time::{Mono, Now, Wall};
 use model::verdict::Sentence;
 use wire::radius::{Packet, server::respond};
 
-const PLANE: PlaneIndex = PlaneIndex(0);
-const SECRET: &[u8] = b"testing123";
-const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 9)), 1813);
+use crate::one_server::{self, PLANE, SECRET, SERVER};
+
 /// There and back.
 const WAY: Duration = Duration::from_millis(3);
 
@@ -69,10 +64,7 @@ impl Counted {
         let now = Now { mono: Mono::from_nanos(1_000_000_000), wall: Wall::from_millis(1_795_000_000_000) };
         let birth = Birth { epoch: 1, key: [7; 16], started: now.wall, shard: 0, shard_count: 1, session_hash: |_| 0 };
         let mut shard = Shard::new(birth, Limits { sessions, requests: 1024 }, now.mono);
-        shard.handle_plane_known(now.mono, PLANE, "vpp0", Vec::new());
-        shard.configure(&settings());
-        shard.handle_bound(SERVER.into(), IpAddr::from([192, 0, 2, 1]));
-        shard.handle_plane_linked(now.mono, PLANE, "vpp0", 1, 1);
+        one_server::link(&mut shard, &one_server::settings(3), now.mono);
         Counted {
             shard,
             now,
@@ -222,23 +214,4 @@ fn count<R>(allocations: &mut BTreeMap<&'static str, u64>, method: &'static str,
         *allocations.entry(method).or_default() += measured.count_total;
     }
     result.unwrap()
-}
-
-/// Log-ins that wait for the server, an interim a minute, samples and checkpoints as usual.
-fn settings() -> Settings {
-    let name = |name: &str| ObjectName::from(name);
-    let mut settings = Settings::default();
-    let shared_key = Some(Secret::new(SECRET.to_vec(), String::new()));
-    let server = RadiusServer { shared_key, ..RadiusServer::new(SERVER) };
-    let group = RadiusGroup { accounting: vec![server], stop_resend: 3, ..RadiusGroup::default() };
-    settings.radius_groups.insert(name("radius"), group);
-    let spelling = InterimSpelling::Interval;
-    let interim = Interim { value: 60, unit: IntervalUnit::Second, hash: true, traffic: false, spelling };
-    let start_fail = StartFail::Offline;
-    let scheme = AccountingScheme { interim: Some(interim), start_fail, ..AccountingScheme::default() };
-    settings.schemes.insert(name("scheme"), scheme);
-    let (scheme, radius) = (Some(name("scheme")), Some(name("radius")));
-    let domain = Domain { accounting_scheme: scheme, radius_group: radius, ..Domain::default() };
-    settings.domains.insert(name("isp"), domain);
-    settings
 }

@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use engine::{Birth, Limits, PortId, Received, Shard, TransmitBatch};
@@ -10,18 +9,13 @@ use model::counters::{CounterSlot, CounterSource, Counters};
 use model::event::{Down, EventOrigin, PlaneEvent, Subscriber, Up};
 use model::ids::PlaneIndex;
 use model::record::Record;
-use model::settings::{
-    AccountingScheme, Domain, Interim, InterimSpelling, IntervalUnit, ObjectName, RadiusGroup, RadiusServer, Secret,
-    Settings, StartFail,
-};
+use model::settings::Settings;
 use model::time::{Mono, Now, Wall};
 use model::verdict::Sentence;
 use wire::radius::attribute::{self, Type, acct_status_type};
 use wire::radius::{Packet, server::respond};
 
-const PLANE: PlaneIndex = PlaneIndex(0);
-const SECRET: &[u8] = b"testing123";
-const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 9)), 1813);
+use crate::one_server::{self, PLANE, SECRET, SERVER};
 
 /// Nobody has moved anything.
 struct Idle;
@@ -34,22 +28,9 @@ impl CounterSource for Idle {
 
 /// Who logs in waits for the server. Interims every minute, hashed; Stops are tried again until they are answered, and the queue is as large as it can be.
 pub(crate) fn settings() -> Settings {
-    let name = |name: &str| ObjectName::from(name);
-    let mut settings = Settings::default();
+    let mut settings = one_server::settings(100);
     settings.radius_cache.packets = 256_000;
     settings.radius_cache.memory_threshold = 85;
-    let shared_key = Some(Secret::new(SECRET.to_vec(), String::new()));
-    let server = RadiusServer { shared_key, ..RadiusServer::new(SERVER) };
-    let group = RadiusGroup { accounting: vec![server], stop_resend: 100, ..RadiusGroup::default() };
-    settings.radius_groups.insert(name("radius"), group);
-    let spelling = InterimSpelling::Interval;
-    let interim = Interim { value: 60, unit: IntervalUnit::Second, hash: true, traffic: false, spelling };
-    let start_fail = StartFail::Offline;
-    let scheme = AccountingScheme { interim: Some(interim), start_fail, ..AccountingScheme::default() };
-    settings.schemes.insert(name("scheme"), scheme);
-    let (scheme, radius) = (Some(name("scheme")), Some(name("radius")));
-    let domain = Domain { accounting_scheme: scheme, radius_group: radius, ..Domain::default() };
-    settings.domains.insert(name("isp"), domain);
     settings
 }
 
@@ -117,10 +98,7 @@ impl Card {
         let session_hash = |name: &[u8]| u64::from(name.last().copied().unwrap_or_default());
         let birth = Birth { epoch: 1, key: [key; 16], started: now.wall, shard: 0, shard_count: 1, session_hash };
         let mut shard = Shard::new(birth, Limits { sessions, requests: 4096 }, now.mono);
-        shard.handle_plane_known(now.mono, PLANE, "vpp0", Vec::new());
-        shard.configure(settings);
-        shard.handle_bound(SERVER.into(), IpAddr::from([192, 0, 2, 1]));
-        shard.handle_plane_linked(now.mono, PLANE, "vpp0", 1, 1);
+        one_server::link(&mut shard, settings, now.mono);
         Card {
             shard,
             now,

@@ -7,4 +7,6 @@ mod card;
 mod day;
 mod even;
 mod lossy;
+#[path = "../support/one_server.rs"]
+mod one_server;
 mod outage;
