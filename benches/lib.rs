@@ -8,10 +8,12 @@ mod processor;
 mod program;
 mod segments;
 mod store;
+mod tollgate;
 
 pub use number::grouped;
 pub use place::{Place, pid_of};
 pub use processor::{due, processor_time, waiting_time};
 pub use program::{Ended, Program};
 pub use segments::{Message, gather, hold_much, receive, send};
-pub use store::{BOOT_ID, new_life, new_store, record};
+pub use store::{BOOT_ID, new_life, new_store, opened, record};
+pub use tollgate::{Desk, Tollgate};

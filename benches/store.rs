@@ -40,18 +40,20 @@ pub fn new_store(bounds: LogBounds, at: Now) -> KeeperStart {
 
 /// A record of exactly so many octets: a session came up.
 pub fn record(len: usize) -> Vec<u8> {
-    let attributes = vec![0x5A; len - frame::encoded_len(&opened(b""))];
+    let came_up = |attributes| Record::Opened(opened(1, b"session", attributes));
+    let attributes = vec![0x5A; len - frame::encoded_len(&came_up(b""))];
     let mut octets = vec![0; len];
-    assert_eq!(frame::encode(&opened(&attributes), &mut octets), Ok(len));
+    assert_eq!(frame::encode(&came_up(&attributes), &mut octets), Ok(len));
     octets
 }
 
-fn opened(attributes: &[u8]) -> Record<'_> {
-    Record::Opened(Opened {
-        serial: SessionSerial { epoch: 1, sequence: 1 },
-        taken_over: TakenOver { plane_epoch: 1, ring: 0, position: 1 },
+/// A session that came up: the `sequence`th of the first start.
+pub fn opened<'a>(sequence: u64, session: &'a [u8], attributes: &'a [u8]) -> Opened<'a> {
+    Opened {
+        serial: SessionSerial { epoch: 1, sequence },
+        taken_over: TakenOver { plane_epoch: 1, ring: 0, position: sequence },
         plane: "vpp0",
-        session: b"session",
+        session,
         domain: "isp",
         group: "g1",
         scheme: PinnedScheme::default(),
@@ -63,5 +65,5 @@ fn opened(attributes: &[u8]) -> Record<'_> {
         counters: CounterSlot::default(),
         baseline: Counters::ZERO,
         attributes,
-    })
+    }
 }

@@ -16,8 +16,7 @@ use hashbrown::HashMap;
 use ledger::frame;
 use ledger::recover::{CheckedSegment, Recovered, Recovery};
 use ledger::replay::{Replay, RingPosition};
-use model::counters::{CounterSlot, Counters, Totals};
-use model::domain::{Allowance, Terms};
+use model::counters::{Counters, Totals};
 use model::ids::{PlaneIndex, SessionSerial};
 use model::record::{Accepted, Checkpointed, Opened, Record, Sampled, TakenOver};
 use model::samples::{Samples, SamplesWriter};
@@ -129,21 +128,12 @@ fn serial(sequence: u64) -> SessionSerial {
 
 pub(super) fn opened<'a>(sequence: u64, name: &'a [u8], attributes: &'a [u8]) -> Opened<'a> {
     Opened {
-        serial: serial(sequence),
         taken_over: TakenOver { plane_epoch: 1, ring: 0, position: 4 * sequence },
         plane: PLANE,
-        session: name,
         domain: "isp.example",
         group: GROUP,
         scheme: PinnedScheme { interim_hash: true, ..PinnedScheme::default() },
-        interim_s: 600,
-        terms: Terms::default(),
-        allowance: Allowance::default(),
-        session_timeout_s: 0,
-        at: Now::default(),
-        counters: CounterSlot::default(),
-        baseline: Counters::ZERO,
-        attributes,
+        ..benches::opened(sequence, name, attributes)
     }
 }
 

@@ -1,19 +1,16 @@
 //! A `tollgate` process: its configuration, and what it says of itself.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use benches::Place;
-use benches::Program;
+use benches::{Desk, Place, Program, Tollgate};
 use serde_json::Value;
 
 use crate::crowd::APART;
 use crate::servers::{Kind, SECRET, Server};
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What it is to do.
 #[derive(Debug, Clone, Copy)]
@@ -27,16 +24,14 @@ pub(crate) struct Setup {
 
 #[derive(Debug)]
 pub(crate) struct Daemon {
-    program: Program,
-    link: PathBuf,
-    desk: Desk,
+    tollgate: Tollgate,
+    accounts: Accounts,
 }
 
-/// Where a daemon can be asked what it counts.
+/// Where a daemon can be asked what it counts of its server.
 #[derive(Debug, Clone)]
-pub(crate) struct Desk {
-    place: Arc<Place>,
-    control: PathBuf,
+pub(crate) struct Accounts {
+    desk: Desk,
     display: String,
 }
 
@@ -87,39 +82,38 @@ impl Daemon {
         ca: &Path,
         setup: Setup,
     ) -> Result<Daemon> {
-        let [link, control, startup] = ["plane.sock", "control.sock", "startup.cfg"].map(|name| place.path(name));
-        std::fs::write(&startup, configuration(kind, server, ca, &link, setup))?;
-        let mut command = place.program("tollgate");
-        command.arg("run").arg("--config").arg(&startup).arg("--control").arg(&control);
-        command.arg("--state-dir").arg(place.path("state"));
-        let mut program = Program::start(place, &mut command)?;
-        program.await_line("tollgate ready", PATIENCE)?;
+        let tollgate = Tollgate::start(place, &configuration(kind, server, ca, setup))?;
         let display = match kind {
             Kind::Tacacs => "display hwtacacs-server template name h1 verbose".to_owned(),
             _ => format!("display radius-server packet ip-address {} {} accounting", server.ip(), server.port()),
         };
-        Ok(Daemon { program, link, desk: Desk { place: place.clone(), control, display } })
+        let accounts = Accounts { desk: tollgate.desk.clone(), display };
+        Ok(Daemon { tollgate, accounts })
     }
 
     /// Where packet planes link in.
     pub(crate) fn link(&self) -> &Path {
-        &self.link
+        &self.tollgate.link
     }
 
     pub(crate) fn desk(&self) -> &Desk {
-        &self.desk
+        &self.tollgate.desk
+    }
+
+    pub(crate) fn accounts(&self) -> &Accounts {
+        &self.accounts
     }
 
     /// # Errors
     /// It does not answer.
     pub(crate) fn counted(&self) -> Result<Counted> {
-        self.desk.counted()
+        self.accounts.counted()
     }
 
     /// # Errors
     /// It has ended.
     pub(crate) fn memory(&self) -> Result<Memory> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.program.id()))?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.tollgate.program.id()))?;
         let octets = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
             let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
@@ -147,7 +141,7 @@ impl Daemon {
     /// # Errors
     /// It has ended.
     pub(crate) fn processor_time(&self) -> Result<Duration> {
-        Ok(benches::processor_time(self.program.id())?)
+        Ok(benches::processor_time(self.tollgate.program.id())?)
     }
 
     /// How long its threads were ready to run while others had their core, itself among them.
@@ -155,19 +149,19 @@ impl Daemon {
     /// # Errors
     /// It has ended.
     pub(crate) fn waiting_time(&self) -> Result<Duration> {
-        Ok(benches::waiting_time(self.program.id())?)
+        Ok(benches::waiting_time(self.tollgate.program.id())?)
     }
 
     pub(crate) fn program(&self) -> &Program {
-        &self.program
+        &self.tollgate.program
     }
 }
 
-impl Desk {
+impl Accounts {
     /// # Errors
     /// It does not answer.
     pub(crate) fn counted(&self) -> Result<Counted> {
-        let shown = self.display(&self.display)?;
+        let [shown] = self.desk.displays([&self.display])?;
         let counters = holder(&shown, "responses");
         let counters = counters.with_context(|| format!("tollgate tells nothing of its server: {shown}"))?;
         let count = |name: &str| counters[name].as_u64().with_context(|| format!("tollgate does not tell {name}"));
@@ -176,18 +170,6 @@ impl Desk {
             interims: count("interims")?,
             round_trip: Duration::from_nanos(count("round_trip_ns")?),
         })
-    }
-
-    /// What a display shows, as JSON.
-    ///
-    /// # Errors
-    /// It does not answer.
-    pub(crate) fn display(&self, display: &str) -> Result<Value> {
-        let mut command = self.place.program("tollgate");
-        command.arg("cli").arg("--control").arg(&self.control).args(["--json", "-c", display]);
-        let said = command.output()?.stdout;
-        let said = String::from_utf8_lossy(&said);
-        serde_json::from_str(&said).with_context(|| format!("tollgate says, when asked to {display}: {said}"))
     }
 }
 
@@ -201,7 +183,7 @@ fn holder<'a>(value: &'a Value, member: &str) -> Option<&'a Value> {
     }
 }
 
-fn configuration(kind: Kind, server: SocketAddr, ca: &Path, link: &Path, setup: Setup) -> String {
+fn configuration(kind: Kind, server: SocketAddr, ca: &Path, setup: Setup) -> String {
     let (ip, port) = (server.ip(), server.port());
     let servers = match kind {
         Kind::Plain | Kind::Batching => format!(
@@ -222,10 +204,9 @@ fn configuration(kind: Kind, server: SocketAddr, ca: &Path, link: &Path, setup: 
     let offline = if setup.start_fail_offline { "  accounting start-fail offline\n" } else { "" };
     let [apart_server, apart_scheme, apart_domain] = setup.apart.map_or_else(Default::default, apart);
     format!(
-        "sysname BENCH\nplane-link path {}\n#\n{servers}#\n{apart_server}aaa\n accounting-scheme s1\n{method}  \
+        "sysname BENCH\n#\n{servers}#\n{apart_server}aaa\n accounting-scheme s1\n{method}  \
          accounting interim interval {} second hash\n{offline}{apart_scheme} domain isp\n  accounting-scheme s1\n{used}\
          {apart_domain}#\nreturn\n",
-        link.display(),
         setup.interval_s
     )
 }

@@ -142,8 +142,8 @@ impl Run {
         self.tell("sessions for 14,800/s");
         match Stage::open(&self.bench.place, paced::fast(self.bench.scale)) {
             Ok(stage) => {
-                let desk = stage.daemon.desk().clone();
-                let samples = self.pictures.is_some().then(|| Samples::start(desk, stage.online));
+                let accounts = stage.daemon.accounts().clone();
+                let samples = self.pictures.is_some().then(|| Samples::start(accounts, stage.online));
                 Some((stage, samples))
             }
             Err(error) => {

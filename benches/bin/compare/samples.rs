@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::daemon::Desk;
+use crate::daemon::Accounts;
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -17,14 +17,14 @@ pub(crate) struct Samples {
 }
 
 impl Samples {
-    pub(crate) fn start(desk: Desk, since: Instant) -> Samples {
+    pub(crate) fn start(accounts: Accounts, since: Instant) -> Samples {
         let enough = Arc::new(AtomicBool::new(false));
         let noted = enough.clone();
         let watcher = std::thread::spawn(move || {
             let mut seen = Vec::new();
             let mut next = Instant::now();
             while !noted.load(Ordering::Relaxed) {
-                if let Ok(counted) = desk.counted() {
+                if let Ok(counted) = accounts.counted() {
                     seen.push((since.elapsed().as_secs_f64(), counted.interims));
                 }
                 next += EVERY;

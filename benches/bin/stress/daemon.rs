@@ -1,27 +1,21 @@
 //! The daemon, and what it says of itself.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use benches::{Place, Program};
-use serde_json::Value;
+use benches::{Place, Tollgate};
 
 use crate::radius::SECRET;
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const COUNTERS: &str = "display radius-server packet ip-address 127.0.0.1 accounting";
 const BACKLOG: &str = "display radius-server backlog";
 const HEALTH: &str = "display accounting health";
 
 pub(crate) struct Daemon {
     place: Arc<Place>,
-    _program: Program,
-    link: PathBuf,
-    control: PathBuf,
-    state: PathBuf,
+    tollgate: Tollgate,
 }
 
 /// What it had counted at a moment.
@@ -59,26 +53,19 @@ impl Daemon {
     /// # Errors
     /// It does not become ready.
     pub(crate) fn start(place: &Arc<Place>, server: u16, interval_s: u32) -> Result<Daemon> {
-        let [link, control, state, startup] =
-            ["plane.sock", "control.sock", "state", "startup.cfg"].map(|name| place.path(name));
-        std::fs::write(&startup, configuration(server, interval_s, &link))?;
-        let mut command = place.program("tollgate");
-        command.arg("run").arg("--config").arg(&startup).arg("--control").arg(&control);
-        command.arg("--state-dir").arg(&state);
-        let mut program = Program::start(place, &mut command)?;
-        program.await_line("tollgate ready", PATIENCE)?;
-        Ok(Daemon { place: place.clone(), _program: program, link, control, state })
+        let tollgate = Tollgate::start(place, &configuration(server, interval_s))?;
+        Ok(Daemon { place: place.clone(), tollgate })
     }
 
     /// Where packet planes link in.
     pub(crate) fn link(&self) -> &Path {
-        &self.link
+        &self.tollgate.link
     }
 
     /// # Errors
     /// It does not answer.
     pub(crate) fn sample(&self, began: Instant) -> Result<Sample> {
-        let [counters, backlog] = self.displays([COUNTERS, BACKLOG])?;
+        let [counters, backlog] = self.tollgate.desk.displays([COUNTERS, BACKLOG])?;
         let counters = counters.get(0).unwrap_or(&counters);
         let count = |name: &str| counters[name].as_u64().with_context(|| format!("{COUNTERS}: {name}: {counters}"));
         let group = &backlog["groups"][0];
@@ -98,7 +85,7 @@ impl Daemon {
     /// # Errors
     /// It does not answer.
     pub(crate) fn is_empty(&self) -> Result<bool> {
-        let [health] = self.displays([HEALTH])?;
+        let [health] = self.tollgate.desk.displays([HEALTH])?;
         Ok(health["sessions"] == 0 && health["stops_unacknowledged"] == 0)
     }
 
@@ -108,38 +95,22 @@ impl Daemon {
     /// They cannot be had.
     pub(crate) fn bills(&self) -> Result<String> {
         let mut command = self.place.program("tollgate");
-        command.args(["bills", "export", "--format", "json", "--state-dir"]).arg(&self.state);
-        said(&mut command)
+        command.args(["bills", "export", "--format", "json", "--state-dir"]).arg(&self.tollgate.state);
+        let answer = command.output()?;
+        let error = String::from_utf8_lossy(&answer.stderr);
+        ensure!(answer.status.success(), "{command:?} has failed: {error}");
+        Ok(String::from_utf8(answer.stdout)?)
     }
-
-    fn displays<const N: usize>(&self, displays: [&str; N]) -> Result<[Value; N]> {
-        let mut command = self.place.program("tollgate");
-        command.arg("cli").arg("--control").arg(&self.control).arg("--json");
-        for display in displays {
-            command.args(["-c", display]);
-        }
-        let said = said(&mut command)?;
-        let shown: Vec<Value> = serde_json::Deserializer::from_str(&said).into_iter().collect::<Result<_, _>>()?;
-        shown.try_into().map_err(|_| anyhow::anyhow!("tollgate says, when asked to {displays:?}: {said}"))
-    }
-}
-
-fn said(command: &mut Command) -> Result<String> {
-    let answer = command.output()?;
-    let error = String::from_utf8_lossy(&answer.stderr);
-    ensure!(answer.status.success(), "{command:?} has failed: {error}");
-    Ok(String::from_utf8(answer.stdout)?)
 }
 
 /// Whoever is online stays online whatever the server does, and a Stop that is given up is a bill.
-fn configuration(server: u16, interval_s: u32, link: &Path) -> String {
+fn configuration(server: u16, interval_s: u32) -> String {
     format!(
-        "sysname STRESS\nplane-link path {}\n#\nradius-server group g1\n radius-server shared-key {SECRET}\n \
+        "sysname STRESS\n#\nradius-server group g1\n radius-server shared-key {SECRET}\n \
          radius-server accounting 127.0.0.1 {server}\n radius-server retransmit 3 timeout 3\n \
          undo radius-server accounting-stop-packet resend\n#\naaa\n accounting-scheme s1\n  \
          accounting interim interval {interval_s} second hash\n  accounting start-fail online keep-accounting\n \
          domain isp\n  accounting-scheme s1\n  radius-server group g1\n#\nlocal-aaa-server\n local-bill-pool enable\n \
-         local-bill cache backup-mode none\n local-bill cache capacity 2000000\n#\nreturn\n",
-        link.display()
+         local-bill cache backup-mode none\n local-bill cache capacity 2000000\n#\nreturn\n"
     )
 }

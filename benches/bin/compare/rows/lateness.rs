@@ -73,7 +73,7 @@ pub(crate) fn rows(bench: &Bench) -> Result<Vec<Row>> {
 
 impl Lateness {
     fn read(daemon: &Daemon) -> Result<Lateness> {
-        let shown = daemon.desk().display("display accounting lateness")?;
+        let [shown] = daemon.desk().displays(["display accounting lateness"])?;
         let tick_ms = shown["tick_ms"].as_f64().context("tollgate does not tell its tick")?;
         let buckets = shown["buckets"].as_array().context("tollgate does not tell its lateness")?;
         let pair = |bucket: &Value| Some((bucket["late_ms"].as_u64()?, bucket["interims"].as_u64()?));
