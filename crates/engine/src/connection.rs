@@ -185,6 +185,8 @@ pub(crate) struct Calls {
     failures: u8,
     /// Not before.
     next: Mono,
+    /// A reply came since the last failure.
+    pub(crate) is_proved: bool,
     /// Something waits for a connection.
     pub(crate) is_wanted: bool,
 }
@@ -198,12 +200,14 @@ impl Calls {
         let fifth = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX) / 5;
         let pause = pause - Duration::from_millis(fifth / 2) + Duration::from_millis(draw(fifth + 1));
         self.failures = self.failures.saturating_add(1).min(8);
+        self.is_proved = false;
         self.next = now.plus(pause);
     }
 
     /// A reply came.
     pub(crate) fn handle_reply(&mut self) {
         self.failures = 0;
+        self.is_proved = true;
     }
 
     /// Whether it may be called now.

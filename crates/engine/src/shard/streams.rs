@@ -2,7 +2,8 @@
 //! what becomes of them; here is decided when there is one, and what a request does whose connection ends.
 //!
 //! A server is called when something waits for it, and again later and later while it does not answer. One that cannot be
-//! reached is Down at once. A request goes once through a connection; when its wait runs out, the connection is closed (owner's
+//! reached is Down at once, and so is one that takes a call and hangs up; but one that has answered through its last connection is
+//! called once more before, for what cut that one, a restart or a box on the way, may have cut the next as well. A request goes once through a connection; when its wait runs out, the connection is closed (owner's
 //! decision 15), for a peer that has not answered one request answers none behind it in time either. The others that were out on
 //! it go through the next one if the server speaks RADIUS, and to the next server if it speaks TACACS+ (BEHAVIOUR.md 6.1), where a
 //! connection that had answered before may have ended for want of use: that is tried once more.
@@ -96,11 +97,17 @@ impl Shard {
     pub fn handle_stream_end(&mut self, now: Mono, port: PortId, end: StreamEnd) {
         self.let_leave();
         let Some((server, place)) = self.stream_port(port) else { return };
+        let hangs_up = matches!(end, StreamEnd::Closed | StreamEnd::Reset);
+        let is_forgiven = hangs_up && self.servers[usize::from(server)].calls.is_proved;
         match self.servers[usize::from(server)].connection_state(place) {
             State::Closed => {}
+            State::Calling(_) if is_forgiven => {
+                self.servers[usize::from(server)].disconnect(place);
+                self.call_was_in_vain(server, now);
+            }
             State::Calling(_) => self.call_failed(server, place, now),
             State::Open => {
-                let has_hung_up = self.servers[usize::from(server)].has_hung_up(place, now);
+                let has_hung_up = !is_forgiven && self.servers[usize::from(server)].has_hung_up(place, now);
                 self.connection_ended(server, place, end != StreamEnd::Tls, now);
                 if has_hung_up {
                     let news = self.servers[usize::from(server)].unreachable(now);

@@ -32,6 +32,8 @@ pub(crate) enum Peer {
     Closes,
     /// It takes connections and closes them before any.
     HangsUp,
+    /// It takes calls and tears them down before they stand.
+    TearsDown,
     /// It answers that it has not recorded.
     Errs,
     /// It answers with another key.
@@ -202,6 +204,10 @@ impl Play {
                     self.stage.shard.handle_connected(now, port);
                     self.stage.shard.handle_stream_end(now, port, StreamEnd::Closed);
                 }
+                Peer::TearsDown => {
+                    self.line(&format!("torn down by {}", number_of(server.address)));
+                    self.stage.shard.handle_stream_end(now, port, StreamEnd::Reset);
+                }
                 _ => {
                     self.line(&format!("connected to {}", number_of(server.address)));
                     self.connections += 1;
@@ -274,7 +280,7 @@ impl Play {
                 let header = Header { session_id: record.header.session_id ^ 0x100, ..record.header };
                 Some(Record { header, ..Record::read(&asked.octets) }.reply(1, SECRET, single))
             }
-            Peer::Silent | Peer::Refuses | Peer::Lost | Peer::Closes | Peer::HangsUp => None,
+            Peer::Silent | Peer::Refuses | Peer::Lost | Peer::Closes | Peer::HangsUp | Peer::TearsDown => None,
         };
         let port = asked.port;
         self.sent.push(asked);

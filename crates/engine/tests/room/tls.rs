@@ -85,6 +85,22 @@ fn one_that_cannot_be_reached_leaves_the_next_at_once() {
     assert!(seen.contains("0 1 down") && seen.contains("0 start a to 2"), "{seen}");
 }
 
+/// A box on the way that cuts the connection which has just answered may cut the handshake of the next as well.
+#[test]
+fn one_that_has_just_answered_is_called_once_more_before_it_is_down() {
+    for peer in [Peer::TearsDown, Peer::HangsUp] {
+        let play = Play::new(&settings(1)).up("a", 0).pass(1);
+        let play = play.peer(first(), peer).cut_connections(StreamEnd::Reset).down("a").pass(0);
+        let mut play = play.peer(first(), Peer::Answers).pass(5);
+        let seen = play.seen();
+        assert!(seen.contains("by 1") && seen.contains("stop a to 1") && !seen.contains("down\n"), "{peer:?}: {seen}");
+        // And no more than once.
+        let mut play = play.peer(first(), peer).cut_connections(StreamEnd::Reset).up("b", 1).pass(5);
+        let seen = play.seen();
+        assert_eq!((seen.matches("by 1").count() >= 2, seen.matches("1 down").count()), (true, 1), "{peer:?}: {seen}");
+    }
+}
+
 #[test]
 fn a_single_server_is_called_again_and_again() {
     let mut play = Play::new(&settings(1)).peer(first(), Peer::Refuses).up("a", 0).pass(10);

@@ -235,6 +235,28 @@ fn a_connection_that_is_cut_loses_nothing_and_is_told() {
     server.stop(Signal::TERM);
 }
 
+/// What cuts the connection of a server that has just answered, and the handshake behind it too, has not said that the server
+/// refuses us: it is called once more before it is Down, and everything arrives.
+#[test]
+fn a_handshake_that_is_cut_behind_an_answer_is_no_refusal() {
+    let office = Office::open();
+    let server = office.start_server();
+    let relay = Relay::start(Passing::Freely, office.ports[1]);
+    let daemon = office.start_daemon(&office.line_to(relay.port, "ca.pem", true), "auto");
+    let mut feed = Feed::listen(&office.site);
+    feed.say((0..20).map(|number| up(&name(number), "isp")));
+    wait_until("every Start is there", seconds(30), || office.heard("Start") == 20);
+    daemon.wait_until_quiet();
+    assert_eq!(relay.cut_with_the_next(), 1);
+    feed.say(ends(0..20));
+    feed.finish(seconds(30));
+    wait_until("every Stop is there", seconds(20), || office.heard("Stop") == 20);
+    daemon.wait_until_quiet();
+    assert_eq!((relay.accepted(), daemon.logged("hwRadiusAcctServerDown")), (3, 0), "{}", daemon.log());
+    daemon.terminate();
+    server.stop(Signal::TERM);
+}
+
 /// One that accepts and never answers the handshake, and one that reads slowly: the server behind it in the group is asked, and
 /// those of another group notice nothing.
 #[test]

@@ -11,7 +11,7 @@
 //!
 //! **Memory:** that of [`kernel::stream`] with 160 KiB of queue for each connection, and about 20 KiB for TLS.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +53,8 @@ pub(crate) struct Connections {
     clients: Arc<TlsClients>,
     /// What was said of servers whose TLS fails.
     said: BTreeMap<ServerPath, String>,
+    /// Servers that have answered through TLS with the files of now, and not cut a handshake since.
+    proved: BTreeSet<ServerPath>,
     /// Ends that are still to be told.
     ended: Vec<(PortId, StreamEnd)>,
     plain: Vec<u8>,
@@ -72,6 +74,7 @@ impl Connections {
             of_stream: Vec::new(),
             clients: Arc::default(),
             said: BTreeMap::new(),
+            proved: BTreeSet::new(),
             ended: Vec::new(),
             plain: Vec::new(),
             wire: Vec::new(),
@@ -81,6 +84,7 @@ impl Connections {
     /// What connections begin with from now on; those that stand keep what they have.
     pub(super) fn set_clients(&mut self, clients: Arc<TlsClients>) {
         self.said.clear();
+        self.proved.clear();
         self.clients = clients;
     }
 
@@ -245,6 +249,7 @@ impl Connections {
             Ok(is_closed) => {
                 if !self.plain.is_empty() {
                     self.said.remove(&server);
+                    self.proved.insert(server);
                     if let Some(Some(line)) = self.of_stream.get_mut(stream.number()) {
                         line.untried_since = None;
                     }
@@ -281,6 +286,8 @@ impl Connections {
         let Some(line) = self.forget(stream) else { return };
         let is_by_peer = matches!(cause, EndCause::Closed | EndCause::Reset);
         let verdict = line.tls.as_ref().filter(|_| is_by_peer).and_then(|session| line.verdict(session, now.mono));
+        // One that took us a moment ago was cut, as by a restart or on the way; if it does so once more, it means us.
+        let verdict = verdict.filter(|_| !self.proved.remove(&line.server));
         let end = match verdict {
             Some(verdict) => {
                 self.say(line.server, refusal(verdict));

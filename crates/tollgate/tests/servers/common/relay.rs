@@ -36,6 +36,8 @@ struct Shared {
     server: u16,
     is_over: AtomicBool,
     accepted: AtomicUsize,
+    /// The next connection is ended as soon as it is accepted.
+    cuts_next: AtomicBool,
     /// Both ends of each connection.
     ends: Mutex<Vec<[TcpStream; 2]>>,
 }
@@ -46,8 +48,9 @@ impl Relay {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (is_over, accepted, ends) = (AtomicBool::new(false), AtomicUsize::new(0), Mutex::default());
-        let shared = Arc::new(Shared { passing, server, is_over, accepted, ends });
+        let [is_over, cuts_next] = [const { AtomicBool::new(false) }; 2];
+        let (accepted, ends) = (AtomicUsize::new(0), Mutex::default());
+        let shared = Arc::new(Shared { passing, server, is_over, accepted, cuts_next, ends });
         let of_thread = shared.clone();
         Relay { port, shared, thread: Some(std::thread::spawn(move || of_thread.listen(&listener))) }
     }
@@ -67,6 +70,12 @@ impl Relay {
             }
             std::thread::sleep(NAP);
         }
+    }
+
+    /// The same, and the next one before anything is said on it.
+    pub(crate) fn cut_with_the_next(&self) -> usize {
+        self.shared.cuts_next.store(true, Ordering::Relaxed);
+        self.cut()
     }
 
     /// Ends all connections, in both directions: how many.
@@ -98,6 +107,9 @@ impl Shared {
                 continue;
             };
             self.accepted.fetch_add(1, Ordering::Relaxed);
+            if self.cuts_next.swap(false, Ordering::Relaxed) {
+                continue;
+            }
             if self.passing == Passing::Nothing {
                 held.push(client);
                 continue;
