@@ -16,6 +16,9 @@
 //! other sockets in between do not hinder it. The wire shows no difference. Where a device refuses, the datagrams are
 //! sent one by one, and that socket is not tried again ([`Counts::coalescing_refused`]).
 //!
+//! **Gathering.** Over io_uring, datagrams of one sender and one length that the network card or the kernel has put together
+//! come in as one message (UDP_GRO of udp(7)) and are told one by one. epoll asks for each alone.
+//!
 //! **Order.** Datagrams of one socket leave in the order of their transmits as long as the socket's send buffer has
 //! room; no order is promised beyond that, as UDP promises none.
 //!
@@ -71,9 +74,9 @@ pub enum Choice {
 
 /// How large a datapath is; fixed when it is opened.
 ///
-/// Memory, in octets: `transmit_slots` × 33,026 + `receive_buffers` × 4,624 (epoll: 64 × 4,672 instead), of which only
-/// touched pages are resident; the slot used last is used again first. Besides, the rings take 64 per submission and 16
-/// per completion; they and `receive_buffers` × 16, together about 150 KiB with the defaults, count as locked memory for
+/// Memory, in octets: `transmit_slots` × 33,026 + `receive_buffers` × 65,680 (epoll: 64 × 4,704 instead), of which only
+/// touched pages are resident; the slot used last is used again first, and of a buffer rarely more than the first page. Besides, the rings take 64 per submission and 16
+/// per completion; they and `receive_buffers` × 16, together about 140 KiB with the defaults, count as locked memory for
 /// an ordinary user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -83,7 +86,7 @@ pub struct Limits {
     pub watches: u16,
     /// Messages that can be queued or under way at a time, 1–16,384. A message is at least one datagram.
     pub transmit_slots: u16,
-    /// Datagrams that can be received between two waits, a power of two up to 32,768. All sockets share them.
+    /// Messages that can be received between two waits, a power of two up to 32,768. All sockets share them.
     pub receive_buffers: u16,
     /// Whether equal datagrams are coalesced.
     pub coalesce: bool,
@@ -91,7 +94,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { sockets: 256, watches: 16, transmit_slots: 256, receive_buffers: 1024, coalesce: true }
+        Limits { sockets: 256, watches: 16, transmit_slots: 256, receive_buffers: 512, coalesce: true }
     }
 }
 
@@ -272,6 +275,8 @@ pub enum NotQueued {
 pub struct Counts {
     /// Datagrams handed to the caller.
     pub datagrams_in: u64,
+    /// Messages that brought them; fewer by what the kernel, or the network card, has gathered.
+    pub messages_in: u64,
     /// Datagrams that the kernel took.
     pub datagrams_out: u64,
     /// Messages that carried them; fewer by what was coalesced.

@@ -29,8 +29,8 @@
 //! a write whole or not at all ([`stream::NotTaken`]); what is not read waits in the socket, and slows its sender down.
 //!
 //! **How many, how much memory:** one datapath per worker, sized once by [`datapath::Limits`] whose documentation has
-//! the formula; with the defaults (256 slots, 1,024 buffers) at most 13 MiB, of which only touched pages are
-//! resident; beside it one [`stream::Streams`], sized by [`stream::StreamLimits`]. After opening, neither allocates for what it
+//! the formula; with the defaults (256 slots, 512 buffers) 40 MiB of addresses, of which only touched pages, 2 to
+//! 10 MiB, are resident; beside it one [`stream::Streams`], sized by [`stream::StreamLimits`]. After opening, neither allocates for what it
 //! carries. Everything else is used by the control thread or at
 //! start and may allocate.
 

@@ -44,6 +44,13 @@ impl Mapping {
         Ok(Mapping { base, length })
     }
 
+    /// Lets memory that is touched here and there become resident in small pages only, whatever the system prefers. Where it
+    /// knows no others, nothing changes.
+    pub(crate) fn prefer_small_pages(&self) {
+        // SAFETY: the advice covers this mapping and changes none of its contents.
+        unsafe { libc::madvise(self.base.as_ptr().cast(), self.length, libc::MADV_NOHUGEPAGE) };
+    }
+
     /// Octets in the mapping.
     pub(crate) fn length(&self) -> usize {
         self.length

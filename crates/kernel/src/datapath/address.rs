@@ -10,8 +10,9 @@ pub(super) const NAME_LENGTH: libc::socklen_t = 28;
 
 const _: () = assert!(NAME_ROOM == size_of::<libc::sockaddr_in6>());
 
-/// Room for the only control message that is received: a header of 16 octets and 32 bits, padded to 8.
-pub(super) const CONTROL_ROOM: usize = 24;
+/// Room for the two control messages that are received, what was dropped and how long a segment is: each a header of 16 octets
+/// and 32 bits, padded to 8.
+pub(super) const CONTROL_ROOM: usize = 48;
 
 /// Where a control message's data begins.
 const CONTROL_HEADER: usize = size_of::<libc::cmsghdr>();
@@ -58,12 +59,23 @@ pub(super) fn decode(name: &[u8]) -> Option<SocketAddr> {
 /// How many datagrams the socket has dropped in its life, when the control data says so. The kernel's count has 32 bits
 /// and wraps.
 pub(super) fn overflow(control: &[u8]) -> Option<u32> {
+    message(control, libc::SOL_SOCKET, libc::SO_RXQ_OVFL)
+}
+
+/// How long the datagrams are that came as one message, but for the last; `None`: one came alone.
+pub(super) fn segment(control: &[u8]) -> Option<usize> {
+    let length = message(control, libc::SOL_UDP, libc::UDP_GRO)?;
+    usize::try_from(length).ok().filter(|&length| length > 0)
+}
+
+/// The 32 bits of a control message.
+fn message(control: &[u8], level: libc::c_int, kind: libc::c_int) -> Option<u32> {
     let mut rest = control;
     loop {
         let length = usize::from_ne_bytes(*rest.first_chunk()?);
-        let level = i32::from_ne_bytes(*rest.get(8..)?.first_chunk()?);
-        let kind = i32::from_ne_bytes(*rest.get(12..)?.first_chunk()?);
-        if level == libc::SOL_SOCKET && kind == libc::SO_RXQ_OVFL {
+        let head =
+            [rest.get(8..)?.first_chunk()?, rest.get(12..)?.first_chunk()?].map(|word| i32::from_ne_bytes(*word));
+        if head == [level, kind] {
             return Some(u32::from_ne_bytes(*rest.get(CONTROL_HEADER..)?.first_chunk()?));
         }
         if length < CONTROL_HEADER {
@@ -95,6 +107,7 @@ mod tests {
         fn any_octets_are_read(octets in proptest::collection::vec(any::<u8>(), 0..80)) {
             decode(&octets);
             overflow(&octets);
+            segment(&octets);
         }
     }
 
@@ -112,17 +125,22 @@ mod tests {
     }
 
     #[test]
-    fn the_overflow_count_is_found_behind_others() {
-        let message = |kind: i32, value: u32| {
-            let mut octets = [0; CONTROL_ROOM];
+    fn each_count_is_found_behind_others() {
+        let message = |level: i32, kind: i32, value: u32| {
+            let mut octets = [0; CONTROL_ROOM / 2];
             octets[..8].copy_from_slice(&20_usize.to_ne_bytes());
-            octets[8..12].copy_from_slice(&libc::SOL_SOCKET.to_ne_bytes());
+            octets[8..12].copy_from_slice(&level.to_ne_bytes());
             octets[12..16].copy_from_slice(&kind.to_ne_bytes());
             octets[16..20].copy_from_slice(&value.to_ne_bytes());
             octets
         };
-        let ours = message(libc::SO_RXQ_OVFL, 7);
-        let other = message(libc::SO_TIMESTAMP, 9);
+        let ours = message(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 7);
+        let other = message(libc::SOL_SOCKET, libc::SO_TIMESTAMP, 9);
+        let gathered = message(libc::SOL_UDP, libc::UDP_GRO, 20);
+        assert_eq!(segment(&[ours, gathered].concat()), Some(20));
+        assert_eq!(overflow(&[gathered, ours].concat()), Some(7));
+        assert_eq!(segment(&ours), None);
+        assert_eq!(segment(&message(libc::SOL_UDP, libc::UDP_GRO, 0)), None, "nothing is cut into nothing");
         assert_eq!(overflow(&ours), Some(7));
         assert_eq!(overflow(&[other, ours].concat()), Some(7));
         assert_eq!(overflow(&other), None);

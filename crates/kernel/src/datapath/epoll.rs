@@ -83,7 +83,7 @@ impl Epoll {
 
     pub(super) fn bind(&mut self, spec: BindSpec<'_>) -> io::Result<SocketIndex> {
         let number = free_number(&self.sockets)?;
-        let socket = socket::open(&spec)?;
+        let socket = socket::open(&spec, false)?;
         let token = Token(number.into());
         self.poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), token, Interest::READABLE)?;
         let bound = Bound { socket, is_readable: false, is_blocked: false, overflow: 0 };
@@ -200,6 +200,7 @@ impl Epoll {
         }
         self.counts.truncated += u64::from(self.receiving.is_truncated(position));
         self.counts.datagrams_in += 1;
+        self.counts.messages_in += 1;
     }
 
     /// Fills the receive batch from a socket; it goes to the end of the list when more may be there.

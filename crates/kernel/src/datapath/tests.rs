@@ -1,5 +1,6 @@
 //! One table of tests for both engines. Whatever a test says of one, it says of the other.
 
+mod gathered;
 mod privilege;
 
 use std::collections::HashMap;

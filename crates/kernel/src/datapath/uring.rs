@@ -9,10 +9,14 @@
 //! **Numbers.** A request carries what it is, the number of its socket, watch or slot, and that number's generation, so
 //! that a late completion of a closed socket does not touch the one that has the number now.
 //!
+//! **A message** is one datagram, or many of one sender that the kernel has put together; it is told datagram by datagram, and its
+//! buffer is the kernel's again behind the last.
+//!
 //! **Receiving** stops when the buffers are used up, or for the kernel's own reasons; then it is armed anew with the next
 //! submission. Datagrams meanwhile wait in the socket.
 
 mod inbox;
+mod opened;
 mod place;
 mod setup;
 
@@ -21,6 +25,7 @@ use std::fmt;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
@@ -31,9 +36,11 @@ use socket2::Socket;
 use super::outbox::{Outbox, Outcome};
 use super::watched::Watched;
 use super::{
-    BindSpec, Completion, Counts, GATHER, Limits, NotQueued, OpenError, SocketIndex, WatchIndex, address, socket,
+    BindSpec, Completion, Counts, GATHER, Limits, NotQueued, OpenError, RECEIVE_MAX, SocketIndex, WatchIndex, address,
+    socket,
 };
 use inbox::Inbox;
+use opened::{Opened, Segments};
 use place::{Kind, Place, Seat, Tag};
 
 /// How long a drop waits for the kernel to let go of the buffers.
@@ -42,7 +49,7 @@ const DROP_PATIENCE: Duration = Duration::from_secs(1);
 /// Something for `next`, in the order of completion.
 #[derive(Clone, Copy, Debug)]
 enum Ready {
-    Datagram { socket: u16, generation: u32, buffer: u16, length: usize },
+    Message { socket: u16, generation: u32, buffer: u16, length: usize },
     TransmitFailed { socket: u16, generation: u32, to: SocketAddr, datagrams: u16, error: super::TransmitError },
     Woken { watch: u16, generation: u32 },
 }
@@ -59,8 +66,8 @@ pub struct Uring {
     to_cancel: VecDeque<Seat>,
     ready: VecDeque<Ready>,
     ready_max: usize,
-    /// The buffer lent by the last `next`.
-    lent: Option<u16>,
+    /// The message that the last `next` has told of, with what is left of it.
+    opened: Option<Opened>,
     /// The ring is enabled, and tied to the thread that did it.
     enabled: bool,
     in_flight: u32,
@@ -89,7 +96,7 @@ impl Uring {
             to_cancel: VecDeque::with_capacity(2 * places),
             ready: VecDeque::with_capacity(ready_max),
             ready_max,
-            lent: None,
+            opened: None,
             enabled: false,
             in_flight: 0,
             counts: Counts::default(),
@@ -99,7 +106,7 @@ impl Uring {
     pub(super) fn bind(&mut self, spec: BindSpec<'_>) -> io::Result<SocketIndex> {
         let number = place::free_number(&self.sockets)?;
         let seat = Seat::Socket(number);
-        let socket = socket::open(&spec)?;
+        let socket = socket::open(&spec, true)?;
         self.ring.submitter().register_files_update(self.position(seat), &[socket.as_raw_fd()])?;
         self.sockets[usize::from(number)].hold(socket);
         self.outbox.open_lane(number);
@@ -145,11 +152,10 @@ impl Uring {
     }
 
     pub(super) fn submit_and_wait(&mut self, timeout: Option<Duration>, together: usize) -> io::Result<()> {
-        self.give_back();
         self.enable()?;
         let started = Instant::now();
         let was_full = self.outbox.room() == 0;
-        let timeout = if self.ready.is_empty() { timeout } else { Some(Duration::ZERO) };
+        let timeout = if self.ready.is_empty() && self.opened.is_none() { timeout } else { Some(Duration::ZERO) };
         // What is there by then is handed over; what comes first later may wait as long once more.
         let mut gather_until = if together > 1 { GATHER } else { Duration::ZERO };
         let mut was_late = false;
@@ -182,15 +188,16 @@ impl Uring {
     }
 
     pub(super) fn next(&mut self) -> Option<Completion<'_>> {
-        self.give_back();
         loop {
+            if let Some(datagram) = self.next_of_message() {
+                return self.datagram(datagram);
+            }
             match self.ready.pop_front()? {
-                Ready::Datagram { socket, generation, buffer, length } => {
-                    if self.sockets[usize::from(socket)].holds(generation) && self.admit(socket, buffer, length) {
-                        self.lent = Some(buffer);
-                        return self.datagram(socket, buffer, length);
+                Ready::Message { socket, generation, buffer, length } => {
+                    self.opened = self.open_message((socket, generation), (buffer, length));
+                    if self.opened.is_none() {
+                        self.inbox.give(buffer);
                     }
-                    self.inbox.give(buffer);
                 }
                 Ready::TransmitFailed { socket, generation, to, datagrams, error } => {
                     if self.sockets[usize::from(socket)].holds(generation) {
@@ -217,33 +224,47 @@ impl Uring {
         self.sockets[socket.number()].holder.as_ref()
     }
 
-    /// Counts a datagram; `false` when the buffer does not hold one as it should.
-    fn admit(&mut self, socket: u16, buffer: u16, length: usize) -> bool {
-        let Some(received) = self.inbox.read(buffer, length) else { return false };
-        if address::decode(received.name).is_none() {
-            return false;
-        }
-        if let Some(overflow) = address::overflow(received.control) {
-            let seen = &mut self.sockets[usize::from(socket)].overflow;
-            self.counts.receive_overflow += socket::growth(seen, overflow);
-        }
-        self.counts.truncated += u64::from(received.truncated);
-        self.counts.datagrams_in += 1;
-        true
-    }
-
-    /// The datagram of a buffer that `admit` has accepted.
-    fn datagram(&self, socket: u16, buffer: u16, length: usize) -> Option<Completion<'_>> {
-        let received = self.inbox.read(buffer, length)?;
+    /// Looks at a message that has come in; `None` when its socket has gone, or the buffer does not hold one as it should.
+    fn open_message(&mut self, tag: (u16, u32), filled: (u16, usize)) -> Option<Opened> {
+        let place = &mut self.sockets[usize::from(tag.0)];
+        let received = self.inbox.read(filled.0, filled.1).filter(|_| place.holds(tag.1))?;
         let from = address::decode(received.name)?;
-        let (bytes, truncated) = (received.datagram, received.truncated);
-        Some(Completion::Datagram { socket: SocketIndex(socket), from, bytes, truncated })
+        if let Some(overflow) = address::overflow(received.control) {
+            self.counts.receive_overflow += socket::growth(&mut place.overflow, overflow);
+        }
+        self.counts.messages_in += 1;
+        let segments = Segments::of(received.message.len(), address::segment(received.control), received.truncated);
+        Some(Opened::new(tag, filled, from, segments))
     }
 
-    /// Ends the loan of the last datagram.
+    /// Where the next datagram of the message stands that is told of, and whether its end is missing. Behind the last one, or
+    /// when the socket is closed meanwhile, the buffer is the kernel's again.
+    fn next_of_message(&mut self) -> Option<(Range<usize>, bool)> {
+        let opened = self.opened.as_mut()?;
+        let is_wanted = self.sockets[usize::from(opened.socket)].holds(opened.generation);
+        if let Some((mut range, mut truncated)) = opened.next().filter(|_| is_wanted) {
+            if range.len() > RECEIVE_MAX {
+                (range.end, truncated) = (range.start + RECEIVE_MAX, true);
+            }
+            self.counts.truncated += u64::from(truncated);
+            self.counts.datagrams_in += 1;
+            return Some((range, truncated));
+        }
+        self.give_back();
+        None
+    }
+
+    /// A datagram of the message that is told of.
+    fn datagram(&self, (range, truncated): (Range<usize>, bool)) -> Option<Completion<'_>> {
+        let opened = self.opened.as_ref()?;
+        let bytes = &self.inbox.read(opened.buffer, opened.length)?.message[range];
+        Some(Completion::Datagram { socket: SocketIndex(opened.socket), from: opened.from, bytes, truncated })
+    }
+
+    /// Ends the loan of the last message.
     fn give_back(&mut self) {
-        if let Some(buffer) = self.lent.take() {
-            self.inbox.give(buffer);
+        if let Some(opened) = self.opened.take() {
+            self.inbox.give(opened.buffer);
         }
     }
 
@@ -378,7 +399,7 @@ impl Uring {
     fn received(&mut self, tag: Tag, entry: &cqueue::Entry, is_final: bool) {
         let Tag { generation, number: socket, .. } = tag;
         if let (Some(buffer), Ok(length)) = (cqueue::buffer_select(entry.flags()), usize::try_from(entry.result())) {
-            self.ready.push_back(Ready::Datagram { socket, generation, buffer, length });
+            self.ready.push_back(Ready::Message { socket, generation, buffer, length });
         }
         if is_final {
             match -entry.result() {

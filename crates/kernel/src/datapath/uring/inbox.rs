@@ -2,8 +2,11 @@
 //!
 //! ```text
 //! one mapping:  │ ring entries, 16 octets each │ buffer 0 │ buffer 1 │ …
-//! one buffer:   │ head 16 │ sender 28 │ control 24 │ datagram 4540 │        laid out by the kernel, = 4608
+//! one buffer:   │ head 16 │ sender 28 │ control 48 │ message 65572 │        laid out by the kernel, = 65664
 //! ```
+//!
+//! A buffer takes the longest message, 64 KiB of datagrams that were put together; most are short and touch one page of it. It is
+//! two lines longer than that, for buffers a power of two apart would share the same few places of each cache.
 //!
 //! **Who owns a buffer:** the kernel from `give` until a completion names the buffer, we from then until the next `give`.
 //! The ring entries belong to us except for what lies between the kernel's head and our tail, which it reads.
@@ -13,8 +16,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use io_uring::Submitter;
 use io_uring::types::BufRingEntry;
 
+use super::super::OpenError;
 use super::super::address::{CONTROL_ROOM, NAME_LENGTH, NAME_ROOM};
-use super::super::{OpenError, RECEIVE_MAX};
 use super::setup;
 use crate::mapping::Mapping;
 
@@ -25,43 +28,49 @@ pub(super) const GROUP: u16 = 0;
 const HEAD: usize = 16;
 
 /// Octets of one buffer.
-const BUFFER: usize = HEAD + NAME_ROOM + CONTROL_ROOM + RECEIVE_MAX;
+const BUFFER: usize = BUFFER_LENGTH as usize;
 
 /// The same, as the kernel takes it.
-const BUFFER_LENGTH: u32 = 4608;
+const BUFFER_LENGTH: u32 = 65_664;
 
-const _: () = assert!(BUFFER == BUFFER_LENGTH as usize && BUFFER.is_multiple_of(64));
+/// The longest message: what an IPv4 packet can carry.
+const MESSAGE_MAX: usize = 65_535;
+
+const _: () = assert!(BUFFER >= FIELDS + MESSAGE_MAX && BUFFER.is_multiple_of(64));
+
+/// What stands before the message.
+const FIELDS: usize = HEAD + NAME_ROOM + CONTROL_ROOM;
 
 /// The fields of a filled buffer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Received<'buffer> {
     pub(super) name: &'buffer [u8],
     pub(super) control: &'buffer [u8],
-    pub(super) datagram: &'buffer [u8],
-    /// The datagram was longer than the buffer.
+    pub(super) message: &'buffer [u8],
+    /// The message was longer than the buffer.
     pub(super) truncated: bool,
 }
 
 impl<'buffer> Received<'buffer> {
-    /// The head holds the lengths of name, control data and datagram, and the flags of recvmsg(2); the fields follow, each
+    /// The head holds the lengths of name, control data and message, and the flags of recvmsg(2); the fields follow, each
     /// in room of fixed length.
     fn parse(octets: &'buffer [u8]) -> Option<Received<'buffer>> {
         let (head, fields) = octets.split_first_chunk::<HEAD>()?;
         let word = |position: usize| Some(u32::from_ne_bytes(*head[position * 4..].first_chunk()?));
         let (name, fields) = fields.split_at_checked(NAME_ROOM)?;
-        let (control, datagram) = fields.split_at_checked(CONTROL_ROOM)?;
+        let (control, message) = fields.split_at_checked(CONTROL_ROOM)?;
         let name_length = usize::try_from(word(0)?).ok()?;
         let control_length = usize::try_from(word(1)?).ok()?;
         Some(Received {
             name: name.get(..name_length)?,
             control: control.get(..control_length)?,
-            datagram,
+            message,
             truncated: word(3)? & libc::MSG_TRUNC.unsigned_abs() != 0,
         })
     }
 }
 
-/// The buffers, and the header that tells the kernel how to lay a datagram out in one.
+/// The buffers, and the header that tells the kernel how to lay a message out in one.
 pub(super) struct Inbox {
     memory: Mapping,
     /// A power of two.
@@ -77,6 +86,7 @@ impl Inbox {
     /// Allocates the buffers and registers them with the ring behind `submitter`.
     pub(super) fn register(submitter: &Submitter<'_>, buffer_count: u16) -> Result<Inbox, OpenError> {
         let memory = Mapping::anonymous(usize::from(buffer_count) * (size_of::<BufRingEntry>() + BUFFER))?;
+        memory.prefer_small_pages();
         let layout = libc::msghdr {
             msg_name: std::ptr::null_mut(),
             msg_namelen: NAME_LENGTH,
@@ -157,22 +167,22 @@ mod tests {
         #[test]
         fn any_buffer_is_read(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
             if let Some(received) = Received::parse(&octets) {
-                assert_eq!(received.datagram.len(), octets.len() - (BUFFER - RECEIVE_MAX));
+                assert_eq!(received.message.len(), octets.len() - FIELDS);
             }
         }
     }
 
     #[test]
     fn the_fields_stand_where_the_kernel_puts_them() {
-        let words = [16_u32, 24, 9000, libc::MSG_TRUNC.unsigned_abs()];
+        let words = [16_u32, 48, 90_000, libc::MSG_TRUNC.unsigned_abs()];
         let mut octets: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         octets.extend([1; NAME_ROOM]);
         octets.extend([2; CONTROL_ROOM]);
         octets.extend([3; 5]);
-        let expected = Received { name: &[1; 16], control: &[2; 24], datagram: &[3; 5], truncated: true };
+        let expected = Received { name: &[1; 16], control: &[2; 48], message: &[3; 5], truncated: true };
         assert_eq!(Received::parse(&octets), Some(expected));
         octets[0] = 29;
         assert_eq!(Received::parse(&octets), None, "a name longer than its room");
-        assert_eq!(Received::parse(&octets[..67]), None);
+        assert_eq!(Received::parse(&octets[..FIELDS - 1]), None);
     }
 }
