@@ -71,12 +71,13 @@ async fn a_connection_that_falls_silent_is_given_up() {
 }
 
 /// Upwards closely over the log-in, widely over the payload, closely over what follows it; downwards evenly: most of that
-/// are log-in and acknowledgements.
+/// are log-in and acknowledgements. And very closely over the last words of both, where the manifest is there and nobody knows yet.
 fn cuts(uncut: Carried) -> Vec<Carried> {
     let end = uncut.to_server;
     let upward =
         (0..4_000).step_by(500).chain((4_000..end - 2_000).step_by(11_000)).chain((end - 2_000..end).step_by(160));
-    let downward = (0..uncut.to_client).step_by(190);
+    let upward = upward.chain((end - 160..end).step_by(40));
+    let downward = (0..uncut.to_client).step_by(190).chain((uncut.to_client - 400..uncut.to_client).step_by(40));
     let upward = upward.map(|to_server| Carried { to_server, to_client: NEVER });
     upward.chain(downward.map(|to_client| Carried { to_server: NEVER, to_client })).collect()
 }
