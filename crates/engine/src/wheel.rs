@@ -1,8 +1,8 @@
 //! The timer wheel: one timer for each of a fixed number of owners, at 4 bytes an entry.
 //!
 //! ```text
-//!   near:  4,096 slots of one tick (16 ms)      0 … 65 s ahead
-//!   far:   4,096 slots of 4,096 ticks           65 s … 74 h ahead, moved to near as their turn comes
+//!   near:  4,096 slots of one tick (4 ms)       0 … 16 s ahead
+//!   far:   4,096 slots of 4,096 ticks           16 s … 18 h ahead, moved to near as their turn comes
 //!   slot → chunk → chunk → …      a chunk is one cache line: 15 owners and a link
 //! ```
 //!
@@ -10,6 +10,10 @@
 //! leaves a hint; cancelling or moving it later leaves the old hint behind, which is dropped when its slot comes
 //! and `due` disagrees. So nothing is ever unlinked, firing touches two dense arrays in order, and a longer span
 //! than the wheel's is a hint in the last far slot that finds itself early and moves on.
+//!
+//! Whoever waits for the next timer wakes for many at once: [`Wheel::next_expiry`] lets the first wait for others as long as
+//! [`GATHER`], but not when they are a message's worth before that. With few timers a second there are few wakes, and each has its
+//! message full; with many, short ticks keep what is served together in the core's own cache, and the servers see no gusts.
 //!
 //! Owners are in no order, so `due` and whatever the caller keeps of them are cache misses, one after the other, unless they
 //! are asked for before their turn. A chunk names fifteen owners at once: while it is fired, `due` is fetched for all of the
@@ -24,9 +28,18 @@ use lanes::prefetch;
 use model::time::Mono;
 
 /// How long one tick is. Timers fire at the end of the tick that they fall into, never early.
-pub const TICK: Duration = Duration::from_millis(16);
+pub const TICK: Duration = Duration::from_millis(4);
 
-const TICK_NANOS: u64 = 16_000_000;
+/// How late a timer may fire whose owner sleeps until [`Wheel::next_expiry`].
+pub const GATHER: Duration = Duration::from_millis(16);
+
+/// So many timers are waited for no longer: a message's worth of requests.
+const ENOUGH: u32 = 64;
+
+const TICK_NANOS: u64 = 4_000_000;
+const GATHER_TICKS: u32 = 4;
+const _: () =
+    assert!(TICK.as_nanos() == TICK_NANOS as u128 && GATHER.as_nanos() == (TICK_NANOS * GATHER_TICKS as u64) as u128);
 const SLOT_BITS: u32 = 12;
 const SLOT_COUNT: usize = 1 << SLOT_BITS;
 const SLOT_MASK: u32 = (1 << SLOT_BITS) - 1;
@@ -46,14 +59,22 @@ struct Chunk {
 
 const _: () = assert!(size_of::<Chunk>() == 64);
 
-/// The head of a slot's chain: its newest chunk and how many owners stand in it.
+/// The head of a slot's chain: its newest chunk, how many owners stand in it, and how many full chunks are behind it.
 #[derive(Clone, Copy)]
 struct Slot {
     head: u32,
     fill: u32,
+    behind: u32,
 }
 
-const EMPTY: Slot = Slot { head: NONE, fill: 0 };
+const EMPTY: Slot = Slot { head: NONE, fill: 0, behind: 0 };
+
+impl Slot {
+    /// How many hints there are.
+    fn count(&self) -> u32 {
+        if self.head == NONE { 0 } else { self.behind * CHUNK_FULL + self.fill }
+    }
+}
 
 /// Timers for owners `0 .. capacity`, at most one each.
 pub struct Wheel {
@@ -127,10 +148,10 @@ impl Wheel {
         }
     }
 
-    /// The earliest moment at which [`Wheel::expire`] may find something; `None` when no timer is set. It may be
-    /// early (a stale hint, a far slot), never late.
+    /// When [`Wheel::expire`] is best called next; `None` when no timer is set. No timer is later then than [`GATHER`]. It may be
+    /// early (a stale hint, a far slot).
     pub fn next_expiry(&self) -> Option<Mono> {
-        let near = self.next_occupied(0, self.cursor & SLOT_MASK).map(u64::from);
+        let near = self.next_occupied(0, self.cursor & SLOT_MASK).map(|ahead| self.gather(ahead));
         let turn_left = u64::from(SLOT_MASK - (self.cursor & SLOT_MASK)) + 1;
         let far_slot = (self.cursor >> SLOT_BITS).wrapping_add(1) & SLOT_MASK;
         let far = self.next_occupied(SLOT_COUNT, far_slot).map(|turns| turn_left + (u64::from(turns) << SLOT_BITS));
@@ -142,8 +163,22 @@ impl Wheel {
         Some(Mono::from_nanos(self.origin.as_nanos() + (u64::from(self.cursor) - 1 + ahead).saturating_mul(TICK_NANOS)))
     }
 
+    /// The first timers stand so many ticks ahead of the cursor: how many ticks ahead enough of them have come, or the time to
+    /// gather ends, which begins anew every [`GATHER`] whoever waits.
+    fn gather(&self, first: u32) -> u64 {
+        let (mut ahead, mut count) = (first, 0);
+        loop {
+            let tick = self.cursor + ahead;
+            count += self.slots[(tick & SLOT_MASK) as usize].count();
+            if count >= ENOUGH || (tick - 1).is_multiple_of(GATHER_TICKS) {
+                return ahead.into();
+            }
+            ahead += 1;
+        }
+    }
+
     /// The first tick that ends at or after `at` and has not been fired. [`Wheel::rebase`] keeps all in 32 bits;
-    /// what lies two years ahead fires early and is set again by its owner.
+    /// what lies three months ahead fires early and is set again by its owner.
     fn tick_of(&self, at: Mono) -> u32 {
         let nanos = at.as_nanos().saturating_sub(self.origin.as_nanos());
         let tick = nanos.div_ceil(TICK_NANOS).saturating_add(1);
@@ -196,7 +231,7 @@ impl Wheel {
         }
     }
 
-    /// Begins the count of ticks again before it leaves 32 bits, once in a year. The amount is a whole number of
+    /// Begins the count of ticks again before it leaves 32 bits, every fifty days. The amount is a whole number of
     /// far turns, so every hint stays where it is.
     fn rebase(&mut self) {
         const SHIFT: u32 = 1 << 30;
@@ -241,7 +276,7 @@ impl Wheel {
 
     /// False when no chunk is left.
     fn push(&mut self, slot: usize, owner: u32) -> bool {
-        let Slot { head, fill } = self.slots[slot];
+        let Slot { head, fill, behind } = self.slots[slot];
         if head != NONE && (fill as usize) < CHUNK_OWNERS {
             self.chunks[head as usize].owners[fill as usize] = owner;
             self.slots[slot].fill = fill + 1;
@@ -262,13 +297,13 @@ impl Wheel {
         } else {
             return false;
         };
-        self.slots[slot] = Slot { head: index, fill: 1 };
+        self.slots[slot] = Slot { head: index, fill: 1, behind: if head == NONE { 0 } else { behind + 1 } };
         self.occupied[slot / 64] |= 1 << (slot % 64);
         true
     }
 
     fn pop(&mut self, slot: usize) -> Option<u32> {
-        let Slot { head, fill } = self.slots[slot];
+        let Slot { head, fill, behind } = self.slots[slot];
         if head == NONE {
             return None;
         }
@@ -281,7 +316,7 @@ impl Wheel {
         let next = chunk.next;
         chunk.next = self.free;
         self.free = head;
-        self.slots[slot] = Slot { head: next, fill: CHUNK_FULL };
+        self.slots[slot] = Slot { head: next, fill: CHUNK_FULL, behind: behind.saturating_sub(1) };
         if next == NONE {
             self.occupied[slot / 64] &= !(1 << (slot % 64));
         }

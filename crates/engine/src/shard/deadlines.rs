@@ -50,7 +50,13 @@ impl Shard {
 
     /// Timers of sessions that have fired. The memory of some is waited for together: one after the other, that wait would be most
     /// of the work.
+    ///
+    /// Whoever is due is served when enough others are, or has waited for them: what the worker woke for is no reason to serve
+    /// them one by one.
     pub(super) fn sessions_are_due(&mut self, now: Now, counters: &impl CounterSource) {
+        if self.timers.next_expiry().is_none_or(|at| at > now.mono) {
+            return;
+        }
         for _ in 0..DUE_MAX / FETCHED {
             let mut due = ArrayVec::<Slot, FETCHED>::new();
             while !due.is_full()

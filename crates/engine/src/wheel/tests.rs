@@ -16,8 +16,8 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let ahead = prop_oneof![0..200u64, 0..100_000u64, 0..4_000_000_000u64];
-    let pass = prop_oneof![0..50u64, 0..70_000u64, 0..400_000_000u64];
+    let ahead = prop_oneof![0..200u64, 0..100_000u64, 0..1_000_000_000u64];
+    let pass = prop_oneof![0..50u64, 0..70_000u64, 0..100_000_000u64];
     prop_oneof![
         4 => (0..40u32, ahead).prop_map(|(owner, ahead_ms)| Step::Set { owner, ahead_ms }),
         1 => (0..40u32).prop_map(|owner| Step::Cancel { owner }),
@@ -26,7 +26,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// Held against a map of owner → moment: fires all that is due, never early, at most a tick late.
+    /// Held against a map of owner → moment: fires all that is due, never early, at most a tick late; and whoever waits as told is as late as gathering may make it.
     #[test]
     fn agrees_with_a_map(begin in 0..u64::MAX / 4, steps in prop::collection::vec(step(), 1..200)) {
         let mut now = Mono::from_nanos(begin);
@@ -56,7 +56,7 @@ proptest! {
             }
             if let Some(earliest) = oracle.values().min() {
                 let next = wheel.next_expiry();
-                prop_assert!(next.is_some_and(|next| next < earliest.plus(TICK).max(now.plus(TICK))), "{next:?} for {earliest:?}");
+                prop_assert!(next.is_some_and(|next| next < earliest.plus(GATHER).max(now.plus(GATHER))), "{next:?} for {earliest:?}");
             }
         }
     }
@@ -80,12 +80,12 @@ fn stale_hints_are_swept_and_nothing_is_lost() {
 }
 
 #[test]
-fn the_count_of_ticks_begins_again_after_a_year() {
+fn the_count_of_ticks_begins_again() {
     let day = Duration::from_secs(86_400);
     let mut wheel = Wheel::new(2, Mono::ZERO);
     let mut now = Mono::ZERO;
     wheel.set(1, now.plus(day * 3));
-    for _ in 0..365 * 3 {
+    for _ in 0..200 {
         now = now.plus(day * 3);
         assert_eq!(wheel.expire(now), Some(1), "at {now:?}");
         assert_eq!(wheel.expire(now), None);
@@ -97,6 +97,25 @@ fn the_count_of_ticks_begins_again_after_a_year() {
 fn a_million_timers_take_at_most_ten_bytes_each() {
     let capacity = 1_000_000;
     let wheel = Wheel::new(capacity, Mono::ZERO);
-    let bytes = wheel.due.capacity() * 4 + wheel.chunks.capacity() * 64 + wheel.slots.capacity() * 8;
+    let bytes = wheel.due.capacity() * 4 + wheel.chunks.capacity() * 64 + wheel.slots.capacity() * size_of::<Slot>();
     assert!(bytes <= capacity * 10, "{bytes}");
+}
+
+/// Timers at these moments, in milliseconds from a start that lies on a tick: when they are waited for together.
+#[test]
+fn few_are_gathered_and_many_are_not_kept_waiting() {
+    let next = |moments: &[u64]| {
+        let mut wheel = Wheel::new(moments.len(), Mono::ZERO);
+        (0..).zip(moments).for_each(|(owner, &at)| wheel.set(owner, millis(at)));
+        wheel.next_expiry().unwrap()
+    };
+    assert_eq!(next(&[100]), millis(112), "it waits for others, of which there are none");
+    assert_eq!(next(&[100, 104, 109, 130]), millis(112));
+    assert_eq!(next(&[112]), millis(112));
+    assert_eq!(next(&[100; 64]), millis(100), "a message is full");
+    assert_eq!(next(&[[98; 40], [103; 40]].concat()), millis(104));
+    assert_eq!(next(&[[98; 40], [115; 40]].concat()), millis(112));
+    assert_eq!(next(&[100; 63]), millis(112));
+    assert_eq!(next(&[1000; 1000]), millis(1000));
+    assert_eq!(next(&[16_380; 3]), millis(16_384));
 }

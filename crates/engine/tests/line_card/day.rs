@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use engine::wheel::TICK;
+use engine::wheel::GATHER;
 use model::time::Mono;
 
 use crate::card::{Bears, Card, settings};
@@ -28,7 +28,7 @@ fn interims_do_not_drift_in_a_day() {
     card.pass(2 * INTERVAL + DAY);
     let interims = card.interims.take().unwrap();
     assert_eq!(interims.len(), SESSIONS);
-    let tick = u64::try_from((TICK + TURN).as_nanos()).unwrap();
+    let tick = u64::try_from((GATHER + TURN).as_nanos()).unwrap();
     let mut worst = 0;
     for (user, moments) in interims {
         assert!(moments.len() >= 1440, "{} has {} interims", String::from_utf8_lossy(&user), moments.len());
@@ -48,5 +48,5 @@ fn interims_do_not_drift_in_a_day() {
         card.now.mono.since(Mono::ZERO)
     );
     assert!(lateness.count() >= 1440 * SESSIONS as u64);
-    assert!(Duration::from_millis(late_ms) <= TICK + Duration::from_millis(1), "{late_ms} ms");
+    assert!(Duration::from_millis(late_ms) <= GATHER + Duration::from_millis(1), "{late_ms} ms");
 }

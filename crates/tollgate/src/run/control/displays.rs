@@ -64,7 +64,7 @@ pub(super) async fn display(request: DisplayRequest, daemon: &Daemon) -> Result<
         DisplayRequest::AccountingLateness => {
             let mut lateness = Lateness::default();
             reports(daemon).await.iter().for_each(|report| lateness.merge(&report.lateness));
-            Ok(render::accounting_lateness(&lateness, engine::wheel::TICK))
+            Ok(render::accounting_lateness(&lateness, engine::wheel::GATHER))
         }
         DisplayRequest::AccountingPolicy => {
             Ok(render::accounting_policy(daemon.running().cut_brake, &reports(daemon).await))
