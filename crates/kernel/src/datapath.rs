@@ -285,8 +285,8 @@ pub struct Counts {
     pub transmit_failures: u64,
     /// Received datagrams longer than [`RECEIVE_MAX`].
     pub truncated: u64,
-    /// Datagrams that the kernel dropped as a socket's receive buffer was full (SO_RXQ_OVFL); learnt from the next
-    /// datagram that the socket receives.
+    /// Messages that the kernel dropped as a socket's receive buffer was full (SO_RXQ_OVFL), each of one datagram or of many that
+    /// were put together; learnt from the next that the socket receives.
     pub receive_overflow: u64,
     /// Times that a socket stopped receiving as all receive buffers were in use (ENOBUFS), and was started again.
     pub receive_starved: u64,

@@ -2,11 +2,13 @@
 //! what becomes of them; here is decided when there is one, and what a request does whose connection ends.
 //!
 //! A server is called when something waits for it, and again later and later while it does not answer. One that cannot be
-//! reached is Down at once, and so is one that takes a call and hangs up; but one that has answered through its last connection is
-//! called once more before, for what cut that one, a restart or a box on the way, may have cut the next as well. A request goes once through a connection; when its wait runs out, the connection is closed (owner's
-//! decision 15), for a peer that has not answered one request answers none behind it in time either. The others that were out on
-//! it go through the next one if the server speaks RADIUS, and to the next server if it speaks TACACS+ (BEHAVIOUR.md 6.1), where a
-//! connection that had answered before may have ended for want of use: that is tried once more.
+//! reached is Down at once, and so is one that takes a call and hangs up; but one that has answered through its last connection over
+//! TLS is called once more before, for what cut that one, a restart or a box on the way, may have cut the next as well.
+//!
+//! A request goes once through a connection; when its wait runs out, the connection is closed (owner's decision 15), for a peer
+//! that has not answered one request answers none behind it in time either. The others that were out on it go through the next one
+//! if the server speaks RADIUS, and to the next server if it speaks TACACS+ (BEHAVIOUR.md 6.1), where a connection that had answered
+//! before may have ended for want of use: that is tried once more.
 
 use std::net::SocketAddr;
 
@@ -98,7 +100,8 @@ impl Shard {
         self.let_leave();
         let Some((server, place)) = self.stream_port(port) else { return };
         let hangs_up = matches!(end, StreamEnd::Closed | StreamEnd::Reset);
-        let is_forgiven = hangs_up && self.servers[usize::from(server)].calls.is_proved;
+        let server_of = &self.servers[usize::from(server)];
+        let is_forgiven = hangs_up && server_of.path.transport == Transport::Tls && server_of.calls.is_proved;
         match self.servers[usize::from(server)].connection_state(place) {
             State::Closed => {}
             State::Calling(_) if is_forgiven => {
@@ -313,7 +316,7 @@ impl Shard {
             self.count_calls(group, &mut waiting, now);
         }
         for &index in &self.failover {
-            if let Some(server) = self.next_untried(index) {
+            if let Some(server) = self.next_untried(index, now) {
                 waiting[usize::from(server)] += 1;
             }
         }
@@ -353,13 +356,15 @@ impl Shard {
         }
     }
 
-    /// Whom a request that has no server waits for.
-    fn next_untried(&self, index: u32) -> Option<u16> {
+    /// Whom a request that has no server waits for: one that can be spoken to without doubt before all others.
+    fn next_untried(&self, index: u32, now: Mono) -> Option<u16> {
         let request = self.requests.get(index);
         let members = || self.groups[usize::from(request.group)].members.iter().map(|member| member.server);
         let untried = |server: &u16| !request.tried.has(*server);
         let up = |server: &u16| self.servers[usize::from(*server)].is_up();
-        members().filter(untried).find(up).or_else(|| members().find(untried))
+        let steady = |server: &u16| up(server) && !self.servers[usize::from(*server)].is_doubtful(now);
+        let next = members().filter(untried).find(steady);
+        next.or_else(|| members().filter(untried).find(up)).or_else(|| members().find(untried))
     }
 
     /// A connection did not come to be: its server cannot be reached, unless it answers on another.

@@ -12,7 +12,7 @@ use crate::session::{Lane, NONE, Slot, State};
 impl Shard {
     /// Does what is due at `now`: waits that ran out, for replies to requests, copies, probes and Accounting-On, for
     /// addresses and for a place; interims, quotas, rests of parked Stops, quarantines, graces. Safe to call too often. Of sessions
-    /// that are due some are left to the next call when they are many, which [`Shard::poll_timeout`] then wants at once: what is
+    /// that are due some are left to the next call when they are many, which [`Shard::poll_timeout`] then wants soon: what is
     /// sent meanwhile finds them in the cache. What an interim would say, and what a session ends with, is read from `counters`.
     pub fn handle_timeout(&mut self, now: Now, counters: &impl CounterSource) {
         self.let_leave();

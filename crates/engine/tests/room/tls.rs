@@ -102,6 +102,15 @@ fn one_that_has_just_answered_is_called_once_more_before_it_is_down() {
 }
 
 #[test]
+fn what_was_out_on_it_does_not_wait_for_that_when_there_is_another() {
+    let play = Play::new(&settings(2)).up("a", 0).pass(1).peer(first(), Peer::Silent).down("a").pass(1);
+    let play = play.peer(first(), Peer::TearsDown).cut_connections(StreamEnd::Reset).pass(0);
+    let mut play = play.peer(first(), Peer::Lost).pass(10);
+    let seen = play.seen();
+    assert!(seen.contains("2 torn down by 1") && seen.contains("2 stop a to 2"), "{seen}");
+}
+
+#[test]
 fn a_single_server_is_called_again_and_again() {
     let mut play = Play::new(&settings(1)).peer(first(), Peer::Refuses).up("a", 0).pass(10);
     let seen = play.seen();

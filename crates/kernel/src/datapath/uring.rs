@@ -46,6 +46,20 @@ use place::{Kind, Place, Seat, Tag};
 /// How long a drop waits for the kernel to let go of the buffers.
 const DROP_PATIENCE: Duration = Duration::from_secs(1);
 
+/// Messages of one wait, and the datagrams in them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Arrivals {
+    messages: usize,
+    datagrams: usize,
+}
+
+impl Arrivals {
+    /// How many datagrams a message has, at least one.
+    fn of_each(self) -> usize {
+        (self.datagrams / self.messages.max(1)).max(1)
+    }
+}
+
 /// Something for `next`, in the order of completion.
 #[derive(Clone, Copy, Debug)]
 enum Ready {
@@ -65,6 +79,8 @@ pub struct Uring {
     to_arm: VecDeque<Seat>,
     to_cancel: VecDeque<Seat>,
     ready: VecDeque<Ready>,
+    /// What the last wait has brought.
+    arrivals: Arrivals,
     ready_max: usize,
     /// The message that the last `next` has told of, with what is left of it.
     opened: Option<Opened>,
@@ -95,6 +111,7 @@ impl Uring {
             to_arm: VecDeque::with_capacity(2 * places),
             to_cancel: VecDeque::with_capacity(2 * places),
             ready: VecDeque::with_capacity(ready_max),
+            arrivals: Arrivals::default(),
             ready_max,
             opened: None,
             enabled: false,
@@ -159,13 +176,18 @@ impl Uring {
         // What is there by then is handed over; what comes first later may wait as long once more.
         let mut gather_until = if together > 1 { GATHER } else { Duration::ZERO };
         let mut was_late = false;
+        // The kernel counts messages: so many datagrams as the last ones had, the next are taken to have.
+        let expected = std::mem::take(&mut self.arrivals).of_each();
         loop {
             self.queue_requests()?;
             let passed = started.elapsed();
             let gathers = passed < gather_until;
             let wait = timeout.map(|timeout| timeout.saturating_sub(passed));
             let (wait, least) = match gathers {
-                true => (Some(wait.unwrap_or(GATHER).min(gather_until - passed)), together - self.ready.len()),
+                true => {
+                    let missing = together.saturating_sub(self.arrived());
+                    (Some(wait.unwrap_or(GATHER).min(gather_until - passed)), missing.div_ceil(expected).max(1))
+                }
                 false => (wait, 1),
             };
             let was_interrupted = self.enter(wait, least)? == Entered::Interrupted;
@@ -174,7 +196,7 @@ impl Uring {
             // Sends complete at once and in silence; they alone are no reason to return.
             let has_passed = timeout.is_some_and(|timeout| passed >= timeout);
             let has_room = was_full && self.outbox.room() > 0;
-            if has_passed || was_interrupted || has_room || self.ready.len() >= together {
+            if has_passed || was_interrupted || has_room || self.arrived() >= together {
                 return Ok(());
             }
             if self.ready.is_empty() || passed < gather_until {
@@ -259,6 +281,11 @@ impl Uring {
         let opened = self.opened.as_ref()?;
         let bytes = &self.inbox.read(opened.buffer, opened.length)?.message[range];
         Some(Completion::Datagram { socket: SocketIndex(opened.socket), from: opened.from, bytes, truncated })
+    }
+
+    /// How much of what is expected together is there.
+    fn arrived(&self) -> usize {
+        self.ready.len() + self.arrivals.datagrams - self.arrivals.messages
     }
 
     /// Ends the loan of the last message.
@@ -400,6 +427,12 @@ impl Uring {
         let Tag { generation, number: socket, .. } = tag;
         if let (Some(buffer), Ok(length)) = (cqueue::buffer_select(entry.flags()), usize::try_from(entry.result())) {
             self.ready.push_back(Ready::Message { socket, generation, buffer, length });
+            let segments = self.inbox.read(buffer, length).map_or(1, |received| {
+                let segment = address::segment(received.control);
+                segment.map_or(1, |segment| received.message.len().div_ceil(segment).max(1))
+            });
+            self.arrivals.messages += 1;
+            self.arrivals.datagrams += segments;
         }
         if is_final {
             match -entry.result() {

@@ -38,6 +38,8 @@ struct Line {
     port: PortId,
     server: ServerPath,
     tls: Option<Box<TlsSession>>,
+    /// Which of the [`Connections::clients`] that have been here it began with.
+    files: u64,
     /// When its handshake was over, until the server has said something behind it.
     untried_since: Option<Mono>,
 }
@@ -51,6 +53,8 @@ pub(crate) struct Connections {
     of_port: Vec<Option<StreamIndex>>,
     of_stream: Vec<Option<Line>>,
     clients: Arc<TlsClients>,
+    /// Counts them.
+    files: u64,
     /// What was said of servers whose TLS fails.
     said: BTreeMap<ServerPath, String>,
     /// Servers that have answered through TLS with the files of now, and not cut a handshake since.
@@ -73,6 +77,7 @@ impl Connections {
             of_port: Vec::new(),
             of_stream: Vec::new(),
             clients: Arc::default(),
+            files: 0,
             said: BTreeMap::new(),
             proved: BTreeSet::new(),
             ended: Vec::new(),
@@ -86,6 +91,7 @@ impl Connections {
         self.said.clear();
         self.proved.clear();
         self.clients = clients;
+        self.files += 1;
     }
 
     /// A watch has ended the wait.
@@ -192,7 +198,8 @@ impl Connections {
         if self.of_stream.len() <= stream.number() {
             self.of_stream.resize_with(stream.number() + 1, || None);
         }
-        self.of_stream[stream.number()] = Some(Line { port, server, tls: None, untried_since: None });
+        self.of_stream[stream.number()] =
+            Some(Line { port, server, tls: None, files: self.files, untried_since: None });
         if self.of_port.len() <= port.0 as usize {
             self.of_port.resize(port.0 as usize + 1, None);
         }
@@ -249,9 +256,11 @@ impl Connections {
             Ok(is_closed) => {
                 if !self.plain.is_empty() {
                     self.said.remove(&server);
-                    self.proved.insert(server);
                     if let Some(Some(line)) = self.of_stream.get_mut(stream.number()) {
                         line.untried_since = None;
+                        if line.files == self.files {
+                            self.proved.insert(server);
+                        }
                     }
                     shard.handle_octets(now, port, &self.plain);
                 }
