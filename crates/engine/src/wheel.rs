@@ -28,18 +28,16 @@ use lanes::prefetch;
 use model::time::Mono;
 
 /// How long one tick is. Timers fire at the end of the tick that they fall into, never early.
-pub const TICK: Duration = Duration::from_millis(4);
+pub const TICK: Duration = Duration::from_nanos(TICK_NANOS);
 
 /// How late a timer may fire whose owner sleeps until [`Wheel::next_expiry`].
-pub const GATHER: Duration = Duration::from_millis(16);
+pub const GATHER: Duration = TICK.saturating_mul(GATHER_TICKS);
 
 /// So many timers are waited for no longer: a message's worth of requests.
 const ENOUGH: u32 = 64;
 
 const TICK_NANOS: u64 = 4_000_000;
 const GATHER_TICKS: u32 = 4;
-const _: () =
-    assert!(TICK.as_nanos() == TICK_NANOS as u128 && GATHER.as_nanos() == (TICK_NANOS * GATHER_TICKS as u64) as u128);
 const SLOT_BITS: u32 = 12;
 const SLOT_COUNT: usize = 1 << SLOT_BITS;
 const SLOT_MASK: u32 = (1 << SLOT_BITS) - 1;
@@ -72,7 +70,7 @@ const EMPTY: Slot = Slot { head: NONE, fill: 0, behind: 0 };
 impl Slot {
     /// How many hints there are.
     fn count(&self) -> u32 {
-        if self.head == NONE { 0 } else { self.behind * CHUNK_FULL + self.fill }
+        self.behind * CHUNK_FULL + self.fill
     }
 }
 
@@ -316,9 +314,11 @@ impl Wheel {
         let next = chunk.next;
         chunk.next = self.free;
         self.free = head;
-        self.slots[slot] = Slot { head: next, fill: CHUNK_FULL, behind: behind.saturating_sub(1) };
         if next == NONE {
+            self.slots[slot] = EMPTY;
             self.occupied[slot / 64] &= !(1 << (slot % 64));
+        } else {
+            self.slots[slot] = Slot { head: next, fill: CHUNK_FULL, behind: behind - 1 };
         }
         self.fetch_after(next);
         Some(owner)

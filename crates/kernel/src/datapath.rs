@@ -75,9 +75,9 @@ pub enum Choice {
 /// How large a datapath is; fixed when it is opened.
 ///
 /// Memory, in octets: `transmit_slots` × 33,026 + `receive_buffers` × 65,680 (epoll: 64 × 4,704 instead), of which only
-/// touched pages are resident; the slot used last is used again first, and of a buffer rarely more than the first page. Besides, the rings take 64 per submission and 16
-/// per completion; they and `receive_buffers` × 16, together about 140 KiB with the defaults, count as locked memory for
-/// an ordinary user.
+/// touched pages are resident; the slot used last is used again first, and of a buffer rarely more than the first page.
+/// Besides, the rings take 64 per submission and 16 per completion; they and `receive_buffers` × 16, together about 140 KiB
+/// with the defaults, count as locked memory for an ordinary user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Sockets that can be bound at a time, 1–16,384.

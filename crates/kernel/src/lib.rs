@@ -30,9 +30,8 @@
 //!
 //! **How many, how much memory:** one datapath per worker, sized once by [`datapath::Limits`] whose documentation has
 //! the formula; with the defaults (256 slots, 512 buffers) 40 MiB of addresses, of which only touched pages, 2 to
-//! 10 MiB, are resident; beside it one [`stream::Streams`], sized by [`stream::StreamLimits`]. After opening, neither allocates for what it
-//! carries. Everything else is used by the control thread or at
-//! start and may allocate.
+//! 10 MiB, are resident; beside it one [`stream::Streams`], sized by [`stream::StreamLimits`]. After opening, neither
+//! allocates for what it carries. Everything else is used by the control thread or at start and may allocate.
 
 pub mod clock;
 pub mod cores;

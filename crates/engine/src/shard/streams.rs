@@ -104,11 +104,7 @@ impl Shard {
         let is_forgiven = hangs_up && server_of.path.transport == Transport::Tls && server_of.calls.is_proved;
         match self.servers[usize::from(server)].connection_state(place) {
             State::Closed => {}
-            State::Calling(_) if is_forgiven => {
-                self.servers[usize::from(server)].disconnect(place);
-                self.call_was_in_vain(server, now);
-            }
-            State::Calling(_) => self.call_failed(server, place, now),
+            State::Calling(_) => self.call_failed(server, place, is_forgiven, now),
             State::Open => {
                 let has_hung_up = !is_forgiven && self.servers[usize::from(server)].has_hung_up(place, now);
                 self.connection_ended(server, place, end != StreamEnd::Tls, now);
@@ -297,7 +293,7 @@ impl Shard {
             let number = server as u16;
             while let Some(place) = { self.servers[server].calls_overdue(now).next() } {
                 self.order_close(number, place);
-                self.call_failed(number, place, now);
+                self.call_failed(number, place, false, now);
             }
         }
         self.call_servers(now);
@@ -367,11 +363,11 @@ impl Shard {
         next.or_else(|| members().filter(untried).find(up)).or_else(|| members().find(untried))
     }
 
-    /// A connection did not come to be: its server cannot be reached, unless it answers on another.
-    fn call_failed(&mut self, server: u16, place: u16, now: Mono) {
+    /// A connection did not come to be: its server cannot be reached, unless that is forgiven, or it answers on another.
+    fn call_failed(&mut self, server: u16, place: u16, is_forgiven: bool, now: Mono) {
         self.servers[usize::from(server)].disconnect(place);
         self.call_was_in_vain(server, now);
-        if self.servers[usize::from(server)].answers_elsewhere() {
+        if is_forgiven || self.servers[usize::from(server)].answers_elsewhere() {
             return;
         }
         let news = self.servers[usize::from(server)].unreachable(now);

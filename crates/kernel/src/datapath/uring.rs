@@ -40,7 +40,7 @@ use super::{
     socket,
 };
 use inbox::Inbox;
-use opened::{Opened, Segments};
+use opened::Opened;
 use place::{Kind, Place, Seat, Tag};
 
 /// How long a drop waits for the kernel to let go of the buffers.
@@ -216,7 +216,7 @@ impl Uring {
             }
             match self.ready.pop_front()? {
                 Ready::Message { socket, generation, buffer, length } => {
-                    self.opened = self.open_message((socket, generation), (buffer, length));
+                    self.opened = self.open_message(socket, generation, buffer, length);
                     if self.opened.is_none() {
                         self.inbox.give(buffer);
                     }
@@ -247,16 +247,15 @@ impl Uring {
     }
 
     /// Looks at a message that has come in; `None` when its socket has gone, or the buffer does not hold one as it should.
-    fn open_message(&mut self, tag: (u16, u32), filled: (u16, usize)) -> Option<Opened> {
-        let place = &mut self.sockets[usize::from(tag.0)];
-        let received = self.inbox.read(filled.0, filled.1).filter(|_| place.holds(tag.1))?;
+    fn open_message(&mut self, socket: u16, generation: u32, buffer: u16, length: usize) -> Option<Opened> {
+        let place = &mut self.sockets[usize::from(socket)];
+        let received = self.inbox.read(buffer, length).filter(|_| place.holds(generation))?;
         let from = address::decode(received.name)?;
         if let Some(overflow) = address::overflow(received.control) {
             self.counts.receive_overflow += socket::growth(&mut place.overflow, overflow);
         }
         self.counts.messages_in += 1;
-        let segments = Segments::of(received.message.len(), address::segment(received.control), received.truncated);
-        Some(Opened::new(tag, filled, from, segments))
+        Some(Opened { socket, generation, buffer, length, from, segments: received.segments() })
     }
 
     /// Where the next datagram of the message stands that is told of, and whether its end is missing. Behind the last one, or
@@ -264,7 +263,7 @@ impl Uring {
     fn next_of_message(&mut self) -> Option<(Range<usize>, bool)> {
         let opened = self.opened.as_mut()?;
         let is_wanted = self.sockets[usize::from(opened.socket)].holds(opened.generation);
-        if let Some((mut range, mut truncated)) = opened.next().filter(|_| is_wanted) {
+        if let Some((mut range, mut truncated)) = opened.segments.next().filter(|_| is_wanted) {
             if range.len() > RECEIVE_MAX {
                 (range.end, truncated) = (range.start + RECEIVE_MAX, true);
             }
@@ -427,12 +426,9 @@ impl Uring {
         let Tag { generation, number: socket, .. } = tag;
         if let (Some(buffer), Ok(length)) = (cqueue::buffer_select(entry.flags()), usize::try_from(entry.result())) {
             self.ready.push_back(Ready::Message { socket, generation, buffer, length });
-            let segments = self.inbox.read(buffer, length).map_or(1, |received| {
-                let segment = address::segment(received.control);
-                segment.map_or(1, |segment| received.message.len().div_ceil(segment).max(1))
-            });
             self.arrivals.messages += 1;
-            self.arrivals.datagrams += segments;
+            self.arrivals.datagrams +=
+                self.inbox.read(buffer, length).map_or(1, |received| received.segments().count_all());
         }
         if is_final {
             match -entry.result() {

@@ -17,7 +17,8 @@ use io_uring::Submitter;
 use io_uring::types::BufRingEntry;
 
 use super::super::OpenError;
-use super::super::address::{CONTROL_ROOM, NAME_LENGTH, NAME_ROOM};
+use super::super::address::{self, CONTROL_ROOM, NAME_LENGTH, NAME_ROOM};
+use super::opened::Segments;
 use super::setup;
 use crate::mapping::Mapping;
 
@@ -67,6 +68,11 @@ impl<'buffer> Received<'buffer> {
             message,
             truncated: word(3)? & libc::MSG_TRUNC.unsigned_abs() != 0,
         })
+    }
+
+    /// The datagrams in it.
+    pub(super) fn segments(&self) -> Segments {
+        Segments::of(self.message.len(), address::segment(self.control), self.truncated)
     }
 }
 

@@ -12,22 +12,10 @@ pub(super) struct Opened {
     /// Octets in it, as the kernel says.
     pub(super) length: usize,
     pub(super) from: SocketAddr,
-    segments: Segments,
+    pub(super) segments: Segments,
 }
 
-impl Opened {
-    pub(super) fn new(tag: (u16, u32), filled: (u16, usize), from: SocketAddr, segments: Segments) -> Opened {
-        let ((socket, generation), (buffer, length)) = (tag, filled);
-        Opened { socket, generation, buffer, length, from, segments }
-    }
-
-    /// Where the next datagram stands within the message, and whether its end is missing.
-    pub(super) fn next(&mut self) -> Option<(Range<usize>, bool)> {
-        self.segments.next()
-    }
-}
-
-/// How a message is cut into datagrams.
+/// How a message is cut into datagrams: where each stands within it, and whether its end is missing.
 #[derive(Debug)]
 pub(super) struct Segments {
     at: usize,
@@ -43,6 +31,11 @@ impl Segments {
     /// datagram.
     pub(super) fn of(length: usize, segment: Option<usize>, truncated: bool) -> Segments {
         Segments { at: 0, end: length, segment: segment.unwrap_or(length).max(1), truncated, is_over: false }
+    }
+
+    /// How many there are in all.
+    pub(super) fn count_all(&self) -> usize {
+        self.end.div_ceil(self.segment).max(1)
     }
 }
 
@@ -67,7 +60,13 @@ mod tests {
 
     #[test]
     fn a_message_is_cut_where_the_kernel_says() {
-        let cut = |length, segment, truncated| Segments::of(length, segment, truncated).collect::<Vec<_>>();
+        let cut = |length, segment, truncated| {
+            let segments = Segments::of(length, segment, truncated);
+            let count = segments.count_all();
+            let cut: Vec<_> = segments.collect();
+            assert_eq!(cut.len(), count, "{length} {segment:?}");
+            cut
+        };
         assert_eq!(cut(20, None, false), [(0..20, false)]);
         assert_eq!(cut(0, None, false), [(0..0, false)], "an empty datagram is one");
         assert_eq!(cut(60, Some(20), false), [(0..20, false), (20..40, false), (40..60, false)]);

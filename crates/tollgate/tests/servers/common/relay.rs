@@ -72,7 +72,7 @@ impl Relay {
         }
     }
 
-    /// The same, and the next one before anything is said on it.
+    /// Ends all connections, and the next one before anything is said on it: how many stood.
     pub(crate) fn cut_with_the_next(&self) -> usize {
         self.shared.cuts_next.store(true, Ordering::Relaxed);
         self.cut()
