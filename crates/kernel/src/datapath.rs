@@ -44,6 +44,8 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use socket2::Socket;
+
 use crate::waker::Waker;
 pub use epoll::Epoll;
 pub use missing::Missing;
@@ -172,6 +174,26 @@ pub struct BindSpec<'a> {
     pub receive_buffer: u32,
     /// The kernel's send buffer in octets, 0 for the system's default. Unprivileged, `net.core.wmem_max` bounds it.
     pub send_buffer: u32,
+}
+
+/// A socket that is bound and in no datapath yet, for [`Datapath::adopt`].
+#[derive(Debug)]
+pub struct BoundSocket(Socket);
+
+impl BoundSocket {
+    /// So many sockets on one address and port, one for each of as many datapaths. What comes in goes to one of them by its
+    /// sender. Nobody else has that port, unless he asks for it in the same moment.
+    ///
+    /// # Errors
+    /// As those of [`Datapath::bind`]: then none is bound.
+    pub fn bind_all(spec: &BindSpec<'_>, count: usize) -> io::Result<Vec<BoundSocket>> {
+        if count == 1 {
+            return Ok(vec![BoundSocket(socket::open(spec, false)?)]);
+        }
+        // Sockets that share would share with those of another process of this user as well.
+        drop(socket::open(spec, false)?);
+        (0..count).map(|_| socket::open(spec, true).map(BoundSocket)).collect()
+    }
 }
 
 /// A bound socket of one datapath; void once closed, and the number may then come again.
@@ -352,7 +374,22 @@ impl Datapath {
     /// `AddrInUse`, `AddrNotAvailable`, `PermissionDenied` and ENODEV (no such device) of the system; `QuotaExceeded` when [`Limits::sockets`] are
     /// bound or still closing.
     pub fn bind(&mut self, spec: BindSpec<'_>) -> io::Result<SocketIndex> {
-        on_engine!(self, engine => engine.bind(spec))
+        let socket = socket::open(&spec, false)?;
+        on_engine!(self, engine => engine.adopt(socket))
+    }
+
+    /// The same of a socket that another thread has bound.
+    ///
+    /// # Errors
+    /// `QuotaExceeded` when [`Limits::sockets`] are bound or still closing.
+    pub fn adopt(&mut self, bound: BoundSocket) -> io::Result<SocketIndex> {
+        on_engine!(self, engine => engine.adopt(bound.0))
+    }
+
+    /// Messages that the kernel dropped as the socket's receive buffer was full, as far as it has said so; see
+    /// [`Counts::receive_overflow`]. Begins at zero again behind 2³² − 1.
+    pub fn overflow(&self, socket: SocketIndex) -> u32 {
+        on_engine!(self, engine => engine.overflow(socket))
     }
 
     /// The address that a socket is bound to, with the port that was drawn.

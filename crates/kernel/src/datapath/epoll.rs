@@ -19,7 +19,7 @@ use socket2::Socket;
 use super::outbox::{Outbox, Outcome};
 use super::watched::Watched;
 use super::{
-    BindSpec, Completion, Counts, Limits, NotQueued, OpenError, SocketIndex, TransmitError, WatchIndex, address, socket,
+    Completion, Counts, Limits, NotQueued, OpenError, SocketIndex, TransmitError, WatchIndex, address, socket,
 };
 use batch::{ReceiveBatch, SendBatch};
 
@@ -81,9 +81,8 @@ impl Epoll {
         })
     }
 
-    pub(super) fn bind(&mut self, spec: BindSpec<'_>) -> io::Result<SocketIndex> {
+    pub(super) fn adopt(&mut self, socket: Socket) -> io::Result<SocketIndex> {
         let number = free_number(&self.sockets)?;
-        let socket = socket::open(&spec, false)?;
         let token = Token(number.into());
         self.poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), token, Interest::READABLE)?;
         let bound = Bound { socket, is_readable: false, is_blocked: false, overflow: 0 };
@@ -95,6 +94,10 @@ impl Epoll {
     pub(super) fn local_addr(&self, socket: SocketIndex) -> io::Result<SocketAddr> {
         let bound = self.sockets.get(socket.number()).and_then(Option::as_ref);
         socket::local_address(&bound.ok_or(io::ErrorKind::NotFound)?.socket)
+    }
+
+    pub(super) fn overflow(&self, socket: SocketIndex) -> u32 {
+        self.sockets.get(socket.number()).and_then(Option::as_ref).map_or(0, |bound| bound.overflow)
     }
 
     pub(super) fn close(&mut self, socket: SocketIndex) {

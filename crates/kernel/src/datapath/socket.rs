@@ -13,22 +13,26 @@ use crate::sockopt;
 /// It blocks when asked to do so without `MSG_DONTWAIT`: an io_uring would otherwise fail a request at once where it
 /// should wait for the socket. Nothing in this crate calls a blocking one directly.
 ///
-/// `gathers`: datagrams of one sender and one length may come as one message (UDP_GRO of udp(7)); a kernel that does not know how
-/// hands over one by one.
-pub(super) fn open(spec: &BindSpec<'_>, gathers: bool) -> io::Result<Socket> {
+/// `shares`: others of ours may be bound to the same address and port, and what comes in goes to one of them by its sender
+/// (SO_REUSEPORT of socket(7)).
+pub(super) fn open(spec: &BindSpec<'_>, shares: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(spec.local), Type::DGRAM, Some(Protocol::UDP))?;
     if spec.local.is_ipv6() {
         socket.set_only_v6(true)?;
     }
     sockopt::set(&socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1)?;
-    if gathers {
-        let _ = sockopt::set(&socket, libc::SOL_UDP, libc::UDP_GRO, 1);
-    }
+    socket.set_reuse_port(shares)?;
     set_buffer(&socket, spec.receive_buffer, libc::SO_RCVBUFFORCE, libc::SO_RCVBUF)?;
     set_buffer(&socket, spec.send_buffer, libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)?;
     socket.bind_device(spec.device.map(str::as_bytes))?;
     socket.bind(&spec.local.into())?;
     Ok(socket)
+}
+
+/// Datagrams of one sender and one length may come as one message (UDP_GRO of udp(7)); a kernel that does not know how hands over
+/// one by one.
+pub(super) fn gather(socket: &Socket) {
+    let _ = sockopt::set(socket, libc::SOL_UDP, libc::UDP_GRO, 1);
 }
 
 /// The address that `socket` is bound to.

@@ -578,6 +578,30 @@ fn what_the_socket_drops_is_counted() {
 }
 
 #[test]
+fn datapaths_share_a_port_among_themselves_and_with_nobody_else() {
+    check(SMALL, |mut datapath| {
+        let spec = any_v4();
+        let first = datapath.bind(spec).unwrap();
+        let local = datapath.local_addr(first).unwrap();
+        datapath.close(first);
+        for _ in 0..2 {
+            datapath.submit_and_wait(Some(Duration::ZERO)).unwrap();
+            while datapath.next().is_some() {}
+        }
+        let spec = BindSpec { local, ..spec };
+        let mut both = super::BoundSocket::bind_all(&spec, 2).unwrap();
+        assert_eq!(super::BoundSocket::bind_all(&spec, 2).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let (mine, others) = (both.pop().unwrap(), both.pop().unwrap());
+        let mine = datapath.adopt(mine).unwrap();
+        drop(others);
+        let (server, _) = peer();
+        server.send_to(b"to whoever is left", local).unwrap();
+        assert_eq!(receive(&mut datapath, 1)[0].2, b"to whoever is left");
+        assert_eq!(datapath.overflow(mine), 0);
+    });
+}
+
+#[test]
 fn a_datapath_moves_once_to_its_thread() {
     check(SMALL, |mut datapath| {
         let socket = datapath.bind(any_v4()).unwrap();

@@ -36,8 +36,7 @@ use socket2::Socket;
 use super::outbox::{Outbox, Outcome};
 use super::watched::Watched;
 use super::{
-    BindSpec, Completion, Counts, GATHER, Limits, NotQueued, OpenError, RECEIVE_MAX, SocketIndex, WatchIndex, address,
-    socket,
+    Completion, Counts, GATHER, Limits, NotQueued, OpenError, RECEIVE_MAX, SocketIndex, WatchIndex, address, socket,
 };
 use inbox::Inbox;
 use opened::Opened;
@@ -120,10 +119,10 @@ impl Uring {
         })
     }
 
-    pub(super) fn bind(&mut self, spec: BindSpec<'_>) -> io::Result<SocketIndex> {
+    pub(super) fn adopt(&mut self, socket: Socket) -> io::Result<SocketIndex> {
         let number = place::free_number(&self.sockets)?;
         let seat = Seat::Socket(number);
-        let socket = socket::open(&spec, true)?;
+        socket::gather(&socket);
         self.ring.submitter().register_files_update(self.position(seat), &[socket.as_raw_fd()])?;
         self.sockets[usize::from(number)].hold(socket);
         self.outbox.open_lane(number);
@@ -134,6 +133,10 @@ impl Uring {
     pub(super) fn local_addr(&self, socket: SocketIndex) -> io::Result<SocketAddr> {
         let holder = self.sockets.get(socket.number()).and_then(|place| place.holder.as_ref());
         socket::local_address(holder.ok_or(io::ErrorKind::NotFound)?)
+    }
+
+    pub(super) fn overflow(&self, socket: SocketIndex) -> u32 {
+        self.sockets.get(socket.number()).map_or(0, |place| place.overflow)
     }
 
     pub(super) fn close(&mut self, socket: SocketIndex) {
@@ -575,6 +578,7 @@ fn is_passing(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::datapath::BindSpec;
     use crate::waker::Waker;
     use std::net::Ipv4Addr;
 
@@ -589,7 +593,7 @@ mod tests {
             };
             let waker = Waker::new().unwrap();
             engine.watch(Watched::bell(&waker).unwrap()).unwrap();
-            let sockets = [(); 50].map(|()| engine.bind(spec).unwrap());
+            let sockets = [(); 50].map(|()| engine.adopt(socket::open(&spec, false).unwrap()).unwrap());
             let to = engine.local_addr(sockets[0]).unwrap();
             for _ in 0..waits {
                 sockets.iter().for_each(|socket| engine.transmit(*socket, to, &[0; 100]).unwrap());
