@@ -10,6 +10,7 @@
 //! |  Attributes: type, length of the whole attribute, value …     |
 //! ```
 
+pub mod accounting;
 pub mod attribute;
 pub mod authenticator;
 pub mod authorization;

@@ -108,6 +108,25 @@ pub fn sign_response(response: &mut [u8], request_authenticator: &Authenticator,
     put(response, &digest);
 }
 
+/// A reply that is about to be signed.
+#[derive(Debug)]
+pub struct Unsealed<'a> {
+    /// The reply, with the authenticator of its request in the place of its own.
+    pub packet: &'a mut [u8],
+    /// The secret that the request was signed with.
+    pub secret: &'a [u8],
+}
+
+/// As [`sign_response`], of many.
+pub fn sign_responses(responses: &mut [Unsealed<'_>]) {
+    for batch in responses.chunks_mut(BATCH) {
+        let digests = digests_of(batch, |response| Job::of_two(response.packet, response.secret));
+        for (response, digest) in batch.iter_mut().zip(&digests) {
+            put(response.packet, digest);
+        }
+    }
+}
+
 /// Judges a reply to the request with this authenticator: its Response Authenticator, then its
 /// Message-Authenticator if it has one.
 pub fn verify_response(
@@ -133,19 +152,52 @@ pub fn verify_responses(responses: &mut [Unverified<'_>]) {
     }
 }
 
+/// A request that is about to be judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Unjudged<'a> {
+    /// The request.
+    pub packet: Packet<'a>,
+    /// The secret that its sender should have signed it with.
+    pub secret: &'a [u8],
+    /// What [`verify_requests`] found; what stands here before does not matter.
+    pub verdict: Result<(), VerifyError>,
+}
+
+/// As [`verify_request`], of many; the verdicts are left in them.
+pub fn verify_requests(requests: &mut [Unjudged<'_>]) {
+    let zero = [0; 16];
+    for batch in requests.chunks_mut(BATCH) {
+        let digests = digests_of(batch, |request| Job {
+            parts: message_of(&request.packet, &zero, request.secret),
+            ..Job::default()
+        });
+        for (request, digest) in batch.iter_mut().zip(&digests) {
+            request.verdict = judge_request(&request.packet, || *digest, request.secret);
+        }
+    }
+}
+
 /// Judges a request by its code.
 ///
 /// - Accounting-Request, Disconnect-Request, CoA-Request: the Request Authenticator, then Message-Authenticator
 ///   if there is one, over zeros or over the authenticator that was sent.
 /// - Status-Server: Message-Authenticator, which must be there (RFC 5997 section 3).
 pub fn verify_request(packet: &Packet<'_>, secret: &[u8]) -> Result<(), VerifyError> {
+    judge_request(packet, || md5::digest(&message_of(packet, &[0; 16], secret)), secret)
+}
+
+/// `digest` is that of the packet with an authenticator of zeros.
+fn judge_request(
+    packet: &Packet<'_>,
+    digest: impl FnOnce() -> Authenticator,
+    secret: &[u8],
+) -> Result<(), VerifyError> {
     let zero = [0; 16];
     let presence = message_authenticator::presence(packet);
     let right_over = |value, authenticator| message_authenticator::is_right(packet, value, authenticator, secret);
     match packet.code() {
         Code::ACCOUNTING_REQUEST | Code::DISCONNECT_REQUEST | Code::COA_REQUEST => {
-            let digest = md5::digest(&message_of(packet, &zero, secret));
-            if !are_equal(&digest, packet.authenticator()) {
+            if !are_equal(&digest(), packet.authenticator()) {
                 return Err(VerifyError::Authenticator);
             }
             match presence {
@@ -258,11 +310,40 @@ mod tests {
             (Code::ACCOUNTING_RESPONSE, false, Err(VerifyError::Code)),
             (Code(1), true, Err(VerifyError::Code)),
         ];
+        let mut all = Vec::new();
         for (code, message_authenticator, expected) in table {
             let mut octets = unsigned(code, 1, 10, message_authenticator);
             sign_request(&mut Unsigned { packet: &mut octets, secret, message_authenticator });
             assert_eq!(verify_request(&Packet::parse(&octets).unwrap(), secret), expected, "{code:?}");
+            all.push(octets);
         }
+        // Many at once, some of them with another secret.
+        let secret_of = |place: usize| if place.is_multiple_of(3) { &b"other"[..] } else { secret };
+        let mut many: Vec<Unjudged<'_>> = (0..200)
+            .map(|place| {
+                let packet = Packet::parse(&all[place % all.len()]).unwrap();
+                Unjudged { packet, secret: secret_of(place), verdict: Ok(()) }
+            })
+            .collect();
+        verify_requests(&mut many);
+        for (place, judged) in many.iter().enumerate() {
+            assert_eq!(judged.verdict, verify_request(&judged.packet, secret_of(place)), "{place}");
+        }
+    }
+
+    #[test]
+    fn many_replies_are_signed_like_one() {
+        let mut many: Vec<Vec<u8>> =
+            (0..100).map(|n| unsigned(Code::ACCOUNTING_RESPONSE, n, n.into(), false)).collect();
+        let mut one = many.clone();
+        for (place, (many, one)) in many.iter_mut().zip(&mut one).enumerate() {
+            let asked = [u8::try_from(place).unwrap(); 16];
+            many[4..20].copy_from_slice(&asked);
+            sign_response(one, &asked, b"secret");
+        }
+        let mut unsealed: Vec<_> = many.iter_mut().map(|packet| Unsealed { packet, secret: &b"secret"[..] }).collect();
+        sign_responses(&mut unsealed);
+        assert_eq!(many, one);
     }
 
     #[test]

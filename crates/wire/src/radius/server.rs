@@ -13,8 +13,30 @@ pub fn respond<'a>(request: &Packet<'_>, secret: &[u8], buffer: &'a mut [u8]) ->
     reply(request, Code::ACCOUNTING_RESPONSE, &[], secret, buffer)
 }
 
+/// The same, but for the signature: the authenticator of the request stands in the place of its own, for
+/// [`sign_responses`](super::authenticator::sign_responses).
+pub fn respond_unsigned<'a>(
+    request: &Packet<'_>,
+    secret: &[u8],
+    buffer: &'a mut [u8],
+) -> Result<&'a mut [u8], EncodeError> {
+    unsigned(request, Code::ACCOUNTING_RESPONSE, &[], secret, buffer)
+}
+
 /// The same with any code, and these attributes behind the echoed ones.
 pub(super) fn reply<'a>(
+    request: &Packet<'_>,
+    code: Code,
+    run: &[u8],
+    secret: &[u8],
+    buffer: &'a mut [u8],
+) -> Result<&'a mut [u8], EncodeError> {
+    let response = unsigned(request, code, run, secret, buffer)?;
+    sign_response(response, request.authenticator(), secret);
+    Ok(response)
+}
+
+fn unsigned<'a>(
     request: &Packet<'_>,
     code: Code,
     run: &[u8],
@@ -32,7 +54,6 @@ pub(super) fn reply<'a>(
     encoder.raw(run);
     let response = encoder.finish()?;
     message_authenticator::sign(response, secret);
-    sign_response(response, request.authenticator(), secret);
     Ok(response)
 }
 
