@@ -27,5 +27,12 @@ pub struct BillId {
 /// The longest session name that a plane may use, in octets.
 pub const PLANE_SESSION_MAX: usize = 64;
 
-/// The longest plane name, in octets.
+/// The longest name that a packet plane may give itself, in octets.
 pub const PLANE_NAME_MAX: usize = 32;
+
+/// The longest name of a plane in the ledger, in octets: a relay client is one too, see [`RELAY_PLANE`].
+pub const PLANE_RECORD_NAME_MAX: usize = 48;
+
+/// What the names of planes begin with that are relay clients, before their addresses. No packet plane has a name with a space
+/// in it.
+pub const RELAY_PLANE: &str = "relay ";

@@ -10,12 +10,14 @@ use crate::time::Wall;
 mod authorization;
 mod commits;
 mod lateness;
+mod relay;
 mod story;
 mod survey;
 
 pub use authorization::{AuthorizationReport, AuthorizationServerReport, DynamicCounts};
 pub use commits::{CommitRecord, TrialReport};
 pub use lateness::Lateness;
+pub use relay::{DisconnectCounts, RelayClientReport, RelayCounts, RelayReport};
 pub use story::{SessionStory, StorySource, StoryStep};
 pub use survey::SurveyReport;
 

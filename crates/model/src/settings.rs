@@ -19,6 +19,7 @@ mod bills;
 mod hwtacacs;
 mod packets;
 mod recovery;
+mod relay;
 mod scheme;
 mod server;
 mod shell;
@@ -34,6 +35,7 @@ pub use bills::{
 pub use hwtacacs::{Hwtacacs, HwtacacsRank, HwtacacsServer, HwtacacsTemplate};
 pub use packets::{OptionalAttribute, OptionalAttributes, UserNameFormat};
 pub use recovery::{RadiusRecovery, RecoveryDetect};
+pub use relay::{DisconnectFail, Relay, RelayClient, RelayInterim};
 pub use scheme::{
     AccountingMode, AccountingScheme, CutBrake, Interim, InterimFail, InterimFailPolicy, InterimSpelling, IntervalUnit,
     PinnedScheme, StartFail,
@@ -51,6 +53,8 @@ pub struct Settings {
     pub session_id_prefix: Option<String>,
     /// Where packet planes link in.
     pub plane_link: PlaneLink,
+    /// Whom this box is an accounting server to.
+    pub relay: Relay,
     /// When a RADIUS server is taken for dead, and for how long.
     pub radius_health: RadiusHealth,
     /// How one that is Down is found out to be back.
@@ -87,6 +91,7 @@ impl Default for Settings {
             sysname: "HUAWEI".to_owned(),
             session_id_prefix: None,
             plane_link: PlaneLink::default(),
+            relay: Relay::default(),
             radius_health: RadiusHealth::default(),
             radius_recovery: RadiusRecovery::default(),
             radius_limits: BTreeMap::new(),

@@ -2,8 +2,10 @@
 
 mod authorization;
 mod hwtacacs;
+mod relay;
 
 use std::fmt;
+use std::net::IpAddr;
 
 use model::record::BillStore;
 use model::settings::{
@@ -98,6 +100,8 @@ pub enum Problem {
     /// The authorization server speaks to one address of a port on which another may speak to any. An error: the one that
     /// listens to any hears all.
     AuthorizationHidden(AuthorizationPath),
+    /// The relay client's domain does not exist. An error.
+    RelayDomainMissing(IpAddr),
 }
 
 impl Problem {
@@ -116,7 +120,8 @@ impl Problem {
             | Problem::BackupWithoutLogin(_)
             | Problem::AuthorizationGroupMissing(_)
             | Problem::AuthorizationWithoutSecret(_)
-            | Problem::AuthorizationHidden(_) => true,
+            | Problem::AuthorizationHidden(_)
+            | Problem::RelayDomainMissing(_) => true,
             Problem::DomainCopiesToNobody(_)
             | Problem::DomainWithoutGroup(_)
             | Problem::DomainGroupEmpty(_)
@@ -212,6 +217,7 @@ impl fmt::Display for Problem {
                 f,
                 "The destination-ip of authorization server {ip} needs one at every other server of its port, too."
             ),
+            Problem::RelayDomainMissing(ip) => write!(f, "The domain of relay client {ip} does not exist."),
             Problem::CfcardKept => f.write_str(
                 "Bills stay on the CF card: local-bill cfcard backup-mode sftp needs the user name, password and port \
                  of the bill server.",
@@ -263,6 +269,7 @@ pub fn check(settings: &Settings) -> Vec<Finding> {
     }
     findings.extend(hwtacacs::check(settings));
     findings.extend(authorization::check(settings).map(|problem| Finding { place: Place::System, problem }));
+    findings.extend(relay::check(settings).map(|problem| Finding { place: Place::System, problem }));
     let bills = check_bills(&settings.local_aaa_server).into_iter();
     findings.extend(bills.map(|problem| Finding { place: Place::LocalAaaServer, problem }));
     findings

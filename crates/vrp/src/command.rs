@@ -315,6 +315,8 @@ pub enum DisplayRequest {
         /// CoA-Requests, or Disconnect-Requests.
         coa: bool,
     },
+    /// [`crate::render::relay`]
+    Relay,
     /// [`crate::render::queued_stops`]
     QueuedStops {
         /// Those that this server was asked last; `None`: all.

@@ -106,6 +106,12 @@ pub enum Refusal {
     AuthorizationServersFull,
     /// An authorization server has the secret of the group.
     GroupAuthorizes(AuthorizationPath),
+    /// No such relay client.
+    RelayClientMissing,
+    /// 4,096 relay clients exist.
+    RelayClientsFull,
+    /// The line names no secret.
+    RelayClientWithoutKey,
     /// The all-clear would come with the alarm, or before it.
     LowerLimitTooHigh,
 }
@@ -173,6 +179,9 @@ impl fmt::Display for Refusal {
             Refusal::GroupAuthorizes(ip) => {
                 return write!(f, "Error: The RADIUS server group is used by authorization server {ip}.");
             }
+            Refusal::RelayClientMissing => "The relay client does not exist.",
+            Refusal::RelayClientsFull => "The number of relay clients has reached the maximum (4096).",
+            Refusal::RelayClientWithoutKey => "A relay client needs a shared key.",
             Refusal::LowerLimitTooHigh => "The lower limit must be less than the upper limit.",
             Refusal::BillStoreUnavailable => "The store of local bills does not answer.",
         };

@@ -19,6 +19,7 @@ mod packets;
 mod queue;
 mod radius;
 mod recovery;
+mod relay;
 mod scheme;
 mod servers;
 mod sitting;
@@ -44,13 +45,14 @@ const CONFIGURATION: &[View] = &[
 
 /// Every command there is, in order of declaration.
 pub fn commands() -> impl Iterator<Item = &'static Command> {
-    let views: [&[Command]; 23] = [
+    let views: [&[Command]; 24] = [
         sitting::COMMANDS,
         system::COMMANDS,
         limits::COMMANDS,
         recovery::COMMANDS,
         queue::COMMANDS,
         authorization::COMMANDS,
+        relay::COMMANDS,
         hwtacacs::COMMANDS,
         aaa::COMMANDS,
         scheme::COMMANDS,

@@ -15,6 +15,7 @@ mod hwtacacs;
 mod policy;
 mod queue;
 mod radius;
+mod relay;
 mod scheme;
 mod story;
 mod table;
@@ -28,6 +29,7 @@ pub use hwtacacs::{hwtacacs_queued_stops, hwtacacs_server_template};
 pub use policy::accounting_policy;
 pub use queue::{queued_stops, radius_server_backlog};
 pub use radius::{radius_server_configuration, radius_server_packet};
+pub use relay::relay;
 pub use story::accounting_session;
 
 use model::settings::Settings;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::settings::{
     AuthorizationPath, AuthorizationServer, BillServer, BillServerLogin, HwtacacsRank, HwtacacsServer,
-    HwtacacsTemplate, InterfaceName, RadiusGroup, RadiusServer, Settings, ShellLevel,
+    HwtacacsTemplate, InterfaceName, RadiusGroup, RadiusServer, RelayClient, Settings, ShellLevel,
 };
 
 use super::commands;
@@ -76,6 +76,7 @@ fn settings() -> Settings {
     settings.hwtacacs.templates.insert("x1".into(), template);
     let password = crate::secret::read("k", None, &World).unwrap();
     for address in ["192.0.2.1", "2001:db8::1"] {
+        settings.relay.clients.insert(address.parse().unwrap(), RelayClient::new(password.clone()));
         let server = AuthorizationServer { shared_key: Some(password.clone()), ..AuthorizationServer::default() };
         let ip: IpAddr = address.parse().unwrap();
         for vpn in [None, InterfaceName::new("x1")] {

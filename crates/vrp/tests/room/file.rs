@@ -10,11 +10,12 @@ use model::domain::TrafficUnit;
 use model::settings::{
     AccountingMode, AccountingOn, AccountingScheme, Algorithm, AuthenticationRetries, AuthorizationPath,
     AuthorizationServer, BUILT_IN_DOMAINS, BUILT_IN_SCHEMES, BillFormat, BillReplay, BillServer, BillServerLogin,
-    BillStoreSettings, CacheBackupMode, CacheRounds, CacheWarning, CfcardBackupMode, CutBrake, Domain, HostKeyPolicy,
-    Hwtacacs, HwtacacsRank, HwtacacsServer, HwtacacsTemplate, InterfaceName, Interim, InterimFail, InterimFailPolicy,
-    InterimSpelling, IntervalUnit, LimitedServers, LocalAaaServer, ObjectName, OptionalAttribute, PlaneLink,
-    RadiusAuthorization, RadiusCache, RadiusGroup, RadiusHealth, RadiusLimits, RadiusRecovery, RadiusServer, RadiusTls,
-    RecoveryDetect, Secret, Settings, ShellLevel, Source, SpeedLimit, StartFail, UserNameFormat,
+    BillStoreSettings, CacheBackupMode, CacheRounds, CacheWarning, CfcardBackupMode, CutBrake, DisconnectFail, Domain,
+    HostKeyPolicy, Hwtacacs, HwtacacsRank, HwtacacsServer, HwtacacsTemplate, InterfaceName, Interim, InterimFail,
+    InterimFailPolicy, InterimSpelling, IntervalUnit, LimitedServers, LocalAaaServer, ObjectName, OptionalAttribute,
+    PlaneLink, RadiusAuthorization, RadiusCache, RadiusGroup, RadiusHealth, RadiusLimits, RadiusRecovery, RadiusServer,
+    RadiusTls, RecoveryDetect, Relay, RelayClient, RelayInterim, Secret, Settings, ShellLevel, Source, SpeedLimit,
+    StartFail, UserNameFormat,
 };
 use proptest::prelude::*;
 use vrp::{Answer, Sealer, Shell, config};
@@ -648,6 +649,24 @@ fn hwtacacs_server() -> impl Strategy<Value = HwtacacsServer> {
     )
 }
 
+fn relay() -> impl Strategy<Value = Relay> {
+    let interim = prop_oneof![Just(RelayInterim::Follow), (60..=3_932_100_u32).prop_map(RelayInterim::Every)];
+    let fail = prop_oneof![Just(DisconnectFail::Keep), Just(DisconnectFail::Stop)];
+    let domain = prop::option::of(prop::sample::select(BUILT_IN_DOMAINS.to_vec()));
+    let client = (secret(), domain, prop::option::of(1..=u16::MAX), fail, interim, 0..=100_u8).prop_map(
+        |(shared_key, domain, disconnect_port, disconnect_fail, interim, silence)| RelayClient {
+            domain: domain.map(ObjectName::from),
+            disconnect_port,
+            disconnect_fail,
+            interim,
+            silence,
+            ..RelayClient::new(shared_key)
+        },
+    );
+    let listen = prop::option::of((ip(), 1..=u16::MAX).prop_map(SocketAddr::from));
+    (listen, prop::collection::btree_map(ip(), client, 0..3)).prop_map(|(listen, clients)| Relay { listen, clients })
+}
+
 /// Any settings that typing can lead to: what is at its default says so.
 fn settings() -> impl Strategy<Value = Settings> {
     let box_wide = (
@@ -669,6 +688,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         (
             prop::option::of((1..=100_u8, 1..=86_400_u32).prop_map(|(percent, seconds)| CutBrake { percent, seconds })),
             prop::collection::btree_map("[a-z]{1,32}", prop::sample::select(ShellLevel::ALL.to_vec()), 0..3),
+            relay().boxed(),
         ),
     );
     let groups = prop::collection::btree_map(name(), group(), 0..4);
@@ -695,7 +715,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                     radius_cache,
                     radius_authorization,
                 ),
-                (cut_brake, shell_groups),
+                (cut_brake, shell_groups, relay),
             ) = box_wide;
             schemes.extend(BUILT_IN_SCHEMES.map(ObjectName::from).into_iter().zip(built_in));
             for (name, scheme) in &mut schemes {
@@ -730,6 +750,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 radius_authentication_limits,
                 radius_cache,
                 radius_authorization,
+                relay,
                 radius_groups,
                 hwtacacs,
                 schemes,

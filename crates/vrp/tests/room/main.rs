@@ -9,6 +9,7 @@ mod hwtacacs;
 mod paths;
 mod queue;
 mod reference;
+mod relay;
 mod seeds;
 mod sitting;
 mod support;
