@@ -157,7 +157,7 @@ const BILL_ID_AT: usize = KIND_LEN;
 /// attributes: eight Class and five more of full length (User-Name, Calling-Station-Id, NAS-Port-Id,
 /// Acct-Multi-Session-Id, one to spare), and the short ones. Those that name bills name them in runs.
 const _: () = {
-    let names = model::ids::PLANE_NAME_MAX + model::ids::PLANE_SESSION_MAX + 64 + 32;
+    let names = model::ids::PLANE_RECORD_NAME_MAX + model::ids::PLANE_SESSION_MAX + 64 + 32;
     let attributes = (model::event::ClassList::MAX + 5) * 255 + 160;
     assert!(KIND_LEN + BILL_LEN_FIXED + names + attributes <= RECORD_LEN_MAX);
     assert!(KIND_LEN + CHECKPOINT_LEN_MOST + OPENED_LEN_FIXED + names + attributes <= RECORD_LEN_MAX);

@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 use model::counters::{Counters, Totals};
+use model::ids::RELAY_PLANE;
 use model::settings::AccountingMode;
 use wire::radius::attribute::{Type, acct_status_type, huawei};
 use wire::radius::encode::Encoder;
@@ -24,7 +25,9 @@ pub(super) fn write(bill: &Bill<'_>, out: &mut String) -> Result<(), NoPacket> {
     let mut room = [0; RUN_LEN_MAX];
     let mut run = Encoder::run(&mut room);
     run.raw_on(&bill.record.opened.terms, bill.record.opened.attributes);
-    if bill.subscriber.nas_identifier.is_none() {
+    // Another NAS says who it is.
+    let is_relayed = bill.record.opened.plane.starts_with(RELAY_PLANE);
+    if bill.subscriber.nas_identifier.is_none() && !is_relayed {
         run.bytes(Type::NAS_IDENTIFIER, bill.nas.as_bytes());
     }
     match bill.record.nas_address {
