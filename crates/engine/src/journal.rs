@@ -34,6 +34,8 @@ pub(crate) enum Step {
     Rests,
     /// Its Stop was given up: a bill stands for it.
     Billed,
+    /// Its NAS has reported it.
+    Reported,
     /// The plane was told.
     Verdict { sentence: Sentence, reason: Reason },
 }

@@ -47,6 +47,8 @@
 //! | `packet`, `tacacs` | a request's octets in either protocol |
 //! | `memory` | memory made ready before a shard's life begins |
 //! | `announce` | Accounting-On and -Off towards one server |
+//! | `relayed` | what NAS have said last of the sessions that they report |
+//! | `relay` | the accounting server that the box is to NAS, and Disconnect-Requests to them |
 //! | `authorization` | what authorization servers ask for, judged for the whole box |
 //! | `octets` | how long records are, for whoever keeps things in proportion |
 
@@ -80,6 +82,8 @@ mod packet;
 mod phase;
 mod policy;
 mod probe;
+pub mod relay;
+mod relayed;
 mod request;
 mod run;
 mod sequence;
@@ -99,6 +103,7 @@ pub use memory::Memory;
 pub use octets::record_octets;
 pub use server::PortId;
 pub use shard::{
-    BATCH_MAX, Birth, Busy, Ceasing, Found, Limits, NoSlot, Notice, RESTORE_BATCH, Received, Restored, Search,
-    Searched, Shard, StreamEnd, StreamOrder, Survey, TACACS_CONNECTIONS, Transmit, TransmitBatch,
+    BATCH_MAX, Birth, Busy, Ceasing, Disconnected, Found, Limits, NasGone, NoSlot, NotTaken, Notice, RESTORE_BATCH,
+    Received, RelayRules, Report, Reported, Restored, Search, Searched, Shard, StreamEnd, StreamOrder, Survey,
+    TACACS_CONNECTIONS, Taken, Transmit, TransmitBatch,
 };

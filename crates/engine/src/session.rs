@@ -118,6 +118,8 @@ impl Flags {
     pub(crate) const SCHEDULED: Flags = Flags(1 << 27);
     /// It has counted IPv6 as well.
     pub(crate) const COUNTS_V6: Flags = Flags(1 << 28);
+    /// A NAS reports it by RADIUS.
+    pub(crate) const RELAYED: Flags = Flags(1 << 29);
 
     pub(crate) fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 != 0

@@ -233,9 +233,19 @@ impl Table {
 
     /// The slot is no longer found by its name, which another session may now take.
     pub(crate) fn delist(&mut self, slot: Slot) {
-        let session = &self.sessions[slot as usize];
-        let hash = hash(&self.hash_key, session.plane, self.blobs.name(session.blob));
+        let hash = self.hash_of_slot(slot);
         self.names.remove(hash, slot);
+    }
+
+    /// By what the name of a session is found.
+    pub(crate) fn hash_of(&self, plane: PlaneIndex, name: &[u8]) -> u64 {
+        hash(&self.hash_key, plane, name)
+    }
+
+    /// The same of one that is there.
+    pub(crate) fn hash_of_slot(&self, slot: Slot) -> u64 {
+        let session = &self.sessions[slot as usize];
+        hash(&self.hash_key, session.plane, self.blobs.name(session.blob))
     }
 
     /// The live session of this name.

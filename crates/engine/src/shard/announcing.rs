@@ -173,6 +173,10 @@ impl Shard {
         self.announcing.is_shut = true;
         let mut ceasing = Ceasing::default();
         for slot in self.table.slots() {
+            if self.session(slot).flags.has(Flags::RELAYED) {
+                // Its NAS goes on.
+                continue;
+            }
             if self.is_up(slot) {
                 ceasing.online += 1;
                 if self.is_online(slot) {

@@ -82,12 +82,15 @@ impl Shard {
         let event = match kind {
             Kind::Start => Now { mono: session.opened, wall: account.opened },
             Kind::Stop if session.is_down() => annex.closed,
-            Kind::Interim | Kind::Stop => now.at(sampled),
+            Kind::Interim | Kind::Stop => self.reported(slot).map_or(now.at(sampled), |reported| reported.at),
             Kind::ZeroStop => now,
         };
         let session_time_s = match kind {
             Kind::Stop if session.is_down() => annex.session_time_s,
-            _ => u32::try_from(sampled.since(session.opened).as_secs()).unwrap_or(u32::MAX),
+            _ => self.reported(slot).map_or_else(
+                || u32::try_from(sampled.since(session.opened).as_secs()).unwrap_or(u32::MAX),
+                |reported| reported.last.session_time_s,
+            ),
         };
         let counters = self.table.counted(slot);
         // Who is online still has its copy stopped because no server took it.

@@ -146,13 +146,17 @@ impl Shard {
         }
     }
 
-    fn wait_for_down(&mut self, slot: Slot, until: Mono) {
+    pub(super) fn wait_for_down(&mut self, slot: Slot, until: Mono) {
         self.session_mut(slot).next_interim = until;
         self.arm(slot);
     }
 
     /// No Down has come: the session ends here, unless there is a reason to wait on.
     pub(super) fn cut_is_overdue(&mut self, slot: Slot, now: Now, counters: &impl CounterSource) {
+        if self.session(slot).flags.has(Flags::RELAYED) {
+            self.relayed_cut_is_overdue(slot, now);
+            return;
+        }
         if let Some(until) = self.waits_on_for_down(slot, now.mono) {
             self.wait_for_down(slot, until);
             return;
@@ -160,7 +164,7 @@ impl Shard {
         self.counts.cuts_unanswered += 1;
         let last = self.read_on(slot, counters).unwrap_or(self.table.counted(slot));
         let taken_over = self.last_word(slot);
-        self.close(slot, now, &Ending { cause: NAS_ERROR, counters: last, at: None, taken_over });
+        self.close(slot, now, &Ending { cause: NAS_ERROR, counters: last, at: None, told: None, taken_over });
     }
 
     /// How long a Down is waited for once more: it may lie in the ring unread; the plane is away, has not taken the verdict, or

@@ -40,9 +40,9 @@ impl Shard {
             return next;
         }
         match session.state {
-            State::Starting => self.delay_due(slot),
+            State::Starting => self.delay_due(slot).into_iter().chain(self.silence_due(slot)).min(),
             State::NotAccounted | State::Accounting | State::StartFailed => {
-                next.into_iter().chain(self.quota_due(slot)).min()
+                next.into_iter().chain(self.quota_due(slot)).chain(self.silence_due(slot)).min()
             }
             State::Free | State::Refused | State::Stopping | State::Parked | State::Replaying | State::Ending => None,
         }
@@ -94,6 +94,10 @@ impl Shard {
             self.cut_is_overdue(slot, at, counters);
             return;
         }
+        if self.silence_may_end(slot, at) {
+            return;
+        }
+        let session = self.session(slot);
         let interim_is_due = session.next_interim != Mono::ZERO && session.next_interim <= at.mono;
         if interim_is_due && session.state == State::Accounting {
             self.interim_is_due(slot, at.mono, counters);
@@ -132,7 +136,7 @@ impl Shard {
         }
     }
 
-    /// Whether nothing has been counted since the last report under `traffic` (BEHAVIOUR.md 3.3, rule 5), or the time quota
+    /// Whether nothing has been counted since the last report under `traffic` (BEHAVIOUR.md 3.3, rule 5), or its NAS has reported nothing since; or the time quota
     /// is so nearly used up that what follows from that will tell (3.2, `no-send remain-time`).
     fn is_skipped(&self, slot: Slot, now: Mono) -> bool {
         let scheme = self.contracts.get(self.session(slot).contract).scheme;
@@ -140,6 +144,7 @@ impl Shard {
         let remains = Duration::from_secs(scheme.no_send_remain_s.into());
         let nearly_used_up =
             !remains.is_zero() && quota_at != Allowance::NEVER && now < quota_at && quota_at.since(now) <= remains;
-        nearly_used_up || scheme.interim_traffic && !self.has_counted(slot)
+        let has_no_news = self.reported(slot).is_some_and(|reported| !reported.is_news);
+        nearly_used_up || has_no_news || scheme.interim_traffic && !self.has_counted(slot)
     }
 }

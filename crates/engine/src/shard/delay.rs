@@ -42,6 +42,10 @@ impl Shard {
     fn waits_for_addresses(&self, slot: Slot) -> bool {
         let session = self.session(slot);
         let contract = self.contracts.get(session.contract);
+        // Its NAS has told all that it will.
+        if session.flags.has(Flags::RELAYED) {
+            return false;
+        }
         let Some(delay) = contract.terms.start_delay.filter(|_| contract.scheme.mode != AccountingMode::None) else {
             return false;
         };

@@ -22,7 +22,7 @@ use crate::session::{Flags, Lane, NONE, Owed, Slot, State};
 /// Acct-Terminate-Cause *NAS Error*: a session that came up again without having gone down (INTERFACES.md section 3).
 pub(super) const NAS_ERROR: u8 = 9;
 /// Acct-Terminate-Cause *NAS Request*, where the plane does not say why.
-const NAS_REQUEST: u8 = 10;
+pub(crate) const NAS_REQUEST: u8 = 10;
 /// Acct-Interim-Interval is believed within these bounds (BEHAVIOUR.md 3.3, rule 2).
 const INTERIM_INTERVAL: std::ops::RangeInclusive<u32> = 60..=3_932_100;
 
@@ -33,6 +33,8 @@ pub(super) struct Ending {
     pub(super) counters: Counters,
     /// Event time, where the plane knows it.
     pub(super) at: Option<Wall>,
+    /// Of one that a NAS reports: when, and after how many seconds, by its own word.
+    pub(super) told: Option<(Now, u32)>,
     pub(super) taken_over: TakenOver,
 }
 
@@ -153,7 +155,7 @@ impl Shard {
                 let counters = self.read_on(slot, counters).unwrap_or(self.table.counted(slot));
                 let taken_over = self.taken_over(origin);
                 let taken_over = TakenOver { ring: taken_over.ring | TakenOver::IMPLIED, ..taken_over };
-                self.close(slot, now, &Ending { cause: NAS_ERROR, counters, at: up.at, taken_over });
+                self.close(slot, now, &Ending { cause: NAS_ERROR, counters, at: up.at, told: None, taken_over });
             }
         }
         self.open(now, origin, up);
@@ -215,8 +217,7 @@ impl Shard {
             self.refuse(origin.plane, up.session, Reason::NoDomain);
             return;
         };
-        let number = self.next_sequence * u64::from(self.birth.shard_count) + u64::from(self.birth.shard);
-        let serial = SessionSerial { epoch: self.birth.epoch, sequence: number % SEQUENCE_COUNT };
+        let serial = self.coming_serial();
         let id = session_id(&self.prefix, Place::of(subscriber), serial, &self.key);
         let domain = self.contracts.get(contract).domain.as_str();
         let mut run = [0; attributes::RUN_MAX];
@@ -226,11 +227,7 @@ impl Shard {
             self.refuse(origin.plane, up.session, Reason::Malformed);
             return;
         };
-        let mut slot = self.table.insert(origin.plane, up.session, &run[..length]);
-        while slot.is_none() && self.abandon_copy() {
-            slot = self.table.insert(origin.plane, up.session, &run[..length]);
-        }
-        let Some(slot) = slot else {
+        let Some(slot) = self.slot_for(origin.plane, up.session, &run[..length]) else {
             self.refuse(origin.plane, up.session, Reason::Full);
             return;
         };
@@ -265,6 +262,21 @@ impl Shard {
         } else {
             self.begin_life(slot);
         }
+    }
+
+    /// A slot for a session of this name with these attributes. Who is over but for its copy gives way.
+    pub(super) fn slot_for(&mut self, plane: PlaneIndex, name: &[u8], run: &[u8]) -> Option<Slot> {
+        let mut slot = self.table.insert(plane, name, run);
+        while slot.is_none() && self.abandon_copy() {
+            slot = self.table.insert(plane, name, run);
+        }
+        slot
+    }
+
+    /// What the next session is called: [`Shard::next_sequence`] is its number within the shard.
+    pub(super) fn coming_serial(&self) -> SessionSerial {
+        let number = self.next_sequence * u64::from(self.birth.shard_count) + u64::from(self.birth.shard);
+        SessionSerial { epoch: self.birth.epoch, sequence: number % SEQUENCE_COUNT }
     }
 
     /// Who authenticated the subscriber, if the plane says so. The ledger does not know it: after a restart the plane says it
@@ -364,7 +376,7 @@ impl Shard {
         self.owe_opened(slot);
     }
 
-    fn owe_opened(&mut self, slot: Slot) {
+    pub(super) fn owe_opened(&mut self, slot: Slot) {
         let session = self.session(slot);
         if session.state != State::NotAccounted && !session.flags.has(Flags::PROVISIONAL) {
             self.owe(slot, Owed::Opened);
@@ -385,6 +397,7 @@ impl Shard {
             cause: if down.cause == 0 { NAS_REQUEST } else { down.cause },
             counters: totals.unwrap_or(self.table.counted(slot)),
             at: down.at,
+            told: None,
             taken_over: self.taken_over(origin),
         };
         self.close(slot, now, &ending);
@@ -392,6 +405,7 @@ impl Shard {
 
     /// The subscriber has gone: its numbers are fixed, and the Stop leaves when they are durable.
     pub(super) fn close(&mut self, slot: Slot, now: Now, ending: &Ending) {
+        self.note_gone(slot);
         self.delist(slot);
         self.timers.cancel(slot);
         if self.session(slot).flags.has(Flags::PROVISIONAL) {
@@ -409,9 +423,10 @@ impl Shard {
             Some(at) => Duration::from_millis(at.as_millis().saturating_sub(account.opened.as_millis())),
             None => now.mono.since(opened),
         };
+        let lasted = u32::try_from(lasted.as_secs()).unwrap_or(u32::MAX);
+        let (closed, session_time_s) = ending.told.unwrap_or((moment_of(ending.at, now), lasted));
         let annex = self.annex_mut(slot);
-        annex.closed = moment_of(ending.at, now);
-        annex.session_time_s = u32::try_from(lasted.as_secs()).unwrap_or(u32::MAX);
+        (annex.closed, annex.session_time_s) = (closed, session_time_s);
         annex.cause = cause;
         annex.closed_by = ending.taken_over;
         self.note(slot, now.mono, Step::Down { cause });
@@ -469,7 +484,7 @@ impl Shard {
 
     /// The contract of the domain that the event names, else of the one behind the last `@` of the user name if it
     /// is configured, else of the default domain (INTERFACES.md section 2). `None`: the event names an unknown one.
-    fn contract_of(&self, subscriber: &Subscriber<'_>) -> Option<u16> {
+    pub(super) fn contract_of(&self, subscriber: &Subscriber<'_>) -> Option<u16> {
         if let Some(domain) = subscriber.domain {
             return self.contract_of_domain(domain);
         }

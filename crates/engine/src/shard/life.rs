@@ -219,6 +219,7 @@ impl Shard {
 
     /// The session is over with this record.
     pub(super) fn end(&mut self, slot: Slot, last: Owed) {
+        self.note_gone(slot);
         self.timers.cancel(slot);
         self.end_copy(slot);
         let session = self.session_mut(slot);

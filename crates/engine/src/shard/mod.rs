@@ -22,6 +22,7 @@ mod probing;
 mod queue;
 mod quota;
 mod records;
+mod relaying;
 mod replay;
 mod replies;
 mod reporting;
@@ -46,6 +47,8 @@ use model::time::{Mono, Now, Wall};
 
 pub use announcing::Ceasing;
 pub use configure::TACACS_CONNECTIONS;
+pub(crate) use intake::NAS_REQUEST;
+pub use relaying::{Disconnected, NasGone, NotTaken, RelayRules, Report, Reported, Taken};
 pub use replies::Received;
 pub use restore::{NoSlot, RESTORE_BATCH, Restored};
 pub use streams::{StreamEnd, StreamOrder};
@@ -66,6 +69,7 @@ use crate::identity::Key;
 use crate::journal::{self, Journal};
 use crate::line::Line;
 use crate::memory::Memory;
+use crate::relayed::RelayedSessions;
 use crate::request::Requests;
 use crate::run::Run;
 use crate::sequence::Links;
@@ -262,6 +266,8 @@ pub struct Shard {
     /// The contract of each domain, by its name in lower case.
     domains: HashMap<Box<[u8]>, u16>,
     planes: Planes,
+    /// What NAS have said of the sessions that they report.
+    relayed: RelayedSessions,
     /// Sessions that owe records, each once.
     owing: Line,
     /// Sessions whose samples are told together.
@@ -374,6 +380,7 @@ impl Shard {
             announcing: Announcing::default(),
             domains: HashMap::new(),
             planes: Planes::new(Share { shard: birth.shard, shard_count: birth.shard_count }, birth.session_hash),
+            relayed: RelayedSessions::default(),
             owing: Line::new(limits.sessions),
             gathering: Gathering::new(limits.sessions),
             awaited: VecDeque::with_capacity(records::AWAITED_MAX),

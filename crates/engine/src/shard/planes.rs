@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use model::counters::{CounterSlot, CounterSource, Counters};
 use model::event::EventOrigin;
-use model::ids::PlaneIndex;
+use model::ids::{PlaneIndex, RELAY_PLANE};
 use model::record::{Heard, TakenOver};
 use model::time::{Mono, Now};
 
 use super::Shard;
 use super::history::{HeardBefore, History, Share};
 use super::intake::Ending;
+use super::relaying::RelayRules;
 use crate::session::{Flags, NO_EVENT, Slot, State};
 
 /// Acct-Terminate-Cause *Lost Service* (RFC 2866 section 5.10).
-const LOST_SERVICE: u8 = 3;
+pub(super) const LOST_SERVICE: u8 = 3;
 
 /// One packet plane.
 #[derive(Clone, Debug)]
@@ -45,6 +46,14 @@ struct Plane {
     handled: Vec<u64>,
     /// Sessions that are provisional, and the rings of their events.
     provisional: Vec<(u16, Slot)>,
+    /// It is a relay client, and this is what to do with its sessions.
+    relay: Option<RelayRules>,
+    /// Seconds between two reports of a session of it, as far as they are alike; 0: not known.
+    gap_s: u32,
+    /// Sessions of it that were silent for too long.
+    silent: u64,
+    /// Sessions of it that are online.
+    online: u64,
 }
 
 impl Plane {
@@ -163,6 +172,56 @@ impl Planes {
         self.items.get(usize::from(plane.0)).and_then(|plane| plane.linked)
     }
 
+    /// Whether it is a relay client, or was one.
+    pub(super) fn is_relay(&self, plane: PlaneIndex) -> bool {
+        self.name(plane).starts_with(RELAY_PLANE)
+    }
+
+    /// What to do with sessions of a relay client; `None`: it is none, or not any more.
+    pub(super) fn relay(&self, plane: PlaneIndex) -> Option<&RelayRules> {
+        self.items.get(usize::from(plane.0))?.relay.as_ref()
+    }
+
+    /// Seconds between two reports of a session of this client; 0: not known.
+    pub(super) fn gap(&self, plane: PlaneIndex) -> u32 {
+        self.items.get(usize::from(plane.0)).map_or(0, |item| item.gap_s)
+    }
+
+    /// Two reports of a session of this client came so many seconds one after the other. A NAS that was away for a while has no
+    /// longer interval for that, so what is known moves towards it slowly.
+    pub(super) fn note_gap(&mut self, plane: PlaneIndex, gap_s: u32) {
+        if let Some(item) = self.items.get_mut(usize::from(plane.0)) {
+            item.gap_s = match item.gap_s {
+                0 => gap_s,
+                known => known - known / 8 + gap_s.min(known.saturating_mul(2)) / 8,
+            };
+        }
+    }
+
+    /// A session of this client was silent for too long.
+    pub(super) fn note_silent(&mut self, plane: PlaneIndex) {
+        if let Some(item) = self.items.get_mut(usize::from(plane.0)) {
+            item.silent += 1;
+        }
+    }
+
+    /// A session of this client has come online, or has gone.
+    pub(super) fn note_online(&mut self, plane: PlaneIndex, comes: bool) {
+        if let Some(item) = self.items.get_mut(usize::from(plane.0)) {
+            item.online = if comes { item.online + 1 } else { item.online.saturating_sub(1) };
+        }
+    }
+
+    /// Sessions of this client that are online.
+    pub(super) fn online(&self, plane: PlaneIndex) -> u64 {
+        self.items.get(usize::from(plane.0)).map_or(0, |item| item.online)
+    }
+
+    /// Sessions of this client that were.
+    pub(super) fn silent(&self, plane: PlaneIndex) -> u64 {
+        self.items.get(usize::from(plane.0)).map_or(0, |item| item.silent)
+    }
+
     /// When the grace of the next lost plane ends.
     pub(super) fn next_timeout(&self) -> Option<Mono> {
         if self.grace.is_zero() {
@@ -194,11 +253,24 @@ fn ring_bit(ring: u16) -> u64 {
 const FOR_GOOD: Mono = Mono::from_nanos(u64::MAX);
 
 impl Shard {
+    /// A relay client is a plane that is always there, until it is configured no more.
+    pub(super) fn relay_client(&mut self, now: Mono, plane: PlaneIndex, name: &str, rules: Option<RelayRules>) {
+        let item = self.plane_mut(plane, name);
+        match (rules, item.relay.is_some()) {
+            (Some(_), _) => item.linked = Some(item.linked.unwrap_or(now)),
+            (None, true) => (item.linked, item.lost) = (None, now),
+            (None, false) => {}
+        }
+        item.relay = rules;
+    }
+
     /// Names a plane that has sessions in the ledger but is not linked yet; its grace begins.
     pub fn handle_plane_known(&mut self, now: Mono, plane: PlaneIndex, name: &str, taken_over: Vec<TakenOver>) {
         let item = self.plane_mut(plane, name);
-        item.linked = None;
-        item.lost = now;
+        if item.relay.is_none() {
+            item.linked = None;
+            item.lost = now;
+        }
         item.history.set_taken_over(taken_over);
     }
 
@@ -281,6 +353,10 @@ impl Shard {
             history: History::default(),
             handled: Vec::new(),
             provisional: Vec::new(),
+            relay: None,
+            gap_s: 0,
+            silent: 0,
+            online: 0,
         };
         if self.planes.items.len() <= index {
             self.planes.items.resize(index + 1, unknown);
@@ -447,9 +523,17 @@ impl Shard {
             let live = !matches!(session.state, State::Free | State::Refused | State::Ending) && !session.is_down();
             if live && session.plane == plane && gone(self, slot) {
                 let read = counters.and_then(|counters| self.read_on(slot, counters));
+                if self.session(slot).flags.has(Flags::RELAYED) {
+                    self.end_as_reported(slot, now, LOST_SERVICE);
+                    continue;
+                }
                 let last = read.unwrap_or(self.table.counted(slot));
                 let taken_over = self.last_word(slot);
-                self.close(slot, now, &Ending { cause: LOST_SERVICE, counters: last, at: None, taken_over });
+                self.close(
+                    slot,
+                    now,
+                    &Ending { cause: LOST_SERVICE, counters: last, at: None, told: None, taken_over },
+                );
             }
         }
     }

@@ -329,7 +329,8 @@ impl Shard {
             delivered: if sent { Delivered::Unknown } else { Delivered::No },
             zero_stop: zero_stop(session.flags),
             server: self.servers.get(usize::from(account.server)).map(|server| server.path.address),
-            nas_address: self.nas_address(slot),
+            // What a NAS says of itself stands among the attributes.
+            nas_address: self.nas_address(slot).filter(|_| !session.flags.has(Flags::RELAYED)),
             opened: self.opened(slot),
             closed: self.closed(slot),
         }

@@ -5,7 +5,7 @@
 
 use model::counters::Counters;
 use model::domain::QuotaAction;
-use model::ids::{BillId, PlaneIndex, SessionSerial};
+use model::ids::{BillId, PlaneIndex, RELAY_PLANE, SessionSerial};
 use model::record::{Bill, BillRun, BillRuns, BillStore, Departed, Departure, Returned};
 use model::settings::{AccountingMode, ObjectName};
 use model::time::{Mono, Now};
@@ -55,6 +55,7 @@ impl Shard {
         session.state = State::Replaying;
         session.flags.set(Flags::REPLAY);
         session.flags.set(Flags::DOWN);
+        session.flags.put(Flags::RELAYED, opened.plane.starts_with(RELAY_PLANE));
         let account = self.account_mut(slot);
         account.opened = opened.at.wall;
         self.table.set_counted(slot, bill.closed.counters);

@@ -116,6 +116,10 @@ impl Shard {
             self.begin_generation(slot, opened.baseline);
         }
         self.restore_state(slot, restored);
+        let is_relayed = self.planes.is_relay(plane);
+        if is_relayed && restored.closed.is_none() {
+            self.restore_relayed(slot, now, rebooted);
+        }
         if restored.closed.is_none() {
             self.restore_delay(slot);
         }
@@ -123,9 +127,16 @@ impl Shard {
             self.restore_cut(slot, by);
         }
         match (restored.closed, rebooted) {
-            (Some(closed), rebooted) => self.restore_closed(slot, &closed, rebooted.is_some(), now.mono),
-            (None, Some(last)) => self.close_rebooted(slot, last, now.mono),
-            (None, None) => {
+            (Some(closed), rebooted) => {
+                self.session_mut(slot).flags.put(Flags::RELAYED, is_relayed);
+                self.restore_closed(slot, &closed, rebooted.is_some(), now.mono);
+                if is_relayed {
+                    self.remember_ending(slot, now.mono);
+                }
+            }
+            // The NAS of a relayed session was not booted.
+            (None, Some(last)) if !is_relayed => self.close_rebooted(slot, last, now.mono),
+            (None, _) => {
                 self.resume_phase(slot, now.mono);
                 if self.session(slot).flags.has(Flags::START_KEPT) {
                     self.queue_start(slot, now.mono);

@@ -49,6 +49,7 @@ impl Shard {
             }
             Step::Rests => ("the Stop rests, to be tried again".to_owned(), None),
             Step::Billed => ("the Stop was given up: a bill stands for it".to_owned(), None),
+            Step::Reported => ("reported by its NAS".to_owned(), None),
             Step::Verdict { sentence, reason } => (format!("verdict {}, {}", sentence.as_str(), reason.as_str()), None),
         };
         let past = now.mono.since(mono);

@@ -222,7 +222,8 @@ impl Shard {
         let account = self.account(slot);
         let event = match kind {
             Kind::Start => Now { mono: self.session(slot).opened, wall: account.opened },
-            Kind::Interim | Kind::ZeroStop => now,
+            Kind::Interim => self.reported(slot).map_or(now, |reported| reported.at),
+            Kind::ZeroStop => now,
             Kind::Stop => self.annex(slot).closed,
         };
         #[expect(clippy::cast_possible_truncation, reason = "groups are numbered with 16 bits")]
@@ -230,18 +231,20 @@ impl Shard {
         match kind {
             Kind::Start | Kind::ZeroStop => {}
             Kind::Interim => {
-                // What fell due just now was read then.
-                if self.account(slot).sampled != now.mono {
+                // What fell due just now was read then; a NAS has said what there is to know.
+                if self.account(slot).sampled != now.mono && self.reported(slot).is_none() {
                     let read = self.read_on(slot, counters);
                     if let Some(read) = read {
                         self.table.set_counted(slot, read);
                     }
                     self.account_mut(slot).sampled = now.mono;
                 }
-                let opened = self.session(slot).opened;
+                let lasted = now.mono.since(self.session(slot).opened).as_secs();
+                let lasted = u32::try_from(lasted).unwrap_or(u32::MAX);
+                let session_time_s = self.reported(slot).map_or(lasted, |reported| reported.last.session_time_s);
                 let request = self.requests.get_mut(index);
                 request.counters = self.table.counted(slot);
-                request.session_time_s = u32::try_from(now.mono.since(opened).as_secs()).unwrap_or(u32::MAX);
+                request.session_time_s = session_time_s;
             }
             Kind::Stop => {
                 let annex = self.table.annex(slot);
@@ -259,6 +262,7 @@ impl Shard {
         self.dequeue(slot);
         self.session_mut(slot).request = index;
         match kind {
+            Kind::Interim if self.reported(slot).is_some() => self.relayed.get_mut(slot).is_news = false,
             Kind::Interim => self.owe_sample(slot),
             Kind::Stop => self.session_mut(slot).flags.set(Flags::STOP_SENT),
             Kind::Start | Kind::ZeroStop => {}
@@ -312,7 +316,10 @@ impl Shard {
             let facts = tacacs::Facts { own, terms, opened, session_id, offers_single, watchdog_alone };
             (tacacs::encode(room, request, &facts), Finish::Obfuscate)
         } else {
-            let constant = Constant { own, nas: &server.nas_attributes, terms, cause: request.cause };
+            let is_relayed = self.table.sessions[slot as usize].flags.has(Flags::RELAYED);
+            // Its NAS says who it is.
+            let nas = if is_relayed { &[][..] } else { &server.nas_attributes };
+            let constant = Constant { own, nas, terms, cause: request.cause };
             (packet::encode(room, identifier.value, request, &constant, now), Finish::Sign)
         };
         if let Some(connection) = server.connection(identifier.port) {

@@ -22,6 +22,7 @@ mod probing;
 mod queue;
 mod quota;
 mod reboot;
+mod relaying;
 mod replay;
 mod reread;
 mod sample;
