@@ -32,6 +32,7 @@ use std::time::Instant;
 use crate::args::{DemoArgs, LogFormat, RunArgs};
 use crate::exit::{Failure, Outcome};
 use crate::run::Engine;
+use crate::run::relay::NewSockets;
 use crate::run::store::Store;
 use account::Account;
 use plane::Plane;
@@ -49,7 +50,8 @@ pub(crate) fn demo(args: &DemoArgs) -> Outcome {
     let store = Store::open(scratch.path())?;
     let server = Server::bind(args.datapath, schedule.clone())?;
     let settings = Arc::new(settings::settings(server.address(), &schedule));
-    let engine = Engine::start(&engine_args(args, &schedule, scratch.path().to_owned()), &store, &settings)?;
+    let relay = NewSockets::bind(&settings, None, 1).map_err(Failure::failed)?;
+    let engine = Engine::start(&engine_args(args, &schedule, scratch.path().to_owned()), &store, &settings, relay)?;
     let plane = Plane::link(&engine, schedule.clone())?;
 
     let mut view = View::new(&schedule);

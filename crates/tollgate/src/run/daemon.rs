@@ -17,6 +17,7 @@ use super::commits::Commits;
 use super::control::peer;
 use super::link::{self, Planes};
 use super::messages::{WorkerHandle, WorkerMessage, WriterMessage};
+use super::relay::NewSockets;
 use super::ring::WriterBell;
 use super::tls;
 use crate::bills::Whereabouts;
@@ -87,8 +88,9 @@ impl Daemon {
             _ => None,
         };
         let authorization = self.authorization.open(&settings)?;
+        let relay = NewSockets::bind(&settings, before.relay.listen, self.workers.len())?;
         let (clients, mut problems) = self.read_certificates(&settings).await;
-        problems.extend(self.configure_workers(&settings, &clients).await?);
+        problems.extend(self.configure_workers(&settings, &clients, relay).await?);
         let (bills, nas) = (settings.local_aaa_server.clone(), settings.sysname.clone());
         self.tell_writer(WriterMessage::Configure { bills, nas });
         if settings.plane_link.path != before.plane_link.path {
@@ -130,11 +132,13 @@ impl Daemon {
         &self,
         settings: &Arc<Settings>,
         clients: &Arc<tls::TlsClients>,
+        relay: NewSockets,
     ) -> Result<Vec<String>, String> {
         let mut problems: Vec<String> = Vec::new();
-        for worker in &self.workers {
+        let relay = relay.setups(settings, &mut self.planes.borrow_mut(), self.workers.len());
+        for (worker, relay) in self.workers.iter().zip(relay) {
             let (reply, answer) = oneshot::channel();
-            worker.tell(WorkerMessage::Configure(settings.clone(), clients.clone(), reply));
+            worker.tell(WorkerMessage::Configure(settings.clone(), clients.clone(), relay, reply));
             problems.extend(answer.await.map_err(|_| "a worker has ended".to_owned())?);
         }
         problems.sort_unstable();

@@ -11,24 +11,28 @@ use ledger::keeper::{BackupRefused, ResetRefused};
 use ledger::transfer::Outcome;
 use model::ids::BillId;
 use model::report::{
-    AccessUser, LocalBillInformation, QueueSelector, QueuedStop, SessionStory, ShardReport, SurveyReport, UserSelector,
+    AccessUser, LocalBillInformation, QueueSelector, QueuedStop, RelayReport, SessionStory, ShardReport, SurveyReport,
+    UserSelector,
 };
 use model::settings::{LocalAaaServer, ServerPath, Settings};
 use tokio::sync::oneshot;
 
 use super::link::LinkEvent;
+use super::relay::RelaySetup;
 use super::server_news::AnnouncingNews;
 use super::tls::TlsClients;
 use crate::bills::Kept;
 
 /// For a worker.
 pub(crate) enum WorkerMessage {
-    /// Take this configuration, and what TLS begins with; the answer says which servers cannot be spoken to for now.
-    Configure(Arc<Settings>, Arc<TlsClients>, oneshot::Sender<Vec<String>>),
+    /// Take this configuration, what TLS begins with, and the relay; the answer says which servers cannot be spoken to for now.
+    Configure(Arc<Settings>, Arc<TlsClients>, RelaySetup, oneshot::Sender<Vec<String>>),
     /// Begin TLS with this from now on.
     Certificates(Arc<TlsClients>),
     /// Tell what you know of yourself.
     Report(oneshot::Sender<ShardReport>),
+    /// Tell what relay clients have said.
+    RelayReport(oneshot::Sender<RelayReport>),
     /// Walk over all sessions and tell what they are.
     Survey(oneshot::Sender<SurveyReport>),
     /// Tell the first so many sessions.

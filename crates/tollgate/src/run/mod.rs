@@ -24,6 +24,7 @@ pub(crate) mod link;
 pub(crate) mod local_bills;
 pub(crate) mod messages;
 pub(crate) mod planes;
+pub(crate) mod relay;
 pub(crate) mod restore;
 pub(crate) mod ring;
 mod server_news;
@@ -41,6 +42,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use engine::relay::Relay;
 use engine::{Birth, Boot, Limits, Memory, Shard};
 use kernel::datapath::{self, Choice, Datapath};
 use kernel::waker::Waker;
@@ -64,11 +66,12 @@ use disk::CardDirectory;
 use link::Planes;
 use messages::{WorkerHandle, WorkerMessage, WriterMessage};
 use planes::LinkedPlanes;
+use relay::NewSockets;
 use restore::Heirs;
 use ring::{Durable, Needed, ShardEnd, WriterSleep};
 use server_news::WorkerNews;
 use store::Store;
-use worker::{Connections, Seat, Worker};
+use worker::{Connections, RelayDoor, Seat, Worker};
 use writer::{Wiring, Writer};
 
 /// Octets of a segment, and of a batch. Every start begins a segment, so a small one makes restarts cheap.
@@ -101,7 +104,8 @@ pub(crate) fn run(args: &RunArgs) -> Outcome {
     let control_thread = tokio::task::LocalSet::new();
     // A life begins, and is written down, only when nothing more can be in its way.
     let doors = control_thread.block_on(&runtime, async { Doors::open(args, &settings) })?;
-    let engine = Engine::start(args, &store, &settings)?;
+    let relay = NewSockets::bind(&settings, None, args.shards.into()).map_err(Failure::failed)?;
+    let engine = Engine::start(args, &store, &settings, relay)?;
     let ran = control_thread.block_on(&runtime, serve(args, &store, settings, sealer, &engine, doors));
     let stopped = engine.stop();
     drop(store);
@@ -157,7 +161,12 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// Recovers the store, begins a life, restores its sessions and starts the threads.
-    pub(crate) fn start(args: &RunArgs, store: &Store, settings: &Arc<Settings>) -> Result<Engine, Failure> {
+    pub(crate) fn start(
+        args: &RunArgs,
+        store: &Store,
+        settings: &Arc<Settings>,
+        relay: NewSockets,
+    ) -> Result<Engine, Failure> {
         let limits = Limits { sessions: (args.sessions.div_ceil(args.shards.into())) as usize, ..Limits::default() };
         let mut memories: Vec<Memory> = (0..args.shards).map(|_| Memory::new(limits)).collect();
         let shard_count = usize::from(args.shards);
@@ -238,8 +247,11 @@ impl Engine {
         let mut certificates = tls::Book::default();
         let (clients, problems) = certificates.read(settings, now.wall);
         problems.iter().for_each(|problem| tracing::warn!("{problem}"));
+        let wakers: Vec<Arc<Waker>> = seats.iter().map(|seat| seat.waker.clone()).collect();
+        let relay = relay.setups(settings, &mut planes, wakers.len()).into_iter();
+        let relay = relay.zip(relay::neighbours(&wakers));
         let mut built = Vec::new();
-        for (seat, memory) in seats.into_iter().zip(memories) {
+        for ((seat, memory), (setup, neighbours)) in seats.into_iter().zip(memories).zip(relay) {
             let (number, waker) = (seat.number, seat.waker.clone());
             let birth = Birth {
                 epoch: started.epoch,
@@ -250,20 +262,21 @@ impl Engine {
                 session_hash: plane::record::session_hash,
             };
             let (messages, inbox) = crossbeam::channel::unbounded();
+            let relay = Relay::new(started.key, number, args.shards, birth.session_hash);
             let mut worker = Worker::new(
                 Shard::with_memory(birth, memory, now.mono),
                 open_wires(args, settings)?,
                 seat,
                 (bell.clone(), writer.clone()),
                 inbox,
-                LinkedPlanes::new(number, args.shards),
+                (LinkedPlanes::new(number, args.shards), RelayDoor::new(relay, neighbours)),
                 news.clone(),
             );
             worker
                 .datapath
                 .watch(&waker)
                 .map_err(|error| Failure::failed(format!("a worker's bell cannot be watched: {error}")))?;
-            for problem in worker.configure(settings, clients.clone(), now) {
+            for problem in worker.configure(settings, clients.clone(), setup, now) {
                 tracing::warn!("{problem}; it is tried again by and by");
             }
             built.push((worker, WorkerHandle { messages, waker }));

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrayvec::ArrayVec;
 use engine::Shard;
 use kernel::datapath::{Datapath, WatchIndex};
 use kernel::shared_memory::SharedMemory;
@@ -17,6 +18,7 @@ use plane::{CounterTables, EventScratch, Next, PlaneReader, VerdictError, Verdic
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::link::LinkEvent;
+use super::worker::RelayDoor;
 
 /// Verdicts that wait for a plane that does not read them, before its link is closed.
 const HELD_MAX: usize = 65_536;
@@ -228,8 +230,8 @@ impl LinkedPlanes {
         }
     }
 
-    /// Hands the shard's verdicts to the planes; what finds no room is kept.
-    pub(crate) fn pass_verdicts(&mut self, shard: &mut Shard) {
+    /// Hands the shard's verdicts to the planes, and to the relay; what finds no room is kept.
+    pub(crate) fn pass_verdicts(&mut self, now: Now, shard: &mut Shard, relay: &mut RelayDoor) {
         for linked in &mut self.planes {
             while let Some(held) = linked.held.front() {
                 let verdict = Verdict {
@@ -245,6 +247,12 @@ impl LinkedPlanes {
             }
         }
         while let Some(verdict) = shard.poll_verdict() {
+            if relay.is_client(verdict.plane) {
+                let (plane, sentence) = (verdict.plane, (verdict.sentence, verdict.reason));
+                let name = ArrayVec::<u8, PLANE_SESSION_MAX>::try_from(verdict.session).unwrap_or_default();
+                relay.pass(now, shard, plane, &name, sentence);
+                continue;
+            }
             // A plane that is gone asks again when it comes back: it announces its sessions.
             if let Some(linked) = self.planes.iter_mut().find(|linked| linked.plane == verdict.plane) {
                 linked.pass(&verdict);

@@ -1,6 +1,7 @@
 //! A worker: one core, one shard, one datapath, and one loop written from top to bottom.
 
 mod receive;
+mod relay;
 mod sockets;
 mod streams;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use crossbeam::channel::Sender;
 use engine::authorization::{Outcome, Token};
+use engine::relay::Arrived;
 use engine::{Found, Notice, PortId, Search, Searched, Shard, Survey, TransmitBatch};
 use kernel::datapath::{Completion, Datapath};
 use kernel::waker::Waker;
@@ -25,10 +27,12 @@ use tokio::sync::oneshot;
 use super::clock;
 use super::messages::{WorkerInbox, WorkerMessage, WriterMessage};
 use super::planes::LinkedPlanes;
+use super::relay::RelaySetup;
 use super::ring::{Durable, Needed, WriterBell};
 use super::server_news::{AnnouncingNews, ServerNews, WorkerNews};
 use super::tls::TlsClients;
 use receive::ReceiveBatch;
+pub(crate) use relay::RelayDoor;
 use sockets::Sockets;
 pub(crate) use streams::Connections;
 
@@ -65,6 +69,7 @@ pub(crate) struct Worker {
     pub(crate) planes: LinkedPlanes,
     sockets: Sockets,
     connections: Connections,
+    relay: RelayDoor,
     batch: TransmitBatch,
     received: ReceiveBatch,
     /// Whether the last round left something undone that needs no waiting.
@@ -111,7 +116,7 @@ impl Worker {
         seat: Seat,
         writer: (WriterBell, Sender<WriterMessage>),
         inbox: WorkerInbox,
-        planes: LinkedPlanes,
+        (planes, relay): (LinkedPlanes, RelayDoor),
         news: UnboundedSender<WorkerNews>,
     ) -> Worker {
         let Seat { number, ring, durable, needed, waker } = seat;
@@ -128,6 +133,7 @@ impl Worker {
             planes,
             sockets: Sockets::default(),
             connections: wires.1,
+            relay,
             batch: TransmitBatch::default(),
             received: ReceiveBatch::default(),
             hurried: false,
@@ -153,6 +159,7 @@ impl Worker {
             }
             self.take_events(now);
             self.take_datagrams(now);
+            self.hurried |= self.relay.take(now, &mut self.shard, &self.datapath);
             self.connections.take(&mut self.shard, now);
             self.shard.handle_timeout(now, self.planes.counters());
             self.connections.obey(&mut self.shard, now);
@@ -168,10 +175,11 @@ impl Worker {
             self.answer_told_off();
             self.tell_needed();
             self.transmit(now);
+            self.relay.transmit(now, durable, &mut self.datapath);
             self.connections.obey(&mut self.shard, now);
             self.hand_over_records();
             // The verdict first: who sees its events taken over may leave.
-            self.planes.pass_verdicts(&mut self.shard);
+            self.planes.pass_verdicts(now, &mut self.shard, &mut self.relay);
             self.planes.publish(durable);
             self.log_notices();
             self.tell_answers();
@@ -183,12 +191,15 @@ impl Worker {
     fn read_messages(&mut self, now: Now) -> bool {
         while let Ok(message) = self.inbox.try_recv() {
             match message {
-                WorkerMessage::Configure(settings, clients, reply) => {
-                    let _ = reply.send(self.configure(&settings, clients, now));
+                WorkerMessage::Configure(settings, clients, relay, reply) => {
+                    let _ = reply.send(self.configure(&settings, clients, relay, now));
                 }
                 WorkerMessage::Certificates(clients) => self.connections.set_clients(clients),
                 WorkerMessage::Report(reply) => {
                     let _ = reply.send(self.shard.report());
+                }
+                WorkerMessage::RelayReport(reply) => {
+                    let _ = reply.send(self.relay.report(&self.shard));
                 }
                 WorkerMessage::Survey(reply) => self.surveys.push((Survey::default(), reply)),
                 WorkerMessage::AccessUsers(count, reply) => {
@@ -303,10 +314,19 @@ impl Worker {
 
     /// Takes a configuration and binds the sockets that it needs. Gives back what is wrong with servers that cannot be
     /// spoken to for now: their groups make do with the others, and they are tried again by and by.
-    pub(crate) fn configure(&mut self, settings: &Settings, clients: Arc<TlsClients>, now: Now) -> Vec<String> {
+    pub(crate) fn configure(
+        &mut self,
+        settings: &Settings,
+        clients: Arc<TlsClients>,
+        relay: RelaySetup,
+        now: Now,
+    ) -> Vec<String> {
         self.connections.set_clients(clients);
         self.shard.configure(settings);
-        self.bind_ports(now)
+        let problem = self.relay.configure(relay, now, &mut self.shard, &mut self.datapath);
+        let mut problems = self.bind_ports(now);
+        problems.extend(problem);
+        problems
     }
 
     /// Sockets of paths that no group leads to any more, and that nothing is out from.
@@ -368,6 +388,10 @@ impl Worker {
                 && let Some(completion) = self.datapath.next()
             {
                 match completion {
+                    Completion::Datagram { socket, from, bytes, truncated } if self.relay.is_its(socket) => {
+                        let arrived = Arrived { from, octets: bytes, truncated };
+                        self.relay.receive(now, &mut self.shard, socket, &arrived);
+                    }
                     Completion::Datagram { socket, from, bytes, truncated } => {
                         if let Some(&Some(port)) = self.sockets.of_socket.get(socket.number()) {
                             self.received.push(port, from, bytes, truncated);
@@ -427,11 +451,12 @@ impl Worker {
         if any {
             self.ring.publish();
         }
-        if urgent || !self.orders.is_empty() || self.shard.owes_records() {
+        if urgent || !self.orders.is_empty() || self.relay.waits() || self.shard.owes_records() {
             self.writer.ring();
         }
         if self.shard.has_told_all() {
             self.planes.mark(self.shard.record_count());
+            self.relay.mark(self.shard.record_count());
         }
     }
 
@@ -566,13 +591,15 @@ impl Worker {
     }
 
     fn wait(&mut self, now: Now) {
-        let until = self.shard.poll_timeout().map(|at| at.since(now.mono)).unwrap_or(NAP);
+        let timeouts = [self.shard.poll_timeout(), self.relay.poll_timeout()];
+        let until = timeouts.into_iter().flatten().min().map_or(NAP, |at| at.since(now.mono));
         let hurried = self.hurried || self.connections.has_more();
         let mut timeout = if hurried { Duration::ZERO } else { until.min(NAP).min(self.planes.longest_sleep()) };
         if !timeout.is_zero() && !self.gated && !self.planes.about_to_sleep() {
             timeout = Duration::ZERO;
         }
         let together = match self.orders.is_empty() && self.told_off.is_empty() {
+            true if self.relay.gathers() => engine::BATCH_MAX,
             true => self.shard.replies_in_no_hurry(),
             false => 1,
         };

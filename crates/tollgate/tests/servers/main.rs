@@ -22,6 +22,7 @@ mod hwtacacs;
 mod local_bills;
 mod many_shells;
 mod mistakes;
+mod nas;
 mod on_off;
 mod paths;
 mod plays;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use model::report::{AccessUser, Discards, Lateness, QueuedStop, ServerReport, ShardReport, SurveyReport};
+use model::report::{AccessUser, Discards, Lateness, QueuedStop, RelayReport, ServerReport, ShardReport, SurveyReport};
 use tokio::sync::oneshot;
 use vrp::DisplayRequest;
 use vrp::render::{self, Health, Shown};
@@ -97,6 +97,11 @@ pub(super) async fn display(request: DisplayRequest, daemon: &Daemon) -> Result<
         }
         DisplayRequest::AuthorizationPacket { server, coa } => {
             render::authorization_packet(server, coa, &daemon.authorization.report())
+        }
+        DisplayRequest::Relay => {
+            let mut sum = RelayReport::default();
+            ask_workers(daemon, WorkerMessage::RelayReport).await.iter().for_each(|report| sum.add(report));
+            Ok(render::relay(&daemon.running().relay, &sum))
         }
         DisplayRequest::RadiusServerBacklog { group } => {
             render::radius_server_backlog(&daemon.running(), group.as_ref(), &reports(daemon).await)

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::{Process, Said, Signal, Site, run_command, seconds, wait_until};
 
@@ -20,13 +21,25 @@ impl Tracer {
     /// # Panics
     /// Where strace is missing, or processes may not be traced.
     pub(crate) fn fail(site: &Site, id: u32, failing: &str, told: &str) -> Tracer {
+        Tracer::attach(site, id, failing, told, "error=EIO")
+    }
+
+    /// From now on each of these system calls takes so long.
+    ///
+    /// # Panics
+    /// As [`Tracer::fail`].
+    pub(crate) fn slow(site: &Site, id: u32, call: &str, by: Duration) -> Tracer {
+        Tracer::attach(site, id, call, call, &format!("delay_enter={}", by.as_micros()))
+    }
+
+    fn attach(site: &Site, id: u32, failing: &str, told: &str, how: &str) -> Tracer {
         assert!(Path::new(STRACE).exists(), "these tests need the Debian package strace: scripts/test installs it");
         let (trace, log) = (site.path("trace"), site.path("strace.log"));
         let mut process = Process::start(
             Command::new(STRACE)
                 .args(["-f", "-y", "-p", &id.to_string(), "-o"])
                 .arg(&trace)
-                .args(["-e", &format!("trace={failing},{told}"), "-e", &format!("inject={failing}:error=EIO")])
+                .args(["-e", &format!("trace={failing},{told}"), "-e", &format!("inject={failing}:{how}")])
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(std::fs::File::create(&log).unwrap()),
