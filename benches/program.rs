@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,6 +51,11 @@ impl Program {
     /// Of its process.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where it reads what it is asked.
+    pub fn input(&mut self) -> Option<&mut ChildStdin> {
+        self.child.stdin.as_mut()
     }
 
     /// All that it has said so far, on standard output and standard error.

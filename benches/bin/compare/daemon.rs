@@ -174,7 +174,7 @@ impl Accounts {
 }
 
 /// The innermost object that has this member.
-fn holder<'a>(value: &'a Value, member: &str) -> Option<&'a Value> {
+pub(crate) fn holder<'a>(value: &'a Value, member: &str) -> Option<&'a Value> {
     match value {
         Value::Object(members) if members.contains_key(member) => Some(value),
         Value::Object(members) => members.values().find_map(|value| holder(value, member)),

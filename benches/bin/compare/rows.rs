@@ -7,7 +7,7 @@ pub(crate) mod interims;
 pub(crate) mod lateness;
 pub(crate) mod log_ins;
 pub(crate) mod memory;
-pub(crate) mod missing;
 pub(crate) mod paced;
+pub(crate) mod relay;
 pub(crate) mod storm;
 pub(crate) mod transports;

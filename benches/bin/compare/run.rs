@@ -17,7 +17,7 @@ use anyhow::Result;
 use crate::bench::Bench;
 use crate::pictures;
 use crate::rows::growth::{self, Point};
-use crate::rows::{clients, hearts, interims, lateness, log_ins, memory, missing, paced, storm, transports};
+use crate::rows::{clients, hearts, interims, lateness, log_ins, memory, paced, relay, storm, transports};
 use crate::samples::Samples;
 use crate::stage::{Scene, Stage};
 use crate::table::Row;
@@ -86,7 +86,7 @@ impl Run {
         self.row("lateness", |bench| lateness::rows(bench));
         self.row("log-ins", |bench| log_ins::rows(bench));
         self.row("hearts", |bench| built.unwrap_or(Ok(())).and_then(|()| hearts::rows(bench)));
-        self.row("relay", |_| Ok(missing::relay()));
+        self.row("relay", |bench| relay::rows(bench));
         self.rows.sort_by_key(|row| ROWS.iter().position(|key| *key == row.key));
         self.rows
     }
