@@ -66,9 +66,10 @@ impl SharedMemory {
     /// # Errors
     /// [`MapError`] says what is wrong with it.
     pub fn map(descriptor: OwnedFd, length_max: usize) -> Result<SharedMemory, MapError> {
-        // The order matters: only after the seals are known to be set does the length stay what is read here.
-        check_kind(descriptor.as_fd())?;
+        // The order matters: the kernel answers the question about seals by itself, while whoever serves a file system may let
+        // the others wait; and only after the seals are known to be set does the length stay what is read here.
         check_seals(descriptor.as_fd())?;
+        check_kind(descriptor.as_fd())?;
         let octets = file_length(descriptor.as_fd())?;
         let length = usize::try_from(octets).map_err(|_| MapError::Length(octets))?;
         if length == 0 || !length.is_multiple_of(PAGE) || length > length_max {

@@ -1,8 +1,15 @@
 //! The plane link: packet planes knock on a Unix socket, pass their memory, and are handed to the workers. The
 //! socket then says one thing more, by being closed: that the plane is gone.
+//!
+//! Whoever may open the socket is let in, and is believed nothing. Full: who says no HELLO while many others say none
+//! goes, the longest silent first ([`Greeting`]); a plane beyond the most is refused, and one that comes and goes is
+//! answered later ([`Planes`]). What is refused is told by its name, each now and then.
+
+mod greeting;
+mod roster;
+mod turned_away;
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::rc::Rc;
@@ -14,12 +21,16 @@ use kernel::shared_memory::{MapError, SharedMemory};
 use kernel::waker::Waker;
 use model::ids::PlaneIndex;
 use plane::Region;
-use plane::hello::{Answer, HELLO_BYTES, HELLO_DESCRIPTORS, Hello, Welcome};
+use plane::hello::{Answer, HELLO_BYTES, HELLO_DESCRIPTORS, Hello, HelloError, Welcome};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use super::clock;
 use super::messages::{WorkerHandle, WorkerMessage};
+use greeting::Greeting;
+pub(crate) use roster::Planes;
+use turned_away::TurnedAway;
 
 /// The largest memory that a plane may pass: 16 million slots of 128 octets, and 64 rings of a million records.
 const MEMORY_MAX: usize = 20 << 30;
@@ -53,25 +64,6 @@ pub(crate) enum LinkEvent {
     Lost { plane: PlaneIndex },
 }
 
-/// The planes' numbers for this life, and who is linked now.
-#[derive(Default)]
-pub(crate) struct Planes {
-    names: Vec<Arc<str>>,
-    linked: HashSet<PlaneIndex>,
-}
-
-impl Planes {
-    /// The number of the plane of this name; a new one gets the next.
-    pub(crate) fn index(&mut self, name: &str) -> Option<PlaneIndex> {
-        let known = self.names.iter().position(|known| &**known == name);
-        let index = known.unwrap_or_else(|| {
-            self.names.push(name.into());
-            self.names.len() - 1
-        });
-        u16::try_from(index).ok().map(PlaneIndex)
-    }
-}
-
 /// A descriptor that tokio watches while its owner reads it.
 struct Watched<T>(T);
 
@@ -97,16 +89,35 @@ pub(crate) fn bind(path: &Path) -> Result<Listener, BindError> {
     Ok(listener)
 }
 
+/// What every connection needs.
+struct Desk {
+    planes: Rc<RefCell<Planes>>,
+    workers: Vec<WorkerHandle>,
+    greeting: RefCell<Greeting>,
+    turned_away: RefCell<TurnedAway>,
+}
+
+impl Desk {
+    fn turn_away(&self, plane: &str, why: &'static str) {
+        self.turned_away.borrow_mut().note(plane, why, clock::now().mono);
+    }
+
+    fn tell_workers(&self, event: &LinkEvent) {
+        self.workers.iter().for_each(|worker| worker.tell(WorkerMessage::Link(event.clone())));
+    }
+}
+
 /// Takes planes for ever.
 pub(crate) async fn serve(listener: Listener, planes: Rc<RefCell<Planes>>, workers: Vec<WorkerHandle>) {
     let Ok(listener) = watch(listener) else {
         tracing::error!("the plane link cannot be watched");
         return;
     };
+    let desk = Rc::new(Desk { planes, workers, greeting: RefCell::default(), turned_away: RefCell::default() });
     loop {
         match listener.async_io(Interest::READABLE, |listener| listener.0.accept()).await {
             Ok(stream) => {
-                tokio::task::spawn_local(link(stream, planes.clone(), workers.clone()));
+                tokio::task::spawn_local(link(stream, desk.clone()));
             }
             Err(error) => {
                 tracing::warn!("a packet plane could not be accepted: {error}");
@@ -117,72 +128,110 @@ pub(crate) async fn serve(listener: Listener, planes: Rc<RefCell<Planes>>, worke
 }
 
 /// One plane, from HELLO to the end of its link.
-async fn link(stream: Stream, planes: Rc<RefCell<Planes>>, workers: Vec<WorkerHandle>) {
+async fn link(stream: Stream, desk: Rc<Desk>) {
     if stream.set_nonblocking(true).is_err() {
         return;
     }
     let Ok(stream) = watch(stream) else { return };
-    let mut room = [0; HELLO_BYTES + 1];
-    let hello = stream.async_io(Interest::READABLE, |stream| stream.0.recv_with_fds(&mut room, HELLO_DESCRIPTORS));
-    let Ok(Ok((length, descriptors))) = tokio::time::timeout(HELLO_PATIENCE, hello).await else {
-        tracing::warn!("a packet plane said no HELLO");
-        return;
+    let (octets, descriptors) = match hear(&stream, &desk).await {
+        Ok(heard) => heard,
+        Err(why) => return desk.turn_away("", why),
     };
-    let hello = match Hello::decode(&room[..length]) {
+    let hello = match Hello::decode(&octets) {
         Ok(hello) => hello,
         Err(error) => {
-            tracing::warn!("a packet plane was refused: {error:?}");
+            let answer = match error {
+                HelloError::Malformed => Answer::Malformed,
+                HelloError::Version { .. } => Answer::Version,
+            };
+            desk.turn_away("", answer.as_str());
             let _ = stream.get_ref().0.send_with_fds(&Welcome::refusing(error).encode(), &[]);
             return;
         }
     };
-    let welcomed = welcome(&hello, descriptors, &planes, &workers);
-    let answer = welcomed.as_ref().err().copied().unwrap_or(Answer::Accepted);
-    // Said before the workers hear of it, so that the plane's first announcements find it linked.
-    if stream.get_ref().0.send_with_fds(&Welcome::new(answer).encode(), &[]).is_err() && welcomed.is_ok() {
-        return forget(&planes, &hello);
+    // Claimed before its memory is looked at: a plane that is linked uses that memory.
+    let claimed = desk.planes.borrow_mut().claim(hello.name(), clock::now().mono);
+    let (plane, pause) = match claimed {
+        Ok(claimed) => claimed,
+        Err(answer) => return refuse(&stream, &desk, &hello, answer),
+    };
+    tokio::time::sleep(pause).await;
+    match open(&hello, descriptors, desk.workers.len()).await {
+        Ok(opened) => stay(&stream, &desk, &hello, plane, opened).await,
+        Err(answer) => refuse(&stream, &desk, &hello, answer),
     }
-    let (close, mut closed) = unbounded_channel();
-    match welcomed {
-        Err(answer) => tracing::warn!(plane = hello.name(), "the packet plane was refused: {}", answer.as_str()),
-        Ok((plane, region, engine_bell, plane_bell)) => {
-            tracing::info!(plane = hello.name(), "the packet plane has linked");
-            let event = LinkEvent::Linked {
-                plane,
-                name: hello.name().into(),
-                epoch: hello.epoch,
-                new_start: hello.new_start,
-                narrow: hello.narrow,
-                region,
-                engine_bell,
-                plane_bell,
-                close,
-            };
-            workers.iter().for_each(|worker| worker.tell(WorkerMessage::Link(event.clone())));
-            drop(event);
-            let end = stream.async_io(Interest::READABLE, |stream| stream.0.recv_with_fds(&mut room, 0));
-            tokio::select! {
-                // Whatever is said after WELCOME, and the end of the connection, end the link.
-                _ = end => tracing::warn!(plane = hello.name(), "the packet plane's link is gone"),
-                Some(why) = closed.recv() => {
-                    tracing::error!(plane = hello.name(), "the packet plane's link was closed: {why}");
-                }
-            }
-            workers.iter().for_each(|worker| worker.tell(WorkerMessage::Link(LinkEvent::Lost { plane })));
-            forget(&planes, &hello);
+    desk.planes.borrow_mut().release(plane, clock::now().mono);
+}
+
+fn refuse(stream: &AsyncFd<Watched<Stream>>, desk: &Desk, hello: &Hello, answer: Answer) {
+    desk.turn_away(hello.name(), answer.as_str());
+    // Who does not listen need not know.
+    let _ = stream.get_ref().0.send_with_fds(&Welcome::new(answer).encode(), &[]);
+}
+
+/// The first message of a connection, and what came with it. The error says why there is none.
+async fn hear(stream: &AsyncFd<Watched<Stream>>, desk: &Desk) -> Result<(Vec<u8>, Vec<OwnedFd>), &'static str> {
+    let mut room = [0; HELLO_BYTES + 1];
+    let (ticket, crowded) = desk.greeting.borrow_mut().enter();
+    let heard = tokio::select! {
+        biased;
+        heard = stream.async_io(Interest::READABLE, |stream| stream.0.recv_with_fds(&mut room, HELLO_DESCRIPTORS)) => {
+            heard.map_err(|_| "its HELLO is longer than any, or brings more than three descriptors")
         }
+        _ = crowded => Err("it says no HELLO, and too many others say none"),
+        () = tokio::time::sleep(HELLO_PATIENCE) => Err("it says no HELLO"),
+    };
+    desk.greeting.borrow_mut().leave(ticket);
+    match heard? {
+        (0, _) => Err("it went before it said HELLO"),
+        (length, descriptors) => Ok((room[..length].to_vec(), descriptors)),
     }
 }
 
-type Welcomed = (PlaneIndex, Arc<PlaneRegion>, Arc<Waker>, Arc<Waker>);
+/// The life of a link that is accepted.
+async fn stay(stream: &AsyncFd<Watched<Stream>>, desk: &Desk, hello: &Hello, plane: PlaneIndex, opened: Opened) {
+    // Said before the workers hear of it, so that the plane's first announcements find it linked.
+    if stream.get_ref().0.send_with_fds(&Welcome::new(Answer::Accepted).encode(), &[]).is_err() {
+        return desk.turn_away(hello.name(), "it went before it was answered");
+    }
+    tracing::info!(plane = hello.name(), "the packet plane has linked");
+    let (close, mut closed) = unbounded_channel();
+    let (region, engine_bell, plane_bell) = opened;
+    desk.tell_workers(&LinkEvent::Linked {
+        plane,
+        name: hello.name().into(),
+        epoch: hello.epoch,
+        new_start: hello.new_start,
+        narrow: hello.narrow,
+        region,
+        engine_bell,
+        plane_bell,
+        close,
+    });
+    let mut room = [0];
+    tokio::select! {
+        // Whatever is said after WELCOME, and the end of the connection, end the link.
+        _ = stream.async_io(Interest::READABLE, |stream| stream.0.recv_with_fds(&mut room, 0)) => {
+            tracing::warn!(plane = hello.name(), "the packet plane's link is gone");
+        }
+        Some(why) = closed.recv() => {
+            tracing::error!(plane = hello.name(), "the packet plane's link was closed: {why}");
+        }
+    }
+    desk.tell_workers(&LinkEvent::Lost { plane });
+}
 
-/// Checks what a plane passed.
-fn welcome(
-    hello: &Hello,
-    descriptors: Vec<OwnedFd>,
-    planes: &RefCell<Planes>,
-    workers: &[WorkerHandle],
-) -> Result<Welcomed, Answer> {
+/// A plane's memory, the bell that it rings and the one that it hears.
+type Opened = (Arc<PlaneRegion>, Arc<Waker>, Arc<Waker>);
+
+/// Checks what a plane passed. On another thread: a large memory takes its time, and nobody else waits for it.
+async fn open(hello: &Hello, descriptors: Vec<OwnedFd>, shards: usize) -> Result<Opened, Answer> {
+    let epoch = hello.epoch;
+    // A check that did not come to its end found nothing to believe.
+    tokio::task::spawn_blocking(move || check(epoch, descriptors, shards)).await.unwrap_or(Err(Answer::Memory))
+}
+
+fn check(epoch: u64, descriptors: Vec<OwnedFd>, shards: usize) -> Result<Opened, Answer> {
     let [memory, engine_bell, plane_bell] =
         <[OwnedFd; HELLO_DESCRIPTORS]>::try_from(descriptors).map_err(|_| Answer::Descriptors)?;
     let engine_bell = Waker::from_received(engine_bell).map_err(|_| Answer::Descriptors)?;
@@ -192,19 +241,7 @@ fn welcome(
         MapError::NotSharedMemory => Answer::Descriptors,
         MapError::Length(_) | MapError::Io(_) => Answer::Memory,
     })?;
-    let shards = u16::try_from(workers.len()).map_err(|_| Answer::TooMany)?;
-    let region = Region::open(memory, hello.epoch, shards).map_err(Answer::from)?;
-    let mut planes = planes.borrow_mut();
-    let plane = planes.index(hello.name()).ok_or(Answer::TooMany)?;
-    if !planes.linked.insert(plane) {
-        return Err(Answer::NameTaken);
-    }
-    Ok((plane, region, Arc::new(engine_bell), Arc::new(plane_bell)))
-}
-
-fn forget(planes: &RefCell<Planes>, hello: &Hello) {
-    let mut planes = planes.borrow_mut();
-    if let Some(plane) = planes.index(hello.name()) {
-        planes.linked.remove(&plane);
-    }
+    let shards = u16::try_from(shards).map_err(|_| Answer::TooMany)?;
+    let region = Region::open(memory, epoch, shards).map_err(Answer::from)?;
+    Ok((region, Arc::new(engine_bell), Arc::new(plane_bell)))
 }

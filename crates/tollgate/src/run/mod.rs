@@ -23,6 +23,7 @@ pub(crate) mod disk;
 pub(crate) mod link;
 pub(crate) mod local_bills;
 pub(crate) mod messages;
+mod now_and_then;
 pub(crate) mod planes;
 pub(crate) mod relay;
 pub(crate) mod restore;

@@ -1,5 +1,7 @@
 //! The packet planes that one worker reads: their events in, verdicts and *taken over* back.
 
+mod resyncs;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +12,7 @@ use kernel::datapath::{Datapath, WatchIndex};
 use kernel::shared_memory::SharedMemory;
 use kernel::waker::Waker;
 use model::counters::CounterSource;
-use model::event::EventOrigin;
+use model::event::{EventOrigin, PlaneEvent};
 use model::ids::{PLANE_SESSION_MAX, PlaneIndex};
 use model::time::{Mono, Now};
 use model::verdict::{Reason, Sentence, Verdict};
@@ -18,13 +20,18 @@ use plane::{CounterTables, EventScratch, Next, PlaneReader, VerdictError, Verdic
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::link::LinkEvent;
+use super::now_and_then::NowAndThen;
 use super::worker::RelayDoor;
+use resyncs::Resyncs;
 
 /// Verdicts that wait for a plane that does not read them, before its link is closed.
 const HELD_MAX: usize = 65_536;
 
 /// How late a shard may be that another one has taken the bell's ring from.
 const SHARED_BELL_NAP: Duration = Duration::from_millis(20);
+
+/// Rings of a plane that have a whole turn each in a round; more of them share as much among them.
+const RINGS_AT_ONCE: usize = 8;
 
 /// The planes that are linked now, as one worker sees them.
 pub(crate) struct LinkedPlanes {
@@ -49,29 +56,11 @@ struct LinkedPlane {
     /// For each ring: the last position that was marked.
     marked: Vec<u64>,
     held: VecDeque<Held>,
-    refused: RefusedEvents,
-    /// What it said made no sense; nothing more is read from it.
+    /// Events that made no sense.
+    refused: NowAndThen,
+    resyncs: Resyncs,
+    /// Its link is being closed; nothing more is read from it.
     broken: bool,
-}
-
-/// Events that made no sense: told by one line at a time, lest a broken plane fill the log.
-#[derive(Default)]
-struct RefusedEvents {
-    untold: u64,
-    told: Option<Mono>,
-}
-
-impl RefusedEvents {
-    const PAUSE: Duration = Duration::from_secs(10);
-
-    fn note(&mut self, plane: PlaneIndex, position: u64, why: &str, now: Mono) {
-        self.untold += 1;
-        if self.told.is_none_or(|told| now.since(told) >= RefusedEvents::PAUSE) {
-            let count = std::mem::take(&mut self.untold);
-            tracing::warn!(plane = plane.0, count, position, why, "events were refused; the last of them is told");
-            self.told = Some(now);
-        }
-    }
 }
 
 #[derive(Clone, Copy)]
@@ -134,7 +123,8 @@ impl LinkedPlanes {
                     marks,
                     marked,
                     held: VecDeque::new(),
-                    refused: RefusedEvents::default(),
+                    refused: NowAndThen::default(),
+                    resyncs: Resyncs::default(),
                     broken: false,
                 });
             }
@@ -151,11 +141,20 @@ impl LinkedPlanes {
         }
     }
 
-    /// Hands up to `most` events of each ring to the shard. True when there are more.
+    /// Hands up to `most` events of each ring to the shard. True when there are more. Each time another plane comes first: one
+    /// that keeps the shard busy takes nobody's turn but its own.
     pub(crate) fn take_events(&mut self, shard: &mut Shard, now: Now, most: usize) -> bool {
         let mut more = false;
         let (own, shard_count) = (u64::from(self.shard), u64::from(self.shard_count));
-        for linked in self.planes.iter_mut().filter(|linked| !linked.broken) {
+        if self.planes.len() > 1 {
+            self.planes.rotate_left(1);
+        }
+        for linked in &mut self.planes {
+            if linked.broken || linked.resyncs.look(now.mono) {
+                continue;
+            }
+            let rings = linked.reader.rings().len();
+            let most = (most * RINGS_AT_ONCE / rings.max(RINGS_AT_ONCE)).max(1);
             for ring in linked.reader.rings_mut() {
                 let (plane, number) = (linked.plane, ring.ring());
                 for taken in 0.. {
@@ -176,17 +175,31 @@ impl LinkedPlanes {
                             let origin = EventOrigin { plane, ring: number, position: delivery.position };
                             let taken = shard.handle_event(now, origin, delivery.event, &self.counters);
                             assert!(taken.is_ok(), "a shard that is not busy takes an event");
+                            if delivery.event == PlaneEvent::ResyncEnd {
+                                linked.resyncs.note(rings, now.mono);
+                                if linked.resyncs.are_too_many() {
+                                    break;
+                                }
+                            }
                         }
                         Ok(Next::Refused(refused)) => {
                             if let Some(session) = refused.session {
                                 shard.handle_malformed(plane, session);
                             }
-                            linked.refused.note(plane, refused.position, refused.why.as_str(), now.mono);
+                            if let Some(count) = linked.refused.note(now.mono) {
+                                let (position, why) = (refused.position, refused.why.as_str());
+                                tracing::warn!(
+                                    plane = plane.0,
+                                    count,
+                                    position,
+                                    why,
+                                    "events were refused; the last of them is told"
+                                );
+                            }
                         }
                         Err(error) => {
-                            linked.broken = true;
                             tracing::error!(plane = linked.plane.0, "{error}");
-                            let _ = linked.close.send("its ring makes no sense");
+                            end(&mut linked.broken, &linked.close, "its ring makes no sense");
                             break;
                         }
                     }
@@ -240,10 +253,14 @@ impl LinkedPlanes {
                     sentence: held.sentence,
                     reason: held.reason,
                 };
-                if linked.verdicts.push(&verdict, None).is_err() {
-                    break;
-                }
-                linked.held.pop_front();
+                match linked.verdicts.push(&verdict, None) {
+                    Ok(()) => linked.held.pop_front(),
+                    Err(VerdictError::Full) => break,
+                    Err(VerdictError::Hostile) => {
+                        linked.end("its verdict ring makes no sense");
+                        break;
+                    }
+                };
             }
         }
         while let Some(verdict) = shard.poll_verdict() {
@@ -269,7 +286,7 @@ impl LinkedPlanes {
     pub(crate) fn about_to_sleep(&self) -> bool {
         self.planes
             .iter()
-            .filter(|linked| !linked.broken)
+            .filter(|linked| !linked.broken && !linked.resyncs.are_too_many())
             .all(|linked| linked.reader.about_to_sleep(!linked.held.is_empty()))
     }
 
@@ -286,24 +303,32 @@ impl LinkedPlanes {
 }
 
 impl LinkedPlane {
+    fn end(&mut self, why: &'static str) {
+        end(&mut self.broken, &self.close, why);
+    }
+
     fn pass(&mut self, verdict: &Verdict<'_>) {
         if self.held.is_empty() {
             match self.verdicts.push(verdict, None) {
                 Ok(()) => return,
                 Err(VerdictError::Full) => {}
-                Err(VerdictError::Hostile) => {
-                    let _ = self.close.send("its verdict ring makes no sense");
-                    return;
-                }
+                Err(VerdictError::Hostile) => return self.end("its verdict ring makes no sense"),
             }
         }
         if self.held.len() == HELD_MAX {
-            let _ = self.close.send("it does not read its verdicts");
-            return;
+            return self.end("it does not read its verdicts");
         }
         let mut session = [0; PLANE_SESSION_MAX];
         session[..verdict.session.len()].copy_from_slice(verdict.session);
         let (length, sentence, reason) = (verdict.session.len(), verdict.sentence, verdict.reason);
         self.held.push_back(Held { session, length, sentence, reason });
+    }
+}
+
+/// Has the link closed, once.
+fn end(broken: &mut bool, close: &UnboundedSender<&'static str>, why: &'static str) {
+    if !std::mem::replace(broken, true) {
+        // It may be gone already.
+        let _ = close.send(why);
     }
 }

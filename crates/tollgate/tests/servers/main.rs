@@ -17,6 +17,7 @@ mod crashes;
 mod cuts;
 mod disks;
 mod examples;
+mod hostile_planes;
 mod hostile_replies;
 mod hwtacacs;
 mod local_bills;

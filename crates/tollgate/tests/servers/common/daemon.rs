@@ -98,6 +98,13 @@ impl Daemon {
         Daemon::start_as(command.args(Daemon::sized_arguments(site, sessions)), site, datapath)
     }
 
+    /// As [`Daemon::start_sized`], with so many shards.
+    pub(crate) fn start_sized_with(site: &Site, datapath: &str, sessions: usize, shards: u16) -> Daemon {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+        command.args(Daemon::sized_arguments(site, sessions)).args(["--shards", &shards.to_string()]);
+        Daemon::start_as(&mut command, site, datapath)
+    }
+
     /// As [`Daemon::start_told`], by a command that runs `tollgate` with the arguments that it is given.
     pub(crate) fn start_by(command: &mut Command, site: &Site, datapath: &str, more: &[&str]) -> Daemon {
         Daemon::start_as(command.args(Daemon::arguments(site)).args(more), site, datapath)
