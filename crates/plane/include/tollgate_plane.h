@@ -3,24 +3,36 @@
  *
  * Include it before any system header, or compile with -D_GNU_SOURCE. Linux, little-endian, 64 bit, gcc or clang; C++ too.
  *
- *     struct tollgate_plane plane;
- *     struct tollgate_options options = { "plane-0", 1, 4096, 65536, 4096, 0 };
+ *     struct tollgate_options options = {"plane-0", 1, 4096, 65536, 4096, 0};
  *     tollgate_create(&plane, &options);
  *     tollgate_connect(&plane, "/run/tollgate/plane.sock");
  *     for (;;) {
- *         if (tollgate_poll(&plane) == TOLLGATE_FRESH)
- *             announce_live_sessions(&plane);         resync_begin in every ring, ups, resync_end in every ring
+ *         fresh |= tollgate_poll(&plane) == TOLLGATE_FRESH;
+ *         if (fresh && tollgate_announce(&plane, 0, next_live_session, obey, NULL, 1000) == 0)
+ *             fresh = 0;
  *         while (tollgate_poll_verdict(&plane, &verdict))
- *             obey(&verdict);
+ *             obey(NULL, &verdict);
  *         tollgate_wait(&plane, 100);
  *     }
  *
+ * That is all there is to linking and to linking again. crates/plane/examples/small_plane.c is the whole of it.
+ *
  * A session: tollgate_slot_alloc, tollgate_up, tollgate_store as often as you like, tollgate_down with the final totals,
  * tollgate_slot_free. Every event is answered with 0, with -EAGAIN (the ring is full: keep the event and say it again), or
- * with -EINVAL (it cannot be said). Nothing that was answered with 0 is lost while the memory lives.
+ * with -EINVAL (it cannot be said). Nothing that was answered with 0 is lost while the memory lives, whether there is a link
+ * or not; once tollgate_taken_over, it is on the engine's disk.
  *
  * Threads: each ring has one thread that says events in it; each slot has one thread at a time that stores into it. All
- * else belongs to one thread. Nothing blocks but tollgate_wait.
+ * else belongs to one thread. Nothing blocks but tollgate_wait, and tollgate_announce while a ring is full.
+ *
+ * Versions. TOLLGATE_VERSION is what the link speaks: the memory, the records and the handshake. An engine of another one
+ * says so: tollgate_poll answers TOLLGATE_REFUSED, tollgate_answer "version", and `welcome` holds both numbers. Nothing is
+ * lost meanwhile, and it is tried again, so either side may be replaced first. TOLLGATE_HEADER_MAJOR and _MINOR count this
+ * header: functions and names may come with a minor, and nothing that is here changes its meaning, its size or its place
+ * within a major.
+ *
+ * The functions stand here, and are compiled into whoever includes this. With TOLLGATE_LIBRARY defined they are declared
+ * only, and come from libtollgate_plane: see scripts/plane-library.
  *
  * The memory is drawn in crates/plane/src/layout.rs, the records in record.rs and verdict_ring.rs.
  */
@@ -49,6 +61,20 @@
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__ || __SIZEOF_POINTER__ != 8
 #error "the link is for little-endian machines of 64 bit"
+#endif
+
+#define TOLLGATE_HEADER_MAJOR 1u
+#define TOLLGATE_HEADER_MINOR 1u
+#define TOLLGATE_HEADER_VERSION (TOLLGATE_HEADER_MAJOR << 16 | TOLLGATE_HEADER_MINOR)
+
+#ifdef TOLLGATE_LIBRARY
+#define TOLLGATE_API extern
+#else
+#define TOLLGATE_API static inline
+#endif
+
+#ifdef __cplusplus
+extern "C" {
 #endif
 
 /* ---- Numbers, the same as in layout.rs, record.rs and hello.rs ---- */
@@ -281,7 +307,7 @@ enum tollgate_link {
     TOLLGATE_GREETING = 1, /* the engine has not answered yet */
     TOLLGATE_FRESH = 2,    /* just accepted, said once: announce all live sessions */
     TOLLGATE_UP = 3,       /* the link stands */
-    TOLLGATE_REFUSED = 4   /* the engine refused: see `welcome`; tried again after a pause */
+    TOLLGATE_REFUSED = 4   /* the engine refused: see tollgate_answer; tried again after a pause */
 };
 
 /* ---- The plane ---- */
@@ -313,6 +339,121 @@ struct tollgate_plane {
     uint32_t free_count;
     struct tollgate_ring rings[TOLLGATE_RINGS_MAX];
 };
+
+/* ---- The functions ---- */
+
+/* Makes the memory, sealed against resizing, and both eventfds. 0 or -errno. */
+TOLLGATE_API int tollgate_create(struct tollgate_plane *plane, const struct tollgate_options *options);
+
+/*
+ * Goes on with a memory that another process of this plane made and kept; the plane owns the descriptor from now on.
+ * Each ring and slot still has one writer only. 0 or -errno.
+ */
+TOLLGATE_API int tollgate_adopt(struct tollgate_plane *plane, const char *name, int memory_fd);
+
+/* Gives everything back but the memory that others hold. */
+TOLLGATE_API void tollgate_destroy(struct tollgate_plane *plane);
+
+/*
+ * A plane on the heap, for languages that do not know the size of one: tollgate_create, or NULL with errno; and
+ * tollgate_destroy. All else takes its address.
+ */
+TOLLGATE_API struct tollgate_plane *tollgate_new(const struct tollgate_options *options);
+TOLLGATE_API void tollgate_free(struct tollgate_plane *plane);
+
+/* Says in every HELLO from now on that each counter has 32 bits in truth and begins again at zero behind the last of
+ * them; the totals of a down as well. To be said after tollgate_create or tollgate_adopt, before the first connection. */
+TOLLGATE_API void tollgate_count_with_32_bits(struct tollgate_plane *plane);
+
+/* Says where the engine is; tollgate_poll goes there. A link that stands is given up. -EINVAL: the path is too long. */
+TOLLGATE_API int tollgate_connect(struct tollgate_plane *plane, const char *path);
+
+/*
+ * Brings the link up, or finds out that it is gone; an enum tollgate_link. Call it whenever tollgate_wait has returned.
+ * After TOLLGATE_FRESH announce all live sessions: with tollgate_announce, or resync_begin in every ring, their ups in any,
+ * resync_end in every ring. A live session that is not announced is ended by the engine, with the totals in its slot.
+ */
+TOLLGATE_API int tollgate_poll(struct tollgate_plane *plane);
+
+/*
+ * What the engine answered last, in a word: "accepted", "version", "malformed", "name-taken", "unsealed", "memory", "too-many",
+ * "shutting-down", "descriptors", or "other"; "" before it has answered.
+ */
+TOLLGATE_API const char *tollgate_answer(const struct tollgate_plane *plane);
+
+/* A subscriber came online, or, within a resync, is. `at_ms`: milliseconds since 1970, 0: now. */
+TOLLGATE_API int tollgate_up(struct tollgate_plane *plane, uint32_t ring, struct tollgate_octets session,
+                             const struct tollgate_subscriber *subscriber, struct tollgate_slot slot, uint64_t at_ms);
+
+/* Something has changed; the rest of `changed` is zero. */
+TOLLGATE_API int tollgate_update(struct tollgate_plane *plane, uint32_t ring, struct tollgate_octets session,
+                                 const struct tollgate_subscriber *changed, uint64_t at_ms);
+
+/*
+ * A subscriber went offline. `cause`: Acct-Terminate-Cause, 0: not said. `totals`: the final totals, so that the slot may
+ * be used again at once; NULL: the engine reads the slot, which has to stay until the event is taken over.
+ */
+TOLLGATE_API int tollgate_down(struct tollgate_plane *plane, uint32_t ring, struct tollgate_octets session, uint8_t cause,
+                               const struct tollgate_counters *totals, uint64_t at_ms);
+
+/* The plane lost a session's counters; `slot` is what tollgate_slot_renew gave. */
+TOLLGATE_API int tollgate_reset(struct tollgate_plane *plane, uint32_t ring, struct tollgate_octets session,
+                                struct tollgate_slot slot);
+
+/* All live sessions will now be announced; said in every ring. */
+TOLLGATE_API int tollgate_resync_begin(struct tollgate_plane *plane, uint32_t ring);
+
+/* All live sessions have been announced; said in every ring. The engine settles when it has met all of them. */
+TOLLGATE_API int tollgate_resync_end(struct tollgate_plane *plane, uint32_t ring);
+
+/* One live session, as tollgate_up takes it. */
+struct tollgate_live {
+    struct tollgate_octets session;
+    const struct tollgate_subscriber *subscriber;
+    struct tollgate_slot slot;
+    uint64_t at_ms; /* when it came up; 0: not said */
+};
+
+/*
+ * A whole resync in one call, by a thread that all rings belong to: the ups in `ring`. `next` fills in the next live session
+ * and answers 1, or 0 behind the last. `obey` takes the verdicts that come meanwhile; NULL leaves them in their ring, which is
+ * good for as many sessions as that has room for. Waits up to `patience_ms` each time a ring is full. 0; -EAGAIN when that
+ * was too long, and -EINVAL when a session cannot be said: the engine then ends no session, and a later call begins anew.
+ */
+TOLLGATE_API int tollgate_announce(struct tollgate_plane *plane, uint32_t ring,
+                                   int (*next)(void *context, struct tollgate_live *live),
+                                   void (*obey)(void *context, const struct tollgate_verdict *verdict), void *context,
+                                   int patience_ms);
+
+/* Whether every event of every ring is durable. */
+TOLLGATE_API int tollgate_taken_over(const struct tollgate_plane *plane);
+
+/* A slot for a new session; 0, or -ENOSPC when all are taken. */
+TOLLGATE_API int tollgate_slot_alloc(struct tollgate_plane *plane, struct tollgate_slot *slot);
+
+/* A new generation with zero totals, for a new session or for one whose counters were lost. */
+TOLLGATE_API struct tollgate_slot tollgate_slot_renew(struct tollgate_plane *plane, uint32_t slot);
+
+/* Gives a slot back: at once after a down with totals, else when the down is taken over. */
+TOLLGATE_API void tollgate_slot_free(struct tollgate_plane *plane, struct tollgate_slot slot);
+
+/* Puts a session's totals into its slot; summed where the table does not tell the families apart. */
+TOLLGATE_API void tollgate_store(struct tollgate_plane *plane, struct tollgate_slot slot,
+                                 const struct tollgate_counters *totals);
+
+/* The next verdict: 1, or 0 when there is none. */
+TOLLGATE_API int tollgate_poll_verdict(struct tollgate_plane *plane, struct tollgate_verdict *verdict);
+
+/*
+ * Sleeps until a verdict came, the engine took something over, the link changed, a try to connect is due, or the time is
+ * over. Look at everything again afterwards.
+ */
+TOLLGATE_API void tollgate_wait(struct tollgate_plane *plane, int timeout_ms);
+
+/* TOLLGATE_HEADER_VERSION of whoever compiled the functions: of the library, where there is one. */
+TOLLGATE_API uint32_t tollgate_version(void);
+
+#if !defined TOLLGATE_LIBRARY || defined TOLLGATE_LIBRARY_ITSELF
 
 /* ---- Words of the memory ---- */
 
@@ -384,8 +525,7 @@ static inline int tollgate_arrange(struct tollgate_header *header)
     return 0;
 }
 
-/* Gives everything back but the memory that others hold. */
-static inline void tollgate_destroy(struct tollgate_plane *plane)
+TOLLGATE_API void tollgate_destroy(struct tollgate_plane *plane)
 {
     if (plane->memory)
         munmap(plane->memory, plane->header.bytes);
@@ -456,8 +596,7 @@ static inline int tollgate_finish(struct tollgate_plane *plane, const char *name
     return 0;
 }
 
-/* Makes the memory, sealed against resizing, and both eventfds. 0 or -errno. */
-static inline int tollgate_create(struct tollgate_plane *plane, const struct tollgate_options *options)
+TOLLGATE_API int tollgate_create(struct tollgate_plane *plane, const struct tollgate_options *options)
 {
     struct tollgate_header *header = &plane->header;
     int error;
@@ -484,11 +623,7 @@ static inline int tollgate_create(struct tollgate_plane *plane, const struct tol
     return error;
 }
 
-/*
- * Goes on with a memory that another process of this plane made and kept; the plane owns the descriptor from now on.
- * Each ring and slot still has one writer only. 0 or -errno.
- */
-static inline int tollgate_adopt(struct tollgate_plane *plane, const char *name, int memory_fd)
+TOLLGATE_API int tollgate_adopt(struct tollgate_plane *plane, const char *name, int memory_fd)
 {
     struct tollgate_header header;
     struct stat status;
@@ -507,6 +642,24 @@ static inline int tollgate_adopt(struct tollgate_plane *plane, const char *name,
     return tollgate_finish(plane, name);
 }
 
+TOLLGATE_API struct tollgate_plane *tollgate_new(const struct tollgate_options *options)
+{
+    struct tollgate_plane *plane = (struct tollgate_plane *)malloc(sizeof *plane);
+    int error = plane ? tollgate_create(plane, options) : -ENOMEM;
+    if (error == 0)
+        return plane;
+    free(plane);
+    errno = -error;
+    return NULL;
+}
+
+TOLLGATE_API void tollgate_free(struct tollgate_plane *plane)
+{
+    if (plane)
+        tollgate_destroy(plane);
+    free(plane);
+}
+
 /* ---- The connection ---- */
 
 static inline int tollgate_lost(struct tollgate_plane *plane, int state)
@@ -520,9 +673,7 @@ static inline int tollgate_lost(struct tollgate_plane *plane, int state)
     return state;
 }
 
-/* Says in every HELLO from now on that each counter has 32 bits in truth and begins again at zero behind the last of
- * them; the totals of a down as well. To be said after tollgate_create or tollgate_adopt, before the first connection. */
-static inline void tollgate_count_with_32_bits(struct tollgate_plane *plane)
+TOLLGATE_API void tollgate_count_with_32_bits(struct tollgate_plane *plane)
 {
     plane->hello.name_len |= 2u << 16; /* the flags stand behind the length of the name */
 }
@@ -560,11 +711,7 @@ static inline int tollgate_greet(struct tollgate_plane *plane)
     return sendmsg(plane->socket, &message, MSG_NOSIGNAL) == (ssize_t)sizeof plane->hello ? 0 : -1;
 }
 
-/*
- * Brings the link up, or finds out that it is gone; an enum tollgate_link. Call it whenever tollgate_wait has returned.
- * After TOLLGATE_FRESH announce all live sessions: resync_begin in every ring, their ups in any, resync_end in every ring.
- */
-static inline int tollgate_poll(struct tollgate_plane *plane)
+TOLLGATE_API int tollgate_poll(struct tollgate_plane *plane)
 {
     struct tollgate_welcome welcome;
     ssize_t heard;
@@ -595,8 +742,7 @@ static inline int tollgate_poll(struct tollgate_plane *plane)
     return TOLLGATE_FRESH;
 }
 
-/* Says where the engine is; tollgate_poll goes there. A link that stands is given up. -EINVAL: the path is too long. */
-static inline int tollgate_connect(struct tollgate_plane *plane, const char *path)
+TOLLGATE_API int tollgate_connect(struct tollgate_plane *plane, const char *path)
 {
     size_t len = strlen(path);
     if (len == 0 || len >= sizeof plane->path.sun_path)
@@ -608,6 +754,17 @@ static inline int tollgate_connect(struct tollgate_plane *plane, const char *pat
     memcpy(plane->path.sun_path, path, len);
     plane->retry_at_ms = 0;
     return 0;
+}
+
+TOLLGATE_API const char *tollgate_answer(const struct tollgate_plane *plane)
+{
+    static const char *const words[] = {"accepted", "version",  "malformed",     "name-taken", "unsealed",
+                                        "memory",   "too-many", "shutting-down", "descriptors"};
+    if (plane->welcome.magic[0] == 0)
+        return "";
+    if (plane->welcome.engine_version != TOLLGATE_VERSION)
+        return "version";
+    return plane->welcome.answer < sizeof words / sizeof *words ? words[plane->welcome.answer] : "other";
 }
 
 /* ---- Events ---- */
@@ -762,8 +919,7 @@ static inline int tollgate_end(struct tollgate_plane *plane, uint32_t ring, enum
     return body->error ? body->error : tollgate_say(plane, ring, kind, tollgate_hash(session), body->octets, body->len);
 }
 
-/* A subscriber came online, or, within a resync, is. `at_ms`: milliseconds since 1970, 0: now. */
-static inline int tollgate_up(struct tollgate_plane *plane, uint32_t ring, struct tollgate_octets session,
+TOLLGATE_API int tollgate_up(struct tollgate_plane *plane, uint32_t ring, struct tollgate_octets session,
                               const struct tollgate_subscriber *subscriber, struct tollgate_slot slot, uint64_t at_ms)
 {
     struct tollgate_body body;
@@ -776,8 +932,7 @@ static inline int tollgate_up(struct tollgate_plane *plane, uint32_t ring, struc
     return tollgate_end(plane, ring, TOLLGATE_KIND_UP, session, &body);
 }
 
-/* Something has changed; the rest of `changed` is zero. */
-static inline int tollgate_update(struct tollgate_plane *plane, uint32_t ring, struct tollgate_octets session,
+TOLLGATE_API int tollgate_update(struct tollgate_plane *plane, uint32_t ring, struct tollgate_octets session,
                                   const struct tollgate_subscriber *changed, uint64_t at_ms)
 {
     struct tollgate_body body;
@@ -787,11 +942,7 @@ static inline int tollgate_update(struct tollgate_plane *plane, uint32_t ring, s
     return tollgate_end(plane, ring, TOLLGATE_KIND_UPDATE, session, &body);
 }
 
-/*
- * A subscriber went offline. `cause`: Acct-Terminate-Cause, 0: not said. `totals`: the final totals, so that the slot may
- * be used again at once; NULL: the engine reads the slot, which has to stay until the event is taken over.
- */
-static inline int tollgate_down(struct tollgate_plane *plane, uint32_t ring, struct tollgate_octets session,
+TOLLGATE_API int tollgate_down(struct tollgate_plane *plane, uint32_t ring, struct tollgate_octets session,
                                 uint8_t cause, const struct tollgate_counters *totals, uint64_t at_ms)
 {
     struct tollgate_body body;
@@ -805,8 +956,7 @@ static inline int tollgate_down(struct tollgate_plane *plane, uint32_t ring, str
     return tollgate_end(plane, ring, TOLLGATE_KIND_DOWN, session, &body);
 }
 
-/* The plane lost a session's counters; `slot` is what tollgate_slot_renew gave. */
-static inline int tollgate_reset(struct tollgate_plane *plane, uint32_t ring, struct tollgate_octets session,
+TOLLGATE_API int tollgate_reset(struct tollgate_plane *plane, uint32_t ring, struct tollgate_octets session,
                                  struct tollgate_slot slot)
 {
     struct tollgate_body body;
@@ -815,20 +965,17 @@ static inline int tollgate_reset(struct tollgate_plane *plane, uint32_t ring, st
     return tollgate_end(plane, ring, TOLLGATE_KIND_RESET, session, &body);
 }
 
-/* All live sessions will now be announced; said in every ring. */
-static inline int tollgate_resync_begin(struct tollgate_plane *plane, uint32_t ring)
+TOLLGATE_API int tollgate_resync_begin(struct tollgate_plane *plane, uint32_t ring)
 {
     return tollgate_say(plane, ring, TOLLGATE_KIND_RESYNC_BEGIN, 0, NULL, 0);
 }
 
-/* All live sessions have been announced; said in every ring. The engine settles when it has met all of them. */
-static inline int tollgate_resync_end(struct tollgate_plane *plane, uint32_t ring)
+TOLLGATE_API int tollgate_resync_end(struct tollgate_plane *plane, uint32_t ring)
 {
     return tollgate_say(plane, ring, TOLLGATE_KIND_RESYNC_END, 0, NULL, 0);
 }
 
-/* Whether every event of every ring is durable. */
-static inline int tollgate_taken_over(const struct tollgate_plane *plane)
+TOLLGATE_API int tollgate_taken_over(const struct tollgate_plane *plane)
 {
     uint32_t ring;
     for (ring = 0; ring < plane->header.rings; ring++) {
@@ -849,8 +996,7 @@ static inline void tollgate_slot_clear(struct tollgate_plane *plane, uint32_t sl
     __atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
-/* A new generation with zero totals, for a new session or for one whose counters were lost. */
-static inline struct tollgate_slot tollgate_slot_renew(struct tollgate_plane *plane, uint32_t slot)
+TOLLGATE_API struct tollgate_slot tollgate_slot_renew(struct tollgate_plane *plane, uint32_t slot)
 {
     uint64_t *words = tollgate_word(plane, tollgate_slot_offset(plane, slot));
     uint32_t last = (uint32_t)(words[0] >> 32);
@@ -867,8 +1013,7 @@ static inline struct tollgate_slot tollgate_slot_renew(struct tollgate_plane *pl
     return renewed;
 }
 
-/* A slot for a new session; 0, or -ENOSPC when all are taken. */
-static inline int tollgate_slot_alloc(struct tollgate_plane *plane, struct tollgate_slot *slot)
+TOLLGATE_API int tollgate_slot_alloc(struct tollgate_plane *plane, struct tollgate_slot *slot)
 {
     if (plane->free_count == 0)
         return -ENOSPC;
@@ -876,8 +1021,7 @@ static inline int tollgate_slot_alloc(struct tollgate_plane *plane, struct tollg
     return 0;
 }
 
-/* Gives a slot back: at once after a down with totals, else when the down is taken over. */
-static inline void tollgate_slot_free(struct tollgate_plane *plane, struct tollgate_slot slot)
+TOLLGATE_API void tollgate_slot_free(struct tollgate_plane *plane, struct tollgate_slot slot)
 {
     if (slot.slot >= plane->header.slots ||
         (uint32_t)*tollgate_word(plane, tollgate_slot_offset(plane, slot.slot)) != slot.generation ||
@@ -887,8 +1031,7 @@ static inline void tollgate_slot_free(struct tollgate_plane *plane, struct tollg
     plane->free_slots[plane->free_count++] = slot.slot;
 }
 
-/* Puts a session's totals into its slot; summed where the table does not tell the families apart. */
-static inline void tollgate_store(struct tollgate_plane *plane, struct tollgate_slot slot,
+TOLLGATE_API void tollgate_store(struct tollgate_plane *plane, struct tollgate_slot slot,
                                   const struct tollgate_counters *totals)
 {
     uint64_t *words = tollgate_word(plane, tollgate_slot_offset(plane, slot.slot));
@@ -914,8 +1057,7 @@ static inline uint64_t tollgate_verdict_offset(const struct tollgate_plane *plan
            plane->verdicts_read % plane->header.verdicts * TOLLGATE_VERDICT_BYTES;
 }
 
-/* The next verdict: 1, or 0 when there is none. */
-static inline int tollgate_poll_verdict(struct tollgate_plane *plane, struct tollgate_verdict *verdict)
+TOLLGATE_API int tollgate_poll_verdict(struct tollgate_plane *plane, struct tollgate_verdict *verdict)
 {
     struct tollgate_verdict_record record;
     uint64_t offset = tollgate_verdict_offset(plane);
@@ -948,11 +1090,7 @@ static inline int tollgate_progressed(struct tollgate_plane *plane)
     return any;
 }
 
-/*
- * Sleeps until a verdict came, the engine took something over, the link changed, a try to connect is due, or the time is
- * over. Look at everything again afterwards.
- */
-static inline void tollgate_wait(struct tollgate_plane *plane, int timeout_ms)
+TOLLGATE_API void tollgate_wait(struct tollgate_plane *plane, int timeout_ms)
 {
     uint64_t *waiting = tollgate_word(plane, TOLLGATE_PLANE_WAITING), now = tollgate_now_ms(), kicks;
     struct pollfd polled[2];
@@ -976,5 +1114,65 @@ static inline void tollgate_wait(struct tollgate_plane *plane, int timeout_ms)
     drained = read(plane->plane_bell, &kicks, sizeof kicks);
     (void)drained; /* nothing to read is fine */
 }
+
+/* ---- A whole resync ---- */
+
+/* Whether to say it again: the ring was full, and the time is not over. */
+static inline int tollgate_insists(struct tollgate_plane *plane, int said, uint64_t until_ms, void *context,
+                                   void (*obey)(void *context, const struct tollgate_verdict *verdict))
+{
+    struct tollgate_verdict verdict;
+    uint64_t now = tollgate_now_ms();
+    if (said != -EAGAIN || now >= until_ms)
+        return 0;
+    while (obey && tollgate_poll_verdict(plane, &verdict))
+        obey(context, &verdict);
+    tollgate_wait(plane, (int)(until_ms - now));
+    return 1;
+}
+
+/* A resync event in every ring. */
+static inline int tollgate_everywhere(struct tollgate_plane *plane, int (*say)(struct tollgate_plane *, uint32_t),
+                                      int patience_ms, void *context,
+                                      void (*obey)(void *context, const struct tollgate_verdict *verdict))
+{
+    uint64_t until = tollgate_now_ms() + (uint64_t)patience_ms;
+    uint32_t ring;
+    int said = 0;
+    for (ring = 0; ring < plane->header.rings && said == 0; ring++)
+        do
+            said = say(plane, ring);
+        while (tollgate_insists(plane, said, until, context, obey));
+    return said;
+}
+
+TOLLGATE_API int tollgate_announce(struct tollgate_plane *plane, uint32_t ring,
+                                   int (*next)(void *context, struct tollgate_live *live),
+                                   void (*obey)(void *context, const struct tollgate_verdict *verdict), void *context,
+                                   int patience_ms)
+{
+    struct tollgate_live live;
+    int said = patience_ms < 0 ? -EINVAL : tollgate_everywhere(plane, tollgate_resync_begin, patience_ms, context, obey);
+    memset(&live, 0, sizeof live);
+    while (said == 0 && next(context, &live)) {
+        uint64_t until = tollgate_now_ms() + (uint64_t)patience_ms;
+        do
+            said = tollgate_up(plane, ring, live.session, live.subscriber, live.slot, live.at_ms);
+        while (tollgate_insists(plane, said, until, context, obey));
+        memset(&live, 0, sizeof live);
+    }
+    return said != 0 ? said : tollgate_everywhere(plane, tollgate_resync_end, patience_ms, context, obey);
+}
+
+TOLLGATE_API uint32_t tollgate_version(void)
+{
+    return TOLLGATE_HEADER_VERSION;
+}
+
+#endif
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -14,12 +14,12 @@ use plane::{hello, layout, record};
 
 use crate::engine::{accept, listen, welcome};
 
-fn include() -> PathBuf {
+pub(crate) fn include() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("include")
 }
 
 /// Runs a compiler with all warnings as errors; the error is what it said.
-fn compile(compiler: &str, arguments: &[&str]) -> Result<(), String> {
+pub(crate) fn compile(compiler: &str, arguments: &[&str]) -> Result<(), String> {
     let output = Command::new(compiler)
         .args(["-Wall", "-Wextra", "-Werror", "-O1", "-I"])
         .arg(include())
@@ -140,6 +140,7 @@ fn words_have_the_same_numbers() {
         ("TIME_QUOTA", Tag::TimeQuota),
         ("VOLUME_QUOTA", Tag::VolumeQuota),
         ("MULTI_SESSION_ID", Tag::MultiSessionId),
+        ("AUTH_SERVER", Tag::AuthServer),
     ];
     let kinds = [
         ("UP", Kind::Up),

@@ -4,6 +4,8 @@
 #![cfg(not(loom))]
 #![expect(clippy::unwrap_used, reason = "what a test cannot do without, it may insist on")]
 
+mod announce;
 mod c_header;
 mod client;
 mod engine;
+mod library;
