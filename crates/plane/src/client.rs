@@ -1,22 +1,22 @@
 //! A packet plane's half of the link.
 //!
 //! The client makes the memory, keeps it for as long as it lives, and passes it to the engine again and again. A lost
-//! link loses nothing: events wait in their rings, counters go on counting.
+//! link loses nothing: events wait in their rings, counters go on counting. What a plane needs of other rooms is named
+//! here as well, so a plane depends on this crate alone.
 //!
 //! ```no_run
 //! use std::time::Duration;
-//! use model::event::{Subscriber, Up};
-//! use plane::client::{LinkState, Options, PlaneClient};
+//! use plane::client::{LinkState, Options, PlaneClient, Subscriber, Up};
 //!
 //! let mut plane = PlaneClient::create(&Options { name: "plane-0", ..Options::default() })?;
 //! plane.connect("/run/tollgate/plane.sock");
 //! let slot = plane.alloc_slot().expect("a free slot");
 //! let subscriber = Subscriber { user: Some(b"alice@isp"), ..Subscriber::default() };
 //! let alice = Up { session: b"s1", subscriber, counters: slot, at: None };
+//! let mut is_fresh = false;
 //! loop {
-//!     if plane.poll_connect() == LinkState::Fresh {
-//!         plane.announce(0, [alice], Duration::from_secs(10)).expect("room for the live sessions");
-//!     }
+//!     is_fresh |= plane.poll_connect() == LinkState::Fresh;
+//!     is_fresh = is_fresh && plane.announce(0, [alice], Duration::from_secs(1)).is_err();
 //!     while let Some(verdict) = plane.poll_verdict() {
 //!         println!("{} {}", verdict.sentence.as_str(), verdict.reason.as_str());
 //!     }
@@ -25,7 +25,27 @@
 //! # #[expect(unreachable_code)]
 //! # Ok::<(), std::io::Error>(())
 //! ```
+//!
+//! That loop and a few lines around it are a whole plane: `examples/small_plane.rs`.
+//!
+//! **Reconnecting** is that loop. [`poll_connect`](PlaneClient::poll_connect) tries again after a pause of 10 ms to 1 s, and says
+//! [`Fresh`](LinkState::Fresh) once per connection: then the live sessions are announced, all of them, for the engine ends those
+//! of this plane that were not. It ends none before the announcement is whole, and none within `plane-link grace` of
+//! losing the link. What was said while there was no link is read first.
+//!
+//! **Full** ([`SendError::Full`]): the ring has no room until the engine has made more of it durable. Nothing was said; the
+//! plane keeps the event and says it again after [`wait`](PlaneClient::wait). A plane that cannot keep events makes its rings as
+//! large as the longest outage that it wants to sit through.
+//!
+//! **Durable:** what was said is in the plane's memory, and outlives the engine; when
+//! [`taken_over`](PlaneClient::taken_over) it is on the engine's disk, and outlives both. A verdict to admit comes only when the
+//! log-in is on the disk. Counters are state: the engine samples them, and loses what was counted since only when the plane's
+//! memory is lost as well; a Down with its totals loses nothing.
+//!
+//! **Refused** ([`LinkState::Refused`]) says why, and both versions where they differ; it is tried again all the same, so
+//! either side may be replaced first.
 
+mod announce;
 mod link;
 mod memory;
 
@@ -35,19 +55,25 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use model::counters::CounterSlot;
-use model::event::{Down, PlaneEvent, Reset, Up, Update};
+pub use model::counters::{CounterSlot, Counters, Totals};
+pub use model::event::{Access, Authentic, ClassList, Down, PlaneEvent, Prefix, Reset, Subscriber, Up, Update};
+pub use model::time::Wall;
+pub use model::verdict::{Reason, Sentence};
 
+pub use crate::event_ring::SendError;
+pub use crate::hello::{Answer, Welcome};
+pub use crate::layout::Geometry;
+pub use crate::verdict_ring::OwnedVerdict;
 pub use link::LinkState;
 pub use memory::SharedMemory;
 
 use crate::counter_table::CounterWriter;
 use crate::doorbell::PlaneBell;
-use crate::event_ring::{EventWriter, SendError};
+use crate::event_ring::EventWriter;
 use crate::hello::Hello;
-use crate::layout::{Geometry, Layout};
+use crate::layout::Layout;
 use crate::region::Memory;
-use crate::verdict_ring::{OwnedVerdict, VerdictReader};
+use crate::verdict_ring::VerdictReader;
 use link::Link;
 
 /// What a plane chooses.
@@ -236,43 +262,6 @@ impl PlaneClient {
         self.send(ring, &PlaneEvent::Reset(reset))
     }
 
-    /// All live sessions will now be announced, in any ring. Said in every ring that was not taken; who took one says
-    /// it there. The engine settles when it has met the end in every ring.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::Full`]: some ring had no room; say it again.
-    pub fn resync_begin(&mut self) -> Result<(), SendError> {
-        self.send_everywhere(&PlaneEvent::ResyncBegin)
-    }
-
-    /// All live sessions have been announced.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::Full`]: some ring had no room; say it again.
-    pub fn resync_end(&mut self) -> Result<(), SendError> {
-        self.send_everywhere(&PlaneEvent::ResyncEnd)
-    }
-
-    /// A whole resync in one call, in one ring: waits up to `patience` for room each time there is none.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::Full`] when the patience ended; the resync is then begun anew by another call.
-    pub fn announce<'a>(
-        &mut self,
-        ring: u16,
-        live: impl IntoIterator<Item = Up<'a>>,
-        patience: Duration,
-    ) -> Result<(), SendError> {
-        self.insist(patience, Self::resync_begin)?;
-        for up in live {
-            self.insist(patience, |plane| plane.up(ring, up))?;
-        }
-        self.insist(patience, Self::resync_end)
-    }
-
     /// Gives a ring to a worker's thread; `None` when it was taken before or does not exist.
     pub fn take_ring(&mut self, ring: u16) -> Option<RingSender> {
         self.rings.get_mut(usize::from(ring))?.take()
@@ -351,25 +340,6 @@ impl PlaneClient {
             *seen = consumed;
         }
         any
-    }
-
-    fn send_everywhere(&mut self, event: &PlaneEvent<'_>) -> Result<(), SendError> {
-        self.rings.iter_mut().flatten().try_for_each(|ring| ring.send(event))
-    }
-
-    fn insist(
-        &mut self,
-        patience: Duration,
-        mut say: impl FnMut(&mut Self) -> Result<(), SendError>,
-    ) -> Result<(), SendError> {
-        let deadline = Instant::now() + patience;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match say(self) {
-                Err(SendError::Full) if !left.is_zero() => self.wait(left),
-                said => return said,
-            }
-        }
     }
 }
 

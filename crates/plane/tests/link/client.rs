@@ -138,15 +138,35 @@ fn a_lost_link_loses_no_event_and_is_brought_up_again() {
 /// The announcement is longer than the ring: it goes on as the engine makes it durable.
 #[test]
 fn a_long_resync_waits_for_room() {
+    long_resync(0, |plane, live| plane.announce(0, live, PATIENCE));
+}
+
+/// The verdicts are more than their ring has room for, and are read while the announcement waits.
+#[test]
+fn a_long_resync_obeys_meanwhile() {
+    let mut told = 0;
+    long_resync(1, |plane, live| plane.announce_obeying(0, live, PATIENCE, |_| told += 1));
+    assert!(told > GEOMETRY.verdicts, "{told}");
+}
+
+/// Announces a thousand sessions to an engine that gives so many verdicts on each.
+fn long_resync(verdicts: u32, announce: impl FnOnce(&mut PlaneClient, Vec<Up<'_>>) -> Result<(), SendError>) {
     let (_place, path) = place();
     let listener = listen(&path);
     const SESSIONS: u32 = 1000;
     let shard = std::thread::spawn(move || {
         let mut linked = welcome(accept(&listener));
-        let mut ups = 0;
+        let (sentence, reason) = (Sentence::Admit, Reason::Known);
+        let known = Verdict { plane: PlaneIndex(0), session: b"s", sentence, reason };
+        let (mut ups, mut owed) = (0, 0);
         loop {
             let told = linked.next(0);
             ups += u32::from(told.starts_with("Up"));
+            owed += if told.starts_with("Up") { verdicts } else { 0 };
+            // As the engine does: what finds no room is kept.
+            while owed > 0 && linked.region.verdicts().push(&known, None).is_ok() {
+                owed -= 1;
+            }
             linked.durable();
             if told == "ResyncEnd" {
                 return ups;
@@ -160,7 +180,7 @@ fn a_long_resync_waits_for_room() {
     let names: Vec<[u8; 4]> = (0..SESSIONS).map(u32::to_be_bytes).collect();
     let subscriber = Subscriber { user: Some(b"u"), ..Subscriber::default() };
     let live = names.iter().map(|session| Up { session, subscriber, counters: slot, at: None });
-    plane.announce(0, live, PATIENCE).unwrap();
+    announce(&mut plane, live.collect()).unwrap();
     assert_eq!(shard.join().unwrap(), SESSIONS);
 }
 

@@ -31,6 +31,7 @@ mod radsec;
 mod real_input;
 mod reboots;
 mod shells;
+mod small_planes;
 mod start_fail;
 mod status_server;
 mod storm;
