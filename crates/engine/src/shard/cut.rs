@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use model::counters::CounterSource;
+use model::ids::PlaneIndex;
 use model::report::UserSelector;
 use model::time::{Mono, Now};
 use model::verdict::{CutBy, Sentence};
@@ -170,7 +171,7 @@ impl Shard {
     /// How long a Down is waited for once more: it may lie in the ring unread; the plane is away, has not taken the verdict, or
     /// has been back for so short a time that it may not have announced the session and heard the verdict again.
     fn waits_on_for_down(&self, slot: Slot, now: Mono) -> Option<Mono> {
-        if self.events_lie_unread(now) {
+        if self.events_lie_unread(self.session(slot).plane, now) {
             return Some(now.plus(CAUGHT_UP));
         }
         let linked = self.planes.linked_since(self.session(slot).plane);
@@ -180,8 +181,9 @@ impl Shard {
         }
     }
 
-    /// Whether planes have said something that was not read, as far as can be told.
-    pub(super) fn events_lie_unread(&self, now: Mono) -> bool {
-        self.events_left.is_some_and(|at| now <= at.plus(CAUGHT_UP))
+    /// Whether this plane has said something that was not read, as far as can be told.
+    pub(super) fn events_lie_unread(&self, plane: PlaneIndex, now: Mono) -> bool {
+        let left = self.events_left.max(self.planes.events_left(plane));
+        left.is_some_and(|at| now <= at.plus(CAUGHT_UP))
     }
 }

@@ -105,8 +105,9 @@ impl Shard {
     /// How long addresses are waited for once more: they may lie in the ring unread, or the plane is away or has been back
     /// for so short a time that nothing was read. One that stays away takes its sessions with it when its grace ends.
     fn waits_on_for_addresses(&self, slot: Slot, now: Mono) -> Option<Mono> {
-        let Some(since) = self.planes.linked_since(self.session(slot).plane) else { return Some(now.plus(AWAY)) };
-        let read = if self.events_lie_unread(now) { now } else { since };
+        let plane = self.session(slot).plane;
+        let Some(since) = self.planes.linked_since(plane) else { return Some(now.plus(AWAY)) };
+        let read = if self.events_lie_unread(plane, now) { now } else { since };
         Some(read.plus(CAUGHT_UP)).filter(|&until| until > now)
     }
 

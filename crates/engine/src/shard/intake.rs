@@ -68,8 +68,7 @@ impl Shard {
         Ok(())
     }
 
-    /// Events of the planes stay unread, or unsaid: the ledger is behind and what was read still takes up room in the ring, or
-    /// there are too many for one turn.
+    /// Events of all planes stay unread: the ledger is behind. Of one: [`handle_plane_events_left`](Self::handle_plane_events_left).
     pub fn handle_events_left(&mut self, now: Mono) {
         self.events_left = Some(now);
     }

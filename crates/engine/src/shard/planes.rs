@@ -44,6 +44,8 @@ struct Plane {
     history: History,
     /// For each ring, the position behind the last event that this life took.
     handled: Vec<u64>,
+    /// When events of it were last left unread.
+    events_left: Option<Mono>,
     /// Sessions that are provisional, and the rings of their events.
     provisional: Vec<(u16, Slot)>,
     /// It is a relay client, and this is what to do with its sessions.
@@ -110,6 +112,11 @@ impl Planes {
     /// The bit that a session carries which is announced now, or has just come up.
     pub(super) fn round(&self, plane: PlaneIndex) -> bool {
         self.items.get(usize::from(plane.0)).is_some_and(|plane| plane.round)
+    }
+
+    /// When events of this plane were last left unread.
+    pub(super) fn events_left(&self, plane: PlaneIndex) -> Option<Mono> {
+        self.items.get(usize::from(plane.0)).and_then(|plane| plane.events_left)
     }
 
     pub(super) fn is_new_start(&self, plane: PlaneIndex) -> bool {
@@ -303,6 +310,14 @@ impl Shard {
         }
     }
 
+    /// Events of this plane stay unread, or unsaid: there are too many for one turn, or what was read still takes up room in
+    /// its ring. Other planes' sessions are none the wiser for what it may have said.
+    pub fn handle_plane_events_left(&mut self, now: Mono, plane: PlaneIndex) {
+        if let Some(item) = self.planes.items.get_mut(usize::from(plane.0)) {
+            item.events_left = Some(now);
+        }
+    }
+
     /// Whether the counters of the plane that has just linked have 32 bits and begin again at zero behind the last of them.
     pub fn handle_narrow(&mut self, plane: PlaneIndex, narrow: bool) {
         if let Some(item) = self.planes.items.get_mut(usize::from(plane.0)) {
@@ -352,6 +367,7 @@ impl Shard {
             stale: false,
             history: History::default(),
             handled: Vec::new(),
+            events_left: None,
             provisional: Vec::new(),
             relay: None,
             gap_s: 0,

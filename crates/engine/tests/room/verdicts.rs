@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use model::ids::PlaneIndex;
 use model::report::UserSelector;
 use model::settings::{AccountingMode, AccountingScheme, CutBrake, Domain, InterimFailPolicy, ObjectName, StartFail};
 use wire::radius::attribute::Type;
@@ -69,6 +70,24 @@ fn a_down_that_lies_unread_is_waited_for() {
         scene = scene.pass(1);
     }
     scene.down_with("a", 1, None).pass(40).sees("139 stop a to 1");
+}
+
+/// A plane that says more than is read, and for ever, keeps nobody waiting but its own.
+#[test]
+fn a_down_that_lies_unread_is_its_own_plane_s() {
+    for (plane, stop) in [(crate::stage::PLANE, "69.2 stop a to 1"), (PlaneIndex(1), "40 stop a to 1")] {
+        let settings = each_minute(3, InterimFailPolicy::Online);
+        let mut scene = Scene::new(&settings).up("a", 1).pass(10).cut(&user("a"), 1);
+        scene.stage.shard.handle_plane_linked(scene.stage.now.mono, PlaneIndex(1), "flooding", 7, 1);
+        let mut scene = scene.pass(29);
+        scene.seen();
+        for _ in 0..30 {
+            let now = scene.stage.now.mono;
+            scene.stage.shard.handle_plane_events_left(now, plane);
+            scene = scene.pass(1);
+        }
+        scene.pass(40).sees(stop);
+    }
 }
 
 /// It announces its sessions, and hears the verdict once more, before it has said nothing for too long.

@@ -242,7 +242,7 @@ impl Worker {
             }
             self.shard.handle_ring_read(index, 0, reading.cursor);
             if !is_read_out || planes[number].is_crowded(reading.cursor) {
-                self.shard.handle_events_left(now.mono);
+                self.shard.handle_plane_events_left(now.mono, index);
             }
         }
         Ok(any)

@@ -160,14 +160,14 @@ impl LinkedPlanes {
                 for taken in 0.. {
                     if taken == most || shard.is_busy() {
                         more |= taken == most;
-                        shard.handle_events_left(now.mono);
+                        shard.handle_plane_events_left(now.mono, plane);
                         break;
                     }
                     match ring.next_event(&mut self.scratch, |hash| hash % shard_count == own) {
                         Ok(Next::Nothing) => {
                             shard.handle_ring_read(plane, number, ring.cursor());
                             if ring.is_crowded() {
-                                shard.handle_events_left(now.mono);
+                                shard.handle_plane_events_left(now.mono, plane);
                             }
                             break;
                         }
