@@ -1,7 +1,9 @@
-//! Writes the octets of the text vectors to `corpus/radius_packet` and `corpus/tacacs_reply`, where the fuzzers start from
-//! them.
+//! Writes the octets of the text vectors to `corpus/radius_packet` and `corpus/tacacs_reply`, and both messages of the plane
+//! link to `corpus/plane_hello`, where the fuzzers start from them.
 
 use std::{env, fs, io, path::Path};
+
+use plane::hello::{Answer, Hello, HelloError, Welcome};
 
 fn main() -> io::Result<()> {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -13,7 +15,17 @@ fn main() -> io::Result<()> {
         if is_tacacs { &mut tacacs } else { &mut radius }.extend(packets);
     }
     write(&fuzz.join("corpus/radius_packet"), &radius)?;
-    write(&fuzz.join("corpus/tacacs_reply"), &tacacs)
+    write(&fuzz.join("corpus/tacacs_reply"), &tacacs)?;
+    write(&fuzz.join("corpus/plane_hello"), &hellos())
+}
+
+/// A HELLO, one of another version, and what is answered.
+fn hellos() -> Vec<Vec<u8>> {
+    let hello = Hello::new("plane-0", 7, 1 << 20).expect("a good name").encode().to_vec();
+    let mut other_version = hello.clone();
+    other_version[8] = 2;
+    let answers = [Welcome::new(Answer::Accepted), Welcome::refusing(HelloError::Version { plane: 2 })];
+    [hello, other_version].into_iter().chain(answers.map(|answer| answer.encode().to_vec())).collect()
 }
 
 fn write(corpus: &Path, seeds: &[Vec<u8>]) -> io::Result<()> {
