@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use kernel::seqpacket::{self, Stream};
 use kernel::shared_memory::SharedMemory;
@@ -12,9 +13,12 @@ use plane::hello::{Answer, Hello, WELCOME_BYTES, Welcome};
 use plane::layout::{CONSUMED, Layout, RECORD_BYTES, RING_CONTROL_BYTES};
 use plane::region::Memory;
 use plane::{EventWriter, Geometry};
+use rustix::event::{PollFd, PollFlags, Timespec};
 
-use super::Random;
+use super::{Random, seconds};
 
+/// How long the daemon may take for anything.
+const PATIENCE: Duration = seconds(30);
 const WORD: usize = 8;
 /// Words of the header, as `plane::layout` draws them.
 const RINGS_OFFSET: usize = 80 / WORD;
@@ -134,13 +138,20 @@ pub(crate) fn knock(path: &Path, octets: &[u8], descriptors: &[BorrowedFd<'_>]) 
 
 /// What was answered; `None` when the connection was closed instead.
 pub(crate) fn answer(stream: &Stream) -> Option<Answer> {
-    let mut room = [0; WELCOME_BYTES];
-    let (length, _) = stream.recv_with_fds(&mut room, 0).ok()?;
-    Some(Welcome::decode(&room[..length])?.answer)
+    Some(Welcome::decode(&hear(stream)?)?.answer)
 }
 
 /// Waits until the other side closes.
 pub(crate) fn until_closed(stream: &Stream) {
+    while hear(stream).is_some() {}
+}
+
+/// The next message; `None` behind the last.
+fn hear(stream: &Stream) -> Option<Vec<u8>> {
+    let mut polled = [PollFd::new(stream, PollFlags::IN)];
+    let patience = Timespec::try_from(PATIENCE).unwrap();
+    assert!(rustix::event::poll(&mut polled, Some(&patience)).unwrap() > 0, "it is neither answered nor closed");
     let mut room = [0; WELCOME_BYTES];
-    while stream.recv_with_fds(&mut room, 0).is_ok_and(|(length, _)| length > 0) {}
+    let (length, _) = stream.recv_with_fds(&mut room, 0).ok()?;
+    (length > 0).then(|| room[..length].to_vec())
 }
