@@ -127,7 +127,7 @@ pub struct Subscriber<'a> {
 }
 
 /// An IPv6 prefix; bits beyond `length` are zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Prefix {
     /// The address with its host bits zero.
     pub address: Ipv6Addr,

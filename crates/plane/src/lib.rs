@@ -43,6 +43,8 @@
 //! | [`region`] | the memory as a whole, checked when it is opened |
 //! | [`hello`] | the two messages of the handshake |
 //! | [`refusal`] | the names of what is refused, and how often it was |
+//! | [`sweep`] | counters that are fetched instead: who is asked for, what is answered, what a session makes of it |
+//! | [`links`] | the network interfaces of a system: who is there, who went, what each has counted |
 //! | [`client`] | a packet plane's half, in Rust; the same in C is `include/tollgate_plane.h` |
 
 #![deny(unsafe_code)]
@@ -54,9 +56,13 @@ pub mod doorbell;
 pub mod event_ring;
 pub mod hello;
 pub mod layout;
+#[cfg(not(loom))]
+pub mod links;
 pub mod record;
 pub mod refusal;
 pub mod region;
+#[cfg(not(loom))]
+pub mod sweep;
 pub mod verdict_ring;
 
 mod words;
