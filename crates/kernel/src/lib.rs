@@ -13,6 +13,7 @@
 //! | [`source`] | the own address that datagrams leave from |
 //! | [`shared_memory`] | a packet plane's sealed memory as 64-bit atomics |
 //! | [`seqpacket`] | the Unix sockets that pass descriptors |
+//! | [`netlink`] | the kernel's own datagrams about interfaces |
 //! | [`cores`] | pinning a thread |
 //! | [`random`] | unpredictable bytes |
 //! | [`limits`] | how many descriptors may be open |
@@ -40,6 +41,7 @@ pub mod datapath;
 pub mod file;
 pub mod limits;
 mod mapping;
+pub mod netlink;
 pub mod notify;
 pub mod random;
 pub mod seqpacket;

@@ -51,7 +51,9 @@ impl Totals {
         [self.in_octets, self.in_packets, self.out_octets, self.out_packets]
     }
 
-    fn most(self, other: Totals) -> Totals {
+    /// Field by field, whatever is more.
+    #[must_use]
+    pub fn most(self, other: Totals) -> Totals {
         Totals {
             in_octets: self.in_octets.max(other.in_octets),
             in_packets: self.in_packets.max(other.in_packets),

@@ -44,6 +44,7 @@
 //! | [`hello`] | the two messages of the handshake |
 //! | [`refusal`] | the names of what is refused, and how often it was |
 //! | [`sweep`] | counters that are fetched instead: who is asked for, what is answered, what a session makes of it |
+//! | [`netlink`] | rtnetlink messages: octets ↔ messages |
 //! | [`links`] | the network interfaces of a system: who is there, who went, what each has counted |
 //! | [`client`] | a packet plane's half, in Rust; the same in C is `include/tollgate_plane.h` |
 
@@ -58,6 +59,8 @@ pub mod hello;
 pub mod layout;
 #[cfg(not(loom))]
 pub mod links;
+#[cfg(not(loom))]
+pub mod netlink;
 pub mod record;
 pub mod refusal;
 pub mod region;

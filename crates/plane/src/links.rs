@@ -1,11 +1,27 @@
-//! The network interfaces of a system, as rtnetlink tells of them.
+//! The network interfaces of a system, as rtnetlink tells of them: who is there, who went, what each has counted.
+//!
+//! Two streams come in, and nothing says which of two messages was written first when they are from different streams:
+//!
+//! ```text
+//!   the group   RTM_NEWLINK, RTM_DELLINK as they happen; some may be lost, and then that is known
+//!   a dump      all interfaces, or the statistics of all, somewhere between its request and its end
+//! ```
+//!
+//! What holds all the same: an interface's RTM_DELLINK is in the group before another interface can have its index, thus
+//! before a dump can tell of that one. So a caller says [`LinkTable::dump_begins`], dumps, reads the group up to its end,
+//! and hands the dump in; what the dump said of an index that was taken away meanwhile is not used, for it may be of
+//! either owner.
+
+mod table;
+
+pub use table::LinkTable;
 
 use crate::sweep::Reading;
 
 /// One network interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// Its index, never 0. The kernel may give it to another interface when this one is gone.
+    /// Its index, 1 to 2³¹ − 1. The kernel may give it to another interface when this one is gone.
     pub index: u32,
     /// Its name, 1–15 octets; it can be changed while the interface lives.
     pub name: String,
@@ -17,6 +33,15 @@ pub struct Link {
     pub up: bool,
     /// It is up and can carry packets (IFF_RUNNING).
     pub running: bool,
+}
+
+impl Link {
+    /// Whether this can be the same interface as `other`, which had its index: name and hardware address may change, but
+    /// not both unseen.
+    fn may_be(&self, other: &Link) -> bool {
+        let same_address = !self.address.is_empty() && self.address == other.address;
+        self.hardware == other.hardware && (self.name == other.name || same_address)
+    }
 }
 
 /// Something that became known of an interface.

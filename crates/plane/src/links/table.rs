@@ -1,0 +1,201 @@
+//! All interfaces with their counters.
+
+use std::collections::{HashMap, HashSet};
+use std::mem;
+
+use model::counters::Totals;
+
+use super::{Link, LinkNews};
+use crate::netlink::Body;
+use crate::sweep::{Reading, Subject};
+
+/// The interfaces of a system. It takes what the group and the dumps say, in the order of the module's page; after that it
+/// answers for every interface, and has news of those that came, changed or went.
+///
+/// Within a generation totals only grow. An interface has one generation for life, but for one case: where both
+/// directions fall, its driver has begun again, and a new generation with it. Where one direction falls alone, it keeps what
+/// it had, and what is counted anew is added: a veth counts what it receives at its peer, and has nothing to show for it as
+/// soon as the pair is taken apart.
+///
+/// Some 200 octets for each interface. News wait until they are taken.
+#[derive(Debug, Default)]
+pub struct LinkTable {
+    cells: HashMap<u32, Cell>,
+    indices: HashMap<String, u32>,
+    /// The last generation that was given away.
+    generation: u32,
+    news: Vec<LinkNews>,
+    /// Of which indices the group has told since the dump began, and which of them it has taken away.
+    told: HashSet<u32>,
+    taken_away: HashSet<u32>,
+    unread_ends: u64,
+}
+
+#[derive(Debug)]
+struct Cell {
+    link: Link,
+    generation: u32,
+    /// What a direction had counted before it fell alone.
+    kept: Totals,
+    /// What the kernel said last.
+    counted: Option<Totals>,
+}
+
+impl LinkTable {
+    /// No interface yet: a dump of all of them brings them in.
+    pub fn new() -> LinkTable {
+        LinkTable::default()
+    }
+
+    /// The group said this.
+    pub fn handle_told(&mut self, body: &Body<'_>) {
+        match body {
+            Body::NewLink(message) => {
+                self.told.insert(message.index);
+                self.insert(message.link());
+                self.cells.entry(message.index).and_modify(|cell| cell.raise(message.totals));
+            }
+            Body::DelLink(message) => {
+                self.told.insert(message.index);
+                self.taken_away.insert(message.index);
+                self.remove(message.index, message.totals);
+            }
+            Body::Statistics { .. } | Body::Done(_) | Body::Answer(_) | Body::Overrun | Body::Other => {}
+        }
+    }
+
+    /// A dump will be asked for now.
+    pub fn dump_begins(&mut self) {
+        self.told.clear();
+        self.taken_away.clear();
+    }
+
+    /// A dump of statistics is complete, and the group is read up to its end.
+    pub fn handle_statistics(&mut self, dump: &[(u32, Totals)]) {
+        for &(index, totals) in dump.iter().filter(|(index, _)| !self.taken_away.contains(index)) {
+            if let Some(cell) = self.cells.get_mut(&index) {
+                cell.count(totals, &mut self.generation);
+            }
+        }
+    }
+
+    /// A dump of all interfaces is complete, and the group is read up to its end. What the dump does not name is gone, and
+    /// its RTM_DELLINK was lost.
+    pub fn handle_links(&mut self, dump: Vec<Link>) {
+        let named: HashSet<u32> = dump.iter().map(|link| link.index).collect();
+        let is_missing = |index: &u32| !named.contains(index) && !self.told.contains(index);
+        let mut missing: Vec<u32> = self.cells.keys().copied().filter(is_missing).collect();
+        missing.sort_unstable();
+        for index in missing {
+            self.lose(index);
+        }
+        // What the group says of an index after the dump began is at least as new as the dump.
+        for link in dump {
+            if self.told.contains(&link.index) {
+                continue;
+            }
+            if self.cells.get(&link.index).is_some_and(|cell| !link.may_be(&cell.link)) {
+                self.lose(link.index);
+            }
+            self.insert(link);
+        }
+    }
+
+    /// What an interface has counted; `None` where there is no such interface, or it was never counted.
+    pub fn reading(&self, index: u32) -> Option<Reading> {
+        self.cells.get(&index)?.reading()
+    }
+
+    /// The interface with this index.
+    pub fn link(&self, index: u32) -> Option<&Link> {
+        self.cells.get(&index).map(|cell| &cell.link)
+    }
+
+    /// The index of the interface that has this name.
+    pub fn index(&self, name: &str) -> Option<u32> {
+        self.indices.get(name).copied()
+    }
+
+    /// What happened since this was last asked, in order.
+    pub fn take_news(&mut self) -> Vec<LinkNews> {
+        mem::take(&mut self.news)
+    }
+
+    /// How many interfaces ended while the group was not heard: their final reading is the last one that was swept.
+    pub fn unread_ends(&self) -> u64 {
+        self.unread_ends
+    }
+
+    /// An interface is there and is like this.
+    fn insert(&mut self, link: Link) {
+        if let Some(cell) = self.cells.get_mut(&link.index) {
+            if cell.link == link {
+                return;
+            }
+            let before = mem::replace(&mut cell.link, link.clone());
+            self.forget_name(&before);
+        } else {
+            self.generation += 1;
+            let cell = Cell { link: link.clone(), generation: self.generation, kept: Totals::default(), counted: None };
+            self.cells.insert(link.index, cell);
+        }
+        self.indices.insert(link.name.clone(), link.index);
+        self.news.push(LinkNews::Here(link));
+    }
+
+    /// An interface is gone; the group said how much it had counted, or did not.
+    fn remove(&mut self, index: u32, last: Option<Totals>) {
+        if let Some(mut cell) = self.cells.remove(&index) {
+            cell.raise(last);
+            self.forget_name(&cell.link);
+            let reading = cell.reading();
+            self.news.push(LinkNews::Gone { link: cell.link, reading });
+        }
+    }
+
+    fn lose(&mut self, index: u32) {
+        self.unread_ends += 1;
+        self.remove(index, None);
+    }
+
+    fn forget_name(&mut self, link: &Link) {
+        if self.indices.get(&link.name) == Some(&link.index) {
+            self.indices.remove(&link.name);
+        }
+    }
+}
+
+impl Cell {
+    /// The group's word, which may be older than the last dump's: never less than what is known.
+    fn raise(&mut self, totals: Option<Totals>) {
+        if let Some(totals) = totals {
+            self.counted = Some(self.counted.map_or(totals, |counted| counted.most(totals)));
+        }
+    }
+
+    /// A dump's word.
+    fn count(&mut self, totals: Totals, generation: &mut u32) {
+        let before = self.counted.replace(totals).unwrap_or_default();
+        let received_falls = totals.in_octets < before.in_octets || totals.in_packets < before.in_packets;
+        let sent_falls = totals.out_octets < before.out_octets || totals.out_packets < before.out_packets;
+        match (received_falls, sent_falls) {
+            (false, false) => {}
+            (true, false) => self.kept = self.kept.plus(Totals { out_octets: 0, out_packets: 0, ..before }),
+            (false, true) => self.kept = self.kept.plus(Totals { in_octets: 0, in_packets: 0, ..before }),
+            (true, true) => {
+                *generation += 1;
+                self.generation = *generation;
+                self.kept = Totals::default();
+            }
+        }
+    }
+
+    fn reading(&self) -> Option<Reading> {
+        let totals = self.kept.plus(self.counted?);
+        let counters = Subject::Interface(self.link.index).counters(totals);
+        Some(Reading { counters, generation: self.generation })
+    }
+}
+
+#[cfg(test)]
+mod tests;

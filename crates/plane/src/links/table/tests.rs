@@ -1,0 +1,162 @@
+use super::*;
+use crate::netlink::LinkMessage;
+use crate::sweep::Meter;
+
+fn totals(received: u64, sent: u64) -> Totals {
+    Totals { in_octets: 100 * received, in_packets: received, out_octets: 10 * sent, out_packets: sent }
+}
+
+fn message(index: u32, name: &'static str, counted: Option<Totals>) -> LinkMessage<'static> {
+    let hardware = 512;
+    LinkMessage { index, hardware, name: name.as_bytes(), address: &[], up: true, running: true, totals: counted }
+}
+
+fn link(index: u32, name: &'static str) -> Link {
+    message(index, name, None).link()
+}
+
+fn table(links: &[Link]) -> LinkTable {
+    let mut table = LinkTable::new();
+    table.dump_begins();
+    table.handle_links(links.to_vec());
+    assert_eq!(table.take_news(), links.iter().cloned().map(LinkNews::Here).collect::<Vec<_>>());
+    table
+}
+
+fn sweep(table: &mut LinkTable, dump: &[(u32, Totals)]) {
+    table.dump_begins();
+    table.handle_statistics(dump);
+}
+
+fn counted(table: &LinkTable, index: u32) -> Option<Totals> {
+    table.reading(index).map(|reading| reading.counters.v4)
+}
+
+fn gone(link: Link, counted: Totals, generation: u32) -> LinkNews {
+    let counters = Subject::Interface(link.index).counters(counted);
+    LinkNews::Gone { link, reading: Some(Reading { counters, generation }) }
+}
+
+#[test]
+fn an_interface_is_read_by_its_index_and_found_by_its_name() {
+    let mut table = table(&[link(1, "lo"), link(7, "ppp0")]);
+    assert_eq!((table.reading(7), table.index("ppp0")), (None, Some(7)));
+    sweep(&mut table, &[(7, totals(5, 6)), (9, totals(1, 1))]);
+    assert_eq!((counted(&table, 7), counted(&table, 1), counted(&table, 9)), (Some(totals(5, 6)), None, None));
+
+    table.handle_told(&Body::NewLink(message(7, "wan", Some(totals(4, 6)))));
+    assert_eq!(table.take_news(), [LinkNews::Here(link(7, "wan"))]);
+    assert_eq!((table.index("ppp0"), table.index("wan")), (None, Some(7)));
+    assert_eq!(counted(&table, 7), Some(totals(5, 6)), "what the group says may be older than the dump");
+    table.handle_told(&Body::NewLink(message(7, "wan", Some(totals(8, 6)))));
+    assert_eq!((table.take_news().len(), counted(&table, 7)), (0, Some(totals(8, 6))));
+}
+
+#[test]
+fn two_interfaces_can_swap_their_names() {
+    let mut table = table(&[link(1, "a"), link(2, "b")]);
+    for (index, name) in [(1, "c"), (2, "a"), (1, "b")] {
+        table.handle_told(&Body::NewLink(message(index, name, None)));
+    }
+    assert_eq!((table.index("a"), table.index("b"), table.index("c")), (Some(2), Some(1), None));
+}
+
+#[test]
+fn the_end_of_an_interface_has_its_last_octets() {
+    let mut table = table(&[link(7, "ppp0")]);
+    sweep(&mut table, &[(7, totals(5, 6))]);
+    let generation = table.reading(7).unwrap().generation;
+    table.handle_told(&Body::DelLink(message(7, "ppp0", Some(totals(9, 8)))));
+    assert_eq!(table.take_news(), [gone(link(7, "ppp0"), totals(9, 8), generation)]);
+    assert_eq!((table.reading(7), table.index("ppp0")), (None, None));
+    table.handle_told(&Body::DelLink(message(7, "ppp0", Some(totals(9, 8)))));
+    assert_eq!(table.take_news(), []);
+}
+
+#[test]
+fn an_interface_that_lived_between_two_sweeps_is_counted() {
+    let mut table = LinkTable::new();
+    table.handle_told(&Body::NewLink(message(7, "ppp0", Some(totals(0, 0)))));
+    table.handle_told(&Body::DelLink(message(7, "ppp0", Some(totals(9, 8)))));
+    assert_eq!(table.take_news(), [LinkNews::Here(link(7, "ppp0")), gone(link(7, "ppp0"), totals(9, 8), 1)]);
+}
+
+#[test]
+fn an_index_that_was_given_away_again_has_another_generation() {
+    let mut table = table(&[link(7, "ppp0")]);
+    sweep(&mut table, &[(7, totals(5, 6))]);
+    let before = table.reading(7).unwrap().generation;
+    // Both happen while a dump runs, which may tell of either.
+    table.dump_begins();
+    table.handle_told(&Body::DelLink(message(7, "ppp0", Some(totals(6, 6)))));
+    table.handle_told(&Body::NewLink(message(7, "ppp0", Some(totals(0, 0)))));
+    table.handle_statistics(&[(7, totals(6, 6))]);
+    assert_eq!(counted(&table, 7), Some(totals(0, 0)), "the dump told of the one before");
+    sweep(&mut table, &[(7, totals(1, 2))]);
+    let after = table.reading(7).unwrap();
+    assert_eq!(after.counters.v4, totals(1, 2));
+    assert_ne!(after.generation, before);
+    assert_eq!(table.take_news(), [gone(link(7, "ppp0"), totals(6, 6), before), LinkNews::Here(link(7, "ppp0"))]);
+}
+
+#[test]
+fn an_interface_that_counts_anew_has_another_generation() {
+    let mut table = table(&[link(7, "ppp0")]);
+    let mut meter = Meter::from_birth();
+    for (said, moved) in [(totals(5, 6), totals(5, 6)), (totals(1, 2), totals(6, 8)), (totals(1, 3), totals(6, 9))] {
+        sweep(&mut table, &[(7, said)]);
+        assert_eq!(meter.read(table.reading(7).unwrap()).v4, moved);
+    }
+    assert_eq!(table.reading(7).unwrap().generation, 2);
+}
+
+#[test]
+fn a_veth_that_loses_its_peer_loses_nothing() {
+    let mut table = table(&[link(7, "veth0")]);
+    for (said, known) in [((5, 6), (5, 6)), ((0, 7), (5, 7)), ((0, 8), (5, 8)), ((2, 8), (7, 8)), ((2, 0), (7, 8))] {
+        sweep(&mut table, &[(7, totals(said.0, said.1))]);
+        assert_eq!(table.reading(7).unwrap().generation, 1);
+        assert_eq!(counted(&table, 7), Some(totals(known.0, known.1)), "{said:?}");
+    }
+    table.handle_told(&Body::DelLink(message(7, "veth0", Some(totals(0, 3)))));
+    assert_eq!(table.take_news(), [gone(link(7, "veth0"), totals(7, 11), 1)]);
+}
+
+#[test]
+fn what_the_group_lost_is_found_by_a_dump() {
+    let mut table = table(&[link(1, "lo"), link(7, "ppp0"), link(8, "ppp1"), link(9, "eth0")]);
+    sweep(&mut table, &[(7, totals(5, 6)), (8, totals(1, 1)), (9, totals(3, 3))]);
+    let renamed = Link { address: vec![2, 0, 0, 0, 0, 1], ..link(9, "eth0") };
+    table.handle_told(&Body::NewLink(LinkMessage { address: &[2, 0, 0, 0, 0, 1], ..message(9, "eth0", None) }));
+    table.take_news();
+    let of = |index| table.reading(index).unwrap().generation;
+    let (first, second, third) = (of(7), of(8), of(9));
+    table.dump_begins();
+    let renamed = Link { name: "wan".to_owned(), ..renamed };
+    // 7 is gone, 8 is another interface, 9 has another name, 10 has come.
+    table.handle_links(vec![link(1, "lo"), link(8, "other"), renamed.clone(), link(10, "ppp3")]);
+    assert_eq!(
+        table.take_news(),
+        [
+            gone(link(7, "ppp0"), totals(5, 6), first),
+            gone(link(8, "ppp1"), totals(1, 1), second),
+            LinkNews::Here(link(8, "other")),
+            LinkNews::Here(renamed),
+            LinkNews::Here(link(10, "ppp3")),
+        ]
+    );
+    assert_eq!((table.unread_ends(), table.reading(8)), (2, None));
+    assert_eq!(table.reading(9).unwrap().generation, third);
+}
+
+#[test]
+fn the_group_knows_better_than_a_dump_that_had_begun() {
+    let mut table = table(&[link(7, "ppp0"), link(8, "ppp1")]);
+    table.take_news();
+    table.dump_begins();
+    table.handle_told(&Body::DelLink(message(7, "ppp0", None)));
+    table.handle_told(&Body::NewLink(message(9, "ppp2", None)));
+    table.handle_links(vec![link(7, "ppp0"), link(8, "ppp1")]);
+    assert_eq!((table.index("ppp0"), table.index("ppp1"), table.index("ppp2")), (None, Some(8), Some(9)));
+    assert_eq!(table.unread_ends(), 0);
+}
