@@ -3,6 +3,10 @@
 //! A source belongs to a thread of its own, for a sweep waits for the kernel: a millisecond or two for a thousand
 //! interfaces. What comes out are readings with generations; [`plane::sweep::Meter`] makes a session's totals of them.
 
+#[cfg(test)]
+mod fixture;
+pub(crate) mod links;
+
 use std::error::Error;
 use std::fmt;
 use std::io;

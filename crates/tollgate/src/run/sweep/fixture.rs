@@ -1,0 +1,229 @@
+//! Network namespaces of a test, a line between two of them, and traffic on it.
+
+use std::fs::File;
+use std::net::UdpSocket;
+use std::os::fd::AsFd;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use model::counters::Totals;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+/// A network namespace, with everything in it removed on drop.
+pub(super) struct Namespace {
+    pub(super) name: String,
+}
+
+impl Namespace {
+    /// # Panics
+    /// Without the right to make namespaces: root has it.
+    pub(super) fn new() -> Namespace {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        assert!(rustix::process::geteuid().is_root(), "this test makes network namespaces: it has to be run as root");
+        let name = format!("tgsweep{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        run(Command::new("ip").args(["netns", "add", &name]));
+        let namespace = Namespace { name };
+        // No packet of the kernel's own.
+        namespace.shell("[ ! -d /proc/sys/net/ipv6 ] || echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6");
+        namespace
+    }
+
+    /// `ip` in it, with the words of a line.
+    pub(super) fn ip(&self, line: &str) -> String {
+        run(Command::new("ip").args(["-n", &self.name]).args(line.split_whitespace()))
+    }
+
+    pub(super) fn shell(&self, line: &str) -> String {
+        run(Command::new("nsenter").arg(format!("--net=/run/netns/{}", self.name)).args(["sh", "-c", line]))
+    }
+
+    /// Does something in it, on a thread of its own; what is opened there stays there.
+    pub(super) fn within<T: Send>(&self, open: impl FnOnce() -> T + Send) -> T {
+        let namespace = File::open(format!("/run/netns/{}", self.name)).unwrap();
+        let there = || {
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+            open()
+        };
+        std::thread::scope(|scope| scope.spawn(there).join().unwrap())
+    }
+
+    pub(super) fn index(&self, interface: &str) -> u32 {
+        let line = self.ip(&format!("-o link show dev {interface}"));
+        line.split(':').next().and_then(|index| index.trim().parse().ok()).unwrap()
+    }
+
+    /// What the kernel itself says that an interface has counted; *in* is what it received.
+    pub(super) fn counted(&self, interface: &str) -> Totals {
+        let names = ["rx_bytes", "rx_packets", "tx_bytes", "tx_packets"];
+        let files = names.map(|name| format!("/sys/class/net/{interface}/statistics/{name}")).join(" ");
+        // A mount of /sys belongs to a namespace.
+        let said = run(Command::new("ip").args(["netns", "exec", &self.name, "cat"]).args(files.split(' ')));
+        let numbers: Vec<u64> = said.lines().map(|number| number.parse().unwrap()).collect();
+        let [in_octets, in_packets, out_octets, out_packets] = numbers[..] else { panic!("four numbers: {said}") };
+        Totals { in_octets, in_packets, out_octets, out_packets }
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "delete", &self.name]).output();
+    }
+}
+
+/// A BNG and one subscriber. The subscriber's interface `wan` leads to `port` of the BNG, and there to `line`, which is an
+/// interface of its own on that port; or `line` is the port itself.
+pub(super) struct Line {
+    pub(super) bng: Namespace,
+    pub(super) subscriber: Namespace,
+}
+
+/// What `line` is.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Kind {
+    /// One end of a veth pair.
+    Veth,
+    /// An interface on top of that, with counters of its own.
+    Macvlan,
+}
+
+const PORT: u16 = 9000;
+const BNG: &str = "198.18.0.1";
+const SUBSCRIBER: &str = "198.18.0.2";
+
+impl Line {
+    pub(super) fn new(kind: Kind) -> Line {
+        let line = Line { bng: Namespace::new(), subscriber: Namespace::new() };
+        let (bng, subscriber) = (&line.bng, &line.subscriber);
+        let port = if kind == Kind::Veth { "line" } else { "port" };
+        bng.ip(&format!("link add {port} type veth peer name wan netns {}", subscriber.name));
+        if kind == Kind::Macvlan {
+            bng.ip("link set port up");
+            bng.ip("link add link port name line type macvlan mode private");
+        }
+        for (namespace, device, own, other) in [(bng, "line", 1, 2), (subscriber, "wan", 2, 1)] {
+            namespace.ip(&format!("link set {device} address 02:00:00:00:00:0{own} up"));
+            namespace.ip(&format!("address add 198.18.0.{own}/30 dev {device}"));
+            let neighbour = format!("198.18.0.{other} lladdr 02:00:00:00:00:0{other} dev {device}");
+            namespace.ip(&format!("neighbour replace {neighbour}"));
+        }
+        line
+    }
+
+    /// A socket at each end, connected with each other.
+    fn sockets(&self) -> [UdpSocket; 2] {
+        [(&self.bng, BNG, SUBSCRIBER), (&self.subscriber, SUBSCRIBER, BNG)].map(|(namespace, own, other)| {
+            let socket = namespace.within(|| UdpSocket::bind((own, PORT)).unwrap());
+            socket.connect((other, PORT)).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            socket
+        })
+    }
+
+    /// Sends datagrams of many lengths both ways, and waits until all have arrived.
+    pub(super) fn exchange(&self, rounds: usize) {
+        let [bng, subscriber] = self.sockets();
+        let arrived = [0; 2].map(AtomicU64::new);
+        for round in 0..rounds {
+            send_both_ways(round, &bng, &subscriber);
+            receive_both_ways(&bng, &subscriber, &arrived);
+        }
+        wait_until("all datagrams arrive", || {
+            receive_both_ways(&bng, &subscriber, &arrived);
+            arrived.iter().map(|count| count.load(Ordering::Relaxed)).sum::<u64>() == 3 * rounds as u64
+        });
+    }
+
+    /// The same without an end, also where nothing arrives any more.
+    pub(super) fn flow(&self) -> Flow {
+        let [bng, subscriber] = self.sockets();
+        let state = Arc::new(FlowState::default());
+        let told = Arc::clone(&state);
+        let thread = std::thread::spawn(move || {
+            for round in 0.. {
+                if told.is_over.load(Ordering::Relaxed) {
+                    break;
+                }
+                send_both_ways(round, &bng, &subscriber);
+                receive_both_ways(&bng, &subscriber, &told.arrived);
+            }
+        });
+        Flow { state, thread: Some(thread) }
+    }
+}
+
+/// Traffic that goes on until it is dropped.
+pub(super) struct Flow {
+    state: Arc<FlowState>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct FlowState {
+    is_over: AtomicBool,
+    arrived: [AtomicU64; 2],
+}
+
+impl Flow {
+    /// Waits until so many datagrams more have arrived at both ends.
+    pub(super) fn wait(&self, more: u64) {
+        let arrived = || [0, 1].map(|end: usize| self.state.arrived[end].load(Ordering::Relaxed));
+        let before = arrived();
+        wait_until("datagrams arrive", || arrived().iter().zip(before).all(|(now, before)| *now >= before + more));
+    }
+
+    /// Datagrams that arrived at the BNG's end.
+    pub(super) fn end(mut self) -> u64 {
+        self.stop();
+        self.state.arrived[0].load(Ordering::Relaxed)
+    }
+
+    fn stop(&mut self) {
+        self.state.is_over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // What made it panic stands in the test's output.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Flow {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// One datagram of the subscriber's and two for it. An interface may be gone.
+fn send_both_ways(round: usize, bng: &UdpSocket, subscriber: &UdpSocket) {
+    let octets = [7; 1_472];
+    let _ = subscriber.send(&octets[..round * 37 % 700]);
+    let _ = bng.send(&octets[..round * 101 % 1_473]);
+    let _ = bng.send(&octets[..round * 211 % 1_473]);
+}
+
+fn receive_both_ways(bng: &UdpSocket, subscriber: &UdpSocket, arrived: &[AtomicU64; 2]) {
+    for (socket, arrived) in [bng, subscriber].into_iter().zip(arrived) {
+        while socket.recv(&mut [0; 1_472]).is_ok() {
+            arrived.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Waits for a condition, at most half a minute.
+pub(super) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(30), "{what}: not within half a minute");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// What a command says, which must go well.
+pub(super) fn run(command: &mut Command) -> String {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

@@ -1,0 +1,249 @@
+//! The counters of network interfaces, by rtnetlink: one dump for each sweep, and between them what the kernel tells of
+//! interfaces that come, change and go. The last message about an interface has its final statistics, so that a session
+//! ends with every octet.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use kernel::netlink::{Family, NetlinkSocket, Received};
+use model::counters::Totals;
+use plane::links::{Link, LinkNews, LinkTable};
+use plane::netlink::{self, Body};
+use plane::sweep::{Ended, Reading, Subject};
+
+use super::{Sweep, SweepError};
+
+/// Octets of what may wait to be heard: the ends of some ten thousand interfaces at once.
+const GROUP_BUFFER: usize = 64 << 20;
+/// Octets of the pieces of a dump that wait; the kernel writes the next one when there is room.
+const DUMP_BUFFER: usize = 1 << 20;
+/// How long the kernel may take for one piece of a dump.
+const PIECE: Duration = Duration::from_secs(10);
+/// How often a dump is begun again because the group could not be heard out meanwhile.
+const DUMPS_MAX: u32 = 4;
+
+/// The interfaces of one network namespace: that of the thread that opened this.
+///
+/// All of them are the first news; after that there is news of each that came, changed or went. News are to be taken after
+/// every [`Links::wait`] and every sweep, by [`Links::take_news`] or by [`Sweep::take_ended`], whichever suits.
+pub(crate) struct Links {
+    group: NetlinkSocket,
+    dumps: NetlinkSocket,
+    sequence: u32,
+    room: Box<[u8]>,
+    statistics: Vec<(u32, Totals)>,
+    table: LinkTable,
+    /// The group was not heard out, so that only a dump tells who is there.
+    is_behind: bool,
+}
+
+impl Links {
+    /// Hears of interfaces from now on, and asks for those that are there.
+    pub(crate) fn open() -> Result<Links, SweepError> {
+        Links::with_buffer(GROUP_BUFFER)
+    }
+
+    fn with_buffer(octets: usize) -> Result<Links, SweepError> {
+        let tried = |error| SweepError { tried: "listen to what the kernel says of interfaces", error };
+        let group = NetlinkSocket::open(Family::Route, octets).map_err(tried)?;
+        group.join(netlink::GROUP_LINK).map_err(tried)?;
+        let mut links = Links {
+            group,
+            dumps: dump_socket().map_err(tried)?,
+            sequence: 0,
+            room: vec![0; netlink::DATAGRAM_BYTES_MAX].into_boxed_slice(),
+            statistics: Vec::new(),
+            table: LinkTable::new(),
+            is_behind: true,
+        };
+        links.catch_up()?;
+        Ok(links)
+    }
+
+    /// Waits until the kernel tells something, and takes it in; `false` when it was silent for so long.
+    pub(crate) fn wait(&mut self, longest: Duration) -> Result<bool, SweepError> {
+        let tried = |error| SweepError { tried: "wait for what the kernel says of interfaces", error };
+        let is_told = self.group.wait(longest).map_err(tried)?;
+        if is_told || self.is_behind {
+            self.catch_up()?;
+        }
+        Ok(is_told)
+    }
+
+    /// What happened since this was last asked, in order.
+    pub(crate) fn take_news(&mut self) -> Vec<LinkNews> {
+        self.table.take_news()
+    }
+
+    /// The index of the interface that has this name.
+    pub(crate) fn index(&self, name: &str) -> Option<u32> {
+        self.table.index(name)
+    }
+
+    /// The interface with this index.
+    pub(crate) fn link(&self, index: u32) -> Option<&Link> {
+        self.table.link(index)
+    }
+
+    /// What an interface had counted when it was last swept or told of.
+    pub(crate) fn reading(&self, index: u32) -> Option<Reading> {
+        self.table.reading(index)
+    }
+
+    /// Brings the table up to what the kernel has told; where it could not be heard out, by a dump.
+    fn catch_up(&mut self) -> Result<(), SweepError> {
+        let tried = |error| SweepError { tried: "ask the kernel for its interfaces", error };
+        self.hear_out().map_err(tried)?;
+        for _ in 0..DUMPS_MAX {
+            if !self.is_behind {
+                break;
+            }
+            self.is_behind = false;
+            self.table.dump_begins();
+            let dump = self.dump_links().and_then(|dump| self.hear_out().map(|()| dump));
+            // Also what was lost while the dump was on its way makes it worthless.
+            let dump = dump.inspect_err(|_| self.is_behind = true).map_err(tried)?;
+            if !self.is_behind {
+                let lost = self.table.unread_ends();
+                self.table.handle_links(dump);
+                let lost = self.table.unread_ends() - lost;
+                if lost > 0 {
+                    tracing::warn!(
+                        interfaces = lost,
+                        "interfaces ended unheard: their last octets are those of the last sweep"
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what the group has told so far.
+    fn hear_out(&mut self) -> io::Result<()> {
+        loop {
+            match self.group.receive(&mut self.room)? {
+                Received::Nothing => return Ok(()),
+                Received::Lost => self.is_behind = true,
+                Received::Datagram(octets) => {
+                    for message in netlink::messages(&self.room[..octets]) {
+                        match message {
+                            Ok(message) if message.body == Body::Overrun => self.is_behind = true,
+                            Ok(message) => self.table.handle_told(&message.body),
+                            Err(_) => self.is_behind = true,
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn dump_links(&mut self) -> io::Result<Vec<Link>> {
+        let mut links = Vec::new();
+        let sequence = self.next_sequence();
+        self.dump(sequence, &netlink::dump_links(sequence), |body| {
+            if let Body::NewLink(message) = body {
+                links.push(message.link());
+            }
+        })?;
+        Ok(links)
+    }
+
+    fn dump_statistics(&mut self) -> io::Result<()> {
+        let mut statistics = std::mem::take(&mut self.statistics);
+        statistics.clear();
+        let sequence = self.next_sequence();
+        let dumped = self.dump(sequence, &netlink::dump_statistics(sequence), |body| {
+            if let Body::Statistics { index, totals } = body {
+                statistics.push((index, totals));
+            }
+        });
+        self.statistics = statistics;
+        dumped
+    }
+
+    /// Asks, and hands on what is answered up to the end of the dump.
+    fn dump(&mut self, sequence: u32, request: &[u8], take: impl FnMut(Body<'_>)) -> io::Result<()> {
+        let dumped = self.dumps.send(request).and_then(|()| answers(&self.dumps, &mut self.room, sequence, take));
+        if dumped.is_err() {
+            // A socket on which a dump broke off takes no other one.
+            self.dumps = dump_socket()?;
+        }
+        dumped
+    }
+
+    fn next_sequence(&mut self) -> u32 {
+        // What nobody asked for has the number 0.
+        self.sequence = self.sequence.wrapping_add(1).max(1);
+        self.sequence
+    }
+}
+
+impl Sweep for Links {
+    fn sweep(&mut self, subjects: &[Subject], readings: &mut [Option<Reading>]) -> Result<(), SweepError> {
+        assert_eq!(subjects.len(), readings.len(), "one place for each subject");
+        let tried = |error| SweepError { tried: "read the statistics of the interfaces", error };
+        for _ in 0..DUMPS_MAX {
+            self.catch_up()?;
+            self.table.dump_begins();
+            self.dump_statistics().map_err(tried)?;
+            self.hear_out().map_err(tried)?;
+            if !self.is_behind {
+                self.table.handle_statistics(&self.statistics);
+                break;
+            }
+        }
+        for (subject, reading) in subjects.iter().zip(readings) {
+            *reading = match subject {
+                Subject::Interface(index) => self.table.reading(*index),
+                Subject::V4(_) | Subject::V6(_) => None,
+            };
+        }
+        Ok(())
+    }
+
+    fn take_ended(&mut self) -> Vec<Ended> {
+        let ended = |news| match news {
+            LinkNews::Gone { link, reading: Some(reading) } => {
+                Some(Ended { subject: Subject::Interface(link.index), reading })
+            }
+            LinkNews::Gone { reading: None, .. } | LinkNews::Here(_) => None,
+        };
+        self.table.take_news().into_iter().filter_map(ended).collect()
+    }
+}
+
+impl AsFd for Links {
+    /// Readable when there is something for [`Links::wait`].
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.group.as_fd()
+    }
+}
+
+fn dump_socket() -> io::Result<NetlinkSocket> {
+    NetlinkSocket::open(Family::Route, DUMP_BUFFER)
+}
+
+/// Hands on the answers to one request, up to the end of the dump.
+fn answers(socket: &NetlinkSocket, room: &mut [u8], sequence: u32, mut take: impl FnMut(Body<'_>)) -> io::Result<()> {
+    loop {
+        let octets = match socket.receive(room)? {
+            Received::Datagram(octets) => octets,
+            Received::Lost => return Err(io::ErrorKind::OutOfMemory.into()),
+            Received::Nothing if socket.wait(PIECE)? => continue,
+            Received::Nothing => return Err(io::ErrorKind::TimedOut.into()),
+        };
+        for message in netlink::messages(&room[..octets]) {
+            let message = message.map_err(|_| io::ErrorKind::InvalidData)?;
+            match message.body {
+                _ if message.sequence != sequence => {}
+                Body::Done(0) => return Ok(()),
+                Body::Done(errno) | Body::Answer(errno) => return Err(io::Error::from_raw_os_error(errno)),
+                body => take(body),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
