@@ -14,6 +14,7 @@
 //! | [`shared_memory`] | a packet plane's sealed memory as 64-bit atomics |
 //! | [`seqpacket`] | the Unix sockets that pass descriptors |
 //! | [`netlink`] | the kernel's own datagrams about interfaces |
+//! | [`bpf`] | pinned maps of eBPF programs |
 //! | [`cores`] | pinning a thread |
 //! | [`random`] | unpredictable bytes |
 //! | [`limits`] | how many descriptors may be open |
@@ -34,6 +35,7 @@
 //! 10 MiB, are resident; beside it one [`stream::Streams`], sized by [`stream::StreamLimits`]. After opening, neither
 //! allocates for what it carries. Everything else is used by the control thread or at start and may allocate.
 
+pub mod bpf;
 pub mod clock;
 pub mod cores;
 pub mod datagram;

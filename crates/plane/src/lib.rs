@@ -46,6 +46,7 @@
 //! | [`sweep`] | counters that are fetched instead: who is asked for, what is answered, what a session makes of it |
 //! | [`netlink`] | rtnetlink messages: octets ↔ messages |
 //! | [`links`] | the network interfaces of a system: who is there, who went, what each has counted |
+//! | [`maps`] | the entries of a map in which a program of the kernel counts |
 //! | [`client`] | a packet plane's half, in Rust; the same in C is `include/tollgate_plane.h` |
 
 #![deny(unsafe_code)]
@@ -59,6 +60,8 @@ pub mod hello;
 pub mod layout;
 #[cfg(not(loom))]
 pub mod links;
+#[cfg(not(loom))]
+pub mod maps;
 #[cfg(not(loom))]
 pub mod netlink;
 pub mod record;

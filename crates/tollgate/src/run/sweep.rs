@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod fixture;
 pub(crate) mod links;
+pub(crate) mod map;
 
 use std::error::Error;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! Network namespaces of a test, a line between two of them, and traffic on it.
 
 use std::fs::File;
-use std::net::UdpSocket;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::AsFd;
 use std::process::Command;
 use std::sync::Arc;
@@ -90,8 +90,15 @@ pub(super) enum Kind {
 }
 
 const PORT: u16 = 9000;
-const BNG: &str = "198.18.0.1";
-const SUBSCRIBER: &str = "198.18.0.2";
+
+/// The addresses of a line: the BNG's and the subscriber's.
+pub(super) type Ends = [IpAddr; 2];
+pub(super) const V4: Ends = [IpAddr::V4(Ipv4Addr::new(198, 18, 0, 1)), IpAddr::V4(Ipv4Addr::new(198, 18, 0, 2))];
+pub(super) const V6: Ends = [v6(1), v6(2)];
+
+const fn v6(end: u16) -> IpAddr {
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, end, 0, 0, 0, 1))
+}
 
 impl Line {
     pub(super) fn new(kind: Kind) -> Line {
@@ -104,17 +111,27 @@ impl Line {
             bng.ip("link add link port name line type macvlan mode private");
         }
         for (namespace, device, own, other) in [(bng, "line", 1, 2), (subscriber, "wan", 2, 1)] {
+            namespace.ip("link set lo up");
+            namespace.ip(&format!("link set {device} addrgenmode none"));
+            namespace.shell(&format!(
+                "echo 0 | tee /proc/sys/net/ipv6/conf/{device}/disable_ipv6 /proc/sys/net/ipv6/conf/lo/disable_ipv6"
+            ));
             namespace.ip(&format!("link set {device} address 02:00:00:00:00:0{own} up"));
-            namespace.ip(&format!("address add 198.18.0.{own}/30 dev {device}"));
-            let neighbour = format!("198.18.0.{other} lladdr 02:00:00:00:00:0{other} dev {device}");
-            namespace.ip(&format!("neighbour replace {neighbour}"));
+            // An IPv6 address on the line itself would be reported to multicast routers; on the loopback nobody hears of it.
+            for (ends, holder) in [(V4, device), (V6, "lo")] {
+                let (own, neighbour) = (ends[own - 1], ends[other - 1]);
+                namespace.ip(&format!("address add {own} dev {holder}"));
+                namespace.ip(&format!("neighbour replace {neighbour} lladdr 02:00:00:00:00:0{other} dev {device}"));
+                namespace.ip(&format!("route add {neighbour} dev {device}"));
+            }
         }
         line
     }
 
     /// A socket at each end, connected with each other.
-    fn sockets(&self) -> [UdpSocket; 2] {
-        [(&self.bng, BNG, SUBSCRIBER), (&self.subscriber, SUBSCRIBER, BNG)].map(|(namespace, own, other)| {
+    fn sockets(&self, ends: Ends) -> [UdpSocket; 2] {
+        let [bng, subscriber] = ends;
+        [(&self.bng, bng, subscriber), (&self.subscriber, subscriber, bng)].map(|(namespace, own, other)| {
             let socket = namespace.within(|| UdpSocket::bind((own, PORT)).unwrap());
             socket.connect((other, PORT)).unwrap();
             socket.set_nonblocking(true).unwrap();
@@ -123,8 +140,8 @@ impl Line {
     }
 
     /// Sends datagrams of many lengths both ways, and waits until all have arrived.
-    pub(super) fn exchange(&self, rounds: usize) {
-        let [bng, subscriber] = self.sockets();
+    pub(super) fn exchange(&self, ends: Ends, rounds: usize) {
+        let [bng, subscriber] = self.sockets(ends);
         let arrived = [0; 2].map(AtomicU64::new);
         for round in 0..rounds {
             send_both_ways(round, &bng, &subscriber);
@@ -138,7 +155,7 @@ impl Line {
 
     /// The same without an end, also where nothing arrives any more.
     pub(super) fn flow(&self) -> Flow {
-        let [bng, subscriber] = self.sockets();
+        let [bng, subscriber] = self.sockets(V4);
         let state = Arc::new(FlowState::default());
         let told = Arc::clone(&state);
         let thread = std::thread::spawn(move || {
@@ -197,15 +214,15 @@ impl Drop for Flow {
 
 /// One datagram of the subscriber's and two for it. An interface may be gone.
 fn send_both_ways(round: usize, bng: &UdpSocket, subscriber: &UdpSocket) {
-    let octets = [7; 1_472];
+    let octets = [7; 1_452];
     let _ = subscriber.send(&octets[..round * 37 % 700]);
-    let _ = bng.send(&octets[..round * 101 % 1_473]);
-    let _ = bng.send(&octets[..round * 211 % 1_473]);
+    let _ = bng.send(&octets[..round * 101 % 1_453]);
+    let _ = bng.send(&octets[..round * 211 % 1_453]);
 }
 
 fn receive_both_ways(bng: &UdpSocket, subscriber: &UdpSocket, arrived: &[AtomicU64; 2]) {
     for (socket, arrived) in [bng, subscriber].into_iter().zip(arrived) {
-        while socket.recv(&mut [0; 1_472]).is_ok() {
+        while socket.recv(&mut [0; 1_500]).is_ok() {
             arrived.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -3,7 +3,7 @@
 use plane::sweep::Meter;
 
 use super::*;
-use crate::run::sweep::fixture::{Kind, Line, Namespace, wait_until};
+use crate::run::sweep::fixture::{Kind, Line, Namespace, V4, wait_until};
 
 fn open(namespace: &Namespace) -> Links {
     namespace.within(|| Links::open().unwrap())
@@ -49,7 +49,7 @@ fn what_moves_is_what_the_kernel_counted() {
     assert_eq!(sweep(&mut links, index).unwrap().counters.v4, before);
     let mut meter = Meter::from_now(sweep(&mut links, index).unwrap());
     for rounds in [1, 100] {
-        line.exchange(rounds);
+        line.exchange(V4, rounds);
         let (reading, counted) = (sweep(&mut links, index).unwrap(), line.bng.counted("line"));
         assert_eq!(reading.counters.v4, counted);
         assert_eq!(meter.read(reading).octets(), counted.in_octets + counted.out_octets - octets(before));
@@ -69,10 +69,10 @@ fn an_interface_that_ends_has_all_that_it_counted() {
     let line = Line::new(Kind::Macvlan);
     let index = line.bng.index("line");
     let mut links = open(&line.bng);
-    line.exchange(10);
+    line.exchange(V4, 10);
     sweep(&mut links, index);
     // What moves now is in no sweep.
-    line.exchange(50);
+    line.exchange(V4, 50);
     let counted = line.bng.counted("line");
     line.bng.ip("link delete line");
     assert_eq!(end_of(&mut links, index), counted);
@@ -108,9 +108,9 @@ fn a_veth_that_ends_keeps_what_was_swept_and_all_that_it_sent() {
     let line = Line::new(Kind::Veth);
     let index = line.bng.index("line");
     let mut links = open(&line.bng);
-    line.exchange(20);
+    line.exchange(V4, 20);
     let swept = sweep(&mut links, index).unwrap().counters.v4;
-    line.exchange(20);
+    line.exchange(V4, 20);
     let counted = line.bng.counted("line");
     line.bng.ip("link delete line");
     let end = end_of(&mut links, index);
@@ -123,7 +123,7 @@ fn a_veth_that_is_set_down_first_ends_with_everything() {
     let line = Line::new(Kind::Veth);
     let index = line.bng.index("line");
     let mut links = open(&line.bng);
-    line.exchange(20);
+    line.exchange(V4, 20);
     let counted = line.bng.counted("line");
     line.bng.ip("link set line down");
     line.bng.ip("link delete line");
@@ -194,7 +194,7 @@ fn what_was_not_heard_is_asked_for() {
     // Room for a handful of messages.
     let mut links = line.bng.within(|| Links::with_buffer(4096).unwrap());
     links.take_news();
-    line.exchange(10);
+    line.exchange(V4, 10);
     let swept = sweep(&mut links, index).unwrap();
     line.bng.shell("for i in $(seq 1 60); do echo link add ifb$i type ifb; done | ip -batch -");
     line.bng.ip("link delete line");
