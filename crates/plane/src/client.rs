@@ -70,7 +70,7 @@ pub use memory::SharedMemory;
 use crate::counter_table::CounterWriter;
 use crate::doorbell::PlaneBell;
 use crate::event_ring::EventWriter;
-use crate::hello::Hello;
+use crate::hello::{HELLO_DESCRIPTORS, Hello};
 use crate::layout::Layout;
 use crate::region::Memory;
 use crate::verdict_ring::VerdictReader;
@@ -280,10 +280,28 @@ impl PlaneClient {
         if fresh.generation == old.generation { self.counters.renew(fresh.slot) } else { Some(fresh) }
     }
 
+    /// A counter slot for a session that an earlier memory of this plane counted with this generation and whose counters go
+    /// on, as the engine is told by the generation being the same. The engine reads nothing in it until its totals are
+    /// published ([`CounterWriter::publish`]), which must not be less than those of before. `None` when all are taken or
+    /// the generation is 0.
+    pub fn alloc_slot_again(&mut self, generation: u32) -> Option<CounterSlot> {
+        if generation == 0 {
+            return None;
+        }
+        self.free_slots.pop().map(|slot| CounterSlot { slot, generation })
+    }
+
     /// Gives a slot back. Freely after a Down that carried the totals; otherwise only when the Down is taken over.
     pub fn free_slot(&mut self, slot: CounterSlot) {
         if !self.counters.is_free(slot.slot) && slot.slot < self.memory.layout().geometry.slots {
             self.counters.free(slot.slot);
+            self.free_slots.push(slot.slot);
+        }
+    }
+
+    /// Gives a slot back in which nothing was published; see [`alloc_slot_again`](Self::alloc_slot_again).
+    pub fn free_unpublished(&mut self, slot: CounterSlot) {
+        if self.counters.is_free(slot.slot) {
             self.free_slots.push(slot.slot);
         }
     }
@@ -308,6 +326,39 @@ impl PlaneClient {
         verdict
     }
 
+    /// The position behind everything that was said in a ring.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such ring.
+    pub fn said(&self, ring: u16) -> u64 {
+        self.memory.produced(ring)
+    }
+
+    /// The position up to which everything that was said in a ring is durable.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such ring.
+    pub fn durable(&self, ring: u16) -> u64 {
+        self.memory.consumed(ring)
+    }
+
+    /// What a HELLO says of this plane, for an engine in the same process.
+    pub fn hello(&self) -> &Hello {
+        self.link.hello()
+    }
+
+    /// What goes with a HELLO, for an engine in the same process: the memory, the engine's bell and the plane's.
+    ///
+    /// # Errors
+    ///
+    /// No descriptor is left.
+    pub fn descriptors(&self) -> io::Result<[OwnedFd; HELLO_DESCRIPTORS]> {
+        let again = |descriptor: &OwnedFd| descriptor.try_clone();
+        Ok([again(&self.memory_fd)?, again(&self.bells.engine)?, again(&self.bells.plane)?])
+    }
+
     /// Whether every event of every ring is durable.
     pub fn taken_over(&self) -> bool {
         self.memory.taken_over()
@@ -316,10 +367,17 @@ impl PlaneClient {
     /// Sleeps until a verdict came, the engine took something over, the link changed, or the time is over; a try to
     /// connect that is due ends it too. Says so by returning, not what it was.
     pub fn wait(&mut self, timeout: Duration) {
+        self.wait_beside(&[], timeout);
+    }
+
+    /// As [`wait`](Self::wait); it also ends when one of these can be read.
+    pub fn wait_beside(&mut self, others: &[BorrowedFd<'_>], timeout: Duration) {
         let timeout = self.link.time_to_retry(Instant::now()).map_or(timeout, |retry| retry.min(timeout));
         self.bells.bell.about_to_sleep();
         if !self.progressed() && !self.verdicts.has_more() {
-            memory::wait_for_any(&[Some(self.bells.plane.as_fd()), self.link.descriptor()], timeout);
+            let own = [Some(self.bells.plane.as_fd()), self.link.descriptor()];
+            let all: Vec<BorrowedFd<'_>> = own.into_iter().flatten().chain(others.iter().copied()).collect();
+            memory::wait_for_any(&all, timeout);
             self.progressed();
         }
         self.bells.bell.awake();

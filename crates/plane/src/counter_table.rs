@@ -133,6 +133,15 @@ impl<M: AsRef<[AtomicU64]>> CounterWriter<M> {
         Some(CounterSlot { slot, generation })
     }
 
+    /// Has the engine read a slot whose session counted in an earlier memory, under the generation of then: the totals are
+    /// there before the generation is.
+    pub fn publish(&self, slot: CounterSlot, counters: Counters) {
+        let Some(words) = self.slot(slot.slot) else { return };
+        self.free(slot.slot);
+        self.store(slot, counters);
+        words[0].store(u64::from(slot.generation) << 32 | u64::from(slot.generation), Ordering::Release);
+    }
+
     /// Takes a slot from its session. The slot may be given away again at once.
     pub fn free(&self, slot: u32) {
         if let Some(words) = self.slot(slot) {
@@ -254,6 +263,19 @@ mod tests {
         assert_eq!(table.read(after), None);
         assert_eq!(table.read(CounterSlot { slot: 2, generation: 0 }), None);
         assert_ne!(writer.renew(2).unwrap().generation, after.generation);
+    }
+
+    #[test]
+    fn a_slot_of_an_earlier_memory_is_read_once_its_totals_are_published() {
+        let (writer, table) = table(true);
+        let slot = CounterSlot { slot: 1, generation: 77 };
+        assert_eq!(table.read(slot), None);
+        writer.publish(slot, counters(9));
+        assert_eq!(table.read(slot), Some(counters(9)));
+        writer.store(slot, counters(10));
+        assert_eq!(table.read(slot), Some(counters(10)));
+        assert_ne!(writer.renew(1).unwrap().generation, slot.generation);
+        assert_eq!(table.read(slot), None);
     }
 
     #[test]

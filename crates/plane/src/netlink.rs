@@ -14,11 +14,14 @@
 //! Everything is in the byte order of the machine, and nothing is aligned. Any octets are borne: what makes no sense is
 //! [`Malformed`], and the rest of its datagram is given up, for nothing says where it would go on.
 
+mod address;
 mod attribute;
 mod link;
 mod request;
 
+pub use address::AddressMessage;
 pub use link::LinkMessage;
+pub use request::{DUMP_ADDRESSES_BYTES, SET_DOWN_BYTES, dump_addresses, set_down};
 pub use request::{DUMP_LINKS_BYTES, DUMP_STATISTICS_BYTES, GET_LINK_BYTES, dump_links, dump_statistics, get_link};
 
 use model::counters::Totals;
@@ -27,6 +30,9 @@ use attribute::Attributes;
 
 /// The multicast group that hears of interfaces that come, change and go (RTNLGRP_LINK).
 pub const GROUP_LINK: u32 = 1;
+
+/// The multicast group that hears of IPv4 addresses of interfaces (RTNLGRP_IPV4_IFADDR).
+pub const GROUP_IPV4_ADDRESS: u32 = 5;
 
 /// Most octets of a datagram of the kernel: dumps come in pieces of 32 KiB, and what is told of one interface is shorter.
 pub const DATAGRAM_BYTES_MAX: usize = 65_536;
@@ -39,6 +45,9 @@ const NLMSG_OVERRUN: u16 = 4;
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_GETLINK: u16 = 18;
+const RTM_NEWADDR: u16 = 20;
+const RTM_DELADDR: u16 = 21;
+const RTM_GETADDR: u16 = 22;
 const RTM_NEWSTATS: u16 = 92;
 const RTM_GETSTATS: u16 = 94;
 
@@ -70,6 +79,10 @@ pub enum Body<'a> {
         /// What it has counted; *in* is what it received.
         totals: Totals,
     },
+    /// An interface has an IPv4 address (RTM_NEWADDR).
+    NewAddress(AddressMessage),
+    /// An interface has lost an IPv4 address (RTM_DELADDR).
+    DelAddress(AddressMessage),
     /// A dump is complete, or broke off with this number of errno(3).
     Done(i32),
     /// A request is answered: 0, or a number of errno(3).
@@ -138,6 +151,8 @@ fn decode(message: &[u8]) -> Result<Message<'_>, Malformed> {
     let body = match kind {
         RTM_NEWLINK => LinkMessage::decode(body)?.map_or(Body::Other, Body::NewLink),
         RTM_DELLINK => LinkMessage::decode(body)?.map_or(Body::Other, Body::DelLink),
+        RTM_NEWADDR => AddressMessage::decode(body)?.map_or(Body::Other, Body::NewAddress),
+        RTM_DELADDR => AddressMessage::decode(body)?.map_or(Body::Other, Body::DelAddress),
         RTM_NEWSTATS => statistics(body)?,
         NLMSG_ERROR => Body::Answer(errno(body).ok_or(Malformed::Body)?),
         // Old kernels end a dump with a header alone.

@@ -61,12 +61,18 @@ impl<M: AsRef<[AtomicU64]>> Memory<M> {
         self.words()[self.layout.event_ring(ring).consumed].load(Ordering::Acquire)
     }
 
+    /// How far the plane has come in a ring.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such ring.
+    pub fn produced(&self, ring: u16) -> u64 {
+        self.words()[self.layout.event_ring(ring).produced].load(Ordering::Acquire)
+    }
+
     /// Whether every event of every ring is durable.
     pub fn taken_over(&self) -> bool {
-        (0..self.ring_count()).all(|ring| {
-            let produced = self.words()[self.layout.event_ring(ring).produced].load(Ordering::Acquire);
-            self.consumed(ring) == produced
-        })
+        (0..self.ring_count()).all(|ring| self.consumed(ring) == self.produced(ring))
     }
 
     pub(crate) fn ring_count(&self) -> u16 {

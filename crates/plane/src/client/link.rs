@@ -83,6 +83,10 @@ impl Link {
         self.stage = Stage::Down { retry_at: None };
     }
 
+    pub(super) fn hello(&self) -> &Hello {
+        &self.hello
+    }
+
     pub(super) fn set_new_start(&mut self) {
         self.hello.new_start = true;
     }

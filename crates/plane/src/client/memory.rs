@@ -107,9 +107,9 @@ pub(super) fn drain(eventfd: &OwnedFd) {
 }
 
 /// Waits until one of these can be read, the time is over, or a signal came.
-pub(super) fn wait_for_any(descriptors: &[Option<BorrowedFd<'_>>], timeout: Duration) {
+pub(super) fn wait_for_any(descriptors: &[BorrowedFd<'_>], timeout: Duration) {
     let mut polled: Vec<PollFd<'_>> =
-        descriptors.iter().flatten().map(|descriptor| PollFd::from_borrowed_fd(*descriptor, PollFlags::IN)).collect();
+        descriptors.iter().map(|descriptor| PollFd::from_borrowed_fd(*descriptor, PollFlags::IN)).collect();
     let timeout = Timespec::try_from(timeout).ok();
     // Whatever ends it, the caller looks at everything again.
     let _ = rustix::event::poll(&mut polled, timeout.as_ref());

@@ -60,7 +60,8 @@ impl LinkTable {
                 self.taken_away.insert(message.index);
                 self.remove(message.index, message.totals);
             }
-            Body::Statistics { .. } | Body::Done(_) | Body::Answer(_) | Body::Overrun | Body::Other => {}
+            Body::NewAddress(_) | Body::DelAddress(_) | Body::Statistics { .. } => {}
+            Body::Done(_) | Body::Answer(_) | Body::Overrun | Body::Other => {}
         }
     }
 

@@ -1,9 +1,13 @@
 //! What the kernel is asked.
 
-use super::{HEADER_BYTES, RTM_GETLINK, RTM_GETSTATS, STATS_LINK_64};
+use super::address::AF_INET;
+use super::{HEADER_BYTES, RTM_GETADDR, RTM_GETLINK, RTM_GETSTATS, RTM_NEWLINK, STATS_LINK_64};
 
 const NLM_F_REQUEST: u16 = 0x1;
+const NLM_F_ACK: u16 = 0x4;
 const NLM_F_DUMP: u16 = 0x300;
+
+const IFF_UP: u32 = 0x1;
 
 const IFLA_EXT_MASK: u16 = 29;
 /// Statistics are not asked for (RTEXT_FILTER_SKIP_STATS): a sweep brings them for less.
@@ -42,6 +46,29 @@ pub fn dump_links(sequence: u32) -> [u8; DUMP_LINKS_BYTES] {
 pub fn get_link(sequence: u32, index: u32) -> [u8; GET_LINK_BYTES] {
     let mut out = request(RTM_GETLINK, 0, sequence);
     out[HEADER_BYTES + 4..HEADER_BYTES + 8].copy_from_slice(&index.to_ne_bytes());
+    out
+}
+
+/// Octets of [`dump_addresses`].
+pub const DUMP_ADDRESSES_BYTES: usize = HEADER_BYTES + 8;
+
+/// Octets of [`set_down`].
+pub const SET_DOWN_BYTES: usize = HEADER_BYTES + 16;
+
+/// Asks for the IPv4 addresses of every interface (RTM_GETADDR): the answers are
+/// [`Body::NewAddress`](super::Body::NewAddress), then [`Body::Done`](super::Body::Done).
+pub fn dump_addresses(sequence: u32) -> [u8; DUMP_ADDRESSES_BYTES] {
+    let mut out = request(RTM_GETADDR, NLM_F_DUMP, sequence);
+    out[HEADER_BYTES] = AF_INET;
+    out
+}
+
+/// Has an interface set down (RTM_NEWLINK without IFF_UP): the answer is [`Body::Answer`](super::Body::Answer).
+pub fn set_down(sequence: u32, index: u32) -> [u8; SET_DOWN_BYTES] {
+    let mut out = request(RTM_NEWLINK, NLM_F_ACK, sequence);
+    out[HEADER_BYTES + 4..HEADER_BYTES + 8].copy_from_slice(&index.to_ne_bytes());
+    // What is to change; that it stays clear in the flags before it says to what.
+    out[HEADER_BYTES + 12..].copy_from_slice(&IFF_UP.to_ne_bytes());
     out
 }
 
