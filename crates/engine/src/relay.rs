@@ -345,6 +345,8 @@ impl Relay {
         }
         if self.answers.is_full() {
             counts.no_room += 1;
+            // It speaks, and is not heard.
+            shard.handle_plane_events_left(now.mono, self.clients[client].plane);
             return;
         }
         let Some(taken) = self.report(now, shard, client, &name, &request, packet) else { return };

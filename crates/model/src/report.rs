@@ -11,6 +11,7 @@ mod authorization;
 mod commits;
 mod lateness;
 mod relay;
+mod sources;
 mod story;
 mod survey;
 
@@ -18,6 +19,7 @@ pub use authorization::{AuthorizationReport, AuthorizationServerReport, DynamicC
 pub use commits::{CommitRecord, TrialReport};
 pub use lateness::Lateness;
 pub use relay::{DisconnectCounts, RelayClientReport, RelayCounts, RelayReport};
+pub use sources::SourceReport;
 pub use story::{SessionStory, StorySource, StoryStep};
 pub use survey::SurveyReport;
 

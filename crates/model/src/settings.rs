@@ -23,6 +23,7 @@ mod relay;
 mod scheme;
 mod server;
 mod shell;
+mod sources;
 mod tls;
 
 pub use announcement::AccountingOn;
@@ -42,6 +43,9 @@ pub use scheme::{
 };
 pub use server::{InterfaceName, RadiusServer, ServerPath, Source, Transport};
 pub use shell::ShellLevel;
+pub use sources::{
+    CountedBy, CounterMap, CounterMaps, CounterOrigin, MapValues, SessionSource, SourceKind, SourcePlace,
+};
 pub use tls::RadiusTls;
 
 /// The whole running configuration.
@@ -55,6 +59,12 @@ pub struct Settings {
     pub plane_link: PlaneLink,
     /// Whom this box is an accounting server to.
     pub relay: Relay,
+    /// Where the daemon itself learns who is online.
+    pub session_sources: BTreeMap<SourcePlace, SessionSource>,
+    /// Where the octets of their sessions are counted, of sources that do not say it.
+    pub counter_source: Option<CounterOrigin>,
+    /// The eBPF maps that they may be counted in.
+    pub counter_maps: CounterMaps,
     /// When a RADIUS server is taken for dead, and for how long.
     pub radius_health: RadiusHealth,
     /// How one that is Down is found out to be back.
@@ -92,6 +102,9 @@ impl Default for Settings {
             session_id_prefix: None,
             plane_link: PlaneLink::default(),
             relay: Relay::default(),
+            session_sources: BTreeMap::new(),
+            counter_source: None,
+            counter_maps: CounterMaps::default(),
             radius_health: RadiusHealth::default(),
             radius_recovery: RadiusRecovery::default(),
             radius_limits: BTreeMap::new(),

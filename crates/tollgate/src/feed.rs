@@ -2,15 +2,14 @@
 
 mod link;
 mod play;
-mod script;
 
 use std::io::{BufRead, BufReader};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
 use crate::args::FeedArgs;
 use crate::exit::{Failure, Outcome};
+use crate::script::{self, Line};
 use play::{NAP, Pace, Player};
-use script::Line;
 
 /// Plays the script to its end; sessions still up are then stopped, unless they are kept.
 pub(crate) fn feed(args: &FeedArgs) -> Outcome {

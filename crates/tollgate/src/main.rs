@@ -13,6 +13,7 @@ mod feed;
 mod help;
 mod output;
 mod run;
+mod script;
 mod secrets;
 
 use std::process::ExitCode;

@@ -3,6 +3,7 @@
 mod authorization;
 mod hwtacacs;
 mod relay;
+mod sources;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,7 +11,7 @@ use std::net::IpAddr;
 use model::record::BillStore;
 use model::settings::{
     AccountingMode, AuthorizationPath, BUILT_IN_DOMAINS, CacheBackupMode, CfcardBackupMode, Domain, HostKeyPolicy,
-    LocalAaaServer, ObjectName, RadiusGroup, ServerPath, Settings,
+    LocalAaaServer, ObjectName, RadiusGroup, ServerPath, Settings, SourcePlace,
 };
 
 use crate::command::Place;
@@ -102,6 +103,10 @@ pub enum Problem {
     AuthorizationHidden(AuthorizationPath),
     /// The relay client's domain does not exist. An error.
     RelayDomainMissing(IpAddr),
+    /// The session source's domain does not exist. An error.
+    SourceDomainMissing(SourcePlace),
+    /// The session source's octets are counted in eBPF maps, and none is configured. An error.
+    SourceWithoutMap(SourcePlace),
 }
 
 impl Problem {
@@ -121,7 +126,9 @@ impl Problem {
             | Problem::AuthorizationGroupMissing(_)
             | Problem::AuthorizationWithoutSecret(_)
             | Problem::AuthorizationHidden(_)
-            | Problem::RelayDomainMissing(_) => true,
+            | Problem::RelayDomainMissing(_)
+            | Problem::SourceDomainMissing(_)
+            | Problem::SourceWithoutMap(_) => true,
             Problem::DomainCopiesToNobody(_)
             | Problem::DomainWithoutGroup(_)
             | Problem::DomainGroupEmpty(_)
@@ -218,6 +225,10 @@ impl fmt::Display for Problem {
                 "The destination-ip of authorization server {ip} needs one at every other server of its port, too."
             ),
             Problem::RelayDomainMissing(ip) => write!(f, "The domain of relay client {ip} does not exist."),
+            Problem::SourceDomainMissing(place) => write!(f, "The domain of session-source {place} does not exist."),
+            Problem::SourceWithoutMap(place) => {
+                write!(f, "session-source {place} is counted by counter-source ebpf, and there is no counter-map.")
+            }
             Problem::CfcardKept => f.write_str(
                 "Bills stay on the CF card: local-bill cfcard backup-mode sftp needs the user name, password and port \
                  of the bill server.",
@@ -270,6 +281,7 @@ pub fn check(settings: &Settings) -> Vec<Finding> {
     findings.extend(hwtacacs::check(settings));
     findings.extend(authorization::check(settings).map(|problem| Finding { place: Place::System, problem }));
     findings.extend(relay::check(settings).map(|problem| Finding { place: Place::System, problem }));
+    findings.extend(sources::check(settings).map(|problem| Finding { place: Place::System, problem }));
     let bills = check_bills(&settings.local_aaa_server).into_iter();
     findings.extend(bills.map(|problem| Finding { place: Place::LocalAaaServer, problem }));
     findings

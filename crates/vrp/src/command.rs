@@ -288,6 +288,8 @@ pub enum DisplayRequest {
     },
     /// [`crate::render::accounting_health`]
     AccountingHealth,
+    /// [`crate::render::session_sources`]
+    SessionSources,
     /// [`crate::render::accounting_phase`]
     AccountingPhase,
     /// [`crate::render::accounting_lateness`]

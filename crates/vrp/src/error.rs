@@ -49,6 +49,8 @@ pub enum Refusal {
     DomainMissing,
     /// A built-in domain is not deleted.
     DomainBuiltIn,
+    /// No such session source.
+    SourceMissing,
     /// No such RADIUS server group.
     GroupMissing,
     /// A domain is bound to the group.
@@ -127,6 +129,7 @@ impl fmt::Display for Refusal {
             Refusal::SchemesFull => "The number of accounting schemes has reached the maximum (256).",
             Refusal::DomainMissing => "The domain does not exist.",
             Refusal::DomainBuiltIn => "A default domain cannot be deleted.",
+            Refusal::SourceMissing => "The session source does not exist.",
             Refusal::GroupMissing => "The RADIUS server group does not exist.",
             Refusal::GroupBound(domain) => {
                 return write!(f, "Error: The RADIUS server group is used by domain {domain}.");

@@ -23,6 +23,7 @@ mod relay;
 mod scheme;
 mod servers;
 mod sitting;
+mod sources;
 mod system;
 pub(crate) mod terms;
 #[cfg(test)]
@@ -45,7 +46,7 @@ const CONFIGURATION: &[View] = &[
 
 /// Every command there is, in order of declaration.
 pub fn commands() -> impl Iterator<Item = &'static Command> {
-    let views: [&[Command]; 24] = [
+    let views: [&[Command]; 25] = [
         sitting::COMMANDS,
         system::COMMANDS,
         limits::COMMANDS,
@@ -53,6 +54,7 @@ pub fn commands() -> impl Iterator<Item = &'static Command> {
         queue::COMMANDS,
         authorization::COMMANDS,
         relay::COMMANDS,
+        sources::COMMANDS,
         hwtacacs::COMMANDS,
         aaa::COMMANDS,
         scheme::COMMANDS,

@@ -17,6 +17,7 @@ mod queue;
 mod radius;
 mod relay;
 mod scheme;
+mod sources;
 mod story;
 mod table;
 
@@ -30,6 +31,7 @@ pub use policy::accounting_policy;
 pub use queue::{queued_stops, radius_server_backlog};
 pub use radius::{radius_server_configuration, radius_server_packet};
 pub use relay::relay;
+pub use sources::session_sources;
 pub use story::accounting_session;
 
 use model::settings::Settings;

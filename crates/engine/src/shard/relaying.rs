@@ -502,7 +502,8 @@ impl Shard {
         }
         let row = self.relayed.get_mut(slot);
         let knows_interval = row.gap_s > 0 || self.planes.gap(self.table.sessions[slot as usize].plane) > 0;
-        if !knows_interval || self.events_lie_unread(now.mono) {
+        let plane = self.session(slot).plane;
+        if !knows_interval || self.events_lie_unread(plane, now.mono) {
             // Looked at again, as if it had spoken.
             self.relayed.get_mut(slot).heard = now.mono;
             return false;

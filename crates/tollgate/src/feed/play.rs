@@ -10,10 +10,10 @@ use model::verdict::{Reason, Sentence};
 use plane::hello::Answer;
 
 use super::link::{Link, Look};
-use super::script::{At, Line, Op, Person};
 use crate::args::FeedArgs;
 use crate::exit::{Failure, Outcome};
 use crate::output::print;
+use crate::script::{At, Line, Op, Person};
 
 /// How fast a script is played.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +106,12 @@ impl Player {
                 }
                 Ok(())
             }
-            Op::Down { cause } => self.down(&line.session, *cause, at),
+            Op::Down { cause } => {
+                if let (Some(totals), Some(live)) = (line.counted, self.live.get_mut(&line.session)) {
+                    live.counters = totals;
+                }
+                self.down(&line.session, *cause, at)
+            }
             Op::Reset => self.reset(&line.session),
             Op::Resync => self.announce(),
         }

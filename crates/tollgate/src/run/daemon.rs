@@ -19,6 +19,7 @@ use super::link::{self, Planes};
 use super::messages::{WorkerHandle, WorkerMessage, WriterMessage};
 use super::relay::NewSockets;
 use super::ring::WriterBell;
+use super::sources::Sources;
 use super::tls;
 use crate::bills::Whereabouts;
 use crate::secrets::KeySealer;
@@ -48,6 +49,7 @@ pub(crate) struct Daemon {
     /// The task that takes planes, while a link is configured.
     pub(crate) link: RefCell<Option<JoinHandle<()>>>,
     pub(crate) authorization: Rc<authorization::Listener>,
+    pub(crate) sources: Sources,
     /// What was read of certificate files.
     pub(crate) certificates: RefCell<tls::Book>,
 }
@@ -89,6 +91,7 @@ impl Daemon {
         };
         let authorization = self.authorization.open(&settings)?;
         let relay = NewSockets::bind(&settings, before.relay.listen, self.workers.len())?;
+        let sources = self.sources.open(&settings)?;
         let (clients, mut problems) = self.read_certificates(&settings).await;
         problems.extend(self.configure_workers(&settings, &clients, relay).await?);
         let (bills, nas) = (settings.local_aaa_server.clone(), settings.sysname.clone());
@@ -97,6 +100,7 @@ impl Daemon {
             self.replace_link(listener);
         }
         self.authorization.configure(&settings, authorization);
+        problems.extend(self.sources.configure(&settings, sources).await);
         if settings.shell_groups != before.shell_groups
             && let Err(error) = peer::guard(&self.control, &settings.shell_groups)
         {

@@ -24,7 +24,7 @@ use plane::Region;
 use plane::hello::{Answer, HELLO_BYTES, HELLO_DESCRIPTORS, Hello, HelloError, Welcome};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::clock;
 use super::messages::{WorkerHandle, WorkerMessage};
@@ -100,10 +100,6 @@ struct Desk {
 impl Desk {
     fn turn_away(&self, plane: &str, why: &'static str) {
         self.turned_away.borrow_mut().note(plane, why, clock::now().mono);
-    }
-
-    fn tell_workers(&self, event: &LinkEvent) {
-        self.workers.iter().for_each(|worker| worker.tell(WorkerMessage::Link(event.clone())));
     }
 }
 
@@ -195,19 +191,7 @@ async fn stay(stream: &AsyncFd<Watched<Stream>>, desk: &Desk, hello: &Hello, pla
         return desk.turn_away(hello.name(), "it went before it was answered");
     }
     tracing::info!(plane = hello.name(), "the packet plane has linked");
-    let (close, mut closed) = unbounded_channel();
-    let (region, engine_bell, plane_bell) = opened;
-    desk.tell_workers(&LinkEvent::Linked {
-        plane,
-        name: hello.name().into(),
-        epoch: hello.epoch,
-        new_start: hello.new_start,
-        narrow: hello.narrow,
-        region,
-        engine_bell,
-        plane_bell,
-        close,
-    });
+    let mut closed = hand_over(hello, plane, opened, &desk.workers);
     let mut room = [0];
     tokio::select! {
         // Whatever is said after WELCOME, and the end of the connection, end the link.
@@ -218,7 +202,60 @@ async fn stay(stream: &AsyncFd<Watched<Stream>>, desk: &Desk, hello: &Hello, pla
             tracing::error!(plane = hello.name(), "the packet plane's link was closed: {why}");
         }
     }
-    desk.tell_workers(&LinkEvent::Lost { plane });
+    tell(&desk.workers, &LinkEvent::Lost { plane });
+}
+
+/// Links a plane of this process, which says what a HELLO would. Whoever holds the other end of the channel hears why the workers
+/// read it no more.
+pub(crate) fn introduce(
+    hello: &Hello,
+    descriptors: Vec<OwnedFd>,
+    planes: &RefCell<Planes>,
+    workers: &[WorkerHandle],
+) -> Result<(PlaneIndex, UnboundedReceiver<&'static str>), Answer> {
+    // Nobody is kept waiting for its own comings and goings.
+    let (plane, _) = planes.borrow_mut().claim(hello.name(), clock::now().mono)?;
+    match check(hello.epoch, descriptors, workers.len()) {
+        Ok(opened) => Ok((plane, hand_over(hello, plane, opened, workers))),
+        Err(answer) => {
+            planes.borrow_mut().release(plane, clock::now().mono);
+            Err(answer)
+        }
+    }
+}
+
+/// A plane of this process has gone.
+pub(crate) fn part(plane: PlaneIndex, planes: &RefCell<Planes>, workers: &[WorkerHandle]) {
+    tell(workers, &LinkEvent::Lost { plane });
+    planes.borrow_mut().release(plane, clock::now().mono);
+}
+
+/// Gives a plane that was let in to the workers.
+fn hand_over(
+    hello: &Hello,
+    plane: PlaneIndex,
+    opened: Opened,
+    workers: &[WorkerHandle],
+) -> UnboundedReceiver<&'static str> {
+    let (close, closed) = unbounded_channel();
+    let (region, engine_bell, plane_bell) = opened;
+    let event = LinkEvent::Linked {
+        plane,
+        name: hello.name().into(),
+        epoch: hello.epoch,
+        new_start: hello.new_start,
+        narrow: hello.narrow,
+        region,
+        engine_bell,
+        plane_bell,
+        close,
+    };
+    tell(workers, &event);
+    closed
+}
+
+fn tell(workers: &[WorkerHandle], event: &LinkEvent) {
+    workers.iter().for_each(|worker| worker.tell(WorkerMessage::Link(event.clone())));
 }
 
 /// A plane's memory, the bell that it rings and the one that it hears.

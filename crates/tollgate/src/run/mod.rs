@@ -30,9 +30,9 @@ pub(crate) mod restore;
 pub(crate) mod ring;
 mod server_news;
 mod shutdown;
+mod sources;
 pub(crate) mod store;
 pub(crate) mod story;
-#[cfg_attr(not(test), expect(dead_code, reason = "sessions that are counted this way come with their sources"))]
 pub(crate) mod sweep;
 mod tls;
 pub(crate) mod users;
@@ -73,6 +73,7 @@ use relay::NewSockets;
 use restore::Heirs;
 use ring::{Durable, Needed, ShardEnd, WriterSleep};
 use server_news::WorkerNews;
+use sources::{NewSources, Sources};
 use store::Store;
 use worker::{Connections, RelayDoor, Seat, Worker};
 use writer::{Wiring, Writer};
@@ -410,6 +411,7 @@ struct Doors {
     _control_file: control::SocketFile,
     link: Option<kernel::seqpacket::Listener>,
     authorization: authorization::NewDoors,
+    sources: NewSources,
     terminated: Signal,
     interrupted: Signal,
 }
@@ -429,7 +431,8 @@ impl Doors {
         };
         let link = settings.plane_link.path.as_ref().map(bind).transpose()?;
         let authorization = authorization::NewDoors::first(settings).map_err(Failure::failed)?;
-        Ok(Doors { control, _control_file: control_file, link, authorization, terminated, interrupted })
+        let sources = NewSources::first(settings).map_err(Failure::failed)?;
+        Ok(Doors { control, _control_file: control_file, link, authorization, sources, terminated, interrupted })
     }
 }
 
@@ -442,7 +445,7 @@ async fn serve(
     engine: &Engine,
     doors: Doors,
 ) -> Outcome {
-    let Doors { control, _control_file, link, authorization, mut terminated, mut interrupted } = doors;
+    let Doors { control, _control_file, link, authorization, sources, mut terminated, mut interrupted } = doors;
     let control_path = std::path::absolute(&args.control).unwrap_or_else(|_| args.control.clone());
     let daemon = Rc::new(Daemon {
         settings: RefCell::new(settings),
@@ -458,6 +461,7 @@ async fn serve(
         planes: engine.planes.clone(),
         link: RefCell::new(None),
         authorization: authorization::Listener::new(engine.workers.clone()),
+        sources: Sources::new(&store.directory, engine.planes.clone(), engine.workers.clone()),
         certificates: RefCell::new(engine.certificates.take()),
         turn: tokio::sync::Mutex::default(),
         stories: tokio::sync::Mutex::default(),
@@ -468,6 +472,9 @@ async fn serve(
     daemon.write_down_startup().await;
     daemon.replace_link(link);
     daemon.authorization.configure(&daemon.running(), authorization);
+    for problem in daemon.sources.configure(&daemon.running(), sources).await {
+        tracing::error!("{problem}");
+    }
     tokio::task::spawn_local(control::serve(control, daemon.clone()));
     tokio::task::spawn_local(daemon.clone().watch_certificates());
     if let Some(uploads) = engine.uploads.take() {
@@ -488,5 +495,6 @@ async fn serve(
     }
     tracing::info!("stopping: live sessions stay in the ledger");
     daemon.replace_link(None);
+    daemon.sources.leave();
     Ok(())
 }

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use model::settings::{
-    AuthorizationPath, AuthorizationServer, BillServer, BillServerLogin, HwtacacsRank, HwtacacsServer,
-    HwtacacsTemplate, InterfaceName, RadiusGroup, RadiusServer, RelayClient, Settings, ShellLevel,
+    AuthorizationPath, AuthorizationServer, BillServer, BillServerLogin, CounterMap, HwtacacsRank, HwtacacsServer,
+    HwtacacsTemplate, InterfaceName, MapValues, RadiusGroup, RadiusServer, RelayClient, Settings, ShellLevel,
 };
 
 use super::commands;
@@ -89,6 +89,7 @@ fn settings() -> Settings {
         login: Some(BillServerLogin { user: "x1".to_owned(), password, port: 22 }),
     });
     settings.local_aaa_server.cache.capacity = 16_000_000;
+    settings.counter_maps.v4 = Some(CounterMap { path: "x1".to_owned(), values: MapValues::default() });
     settings
 }
 
@@ -188,6 +189,8 @@ fn every_line_that_a_declaration_admits_is_obeyed_and_survives_the_file() {
                         // Two of its ends do not go together.
                         Refusal::LowerLimitTooHigh,
                         Refusal::SourceFamily,
+                        // The fixture has none.
+                        Refusal::SourceMissing,
                     ];
                     let refused = |refusal: &Refusal| known.contains(refusal);
                     assert!(matches!(&error.fault, Fault::Refusal(r) if refused(r)), "{line}: {error:?}");
@@ -362,6 +365,7 @@ fn check_undo(command: &Command, view: View, undo: &'static str) {
     // Some do not go back to where they were: a server that was there before is gone or remains, the resending of
     // Stops, the counting and the domain in names are switched off, and the pool is larger than by default.
     let goes_elsewhere = [
+        "counter-map",
         "radius-server accounting",
         "radius-server authentication 2001",
         "radius-server authorization 2001",

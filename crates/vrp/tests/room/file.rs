@@ -10,12 +10,13 @@ use model::domain::TrafficUnit;
 use model::settings::{
     AccountingMode, AccountingOn, AccountingScheme, Algorithm, AuthenticationRetries, AuthorizationPath,
     AuthorizationServer, BUILT_IN_DOMAINS, BUILT_IN_SCHEMES, BillFormat, BillReplay, BillServer, BillServerLogin,
-    BillStoreSettings, CacheBackupMode, CacheRounds, CacheWarning, CfcardBackupMode, CutBrake, DisconnectFail, Domain,
-    HostKeyPolicy, Hwtacacs, HwtacacsRank, HwtacacsServer, HwtacacsTemplate, InterfaceName, Interim, InterimFail,
-    InterimFailPolicy, InterimSpelling, IntervalUnit, LimitedServers, LocalAaaServer, ObjectName, OptionalAttribute,
-    PlaneLink, RadiusAuthorization, RadiusCache, RadiusGroup, RadiusHealth, RadiusLimits, RadiusRecovery, RadiusServer,
-    RadiusTls, RecoveryDetect, Relay, RelayClient, RelayInterim, Secret, Settings, ShellLevel, Source, SpeedLimit,
-    StartFail, UserNameFormat,
+    BillStoreSettings, CacheBackupMode, CacheRounds, CacheWarning, CfcardBackupMode, CountedBy, CounterMap,
+    CounterMaps, CounterOrigin, CutBrake, DisconnectFail, Domain, HostKeyPolicy, Hwtacacs, HwtacacsRank,
+    HwtacacsServer, HwtacacsTemplate, InterfaceName, Interim, InterimFail, InterimFailPolicy, InterimSpelling,
+    IntervalUnit, LimitedServers, LocalAaaServer, MapValues, ObjectName, OptionalAttribute, PlaneLink,
+    RadiusAuthorization, RadiusCache, RadiusGroup, RadiusHealth, RadiusLimits, RadiusRecovery, RadiusServer, RadiusTls,
+    RecoveryDetect, Relay, RelayClient, RelayInterim, Secret, SessionSource, Settings, ShellLevel, Source, SourceKind,
+    SourcePlace, SpeedLimit, StartFail, UserNameFormat,
 };
 use proptest::prelude::*;
 use vrp::{Answer, Sealer, Shell, config};
@@ -667,6 +668,46 @@ fn relay() -> impl Strategy<Value = Relay> {
     (listen, prop::collection::btree_map(ip(), client, 0..3)).prop_map(|(listen, clients)| Relay { listen, clients })
 }
 
+fn counter_origin() -> impl Strategy<Value = CounterOrigin> {
+    let from = prop::sample::select(vec![CountedBy::Table, CountedBy::Interfaces, CountedBy::Ebpf]);
+    (from, 1..=3_600_u16).prop_map(|(from, interval_s)| CounterOrigin { from, interval_s })
+}
+
+/// There is one, so that every source may be counted by it.
+fn counter_maps() -> impl Strategy<Value = CounterMaps> {
+    let at = || 0..=65_528_u32;
+    let values = (at(), prop::option::of(at()), at(), prop::option::of(at()));
+    let values = values.prop_map(|(in_octets, in_packets, out_octets, out_packets)| MapValues {
+        in_octets,
+        in_packets,
+        out_octets,
+        out_packets,
+    });
+    let map = ("/[!-~]{1,100}", prop_oneof![Just(MapValues::default()), values]);
+    let map = map.prop_map(|(path, values)| CounterMap { path, values });
+    let bits = prop_oneof![Just(CounterMaps::PREFIX_DEFAULT), 1..=128_u8];
+    (map.clone(), prop::option::of((map, bits))).prop_map(|(v4, v6)| CounterMaps { v4: Some(v4), v6 })
+}
+
+fn source_place() -> impl Strategy<Value = SourcePlace> {
+    let of = |kind: SourceKind, at: &'static str| at.prop_map(move |at| SourcePlace { kind, at });
+    prop_oneof![
+        of(SourceKind::Directory, "/[!-~]{1,254}"),
+        of(SourceKind::Socket, "/[!-~]{1,106}"),
+        of(SourceKind::Interfaces, "[!-~]{1,64}"),
+    ]
+}
+
+fn session_source() -> impl Strategy<Value = SessionSource> {
+    // A domain that there always is.
+    let domain = prop::option::of(Just(ObjectName::from("default1")));
+    (domain, prop::option::of(counter_origin())).prop_map(|(domain, counters)| SessionSource {
+        domain,
+        details: None,
+        counters,
+    })
+}
+
 /// Any settings that typing can lead to: what is at its default says so.
 fn settings() -> impl Strategy<Value = Settings> {
     let box_wide = (
@@ -688,8 +729,11 @@ fn settings() -> impl Strategy<Value = Settings> {
         (
             prop::option::of((1..=100_u8, 1..=86_400_u32).prop_map(|(percent, seconds)| CutBrake { percent, seconds })),
             prop::collection::btree_map("[a-z]{1,32}", prop::sample::select(ShellLevel::ALL.to_vec()), 0..3),
-            relay().boxed(),
-        ),
+            prop::collection::btree_map(source_place(), session_source(), 0..4),
+            (prop::option::of(counter_origin()), counter_maps()),
+            relay(),
+        )
+            .boxed(),
     );
     let groups = prop::collection::btree_map(name(), group(), 0..4);
     let schemes = prop::collection::btree_map(name(), scheme(), 0..6);
@@ -715,7 +759,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                     radius_cache,
                     radius_authorization,
                 ),
-                (cut_brake, shell_groups, relay),
+                (cut_brake, shell_groups, session_sources, (counter_source, counter_maps), relay),
             ) = box_wide;
             schemes.extend(BUILT_IN_SCHEMES.map(ObjectName::from).into_iter().zip(built_in));
             for (name, scheme) in &mut schemes {
@@ -744,6 +788,9 @@ fn settings() -> impl Strategy<Value = Settings> {
                 sysname,
                 session_id_prefix,
                 plane_link: PlaneLink { path, grace_s },
+                session_sources,
+                counter_source,
+                counter_maps,
                 radius_health,
                 radius_recovery,
                 radius_limits,

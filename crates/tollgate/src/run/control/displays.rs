@@ -60,6 +60,7 @@ pub(super) async fn display(request: DisplayRequest, daemon: &Daemon) -> Result<
             }
             render::accounting_session(story.as_ref())
         }
+        DisplayRequest::SessionSources => Ok(render::session_sources(&daemon.sources.report())),
         DisplayRequest::AccountingPhase => Ok(render::accounting_phase(&survey(daemon).await)),
         DisplayRequest::AccountingLateness => {
             let mut lateness = Lateness::default();

@@ -9,8 +9,9 @@ use plane::hello::Answer;
 
 /// Planes that may be linked at once; each holds four descriptors.
 const LINKED_MAX: usize = 64;
-/// Names of planes that may link in one life, those in the ledger included. A plane that ever linked keeps its number.
-const NAMES_MAX: usize = 4096;
+/// Names of planes that may link in one life, those in the ledger and relay clients included. A plane that ever linked keeps its
+/// number.
+const NAMES_MAX: usize = 8192;
 /// A link that ends sooner was a brief one. After two in a row the plane is answered so long after the last one's end: each
 /// coming and each going takes a walk over all sessions.
 const BRIEF: Duration = Duration::from_secs(1);

@@ -21,10 +21,12 @@ mod relay;
 mod site;
 mod sitting;
 mod slow_server;
+mod subscriber_line;
 mod tacacs_packet;
 mod tacacs_peer;
 mod terminal;
 mod told;
+mod told_socket;
 mod tracer;
 
 use std::time::{Duration, Instant};
@@ -50,10 +52,12 @@ pub(crate) use relay::{Passing, Relay};
 pub(crate) use site::{SECRET, Site, free_port};
 pub(crate) use sitting::Sitting;
 pub(crate) use slow_server::SlowServer;
+pub(crate) use subscriber_line::{SubscriberLine, shell};
 pub(crate) use tacacs_packet::Heard;
 pub(crate) use tacacs_peer::{Manner, TacacsPeer};
 pub(crate) use terminal::Terminal;
 pub(crate) use told::{Places, Told};
+pub(crate) use told_socket::ToldSocket;
 pub(crate) use tracer::Tracer;
 
 /// Polls until `done` gives something.

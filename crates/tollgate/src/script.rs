@@ -1,4 +1,5 @@
-//! The plane script: JSON lines (INTERFACES.md section 3), read and checked, one at a time.
+//! The plane script: JSON lines (INTERFACES.md section 3), read and checked, one at a time. `tollgate feed` plays it, and session
+//! sources are told in it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -7,24 +8,27 @@ use model::event::{Access, Authentic, ClassList, Prefix, Subscriber};
 use model::ids::PLANE_SESSION_MAX;
 use model::time::Wall;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 /// `at` above this is a wall-clock time.
 const WALL_CLOCK_FROM: f64 = 1e9;
 
 /// One line.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
+pub(crate) struct Line {
     /// When.
-    pub(super) at: At,
+    pub(crate) at: At,
     /// The plane's own name of the session.
-    pub(super) session: String,
+    pub(crate) session: String,
     /// What.
-    pub(super) op: Op,
+    pub(crate) op: Op,
+    /// The totals that it carries, whatever it says; `None`: none.
+    pub(crate) counted: Option<Counters>,
 }
 
 /// When a line is played.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum At {
+pub(crate) enum At {
     /// As soon as the lines before it are.
     Once,
     /// So many seconds after the start.
@@ -35,11 +39,14 @@ pub(super) enum At {
 
 /// What a line says.
 #[derive(Clone, Debug)]
-pub(super) enum Op {
+pub(crate) enum Op {
     Up(Box<Person>),
     Update(Box<Person>),
     Count(Counters),
-    Down { cause: u8 },
+    /// With an Acct-Terminate-Cause, or 0; the line may carry the final totals.
+    Down {
+        cause: u8,
+    },
     Reset,
     Resync,
 }
@@ -82,9 +89,17 @@ struct Written {
     v6_out_packets: Option<u64>,
 }
 
+impl Written {
+    fn has_counters(&self) -> bool {
+        let v4 = [self.in_octets, self.in_packets, self.out_octets, self.out_packets];
+        let v6 = [self.v6_in_octets, self.v6_in_packets, self.v6_out_octets, self.v6_out_packets];
+        v4.iter().chain(&v6).any(Option::is_some)
+    }
+}
+
 /// Who a subscriber is, owning what it says.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Person {
+pub(crate) struct Person {
     user: Option<String>,
     domain: Option<String>,
     framed_ip: Option<Ipv4Addr>,
@@ -108,8 +123,18 @@ pub(super) struct Person {
 }
 
 impl Person {
+    /// The name of its port, which may be that of a network interface.
+    pub(crate) fn nas_port_id(&self) -> Option<&str> {
+        self.nas_port_id.as_deref()
+    }
+
+    /// Its addresses: IPv4, and the prefix of its link.
+    pub(crate) fn addresses(&self) -> (Option<Ipv4Addr>, Option<Prefix>) {
+        (self.framed_ip, self.framed_ipv6_prefix)
+    }
+
     /// As an event carries it.
-    pub(super) fn subscriber(&self) -> Subscriber<'_> {
+    pub(crate) fn subscriber(&self) -> Subscriber<'_> {
         let mut class = ClassList::default();
         for octets in &self.class {
             // The ninth was refused when the line was read.
@@ -145,14 +170,23 @@ fn octets(text: Option<&String>) -> Option<&[u8]> {
 }
 
 /// Reads one line; the error says what is wrong with it.
-pub(super) fn read(text: &str) -> Result<Line, String> {
-    let written: Written = serde_json::from_str(text).map_err(|error| error.to_string())?;
+pub(crate) fn read(text: &str) -> Result<Line, String> {
+    line(serde_json::from_str(text).map_err(|error| error.to_string())?)
+}
+
+/// As [`read`], of an object that was read already.
+pub(crate) fn read_object(object: Map<String, Value>) -> Result<Line, String> {
+    line(serde_json::from_value(Value::Object(object)).map_err(|error| error.to_string())?)
+}
+
+fn line(written: Written) -> Result<Line, String> {
     let is_resync = written.op == "resync";
     if !is_resync && (written.session.is_empty() || written.session.len() > PLANE_SESSION_MAX) {
         return Err(format!("\"session\" must have 1 to {PLANE_SESSION_MAX} octets"));
     }
     let at = at_of(written.at)?;
     let session = written.session.clone();
+    let counted = written.has_counters().then(|| counters(&written));
     let op = match written.op.as_str() {
         "up" if written.user.as_deref().is_none_or(str::is_empty) => return Err("\"up\" needs a \"user\"".to_owned()),
         "up" => Op::Up(Box::new(person(written)?)),
@@ -163,7 +197,7 @@ pub(super) fn read(text: &str) -> Result<Line, String> {
         "resync" => Op::Resync,
         other => return Err(format!("no such \"op\": \"{other}\"")),
     };
-    Ok(Line { at, session, op })
+    Ok(Line { at, session, op, counted })
 }
 
 fn at_of(at: Option<f64>) -> Result<At, String> {
@@ -301,6 +335,9 @@ mod tests {
         assert!(matches!(count.op, Op::Count(counters) if counters.v4.out_octets == 50_000));
         let down = read(r#"{"at":1795000009.25,"op":"down","session":"s1","cause":1}"#).unwrap();
         assert_eq!(down.at, At::Wall(Wall::from_millis(1_795_000_009_250)));
+        assert_eq!(down.counted, None);
+        let down = read(r#"{"op":"down","session":"s1","v6_in_octets":7}"#).unwrap();
+        assert_eq!(down.counted.map(|counted| counted.v6.in_octets), Some(7), "final totals");
     }
 
     #[test]

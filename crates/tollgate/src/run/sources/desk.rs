@@ -1,0 +1,202 @@
+//! What a session source works with: its plane, its counters, and what it has to tell of itself.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use model::counters::Counters;
+use model::report::SourceReport;
+use model::settings::ObjectName;
+use model::time::Wall;
+use plane::OwnedVerdict;
+use serde_json::{Map, Value};
+
+use super::counting::Counting;
+use super::register::Entry;
+use super::source_plane::{Fault, Position, SourcePlane, person_of};
+use crate::run::clock;
+
+/// A report that the control thread reads and the source's thread writes.
+pub(crate) type SharedReport = Arc<Mutex<SourceReport>>;
+
+/// The desk of one source.
+pub(crate) struct Desk {
+    pub(crate) plane: SourcePlane,
+    pub(crate) counting: Counting,
+    /// The domain of sessions that do not say theirs.
+    pub(crate) domain: Option<ObjectName>,
+    report: SharedReport,
+}
+
+impl Desk {
+    pub(crate) fn new(
+        plane: SourcePlane,
+        counting: Counting,
+        domain: Option<ObjectName>,
+        report: SharedReport,
+    ) -> Desk {
+        Desk { plane, counting, domain, report }
+    }
+
+    /// A subscriber came online; `said` has the fields of the plane script. `base`: what its counters say now, where the source
+    /// knows that itself.
+    pub(crate) fn up(
+        &mut self,
+        session: &str,
+        mut said: Map<String, Value>,
+        at: Option<Wall>,
+        base: Option<Counters>,
+    ) -> Result<Position, Fault> {
+        if let Some(domain) = &self.domain
+            && !said.contains_key("domain")
+        {
+            said.insert("domain".to_owned(), domain.as_str().into());
+        }
+        if self.plane.live().contains_key(session) {
+            self.last_reading(session);
+            self.change(|report| report.downs += 1);
+        }
+        let person = person_of(session, said.clone()).map_err(Fault::Refused)?;
+        let tallies = self.counting.begin(session, &person, base).unwrap_or_else(|problem| {
+            self.note(&problem);
+            Default::default()
+        });
+        let position = self.plane.up(session, said, person, at, tallies)?;
+        let sessions = self.plane.live().len() as u64;
+        self.change(|report| (report.ups, report.sessions) = (report.ups + 1, sessions));
+        Ok(position)
+    }
+
+    /// Something has changed.
+    pub(crate) fn update(
+        &mut self,
+        session: &str,
+        changed: Map<String, Value>,
+        at: Option<Wall>,
+    ) -> Result<Position, Fault> {
+        let position = self.plane.update(session, changed, at)?;
+        if let Some(live) = self.plane.live().get(session) {
+            self.counting.moved(session, &live.person);
+        }
+        Ok(position)
+    }
+
+    /// Totals came with an event. Where octets are counted elsewhere they say nothing.
+    pub(crate) fn count(&mut self, session: &str, read: Counters) -> Result<(), Fault> {
+        if !matches!(self.counting, Counting::Events) {
+            return match self.plane.live().contains_key(session) {
+                true => Ok(()),
+                false => Err(Fault::Refused("no such session is up".to_owned())),
+            };
+        }
+        self.plane.count(session, read)
+    }
+
+    /// A subscriber went offline; its counters are read for the last time.
+    pub(crate) fn down(&mut self, session: &str, cause: u8, at: Option<Wall>) -> Result<Position, Fault> {
+        self.last_reading(session);
+        self.end(session, cause, at)
+    }
+
+    /// As [`down`](Self::down), of a session that is an interface, which said this last.
+    pub(crate) fn down_with(
+        &mut self,
+        session: &str,
+        cause: u8,
+        (index, last): (u32, Option<Counters>),
+    ) -> Result<Position, Fault> {
+        let is_told = last.is_some_and(|last| self.counting.end(session, index, last, &mut self.plane));
+        if !is_told {
+            return self.down(session, cause, None);
+        }
+        self.end(session, cause, None)
+    }
+
+    fn end(&mut self, session: &str, cause: u8, at: Option<Wall>) -> Result<Position, Fault> {
+        let position = self.plane.down(session, cause, at)?;
+        self.counting.forget(session);
+        let sessions = self.plane.live().len() as u64;
+        self.change(|report| (report.downs, report.sessions) = (report.downs + 1, sessions));
+        Ok(position)
+    }
+
+    /// A session was refused.
+    pub(crate) fn refused(&mut self, session: &str) {
+        self.plane.forget(session);
+        self.counting.forget(session);
+        let sessions = self.plane.live().len() as u64;
+        self.change(|report| report.sessions = sessions);
+    }
+
+    /// Goes on with what an earlier life has left.
+    pub(crate) fn restore(&mut self, entries: Vec<Entry>) -> Result<(), Fault> {
+        if let Err(problem) = self.counting.prepare(&entries) {
+            self.note(&problem);
+        }
+        let Desk { plane, counting, .. } = self;
+        let restored = plane.restore(entries, |session, tallies| counting.recount(session, tallies));
+        let sessions = self.plane.live().len() as u64;
+        self.change(|report| report.sessions = sessions);
+        restored
+    }
+
+    /// Octets are counted elsewhere from now on.
+    pub(crate) fn count_by(&mut self, counting: Counting) {
+        let sessions: Vec<String> = self.plane.live().keys().cloned().collect();
+        sessions.iter().for_each(|session| self.last_reading(session));
+        self.counting = counting;
+        for session in &sessions {
+            let Some(live) = self.plane.live().get(session) else { continue };
+            let begun = self.counting.begin(session, &live.person, None);
+            let begun = begun.unwrap_or_else(|problem| {
+                self.note(&problem);
+                Default::default()
+            });
+            self.plane.sample(session, |tallies| {
+                tallies.iter_mut().zip(begun).for_each(|(tally, begun)| tally.go_on_from(begun.from, begun.base));
+                true
+            });
+        }
+    }
+
+    /// Sweeps the counters when that is due.
+    pub(crate) fn sweep(&mut self) {
+        match self.counting.sweep(&mut self.plane) {
+            None => {}
+            Some(Ok((took, uncounted))) => self.change(|report| {
+                (report.sweep_time, report.uncounted) = (took, uncounted);
+                report.sweeps += 1;
+            }),
+            Some(Err(problem)) => self.note(&problem),
+        }
+    }
+
+    /// The next verdict.
+    pub(crate) fn poll_verdict(&mut self) -> Option<OwnedVerdict> {
+        self.plane.poll_verdict()
+    }
+
+    /// Something went wrong, and the operator should know. The same again is counted and not logged.
+    pub(crate) fn note(&mut self, problem: &str) {
+        let now = clock::now().wall;
+        let mut is_new = false;
+        self.change(|report| {
+            is_new = report.last_error.as_ref().is_none_or(|(_, last)| last != problem);
+            report.errors += 1;
+            report.last_error = Some((now, problem.to_owned()));
+        });
+        if is_new {
+            let source = self.report.lock().unwrap_or_else(PoisonError::into_inner).place.to_string();
+            tracing::warn!(source, "{problem}");
+        }
+    }
+
+    /// Changes what is told of the source.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut SourceReport)) {
+        change(&mut self.report.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn last_reading(&mut self, session: &str) {
+        if let Err(problem) = self.counting.read_one(session, &mut self.plane) {
+            self.note(&problem);
+        }
+    }
+}

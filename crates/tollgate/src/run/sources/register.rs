@@ -1,0 +1,157 @@
+//! What a session source knows of its sessions, kept for the next life of the process: a file for each session, in a directory
+//! for each source.
+//!
+//! A file is written before the session's Up is said and removed when its Down is durable, so that whoever is in the ledger is in
+//! here. It is written anew as a whole and never synced: it has to outlive the process and no more, for when the box has started
+//! again the ledger has closed every session, and what was written under another boot id is thrown away.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use model::counters::Counters;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::tally::Tally;
+
+/// The end of a session's file.
+const ENDING: &str = "json";
+/// The file that says under which boot of the box the others were written.
+const BOOT: &str = "boot";
+/// The file that says the greatest index of an interface that was seen.
+const HIGHEST: &str = "highest";
+
+/// One session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    /// The source's name of it.
+    pub(crate) session: String,
+    /// What was said of it, in the words of the plane script.
+    pub(crate) said: Map<String, Value>,
+    /// When it came up, epoch milliseconds, where the source said so.
+    pub(crate) at: Option<u64>,
+    /// The generation of its counters on the link.
+    pub(crate) generation: u32,
+    /// What it has counted; the second is for a source that counts its IPv6 apart.
+    pub(crate) tallies: [Tally; 2],
+    /// Its Down was said, or is about to be.
+    pub(crate) gone: Option<Gone>,
+}
+
+impl Entry {
+    /// What it has counted since it came up.
+    pub(crate) fn total(&self) -> Counters {
+        self.tallies[0].total().plus(self.tallies[1].total())
+    }
+}
+
+/// The end of a session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Gone {
+    /// Acct-Terminate-Cause, or 0.
+    pub(crate) cause: u8,
+    /// Epoch milliseconds, where the source said so.
+    pub(crate) at: Option<u64>,
+    /// Its totals are final; otherwise what was sampled last is all that is known.
+    pub(crate) final_totals: bool,
+}
+
+/// The sessions of one source.
+#[derive(Debug)]
+pub(crate) struct Register {
+    directory: PathBuf,
+}
+
+impl Register {
+    /// Opens the register of this boot; one of another boot is emptied. With it come the sessions that are in it, and false where
+    /// there was none of this boot.
+    ///
+    /// # Errors
+    /// The directory cannot be made, read or cleared.
+    pub(crate) fn open(directory: &Path, boot_id: &[u8; 16]) -> io::Result<(Register, Vec<Entry>, bool)> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        let boot = directory.join(BOOT);
+        let is_ours = fs::read(&boot).is_ok_and(|written| written == boot_id);
+        let mut entries = Vec::new();
+        for file in fs::read_dir(directory)? {
+            let path = file?.path();
+            let is_entry = path.extension().is_some_and(|ending| ending == ENDING);
+            let read = fs::read(&path).ok().filter(|_| is_ours && is_entry);
+            match read.and_then(|text| serde_json::from_slice(&text).ok()) {
+                Some(entry) => entries.push(entry),
+                None if path == boot => {}
+                None if is_ours && path == directory.join(HIGHEST) => {}
+                None => fs::remove_file(&path)?,
+            }
+        }
+        if !is_ours {
+            fs::write(&boot, boot_id)?;
+        }
+        Ok((Register { directory: directory.to_owned() }, entries, is_ours))
+    }
+
+    /// Writes a session down; what was written of it is replaced.
+    ///
+    /// # Errors
+    /// The disk does not take it.
+    pub(crate) fn write(&self, entry: &Entry) -> io::Result<()> {
+        let path = self.path(&entry.session);
+        let temporary = path.with_extension("new");
+        fs::write(&temporary, serde_json::to_vec(entry)?)?;
+        fs::rename(&temporary, &path)
+    }
+
+    /// Forgets a session. What stays behind is ended once more in the next life, which harms nobody.
+    pub(crate) fn remove(&self, session: &str) {
+        let _ = fs::remove_file(self.path(session));
+    }
+
+    /// The greatest index of an interface that was seen in this boot; 0: none was.
+    pub(crate) fn highest(&self) -> u32 {
+        let read = fs::read_to_string(self.directory.join(HIGHEST)).ok();
+        read.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+    }
+
+    /// Remembers that. Not remembered, the octets that a new interface counts while no daemon runs are nobody's.
+    pub(crate) fn set_highest(&self, index: u32) {
+        let _ = fs::write(self.directory.join(HIGHEST), index.to_string());
+    }
+
+    /// The name may hold any character; its file says it in hexadecimal digits.
+    fn path(&self, session: &str) -> PathBuf {
+        let name: String = session.bytes().map(|octet| format!("{octet:02x}")).collect();
+        self.directory.join(name).with_extension(ENDING)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(session: &str) -> Entry {
+        let said = serde_json::from_str(r#"{"user":"u"}"#).unwrap();
+        Entry { session: session.to_owned(), said, at: None, generation: 7, tallies: [Tally::default(); 2], gone: None }
+    }
+
+    #[test]
+    fn what_is_written_is_there_in_the_next_life_and_not_after_a_reboot() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = place.path().join("sources/x");
+        let (register, entries, was_there) = Register::open(&directory, &[1; 16]).unwrap();
+        assert_eq!((entries, was_there), (vec![], false));
+        let gone = Gone { cause: 1, at: Some(5), final_totals: true };
+        let last = Entry { gone: Some(gone), ..entry("../s 1") };
+        for written in [entry("../s 1"), entry("s2"), last.clone()] {
+            register.write(&written).unwrap();
+        }
+        register.remove("s2");
+        fs::write(directory.join("77.new"), "half").unwrap();
+        let (_, entries, was_there) = Register::open(&directory, &[1; 16]).unwrap();
+        assert_eq!((entries, was_there), (vec![last], true));
+        assert!(!directory.join("77.new").exists());
+        let (_, entries, was_there) = Register::open(&directory, &[2; 16]).unwrap();
+        assert_eq!((entries, was_there), (vec![], false));
+    }
+}

@@ -1,0 +1,232 @@
+//! Session sources that are told in JSON: a directory of files, and lines on a socket. FreeRADIUS says what came of it.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::common::{
+    Daemon, Detail, FreeRadius, Record, SECRET, Site, ToldSocket, Totals, count, down, free_port, seconds, up,
+    wait_until,
+};
+
+/// A site with these sources and one server.
+fn configure(site: &Site, port: u16, sources: &str) {
+    site.configure(&format!(
+        "{sources}#\nradius-server group isp\n radius-server shared-key {SECRET}\n \
+         radius-server accounting 127.0.0.1 {port}\n#\n\
+         aaa\n accounting-scheme isp\n  accounting start-fail online keep-accounting\n domain isp\n  accounting-scheme isp\n  radius-server group isp\n#\n\
+         local-aaa-server\n local-bill-pool enable\n"
+    ));
+}
+
+fn wait_for_records(server: &Path, kind: &str, records: usize) -> Detail {
+    let what = format!("{records} of {kind}");
+    wait_until(&what, seconds(30), || FreeRadius::count(server, kind) == records);
+    // The last one may still be being written.
+    wait_until(&what, seconds(5), || FreeRadius::detail(server).count(kind) == records);
+    FreeRadius::detail(server)
+}
+
+/// The only record of a kind that a user has.
+fn only<'a>(detail: &'a Detail, kind: &str, user: &str) -> &'a Record {
+    let of_user: Vec<&Record> = detail.of(kind).filter(|record| record.text("User-Name") == user).collect();
+    assert_eq!(of_user.len(), 1, "{kind} of {user}: {of_user:?}");
+    of_user[0]
+}
+
+/// Writes a file as it has to be written: whole, under another name, and then renamed.
+fn put(directory: &Path, name: &str, content: &Value) {
+    let hidden = directory.join(format!(".{name}"));
+    std::fs::write(&hidden, content.to_string()).unwrap();
+    std::fs::rename(hidden, directory.join(name)).unwrap();
+}
+
+fn with_totals(mut content: Value, totals: Totals) -> Value {
+    let said = count("", totals);
+    for key in ["in_octets", "in_packets", "out_octets", "out_packets"] {
+        content[key] = said[key].clone();
+    }
+    content
+}
+
+#[test]
+fn files_of_a_directory_are_sessions_and_outlive_kill_9() {
+    let site = Site::new();
+    let (port, server, directory) = (free_port(), site.path("radius"), site.path("sessions"));
+    configure(&site, port, &format!("session-source directory {} domain isp\n", directory.display()));
+    let _radius = FreeRadius::start(&server, port);
+    let daemon = Daemon::start(&site, "auto");
+    // Made by the daemon, as nobody else had.
+    let alice = json!({"user": "alice", "framed_ip": "100.64.0.1", "access": "ipoe"});
+    for (name, content) in [("alice.json", &alice), ("bob.json", &json!({"user": "bob"}))] {
+        put(&directory, name, content);
+    }
+    put(&directory, "carol.json", &json!({"user": "carol", "cause": 5}));
+    put(&directory, "no-session.txt", &json!({"user": "nobody"}));
+    std::fs::write(directory.join("broken.json"), "{\"user\":").unwrap();
+    let detail = wait_for_records(&server, "Start", 3);
+    assert_eq!(only(&detail, "Start", "alice").text("Framed-IP-Address"), "100.64.0.1");
+    // A change is an update, and tells the server of the new address.
+    let mut moved = with_totals(alice, Totals::of(1, 1));
+    moved["framed_ip"] = "100.64.0.9".into();
+    put(&directory, "alice.json", &moved);
+    let detail = wait_for_records(&server, "Interim-Update", 1);
+    assert_eq!(only(&detail, "Interim-Update", "alice").text("Framed-IP-Address"), "100.64.0.9");
+    let shown = daemon.display("display session-source");
+    let source = &shown["sources"][0];
+    assert_eq!((&source["sessions"], &source["ups"], &source["downs"]), (&json!(3), &json!(3), &json!(0)), "{shown}");
+    assert!(source["last_error"].as_str().unwrap().starts_with("broken.json: "), "{shown}");
+    daemon.kill9();
+    // Meanwhile one goes, one comes, and one goes on counting.
+    std::fs::remove_file(directory.join("broken.json")).unwrap();
+    std::fs::remove_file(directory.join("bob.json")).unwrap();
+    put(&directory, "dave.json", &json!({"user": "dave", "session": "d-1"}));
+    put(&directory, "alice.json", &with_totals(moved, Totals::of(2, 2)));
+    let daemon = Daemon::start(&site, "auto");
+    let detail = wait_for_records(&server, "Start", 4);
+    assert_eq!(only(&detail, "Start", "dave").text("Acct-Status-Type"), "Start");
+    let detail = wait_for_records(&server, "Stop", 1);
+    assert_eq!(only(&detail, "Stop", "bob").session(), only(&detail, "Start", "bob").session());
+    for name in ["alice.json", "carol.json", "dave.json"] {
+        std::fs::remove_file(directory.join(name)).unwrap();
+    }
+    let detail = wait_for_records(&server, "Stop", 4);
+    let stop = only(&detail, "Stop", "alice");
+    assert_eq!((stop.totals(), stop.session()), (Totals::of(2, 2), only(&detail, "Start", "alice").session()));
+    assert_eq!(only(&detail, "Stop", "carol").text("Acct-Terminate-Cause"), "Session-Timeout");
+    assert!(daemon.bills().is_empty());
+    daemon.terminate();
+}
+
+#[test]
+fn a_session_of_a_directory_that_is_cut_has_a_file_that_says_so() {
+    let site = Site::new();
+    let (port, server, directory) = (free_port(), site.path("radius"), site.path("sessions"));
+    configure(&site, port, &format!("session-source directory {} domain isp\n", directory.display()));
+    let _radius = FreeRadius::start(&server, port);
+    let daemon = Daemon::start(&site, "auto");
+    put(&directory, "alice.json", &json!({"user": "alice"}));
+    put(&directory, "eve.json", &json!({"user": "eve", "domain": "nowhere"}));
+    wait_for_records(&server, "Start", 1);
+    daemon.cli(&["cut access-user username alice", "Y"]);
+    let [cut, refused] = ["alice", "eve"].map(|name| directory.join(format!("{name}.json.verdict")));
+    let says = |file: &Path, what: &str| std::fs::read_to_string(file).is_ok_and(|said| said.contains(what));
+    wait_until("alice is cut", seconds(10), || says(&cut, "\"cut-by-operator\""));
+    wait_until("eve is refused", seconds(10), || says(&refused, "\"no-domain\""));
+    // Whoever runs the sessions obeys.
+    std::fs::remove_file(directory.join("alice.json")).unwrap();
+    let detail = wait_for_records(&server, "Stop", 1);
+    assert_eq!(only(&detail, "Stop", "alice").text("Acct-Terminate-Cause"), "Admin-Reset");
+    wait_until("the verdict goes with its session", seconds(10), || !cut.exists());
+    assert_eq!(daemon.display("display session-source")["sources"][0]["sessions"], 0);
+    daemon.terminate();
+}
+
+#[test]
+fn lines_on_a_socket_are_answered_when_they_are_durable() {
+    let site = Site::new();
+    let (port, server, path) = (free_port(), site.path("radius"), site.path("sessions.sock"));
+    configure(&site, port, &format!("session-source socket {}\n", path.display()));
+    let _radius = FreeRadius::start(&server, port);
+    let daemon = Daemon::start_with(&site, "auto", 2);
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // A hook says its line and goes; the answer and the verdict come to it all the same.
+    let said = ToldSocket::one_shot(&path, &format!("{}\n", up("s1", "isp")));
+    assert_eq!(said[0], json!({"session": "s1", "taken": true}), "{said:?}");
+    assert_eq!((&said[1]["verdict"], said.len()), (&json!("admit"), 2), "{said:?}");
+    let mut socket = ToldSocket::open(&path);
+    socket.taken(&up("s2", "isp"));
+    assert_eq!(socket.verdict(), ("s2".to_owned(), "admit".to_owned(), "opened".to_owned()));
+    socket.taken(&count("s1", Totals::of(1, 1)));
+    socket.taken(&count("s2", Totals::of(5, 0)));
+    for (line, why) in [
+        ("{\"op\":\"up\"".to_owned(), "EOF"),
+        (json!({"op": "up", "session": "s3"}).to_string(), "needs a \"user\""),
+        (json!({"op": "up", "session": "s3", "user": "u", "frame_ip": "1.2.3.4"}).to_string(), "unknown field"),
+        (count("s9", Totals::of(1, 1)).to_string(), "no such session is up"),
+        (down("s9", 1).to_string(), "no such session is up"),
+        (json!({"op": "resync"}).to_string(), "nothing to announce"),
+    ] {
+        socket.say(&line);
+        let answer = socket.hear().unwrap();
+        assert_eq!(answer["taken"], false, "{line}: {answer}");
+        assert!(answer["error"].as_str().unwrap().contains(why), "{line}: {answer}");
+    }
+    // A name that comes up again is a new session, and what the old one counted is its own.
+    socket.taken(&up("s2", "isp"));
+    let detail = wait_for_records(&server, "Stop", 1);
+    assert_eq!(only(&detail, "Stop", "s2@isp").totals(), Totals::of(5, 0));
+    // Counters that begin again lose nothing, and neither does a crash.
+    socket.taken(&json!({"op": "reset", "session": "s1"}));
+    socket.taken(&count("s1", Totals::of(2, 0)));
+    daemon.kill9();
+    let daemon = Daemon::start_with(&site, "auto", 1);
+    daemon.wait_for_sessions(2, "Accounting");
+    let mut socket = ToldSocket::open(&path);
+    let (one, other) = (Totals::of(1, 1), Totals::of(2, 0));
+    let sum = Totals {
+        in_octets: one.in_octets + other.in_octets,
+        in_packets: one.in_packets + other.in_packets,
+        out_octets: one.out_octets + other.out_octets,
+        out_packets: one.out_packets + other.out_packets,
+    };
+    socket.taken(&json!({"op": "down", "session": "s1", "cause": 1}));
+    // The last totals may come with the end.
+    let mut last = count("s2", Totals::of(9, 3));
+    last["op"] = "down".into();
+    socket.taken(&last);
+    let detail = wait_for_records(&server, "Stop", 3);
+    assert_eq!(only(&detail, "Stop", "s1@isp").totals(), sum);
+    let of_s2: Vec<Totals> =
+        detail.of("Stop").filter(|stop| stop.text("User-Name") == "s2@isp").map(Record::totals).collect();
+    assert_eq!(of_s2, [Totals::of(5, 0), Totals::of(9, 3)]);
+    assert_eq!(detail.count("Start"), 3);
+    daemon.terminate();
+    assert!(!path.exists());
+}
+
+#[test]
+fn who_listens_hears_every_verdict_and_a_source_comes_and_goes_by_commit() {
+    let site = Site::new();
+    let (port, server, path) = (free_port(), site.path("radius"), site.path("sessions.sock"));
+    configure(&site, port, "");
+    let _radius = FreeRadius::start(&server, port);
+    let daemon = Daemon::start(&site, "auto");
+    let source = format!("session-source socket {}", path.display());
+    daemon.cli(&["system-view", &source, "commit"]).well();
+    let taken = format!("session-source directory {}", site.config().display());
+    let refused = daemon.cli(&["system-view", &taken, "commit"]);
+    assert!(refused.code == Some(1) && refused.out.contains("cannot be watched"), "{}", refused.out);
+    let missing = daemon.cli(&["system-view", &format!("{source} domain nowhere"), "commit"]);
+    assert!(missing.code == Some(1) && missing.out.contains("does not exist"), "{}", missing.out);
+    let mut socket = ToldSocket::open(&path);
+    socket.taken(&up("s1", "isp"));
+    socket.taken(&up("s2", "isp"));
+    let mut listener = ToldSocket::open(&path);
+    assert_eq!(listener.ask(&json!({"op": "listen"})), json!({"listening": true, "sessions": 2}));
+    daemon.cli(&["cut access-user username s1@isp", "Y"]);
+    let cut = ("s1".to_owned(), "cut".to_owned(), "cut-by-operator".to_owned());
+    assert_eq!(listener.verdict(), cut);
+    // It stands until the session has gone.
+    let mut late = ToldSocket::open(&path);
+    late.say("{\"op\":\"listen\"}");
+    assert_eq!(late.verdict(), cut);
+    socket.taken(&count("s2", Totals::of(7, 0)));
+    // Another domain changes nothing for those who are there; without the source they are gone.
+    daemon.cli(&["system-view", &format!("{source} domain isp"), "commit"]).well();
+    socket.taken(&json!({"op": "up", "session": "s3", "user": "carol"}));
+    daemon.wait_for_sessions(3, "Accounting");
+    daemon.cli(&["system-view", &format!("undo {source}"), "commit"]).well();
+    let detail = wait_for_records(&server, "Stop", 3);
+    assert_eq!(only(&detail, "Stop", "s2@isp").totals(), Totals::of(7, 0));
+    assert_eq!(only(&detail, "Stop", "carol").text("Acct-Terminate-Cause"), "NAS-Request");
+    assert!(!path.exists() && daemon.display("display session-source")["sources"].as_array().unwrap().is_empty());
+    // It comes back without them.
+    daemon.cli(&["system-view", &source, "commit"]).well();
+    ToldSocket::open(&path).taken(&up("s1", "isp"));
+    wait_for_records(&server, "Start", 4);
+    assert_eq!(daemon.states().len(), 1);
+    daemon.terminate();
+}
