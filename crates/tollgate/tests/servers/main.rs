@@ -6,6 +6,7 @@
 mod common;
 
 mod accounts;
+mod adapters;
 mod attributes;
 mod authorization;
 mod bad_lines;
