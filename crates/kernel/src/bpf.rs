@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Commands of bpf(2).
+const BPF_MAP_LOOKUP_ELEM: libc::c_long = 1;
 const BPF_OBJ_GET: libc::c_long = 7;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
 const BPF_MAP_LOOKUP_BATCH: libc::c_long = 24;
@@ -71,6 +72,15 @@ struct MapInfo {
     value_bytes: u32,
     entries_max: u32,
     flags: u32,
+}
+
+/// The part that reads one entry.
+#[repr(C)]
+struct EntryAttributes {
+    descriptor: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
 }
 
 /// The part that reads a batch.
@@ -154,6 +164,31 @@ impl HashMap {
                 return Ok(());
             }
             from = Some(next);
+        }
+    }
+
+    /// Reads one entry: all its values, or `None` where there is no such entry.
+    ///
+    /// # Errors
+    /// `PermissionDenied`.
+    ///
+    /// # Panics
+    /// When the key is not as long as the map's.
+    pub fn get(&mut self, key: &[u8]) -> io::Result<Option<&[u8]>> {
+        assert_eq!(key.len(), self.key_bytes, "a key of this map");
+        let length = self.entry_value_bytes();
+        let mut attributes = EntryAttributes {
+            descriptor: self.map.as_raw_fd().cast_unsigned(),
+            key: address(key.as_ptr()),
+            value: address(self.batch.values.as_mut_ptr()),
+            flags: 0,
+        };
+        // SAFETY: the attributes are those of this command; the key is as long as the map's, and the room for the values of
+        // a batch is enough for those of one entry. Both outlive the call.
+        match unsafe { bpf(BPF_MAP_LOOKUP_ELEM, &mut attributes) } {
+            Ok(_) => Ok(Some(&self.batch.values[..length])),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

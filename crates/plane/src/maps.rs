@@ -12,4 +12,4 @@ mod layout;
 mod table;
 
 pub use layout::{Key, Layout, Mismatch, Shape, Values};
-pub use table::MapTable;
+pub use table::{EntryKey, MapTable};

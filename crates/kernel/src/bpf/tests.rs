@@ -22,15 +22,6 @@ struct CreateAttributes {
     flags: u32,
 }
 
-/// The part that changes an entry.
-#[repr(C)]
-struct EntryAttributes {
-    descriptor: u32,
-    key: u64,
-    value: u64,
-    flags: u64,
-}
-
 /// A file system for pins, unmounted on drop.
 struct Pins {
     directory: tempfile::TempDir,
@@ -114,6 +105,8 @@ fn a_map_is_read_in_batches_with_the_values_of_every_cpu() {
     let expected: BTreeMap<u32, Vec<u8>> = (0..20_000).map(|key| (key, value(key))).collect();
     assert!(read(&mut map) == expected);
     assert!(map.batch.entries > 1);
+    assert_eq!(map.get(&7_u32.to_ne_bytes()).unwrap(), Some(&value(7)[..]));
+    assert_eq!(map.get(&20_000_u32.to_ne_bytes()).unwrap(), None);
 }
 
 #[test]

@@ -20,6 +20,10 @@ pub struct MapTable {
     sweep: u32,
 }
 
+/// The key of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntryKey([u8; KEY_BYTES_MAX]);
+
 #[derive(Debug)]
 struct Cell {
     generation: u32,
@@ -48,14 +52,26 @@ impl MapTable {
         for (key, values) in keys.chunks_exact(self.shape.key_bytes.max(1)).zip(values) {
             let mut place = [0; KEY_BYTES_MAX];
             place[..key.len()].copy_from_slice(key);
-            let (totals, swept) = (self.layout.totals(self.shape, values), self.sweep);
-            let cell = self.cells.entry(place).or_insert(Cell { generation: 0, totals, swept });
-            if cell.generation == 0 || fell(totals, cell.totals) {
-                self.generation += 1;
-                cell.generation = self.generation;
-            }
-            (cell.totals, cell.swept) = (totals, swept);
+            self.handle_entry(place, values);
         }
+    }
+
+    /// One entry was read for itself, outside a sweep: its values, or `None` where it is not there.
+    pub fn handle_answer(&mut self, key: EntryKey, values: Option<&[u8]>) {
+        match values {
+            Some(values) => self.handle_entry(key.0, values),
+            None => drop(self.cells.remove(&key.0)),
+        }
+    }
+
+    fn handle_entry(&mut self, key: [u8; KEY_BYTES_MAX], values: &[u8]) {
+        let (totals, swept) = (self.layout.totals(self.shape, values), self.sweep);
+        let cell = self.cells.entry(key).or_insert(Cell { generation: 0, totals, swept });
+        if cell.generation == 0 || fell(totals, cell.totals) {
+            self.generation += 1;
+            cell.generation = self.generation;
+        }
+        (cell.totals, cell.swept) = (totals, swept);
     }
 
     /// All entries have been handed in: what is not among them was deleted.
@@ -69,9 +85,19 @@ impl MapTable {
         Some(Reading { counters: subject.counters(cell.totals), generation: cell.generation })
     }
 
-    /// What the map is.
-    pub fn shape(&self) -> Shape {
-        self.shape
+    /// The key under which a subject is counted; `None` where there can be no such entry.
+    pub fn key_of(&self, subject: Subject) -> Option<EntryKey> {
+        self.layout.key_of(subject).map(EntryKey)
+    }
+
+    /// The octets of a key, as the map has them.
+    pub fn octets<'a>(&self, key: &'a EntryKey) -> &'a [u8] {
+        &key.0[..self.shape.key_bytes]
+    }
+
+    /// How many entries there were.
+    pub fn entry_count(&self) -> usize {
+        self.cells.len()
     }
 }
 
@@ -151,6 +177,19 @@ mod tests {
         assert_eq!((read(&table, 1), read(&table, 2)), (Some((5, 1)), Some((7, 2))));
         sweep(&mut table, &[(1, 6), (2, 7)]);
         assert_eq!((read(&table, 1), read(&table, 2)), (Some((6, 1)), Some((7, 2))));
+    }
+
+    #[test]
+    fn one_entry_can_be_asked_for() {
+        let mut table = table();
+        sweep(&mut table, &[(1, 5), (2, 7)]);
+        let key = table.key_of(subject(1)).unwrap();
+        assert_eq!((table.octets(&key), table.entry_count()), (&[100, 64, 0, 1][..], 2));
+        table.handle_answer(key, Some(&[0; 64]));
+        assert_eq!((read(&table, 1), read(&table, 2)), (Some((0, 3)), Some((7, 2))));
+        table.handle_answer(key, None);
+        assert_eq!((read(&table, 1), read(&table, 2), table.entry_count()), (None, Some((7, 2)), 1));
+        assert_eq!(table.key_of(Subject::Interface(1)), None);
     }
 
     #[test]

@@ -42,13 +42,33 @@ fn explained(error: io::Error) -> io::Error {
     }
 }
 
+impl MapSweep {
+    fn read_all(&mut self) -> io::Result<()> {
+        self.table.sweep_begins();
+        self.map.read(|keys, values| self.table.handle_entries(keys, values))?;
+        self.table.sweep_ends();
+        Ok(())
+    }
+
+    fn read_each(&mut self, subjects: &[Subject]) -> io::Result<()> {
+        for subject in subjects {
+            let Some(key) = self.table.key_of(*subject) else { continue };
+            let values = self.map.get(self.table.octets(&key))?;
+            self.table.handle_answer(key, values);
+        }
+        Ok(())
+    }
+}
+
+/// An entry that is asked for by itself costs about as much as so many in a batch.
+const ENTRY_COST: usize = 8;
+
 impl Sweep for MapSweep {
     fn sweep(&mut self, subjects: &[Subject], readings: &mut [Option<Reading>]) -> Result<(), SweepError> {
         assert_eq!(subjects.len(), readings.len(), "one place for each subject");
-        self.table.sweep_begins();
-        let read = self.map.read(|keys, values| self.table.handle_entries(keys, values));
+        let is_few = subjects.len().saturating_mul(ENTRY_COST) < self.table.entry_count();
+        let read = if is_few { self.read_each(subjects) } else { self.read_all() };
         read.map_err(|error| SweepError { tried: "read the map", error })?;
-        self.table.sweep_ends();
         for (subject, reading) in subjects.iter().zip(readings) {
             *reading = self.table.reading(*subject);
         }

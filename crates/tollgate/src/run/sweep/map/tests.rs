@@ -136,6 +136,27 @@ fn an_entry_that_is_deleted_and_made_again_loses_nothing_that_was_read() {
 }
 
 #[test]
+fn few_of_many_are_asked_for_one_by_one() {
+    let line = Line::new(Kind::Veth);
+    let program = Program::on(&line);
+    let mut source = program.v4();
+    line.exchange(V4, 10);
+    let map = program.pins().join("subscribers_v4");
+    for last in 1..=100 {
+        let mut update = Command::new("bpftool");
+        update.args(["map", "update", "pinned"]).arg(&map).args(["key", "100", "64", "0", &last.to_string(), "value"]);
+        run(update.args(["0"; 32]));
+    }
+    sweep(&mut source, V4[1]);
+    assert_eq!(source.table.entry_count(), 101);
+    line.exchange(V4, 10);
+    let reading = sweep(&mut source, V4[1]).unwrap();
+    assert_eq!(reading.counters.v4, line.bng.counted("line"));
+    program.forget();
+    assert_eq!((sweep(&mut source, V4[1]), source.table.entry_count()), (None, 100));
+}
+
+#[test]
 fn a_map_that_is_not_as_declared_is_refused_with_a_reason() {
     let line = Line::new(Kind::Veth);
     let program = Program::on(&line);
