@@ -119,6 +119,22 @@ impl Links {
         Ok(())
     }
 
+    /// One dump of all statistics, and what the group told meanwhile.
+    fn read_statistics(&mut self) -> Result<(), SweepError> {
+        let tried = |error| SweepError { tried: "read the statistics of the interfaces", error };
+        for _ in 0..DUMPS_MAX {
+            self.catch_up()?;
+            self.table.dump_begins();
+            self.dump_statistics().map_err(tried)?;
+            self.hear_out().map_err(tried)?;
+            if !self.is_behind {
+                self.table.handle_statistics(&self.statistics);
+                return Ok(());
+            }
+        }
+        Err(tried(io::Error::other("they come and go faster than can be heard")))
+    }
+
     /// Reads what the group has told so far.
     fn hear_out(&mut self) -> io::Result<()> {
         loop {
@@ -182,17 +198,7 @@ impl Links {
 impl Sweep for Links {
     fn sweep(&mut self, subjects: &[Subject], readings: &mut [Option<Reading>]) -> Result<(), SweepError> {
         assert_eq!(subjects.len(), readings.len(), "one place for each subject");
-        let tried = |error| SweepError { tried: "read the statistics of the interfaces", error };
-        for _ in 0..DUMPS_MAX {
-            self.catch_up()?;
-            self.table.dump_begins();
-            self.dump_statistics().map_err(tried)?;
-            self.hear_out().map_err(tried)?;
-            if !self.is_behind {
-                self.table.handle_statistics(&self.statistics);
-                break;
-            }
-        }
+        self.read_statistics()?;
         for (subject, reading) in subjects.iter().zip(readings) {
             *reading = match subject {
                 Subject::Interface(index) => self.table.reading(*index),

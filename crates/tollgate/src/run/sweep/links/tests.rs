@@ -152,6 +152,29 @@ fn an_index_that_is_given_to_another_interface_is_another_subject() {
 }
 
 #[test]
+fn every_end_is_told_while_an_index_is_given_away_again_and_again() {
+    const TIMES: usize = 60;
+    let bng = Namespace::new();
+    let mut links = open(&bng);
+    let mut generations = Vec::new();
+    let mut take = |links: &mut Links| {
+        sweep(links, 77);
+        generations.extend(links.take_ended().iter().map(|ended| ended.reading.generation));
+    };
+    let line = "echo link add ifb7 index 77 type ifb; echo link delete ifb7";
+    std::thread::scope(|scope| {
+        let churn = scope.spawn(|| bng.shell(&format!("for i in $(seq {TIMES}); do {line}; done | ip -batch -")));
+        while !churn.is_finished() {
+            take(&mut links);
+        }
+        churn.join().unwrap();
+    });
+    take(&mut links);
+    assert_eq!(generations.len(), TIMES);
+    assert!(generations.is_sorted_by(|one, next| one < next), "{generations:?}");
+}
+
+#[test]
 fn interfaces_that_come_go_up_and_down_are_news() {
     let bng = Namespace::new();
     bng.ip("link add ifb7 type ifb");
