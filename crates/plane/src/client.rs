@@ -49,6 +49,7 @@ mod announce;
 mod link;
 mod memory;
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -280,15 +281,12 @@ impl PlaneClient {
         if fresh.generation == old.generation { self.counters.renew(fresh.slot) } else { Some(fresh) }
     }
 
-    /// A counter slot for a session that an earlier memory of this plane counted with this generation and whose counters go
-    /// on, as the engine is told by the generation being the same. The engine reads nothing in it until its totals are
-    /// published ([`CounterWriter::publish`]), which must not be less than those of before. `None` when all are taken or
-    /// the generation is 0.
-    pub fn alloc_slot_again(&mut self, generation: u32) -> Option<CounterSlot> {
-        if generation == 0 {
-            return None;
-        }
-        self.free_slots.pop().map(|slot| CounterSlot { slot, generation })
+    /// Keeps these slots for sessions that an earlier memory of this plane counted in them and whose counters go on, as the
+    /// engine is told by slot and generation being the same. The engine reads nothing in such a slot until its totals are
+    /// published ([`CounterWriter::publish`]), which must not be less than those of before. To be said before any slot is
+    /// given out, for another session in the slot could have the generation that the engine looks for.
+    pub fn keep_slots(&mut self, slots: &HashSet<u32>) {
+        self.free_slots.retain(|slot| !slots.contains(slot));
     }
 
     /// Gives a slot back. Freely after a Down that carried the totals; otherwise only when the Down is taken over.
@@ -299,9 +297,9 @@ impl PlaneClient {
         }
     }
 
-    /// Gives a slot back in which nothing was published; see [`alloc_slot_again`](Self::alloc_slot_again).
+    /// Gives a slot back in which nothing was published; see [`keep_slots`](Self::keep_slots).
     pub fn free_unpublished(&mut self, slot: CounterSlot) {
-        if self.counters.is_free(slot.slot) {
+        if self.counters.is_free(slot.slot) && slot.slot < self.memory.layout().geometry.slots {
             self.free_slots.push(slot.slot);
         }
     }

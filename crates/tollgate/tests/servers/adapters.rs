@@ -110,7 +110,7 @@ fn leases_of_dnsmasq_are_sessions() {
     stage.hook("dnsmasq-lease", &[&["del"], &lease[..]].concat(), &environment).well();
     let detail = stage.wait_for("Stop", 1);
     assert_eq!(of(&detail, "Stop", "02:00:00:00:00:01").session(), of(&detail, "Start", "02:00:00:00:00:01").session());
-    assert_eq!(detail.count("Start"), 2);
+    assert_eq!(detail.sessions("Start"), 2);
     stage.end();
 }
 

@@ -1,5 +1,6 @@
 //! Session sources that are told in JSON: a directory of files, and lines on a socket. FreeRADIUS says what came of it.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -22,16 +23,15 @@ fn configure(site: &Site, port: u16, sources: &str) {
 
 fn wait_for_records(server: &Path, kind: &str, records: usize) -> Detail {
     let what = format!("{records} of {kind}");
-    wait_until(&what, seconds(30), || FreeRadius::count(server, kind) == records);
-    // The last one may still be being written.
-    wait_until(&what, seconds(5), || FreeRadius::detail(server).count(kind) == records);
+    wait_until(&what, seconds(30), || FreeRadius::detail(server).sessions(kind) == records);
     FreeRadius::detail(server)
 }
 
-/// The only record of a kind that a user has.
+/// What a user's only session has of a kind.
 fn only<'a>(detail: &'a Detail, kind: &str, user: &str) -> &'a Record {
     let of_user: Vec<&Record> = detail.of(kind).filter(|record| record.text("User-Name") == user).collect();
-    assert_eq!(of_user.len(), 1, "{kind} of {user}: {of_user:?}");
+    let is_one = of_user.windows(2).all(|pair| pair[0].session() == pair[1].session());
+    assert!(is_one && !of_user.is_empty(), "{kind} of {user}: {of_user:?}");
     of_user[0]
 }
 
@@ -179,10 +179,10 @@ fn lines_on_a_socket_are_answered_when_they_are_durable() {
     socket.taken(&last);
     let detail = wait_for_records(&server, "Stop", 3);
     assert_eq!(only(&detail, "Stop", "s1@isp").totals(), sum);
-    let of_s2: Vec<Totals> =
-        detail.of("Stop").filter(|stop| stop.text("User-Name") == "s2@isp").map(Record::totals).collect();
+    let of_s2 = detail.of("Stop").filter(|stop| stop.text("User-Name") == "s2@isp").map(Record::totals);
+    let of_s2: Vec<Totals> = of_s2.collect::<BTreeSet<_>>().into_iter().collect();
     assert_eq!(of_s2, [Totals::of(5, 0), Totals::of(9, 3)]);
-    assert_eq!(detail.count("Start"), 3);
+    assert_eq!(detail.sessions("Start"), 3);
     daemon.terminate();
     assert!(!path.exists());
 }
@@ -228,5 +228,78 @@ fn who_listens_hears_every_verdict_and_a_source_comes_and_goes_by_commit() {
     ToldSocket::open(&path).taken(&up("s1", "isp"));
     wait_for_records(&server, "Start", 4);
     assert_eq!(daemon.states().len(), 1);
+    daemon.terminate();
+}
+
+#[test]
+fn a_socket_that_is_misused_serves_others_all_the_same() {
+    let site = Site::new();
+    let (port, server, path) = (free_port(), site.path("radius"), site.path("sessions.sock"));
+    configure(&site, port, &format!("session-source socket {} domain isp\n", path.display()));
+    let _radius = FreeRadius::start(&server, port);
+    let daemon = Daemon::start(&site, "auto");
+    // Some that say nothing, and one that goes in the middle of a line.
+    let idle: Vec<ToldSocket> = (0..100).map(|_| ToldSocket::open(&path)).collect();
+    let said = ToldSocket::one_shot(&path, "{\"op\":\"up\",\"session\":");
+    assert!(said.len() == 1 && said[0]["taken"] == false, "{said:?}");
+    // One line without an end, and octets that are no text.
+    let endless = format!("{{\"op\":\"up\",\"session\":\"{}", "s".repeat(100_000));
+    let mut socket = ToldSocket::open(&path);
+    socket.try_say(endless.as_bytes());
+    let answer = socket.hear().unwrap();
+    assert!(answer["error"].as_str().unwrap().contains("65536 octets"), "{answer}");
+    assert!(socket.hear().is_none(), "it is closed");
+    let mut socket = ToldSocket::open(&path);
+    socket.try_say(b"\xff\xfe{}\n[1,2]\n\"text\"\nnull\n\n   \n");
+    for _ in 0..4 {
+        assert_eq!(socket.hear().unwrap()["taken"], false);
+    }
+    let long = "x".repeat(65);
+    for line in [json!({"op": "up", "session": long, "user": "u"}), json!({"op": "up", "session": "", "user": "u"})] {
+        assert!(socket.ask(&line)["error"].as_str().unwrap().contains("1 to 64 octets"));
+    }
+    // One that never reads is sent away; another one is served meanwhile.
+    let mut deaf = ToldSocket::open(&path);
+    let question = format!("{}\n", json!({"op": "down", "session": "nobody-is-called-like-that"})).repeat(500);
+    while deaf.try_say(question.as_bytes()) {}
+    ToldSocket::open(&path).taken(&json!({"op": "up", "session": "s1", "user": "alice"}));
+    wait_for_records(&server, "Start", 1);
+    drop(idle);
+    daemon.terminate();
+}
+
+#[test]
+fn two_thousand_lines_at_once_are_answered_in_order_and_outlive_kill_9() {
+    const SESSIONS: usize = 2_000;
+    let site = Site::new();
+    let (port, server, path) = (free_port(), site.path("radius"), site.path("sessions.sock"));
+    configure(&site, port, &format!("session-source socket {}\n", path.display()));
+    let _radius = FreeRadius::start(&server, port);
+    let daemon = Daemon::start_with(&site, "auto", 2);
+    let lines = |line: fn(&str) -> Value| {
+        (0..SESSIONS).map(|number| format!("{}\n", line(&format!("s{number}")))).collect::<String>()
+    };
+    let all_taken = |said: &[Value]| {
+        let taken: Vec<&Value> = said.iter().filter(|line| line["taken"] == true).collect();
+        let names = taken.iter().map(|line| line["session"].as_str().unwrap().to_owned());
+        assert!(names.eq((0..SESSIONS).map(|number| format!("s{number}"))), "{} are taken", taken.len());
+    };
+    all_taken(&ToldSocket::one_shot(&path, &lines(|name| up(name, "isp"))));
+    all_taken(&ToldSocket::one_shot(&path, &lines(|name| count(name, Totals::of(name.len() as u64, 1)))));
+    daemon.kill9();
+    let daemon = Daemon::start_with(&site, "auto", 1);
+    let shown = || daemon.display("display session-source")["sources"][0]["sessions"].clone();
+    wait_until("all are there again", seconds(30), || shown() == SESSIONS);
+    all_taken(&ToldSocket::one_shot(&path, &lines(|name| down(name, 1))));
+    let detail = wait_for_records(&server, "Stop", SESSIONS);
+    assert_eq!(detail.sessions("Start"), SESSIONS);
+    for stop in detail.of("Stop") {
+        let name = stop.text("User-Name").trim_end_matches("@isp");
+        assert_eq!(stop.totals(), Totals::of(name.len() as u64, 1), "{stop:?}");
+    }
+    assert!(std::fs::read_dir(site.state().join("sources")).unwrap().flatten().all(|register| {
+        let left = std::fs::read_dir(register.path()).unwrap().flatten();
+        left.filter(|file| file.path().extension().is_some()).count() == 0
+    }));
     daemon.terminate();
 }

@@ -32,7 +32,9 @@ pub(crate) struct Entry {
     pub(crate) said: Map<String, Value>,
     /// When it came up, epoch milliseconds, where the source said so.
     pub(crate) at: Option<u64>,
-    /// The generation of its counters on the link.
+    /// The slot of its counters on the link, and their generation. Both stay in the next life: until the session is announced
+    /// the engine looks for its counters there, and must not find another one's.
+    pub(crate) slot: u32,
     pub(crate) generation: u32,
     /// What it has counted; the second is for a source that counts its IPv6 apart.
     pub(crate) tallies: [Tally; 2],
@@ -132,7 +134,15 @@ mod tests {
 
     fn entry(session: &str) -> Entry {
         let said = serde_json::from_str(r#"{"user":"u"}"#).unwrap();
-        Entry { session: session.to_owned(), said, at: None, generation: 7, tallies: [Tally::default(); 2], gone: None }
+        Entry {
+            session: session.to_owned(),
+            said,
+            at: None,
+            slot: 3,
+            generation: 7,
+            tallies: [Tally::default(); 2],
+            gone: None,
+        }
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub(crate) struct Live {
     published: bool,
 }
 
-/// Where an announced session is told to be.
+/// How far has been said, or is durable.
 pub(crate) type Position = u64;
 
 /// The plane.
@@ -118,6 +118,8 @@ impl SourcePlane {
             self.say(&PlaneEvent::Down(Down { session, cause: gone.cause, totals, at }))?;
             self.leaving.push_back((self.client.said(0), entry.session));
         }
+        let slots = alive.iter().map(|entry| entry.slot).collect();
+        self.client.keep_slots(&slots);
         self.say(&PlaneEvent::ResyncBegin)?;
         for mut entry in alive {
             let Ok(person) = person_of(&entry.session, entry.said.clone()) else {
@@ -125,13 +127,14 @@ impl SourcePlane {
                 continue;
             };
             let recounted = recount(&entry.session, &mut entry.tallies);
-            let slot = match recounted {
+            let mut slot = CounterSlot { slot: entry.slot, generation: entry.generation };
+            if matches!(recounted, Recounted::Others) {
                 // Counters that are not those of before: the engine keeps what they counted and adds what these do.
-                Recounted::Others => self.client.alloc_slot(),
-                Recounted::Known | Recounted::Unknown => self.client.alloc_slot_again(entry.generation),
-            };
-            let Some(slot) = slot else { return refused(too_many()) };
-            entry.generation = slot.generation;
+                let Some(fresh) = self.client.alloc_slot() else { return refused(too_many()) };
+                self.client.free_unpublished(slot);
+                slot = fresh;
+                (entry.slot, entry.generation) = (slot.slot, slot.generation);
+            }
             let published = !matches!(recounted, Recounted::Unknown);
             if published {
                 self.client.counters().publish(slot, entry.total());
@@ -169,6 +172,7 @@ impl SourcePlane {
             session: session.to_owned(),
             said,
             at: at.map(Wall::as_millis),
+            slot: slot.slot,
             generation: slot.generation,
             tallies,
             gone: None,

@@ -38,6 +38,11 @@ impl Detail {
         self.of(kind).count()
     }
 
+    /// How many sessions have a record of a kind: after a crash one may come twice.
+    pub(crate) fn sessions(&self, kind: &str) -> usize {
+        self.of(kind).map(Record::session).collect::<std::collections::BTreeSet<_>>().len()
+    }
+
     /// Records of a kind by User-Name.
     pub(crate) fn by_user(&self, kind: &str) -> BTreeMap<&str, Vec<&Record>> {
         let mut users: BTreeMap<&str, Vec<&Record>> = BTreeMap::new();

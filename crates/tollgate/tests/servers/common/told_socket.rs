@@ -1,6 +1,6 @@
 //! A connection to a session source's socket.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -27,10 +27,20 @@ impl ToldSocket {
         self.writer.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
+    /// Says octets, whatever they are; false when the other side does not take them any more.
+    pub(crate) fn try_say(&mut self, octets: &[u8]) -> bool {
+        self.writer.set_write_timeout(Some(seconds(20))).unwrap();
+        self.writer.write_all(octets).is_ok()
+    }
+
     /// The next line; `None` when the other side has closed.
     pub(crate) fn hear(&mut self) -> Option<Value> {
         let mut line = String::new();
-        self.reader.read_line(&mut line).unwrap();
+        match self.reader.read_line(&mut line) {
+            // It was closed before everything was read.
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
+            read => read.unwrap(),
+        };
         (!line.is_empty()).then(|| serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}")))
     }
 
@@ -67,8 +77,14 @@ impl ToldSocket {
     /// Says everything at once and closes its own half, as `echo … | socat` does; what was answered.
     pub(crate) fn one_shot(path: &Path, lines: &str) -> Vec<Value> {
         let mut socket = ToldSocket::open(path);
-        socket.writer.write_all(lines.as_bytes()).unwrap();
-        socket.writer.shutdown(Shutdown::Write).unwrap();
-        std::iter::from_fn(|| socket.hear()).collect()
+        let mut writer = socket.writer.try_clone().unwrap();
+        // What is answered is read meanwhile: neither side has room for everything.
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                writer.write_all(lines.as_bytes()).unwrap();
+                writer.shutdown(Shutdown::Write).unwrap();
+            });
+            std::iter::from_fn(|| socket.hear()).collect()
+        })
     }
 }
