@@ -12,6 +12,7 @@ mod reference;
 mod relay;
 mod seeds;
 mod sitting;
+mod sources;
 mod support;
 mod terms;
 mod two_phase;

@@ -181,7 +181,7 @@ impl Sources {
                 Err(problem) => problems.push(format!("session-source {place} does not run: {problem}")),
             }
         }
-        self.forget_others();
+        self.forget_others(&all);
         problems
     }
 
@@ -197,10 +197,9 @@ impl Sources {
         self.running.borrow().values().map(Running::report).collect()
     }
 
-    /// A register of a source that is not there any more would be read when it comes back, and its sessions are over by then.
-    fn forget_others(&self) {
-        let running = self.running.borrow();
-        let ours: Vec<String> = running.values().map(|running| running.report().plane).collect();
+    /// A register of a source that is not configured any more would be read when it comes back, and its sessions are over by then.
+    fn forget_others(&self, all: &BTreeMap<SourcePlace, Wanted>) {
+        let ours: Vec<String> = all.keys().map(plane_name).collect();
         for entry in std::fs::read_dir(&self.directory).into_iter().flatten().flatten() {
             if !ours.iter().any(|plane| entry.file_name() == plane.as_str()) {
                 let _ = std::fs::remove_dir_all(entry.path());
