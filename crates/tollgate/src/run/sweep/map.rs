@@ -61,7 +61,7 @@ impl MapSweep {
 }
 
 /// An entry that is asked for by itself costs about as much as so many in a batch.
-const ENTRY_COST: usize = 8;
+const ENTRY_COST: usize = 4;
 
 impl Sweep for MapSweep {
     fn sweep(&mut self, subjects: &[Subject], readings: &mut [Option<Reading>]) -> Result<(), SweepError> {
