@@ -239,6 +239,37 @@ fn a_program_of_the_kernel_counts_for_a_session_by_its_address() {
 }
 
 #[test]
+fn octets_are_counted_elsewhere_from_a_commit_on() {
+    let site = Site::new();
+    let line = SubscriberLine::enter(&site);
+    let (port, server, path) = (free_port(), site.path("radius"), site.path("sessions.sock"));
+    let source = format!("session-source socket {}", path.display());
+    configure(&site, port, &format!("{source}\n"));
+    let _radius = FreeRadius::start(&server, port);
+    let daemon = Daemon::start(&site, "auto");
+    line.add(1);
+    shell("ip link set sub1 up");
+    line.address(1);
+    let mut socket = ToldSocket::open(&path);
+    socket.taken(&json!({"op": "up", "session": "s1", "user": "s1@isp", "nas_port_id": "sub1"}));
+    socket.taken(&json!({"op": "count", "session": "s1", "in_octets": 1_000, "out_octets": 2_000}));
+    // This is told by nobody.
+    line.exchange(1, 30, 40);
+    daemon.cli(&["system-view", &format!("{source} counter-source interfaces interval 1"), "commit"]).well();
+    // The commit has been heard when the next line is answered.
+    socket.taken(&json!({"op": "update", "session": "s1", "calling": "c"}));
+    line.exchange(1, 100, 50);
+    socket.taken(&json!({"op": "down", "session": "s1", "cause": 1}));
+    let detail = wait_for_record(&server, "Stop", "s1@isp");
+    let Totals { in_octets, out_octets, .. } = only(&detail, "Stop", "s1@isp").totals();
+    // A neighbour may have been asked for meanwhile.
+    let is_near = |octets: u64, expected: u64| (expected..expected + 500).contains(&octets);
+    assert!(is_near(in_octets, 1_000 + 100 * 442), "{in_octets}");
+    assert!(is_near(out_octets, 2_000 + 50 * 442), "{out_octets}");
+    daemon.terminate();
+}
+
+#[test]
 fn a_cut_that_the_daemon_may_not_carry_out_is_told() {
     let site = Site::new();
     let line = SubscriberLine::enter(&site);

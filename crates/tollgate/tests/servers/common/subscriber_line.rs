@@ -66,6 +66,8 @@ impl SubscriberLine {
         wait_until("interfaces are listened to", seconds(20), || line.told().contains("listening"));
         shell("for f in /proc/sys/net/ipv6/conf/*/disable_ipv6; do echo 1 > $f; done");
         shell("ip link set lo up && ip link add wire0 type veth peer name wire1 && ip link set wire0 up");
+        // Who is asked for an address of a session answers on that session's interface.
+        shell("echo 1 > /proc/sys/net/ipv4/conf/wire0/arp_ignore");
         shell(&format!("ip link set wire1 netns {}", line.names[1]));
         let there = ["link set wire1 up", "addr add 10.9.0.2/16 dev wire1"];
         for words in there {
