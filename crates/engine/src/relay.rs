@@ -14,7 +14,7 @@
 //! cannot be taken, for want of room or of a domain, is not answered: the NAS asks again, or another server.
 //!
 //! **Once.** A request that comes again is known by its source, identifier and authenticator for half a minute; with another
-//! identifier, by the NAS, the session, its Acct-Status-Type and the event, see [`Event`](crate::relayed::Event).
+//! identifier, by the NAS, the session, its Acct-Status-Type and the event: Event-Timestamp, or what it says.
 //!
 //! **Whose.** A client is a plane. Behind its address may be many NAS, told apart by NAS-IP-Address, NAS-IPv6-Address and
 //! NAS-Identifier. An Accounting-On or -Off ends the sessions of every NAS that it can mean, of this client and on all shards,
@@ -24,7 +24,7 @@
 //! counted and discarded. A hostile client can harm only its own sessions: no other client's can be named by it, and what it
 //! sends too much is dropped by the socket that it comes to.
 //!
-//! **Full:** [`WAITING_MAX`](answers::WAITING_MAX) answers wait for the disk, the ring to the other shard has no room, or the
+//! **Full:** 65,536 answers wait for the disk, the ring to the other shard has no room, or the
 //! shard has no slot: the request is not taken. **Memory:** 5 MiB for each shard when the first client is configured.
 //!
 //! **Never:** a clock, a socket, an error.
