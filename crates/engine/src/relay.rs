@@ -25,7 +25,8 @@
 //! sends too much is dropped by the socket that it comes to.
 //!
 //! **Full:** 65,536 answers wait for the disk, the ring to the other shard has no room, or the
-//! shard has no slot: the request is not taken. **Memory:** 5 MiB for each shard when the first client is configured.
+//! shard has no slot: the request is not taken. **Memory:** 5 MiB for each shard when the first client is configured, and up to 10
+//! for answers that wait.
 //!
 //! **Never:** a clock, a socket, an error.
 
@@ -35,6 +36,7 @@ mod handover;
 mod name;
 mod recent;
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -64,8 +66,10 @@ use recent::Recent;
 const SAME_PARTING: Duration = Duration::from_secs(30);
 /// The same of one with the same Event-Timestamp: some clocks begin at one time whenever their NAS starts.
 const SAME_STAMP: Duration = Duration::from_secs(900);
-/// NAS whose going is seen to at once; more are asked to come again.
-const PARTINGS_MAX: usize = 64;
+/// NAS of one client whose going is seen to at once; more are asked to come again.
+const PARTINGS_MAX: usize = 8;
+/// Accounting-Ons and -Offs of one client that are remembered.
+const PARTED_MAX: usize = 256;
 
 /// A datagram as it came in.
 #[derive(Clone, Copy, Debug)]
@@ -109,8 +113,8 @@ struct Client {
     settings: RelayClient,
     counts: RelayCounts,
     disconnects: Disconnects,
-    /// The last Accounting-On or -Off of it: what, when by its own word, and when it came.
-    parted: Option<(Parted, Mono)>,
+    /// The last Accounting-Ons and -Offs of its NAS, and when they came.
+    parted: VecDeque<(Parted, Mono)>,
 }
 
 /// By what one Accounting-On is told from another.
@@ -142,7 +146,7 @@ enum ForWhom {
     /// The NAS, when so many shards besides have done their part as well.
     Nas { to: SocketAddr, token: u32, others: u16 },
     /// This shard.
-    Shard(u16, u32),
+    Shard(u32),
 }
 
 /// The accounting server of one shard.
@@ -209,10 +213,17 @@ impl Relay {
                 settings: new.settings.clone(),
                 counts: RelayCounts::default(),
                 disconnects: Disconnects::default(),
-                parted: None,
+                parted: VecDeque::new(),
             });
-            self.clients.push(Client { settings: new.settings.clone(), ..client });
+            let mut client = Client { settings: new.settings.clone(), ..client };
+            if client.settings.disconnect_port.is_none() {
+                // Whoever was asked says so no more, and what waits is told of again by its session.
+                client.disconnects.forget();
+            }
+            self.clients.push(client);
         }
+        let by_plane = &self.by_plane;
+        self.partings.retain(|parting| by_plane.contains_key(&parting.plane));
         let place_of = |answer: &Answer| self.by_address.get(addresses.get(answer.client)?).copied();
         self.answers.replace_clients(place_of);
     }
@@ -276,8 +287,13 @@ impl Relay {
             }
             return;
         };
-        // The configuration may have changed on the way.
-        let Some(&client) = self.by_address.get(&head.from.ip()) else { return };
+        let Some(&client) = self.by_address.get(&head.from.ip()) else {
+            // The configuration has changed on the way: nothing of it is left to be done here.
+            if head.kind == Kind::Gone {
+                self.tell_ended(head.token, others);
+            }
+            return;
+        };
         match head.kind {
             Kind::Request => {
                 self.take(now, shard, (client, head.from), &packet, others);
@@ -286,9 +302,7 @@ impl Relay {
             }
             Kind::Gone => {
                 let Ok(request) = accounting::read(&packet) else { return };
-                // The shard that it came to stands where its token does.
-                let (from, token) = (head.token >> 24, head.token);
-                let for_whom = ForWhom::Shard(u16::try_from(from).unwrap_or_default(), token);
+                let for_whom = ForWhom::Shard(head.token);
                 self.begin_parting(now, client, &request, &packet, for_whom);
             }
             Kind::Ended => self.another_has_ended(head.token),
@@ -315,7 +329,7 @@ impl Relay {
             return;
         };
         let name = session_name(&request.nas, request.session_id);
-        if request.status.is_of_session() && self.shard_count > 1 {
+        if self.shard_count > 1 {
             let owner = (self.session_hash)(&name) % u64::from(self.shard_count);
             let owner = u16::try_from(owner).unwrap_or_default();
             if owner != self.shard {
@@ -426,24 +440,25 @@ impl Relay {
     ) {
         let nas = (self.session_hash)(&session_name(&request.nas, &[]));
         let parted = Parted { status: request.status, stamp: request.event_timestamp, nas };
-        let Client { parted: last, plane, .. } = &mut self.clients[client];
-        let is_same = last.is_some_and(|(last, at)| {
-            let known_for = if parted.stamp.is_some() { SAME_STAMP } else { SAME_PARTING };
-            last == parted && now.mono.since(at) < known_for
-        });
-        if is_same {
-            let is_under_way = self.partings.iter().any(|parting| parting.plane == *plane);
-            self.clients[client].counts.duplicates += 1;
-            if !is_under_way {
+        let Client { parted: known, plane, counts, .. } = &mut self.clients[client];
+        let known_for = if parted.stamp.is_some() { SAME_STAMP } else { SAME_PARTING };
+        let is_known = |(other, at): &(Parted, Mono)| *other == parted && now.mono.since(*at) < known_for;
+        let under_way = self.partings.iter().filter(|parting| parting.plane == *plane).count();
+        if known.iter().any(is_known) {
+            counts.duplicates += 1;
+            if under_way == 0 {
                 self.answer_at_once(client, from, packet);
             }
             return;
         }
-        if self.partings.len() >= PARTINGS_MAX {
-            self.clients[client].counts.no_room += 1;
+        if under_way >= PARTINGS_MAX {
+            counts.no_room += 1;
             return;
         }
-        *last = Some((parted, now.mono));
+        if known.len() == PARTED_MAX {
+            known.pop_front();
+        }
+        known.push_back((parted, now.mono));
         let token = u32::from(self.shard) << 24 | self.next_token & 0x00ff_ffff;
         self.next_token = self.next_token.wrapping_add(1);
         let head = Head { kind: Kind::Gone, from, token };
@@ -452,7 +467,7 @@ impl Relay {
         if !told.iter().all(|&told| told) {
             // It comes again.
             self.crowded += 1;
-            self.clients[client].parted = None;
+            self.clients[client].parted.pop_back();
             return;
         }
         let for_whom = ForWhom::Nas { to: from, token, others: self.shard_count - 1 };
@@ -482,6 +497,12 @@ impl Relay {
         });
     }
 
+    /// Says to the shard that this came from that its sessions here have ended. False: there is no room.
+    fn tell_ended(&self, token: u32, others: &mut impl Handover) -> bool {
+        let head = Head { kind: Kind::Ended, from: SocketAddr::from(([0, 0, 0, 0], 0)), token };
+        others.hand_over(shard_of(token), &head.encode(), &[])
+    }
+
     fn another_has_ended(&mut self, done: u32) {
         for parting in &mut self.partings {
             if let ForWhom::Nas { token, others, .. } = &mut parting.for_whom
@@ -494,8 +515,9 @@ impl Relay {
 
     /// Does what is due: ends sessions of NAS that have gone, a bounded part in one call, and gives up Disconnect-Requests.
     pub fn handle_timeout(&mut self, now: Now, shard: &mut Shard) {
-        for parting in &mut self.partings {
-            let Some(cursor) = parting.cursor else { continue };
+        // One after the other: each is a walk over all sessions.
+        if let Some(parting) = self.partings.iter_mut().find(|parting| parting.cursor.is_some()) {
+            let cursor = parting.cursor.unwrap_or_default();
             let read = Packet::parse(&parting.packet).ok().and_then(|packet| accounting::read(&packet).ok());
             let nas = read.map(|request| request.nas).unwrap_or_default();
             let gone = NasGone { nas, at: parting.at, cause: parting.cause };
@@ -546,12 +568,8 @@ impl Relay {
                     }
                     true
                 }
-                ForWhom::Shard(shard, token) => {
-                    let from = SocketAddr::from(([0, 0, 0, 0], 0));
-                    let head = Head { kind: Kind::Ended, from, token: *token };
-                    // Where there is no room it is said the next time.
-                    others.hand_over(*shard, &head.encode(), &[])
-                }
+                // Where there is no room it is said the next time.
+                ForWhom::Shard(token) => self.tell_ended(*token, others),
             };
             if !is_over {
                 self.partings.push(parting);
@@ -583,7 +601,8 @@ impl Relay {
         session: &[u8],
         (sentence, reason): (Sentence, Reason),
     ) {
-        if sentence == Sentence::Admit {
+        // Where it would be led to is known to planes only.
+        if !matches!(sentence, Sentence::Cut | Sentence::Refuse) {
             return;
         }
         let Some(client) = self.by_plane.get(&plane).map(|&place| &mut self.clients[place]) else { return };
@@ -591,7 +610,10 @@ impl Relay {
             client.disconnects.counts.unsent += 1;
             shard.handle_disconnected(now, plane, session, Disconnected::Failed);
         } else if shard.attributes_of(plane, session, &mut self.run) {
-            client.disconnects.ask(session, &self.run, cause_of(reason));
+            let is_asked = client.disconnects.ask(session, &self.run, cause_of(reason));
+            if !is_asked {
+                shard.handle_disconnected(now, plane, session, Disconnected::Failed);
+            }
         }
     }
 
@@ -651,6 +673,11 @@ fn moment_of(request: &AccountingRequest<'_>, now: Now) -> Now {
         None => now.wall.as_millis().saturating_sub(delay * 1000),
     };
     Now { mono, wall: Wall::from_millis(wall) }
+}
+
+/// The shard that a token comes from.
+fn shard_of(token: u32) -> u16 {
+    u16::try_from(token >> 24).unwrap_or_default()
 }
 
 /// Acct-Terminate-Cause of a session that is logged out for this reason.

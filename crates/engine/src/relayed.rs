@@ -1,9 +1,11 @@
 //! What a shard remembers of sessions that a NAS reports by RADIUS: what it said last, so that what is said twice is known; and
 //! of those that have ended, how, for a Stop that was answered may come again.
 //!
-//! **Memory:** nothing before the first relay client is configured; then 56 octets for each slot, touched as sessions are
-//! relayed, and 32 for each of [`ENDED`] endings. **Full:** the place of an ending is taken by a later one of the same hash. Its
+//! **Memory:** nothing before the first relay client is configured; then 80 octets for each slot, touched as sessions are
+//! relayed, and 56 for each of [`ENDED`] endings. **Full:** the place of an ending is taken by a later one of the same hash. Its
 //! Stop, if it comes once more, is then sent once more, with the totals that it had.
+
+pub(crate) mod usage;
 
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use model::counters::Counters;
 use model::time::{Mono, Now, Wall};
 
 use crate::session::Slot;
+use usage::low_of;
 
 /// Endings that are remembered, a power of two.
 pub(crate) const ENDED: usize = 1 << 16;
@@ -60,8 +63,12 @@ pub(crate) struct Relayed {
     pub(crate) last: Event,
     /// Event-Timestamp of its Start; 0: none, or the Start was not heard.
     pub(crate) started: u32,
-    /// Seconds between its last two reports; 0: there was one.
+    /// The longest time between two interims of it, by its own Acct-Session-Time, seconds; 0: not known.
     pub(crate) gap_s: u32,
+    /// Interims that were heard in this life of the engine.
+    pub(crate) interims: u32,
+    /// When it was found silent, and left alone for a while.
+    pub(crate) looked: Mono,
     /// No server was told of the last report.
     pub(crate) is_news: bool,
     /// The NAS says gigawords.
@@ -79,6 +86,8 @@ impl Relayed {
         last: Event { stamp: None, session_time_s: 0, octets: 0 },
         started: 0,
         gap_s: 0,
+        interims: 0,
+        looked: Mono::ZERO,
         is_news: false,
         is_wide: false,
         is_leaving: false,
@@ -129,7 +138,7 @@ pub(crate) struct RelayedSessions {
 impl RelayedSessions {
     /// There will be some, in so many slots.
     pub(crate) fn make_room(&mut self, slots: usize) {
-        if self.rows.is_empty() {
+        if self.ended.is_empty() {
             self.rows.reserve_exact(slots);
             self.ended = vec![Ended::NONE; ENDED];
         }
@@ -200,17 +209,6 @@ fn place_of(hash: u64) -> usize {
     usize::try_from(hash >> 32).unwrap_or_default() & (ENDED - 1)
 }
 
-/// What 32 bits of a counter say, when it stood at `last` and has turned over once since at most.
-pub(crate) fn widened(last: u64, low: u32) -> u64 {
-    let turned = low.wrapping_sub(low_of(last));
-    last.wrapping_add(turned.into())
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the low 32 bits are meant")]
-fn low_of(value: u64) -> u32 {
-    value as u32
-}
-
 /// By what reports of a session differ, of what was counted.
 pub(crate) fn octets_of(counters: &Counters) -> u64 {
     let (one, other) = (low_of(counters.v4.in_octets), low_of(counters.v4.out_octets));
@@ -269,12 +267,5 @@ mod tests {
         assert_eq!(sessions.judge(9, at(170), (&start, at(170)), true, false), Afterwards::New);
         sessions.end(9, at(200), event(None, 90, 7), 0, false);
         assert_eq!(sessions.judge(9, at(210), (&start, at(210)), true, false), Afterwards::New, "its NAS was started");
-    }
-
-    #[test]
-    fn counters_of_32_bits_turn_over() {
-        assert_eq!(widened(10, 15), 15);
-        assert_eq!(widened(u64::from(u32::MAX), 4), (1 << 32) + 4);
-        assert_eq!(widened((7 << 32) + 9, 9), (7 << 32) + 9);
     }
 }

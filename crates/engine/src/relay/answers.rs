@@ -13,6 +13,8 @@ use wire::radius::{PACKET_SIZE_MAX, Packet};
 
 /// As many as may wait.
 pub(super) const WAITING_MAX: usize = 1 << 16;
+/// Answers that need not wait and have not left.
+const READY_MAX: usize = 4096;
 /// Octets of an answer that need no memory of their own: a header, and some Proxy-State.
 const SHORT: usize = 84;
 /// Answers that are signed together.
@@ -100,9 +102,11 @@ impl Answers {
         number >= self.left
     }
 
-    /// One that is signed and may leave.
+    /// One that is signed and may leave. Where too many are about to, it does not: it is asked for again.
     pub(super) fn is_ready(&mut self, answer: Answer) {
-        self.ready.push_back(answer);
+        if self.ready.len() < READY_MAX {
+            self.ready.push_back(answer);
+        }
     }
 
     /// Signs what is not signed.

@@ -36,6 +36,9 @@ const NAMES: [Type; 7] = [
     Type::NAS_IPV6_ADDRESS,
 ];
 
+/// Octets of that, so that a packet has room for the rest.
+const NAMES_MAX: usize = PACKET_SIZE_MAX - 64;
+
 /// A session that is to be logged out.
 struct Parting {
     session: SessionName,
@@ -61,20 +64,21 @@ pub(super) struct Disconnects {
 }
 
 impl Disconnects {
-    /// A session is to be logged out; `run` are its attributes. Whoever is asked already is not asked twice.
-    pub(super) fn ask(&mut self, session: &[u8], run: &[u8], cause: u8) {
+    /// A session is to be logged out; `run` are its attributes. Whoever is asked already is not asked twice, and whoever finds no room
+    /// asks again. False: what it is named by is longer than a packet.
+    pub(super) fn ask(&mut self, session: &[u8], run: &[u8], cause: u8) -> bool {
         let is_it = |parting: &Parting| parting.session == *session;
         let is_known = self.out.iter().flatten().any(is_it) || self.queue.iter().any(is_it);
         if is_known || self.queue.len() >= QUEUE_MAX {
-            return;
+            return true;
         }
-        let Ok(session) = SessionName::try_from(session) else { return };
-        let mut room = [0; PACKET_SIZE_MAX];
+        let Ok(session) = SessionName::try_from(session) else { return false };
+        let mut room = [0; NAMES_MAX];
         let mut names = Encoder::run(&mut room);
         for attribute in Attributes::of_run(run).filter(|attribute| NAMES.contains(&attribute.kind)) {
             names.attribute(attribute);
         }
-        let Ok(names) = names.finish() else { return };
+        let Ok(names) = names.finish() else { return false };
         self.counts.requests += 1;
         self.queue.push_back(Parting {
             session,
@@ -85,6 +89,12 @@ impl Disconnects {
             due: Mono::ZERO,
             packet: Box::default(),
         });
+        true
+    }
+
+    /// Nobody is asked any more.
+    pub(super) fn forget(&mut self) {
+        *self = Disconnects { counts: self.counts, ..Disconnects::default() };
     }
 
     /// How many wait for an answer or a place.

@@ -88,9 +88,13 @@ impl Shard {
 
     /// Weighs the order, or obeys it.
     pub(super) fn take_order(&mut self, now: Now, token: Token, order: &Order) {
-        let meant = self.meant_by(order);
+        let mut meant = self.meant_by(order);
         let is_own = |address| self.servers.iter().any(|server| server.is_wanted && server.source == Some(address));
-        let outcome = if !order.nas_addresses.iter().all(|&address| is_own(address)) {
+        let all_own = order.nas_addresses.iter().all(|&address| is_own(address));
+        if !all_own {
+            meant.retain(|&slot| order.nas_addresses.iter().all(|&nas| is_own(nas) || self.is_reported_by(slot, nas)));
+        }
+        let outcome = if meant.is_empty() && !all_own {
             Outcome::NotOurs
         } else if meant.is_empty() {
             Outcome::NotFound

@@ -194,14 +194,10 @@ impl Planes {
         self.items.get(usize::from(plane.0)).map_or(0, |item| item.gap_s)
     }
 
-    /// Two reports of a session of this client came so many seconds one after the other. A NAS that was away for a while has no
-    /// longer interval for that, so what is known moves towards it slowly.
+    /// Two interims of a session of this client came so many seconds one after the other. The longest counts, and is forgotten slowly.
     pub(super) fn note_gap(&mut self, plane: PlaneIndex, gap_s: u32) {
         if let Some(item) = self.items.get_mut(usize::from(plane.0)) {
-            item.gap_s = match item.gap_s {
-                0 => gap_s,
-                known => known - known / 8 + gap_s.min(known.saturating_mul(2)) / 8,
-            };
+            item.gap_s = gap_s.max(item.gap_s - item.gap_s / 256);
         }
     }
 

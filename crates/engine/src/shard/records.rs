@@ -169,6 +169,11 @@ impl Shard {
         !self.owe_sessions() && !self.planes.has_provisional()
     }
 
+    /// Whether what every session owes is in the records polled so far.
+    pub fn has_told_of_sessions(&self) -> bool {
+        !self.owe_sessions()
+    }
+
     /// Whether a session owes a record, or its sample is told with others.
     fn owe_sessions(&self) -> bool {
         !self.owing.is_empty() || !self.gathering.is_empty()

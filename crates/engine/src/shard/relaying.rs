@@ -11,9 +11,10 @@
 //!
 //! **Full:** no slot or no room for the attributes: [`NotTaken::NoRoom`], and the request is not answered.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use model::counters::{Counters, Totals};
+use model::counters::Counters;
 use model::event::Subscriber;
 use model::ids::{PLANE_SESSION_MAX, PlaneIndex};
 use model::settings::{AccountingMode, DisconnectFail, RelayClient, RelayInterim};
@@ -21,21 +22,31 @@ use model::time::{Mono, Now, Wall};
 use model::verdict::CutBy;
 use wire::radius::accounting::{Nas, Usage};
 
+use super::cut::CAUGHT_UP;
 use super::intake::{Ending, NAS_ERROR};
 use super::planes::LOST_SERVICE;
 use super::{Notice, Shard};
 use crate::attributes;
 use crate::journal::Step;
-use crate::relayed::{Afterwards, Event, Relayed, octets_of, widened};
+use crate::relayed::usage::{Told, read_usage};
+use crate::relayed::{Afterwards, Event, Relayed, octets_of};
 use crate::serial::Serial;
 use crate::session::{Flags, Lane, NO_EVENT, Owed, Slot, State};
 
-/// Reports that come sooner one after the other say nothing of the NAS's interval.
-const GAP_LEAST: Duration = Duration::from_secs(5);
 /// The shortest interval that is believed, where a session's silence is measured by it.
 const INTERVAL_LEAST: Duration = Duration::from_secs(30);
-/// A session is looked at again after so long, when nothing tells the interval of its NAS.
-const INTERVAL_UNKNOWN: Duration = Duration::from_secs(600);
+/// The interval of a session that has not told two interims is as long as that of others of its NAS, and at least this.
+const INTERVAL_OF_OTHERS: Duration = Duration::from_secs(600);
+/// And where there are no others, this.
+const INTERVAL_UNKNOWN: Duration = Duration::from_secs(3600);
+/// A session that may be for ever silent is looked at again after so long.
+const LOOK_AGAIN: Duration = Duration::from_secs(600);
+/// A Start that comes again so soon is the same, whatever its Event-Timestamp: some NAS stamp a request whenever they send it.
+const SAME_START: Duration = Duration::from_secs(60);
+/// What a session says of its own time may be wrong by so much.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
+/// A NAS that knows no such session is given so long for a Stop that may be on its way.
+const FORGOTTEN: Duration = Duration::from_secs(30);
 /// A NAS that has agreed to log a session out is given so long for its Stop.
 const LEAVING: Duration = Duration::from_secs(300);
 
@@ -79,8 +90,8 @@ pub struct Report<'a> {
     pub at: Now,
     /// Event-Timestamp.
     pub stamp: Option<u32>,
-    /// Acct-Session-Time, seconds.
-    pub session_time_s: u32,
+    /// Acct-Session-Time, seconds; `None`: it does not say.
+    pub session_time_s: Option<u32>,
     /// What was counted.
     pub usage: Usage,
     /// User-Name.
@@ -93,14 +104,14 @@ pub struct Report<'a> {
 
 impl Report<'_> {
     fn event(&self) -> Event {
-        let Usage { in_octets, out_octets, .. } = self.usage;
-        let octets = u64::from(in_octets) << 32 | u64::from(out_octets);
-        Event { stamp: self.stamp, session_time_s: self.session_time_s, octets }
+        let [one, other] = [self.usage.in_octets, self.usage.out_octets].map(Option::unwrap_or_default);
+        let octets = u64::from(one) << 32 | u64::from(other);
+        Event { stamp: self.stamp, session_time_s: self.session_time_s.unwrap_or_default(), octets }
     }
 
-    /// When the session began, by its own word.
+    /// When the session began, by its own word; just now, if it does not say.
     fn began(&self) -> Now {
-        let lasted = u64::from(self.session_time_s);
+        let lasted = u64::from(self.session_time_s.unwrap_or_default());
         // Zero stands for another boot's clock.
         let mono = self.at.mono.as_nanos().saturating_sub(lasted * 1_000_000_000).max(1);
         let wall = self.at.wall.as_millis().saturating_sub(lasted * 1000);
@@ -198,12 +209,13 @@ impl Shard {
         }
         let keeps = self.planes.relay(plane).is_some_and(|rules| rules.disconnect_fail == DisconnectFail::Keep);
         match outcome {
-            Disconnected::Agreed => {
+            Disconnected::Agreed | Disconnected::Unknown => {
+                let patience = if outcome == Disconnected::Agreed { LEAVING } else { FORGOTTEN };
                 self.relayed.get_mut(slot).is_leaving = true;
-                self.wait_for_down(slot, now.mono.plus(LEAVING));
+                self.wait_for_down(slot, now.mono.plus(patience));
             }
             Disconnected::Failed if keeps => self.forgive(slot, now.mono),
-            Disconnected::Unknown | Disconnected::Failed => {
+            Disconnected::Failed => {
                 self.counts.cuts_unanswered += 1;
                 self.end_as_reported(slot, now, NAS_ERROR);
             }
@@ -307,37 +319,32 @@ impl Shard {
 
     /// A session that is known.
     fn next_report(&mut self, now: Now, slot: Slot, report: &Report<'_>) -> Result<Taken, NotTaken> {
-        let row = *self.relayed.get(slot);
-        let is_again = match report.what {
-            Reported::Start => {
-                let is_its = report.stamp.is_none_or(|stamp| row.started == stamp || row.started == 0);
-                if !is_its {
-                    self.end_as_reported(slot, now, NAS_ERROR);
-                    self.open_relayed(now, self.session(slot).plane, report)?;
-                    return Ok(Taken::News);
-                }
-                true
-            }
-            Reported::Interim => report.event().is_interim(&row.last),
-            Reported::Stop(_) => false,
-        };
-        if report.session_time_s < row.last.session_time_s && report.what != Reported::Start {
-            if report.began().mono > row.at.mono {
-                // It began after the other one was last heard of: the name is used again, and its Start was lost.
-                let plane = self.session(slot).plane;
-                self.end_as_reported(slot, now, NAS_ERROR);
-                return self.join(now, plane, report);
-            }
-            if report.what == Reported::Interim {
-                return Ok(Taken::Stale);
-            }
+        if self.is_another(slot, now.mono, report) {
+            let plane = self.session(slot).plane;
+            self.end_as_reported(slot, now, NAS_ERROR);
+            return self.join(now, plane, report);
         }
-        if is_again {
-            self.relayed.get_mut(slot).heard = now.mono;
-            return Ok(Taken::Again);
+        let row = *self.relayed.get(slot);
+        let is_stale = |last: Event| {
+            let stamps = report.stamp.zip(last.stamp).is_some_and(|(stamp, last)| stamp < last);
+            stamps || report.session_time_s.is_some_and(|seconds| seconds < last.session_time_s)
+        };
+        match report.what {
+            Reported::Start => {
+                self.relayed.get_mut(slot).heard = now.mono;
+                return Ok(Taken::Again);
+            }
+            Reported::Interim if report.event().is_interim(&row.last) => {
+                self.relayed.get_mut(slot).heard = now.mono;
+                return Ok(Taken::Again);
+            }
+            Reported::Interim if is_stale(row.last) => return Ok(Taken::Stale),
+            Reported::Interim | Reported::Stop(_) => {}
         }
         self.take_attributes(slot, report.attributes)?;
-        self.learn_interval(slot, now.mono);
+        if report.what == Reported::Interim {
+            self.learn_interval(slot, report);
+        }
         self.note_report(slot, now.mono, report);
         match report.what {
             Reported::Stop(cause) => self.stop_relayed(slot, now, cause, report),
@@ -348,6 +355,20 @@ impl Shard {
             }
         }
         Ok(Taken::News)
+    }
+
+    /// Whether a report under the name of this session is of a later one: its NAS has given the name again, and the Stop, or the new
+    /// Start as well, was not heard.
+    fn is_another(&self, slot: Slot, now: Mono, report: &Report<'_>) -> bool {
+        let row = self.relayed.get(slot);
+        if report.what == Reported::Start {
+            let is_its = report.stamp.is_none_or(|stamp| row.started == stamp || row.started == 0);
+            let comes_again = row.interims == 0 && now < self.session(slot).opened.plus(SAME_START);
+            return !is_its && !comes_again;
+        }
+        // It began after the other one was last heard of.
+        let has_lasted = Duration::from_secs(row.last.session_time_s.into()) > CLOCKS_DIFFER;
+        report.session_time_s.is_some() && has_lasted && report.began().mono > row.at.mono.plus(CLOCKS_DIFFER)
     }
 
     /// What the NAS says of the session now is what is told of it from now on.
@@ -367,14 +388,16 @@ impl Shard {
         Ok(())
     }
 
-    /// The time between two reports of a session is the interval of its NAS.
-    fn learn_interval(&mut self, slot: Slot, now: Mono) {
+    /// The time between two interims of a session is the interval of its NAS, by the NAS's own measure: neither what is lost on the
+    /// way nor a restart of ours changes that. The longest is believed, for some interims come out of turn.
+    fn learn_interval(&mut self, slot: Slot, report: &Report<'_>) {
         let plane = self.session(slot).plane;
         let row = self.relayed.get_mut(slot);
-        let gap = now.since(row.heard);
-        row.heard = now;
-        if gap >= GAP_LEAST {
-            row.gap_s = u32::try_from(gap.as_secs()).unwrap_or(u32::MAX);
+        row.interims = row.interims.saturating_add(1);
+        let Some(seconds) = report.session_time_s else { return };
+        row.gap_s = row.gap_s.max(seconds.saturating_sub(row.last.session_time_s));
+        // The first may have come out of turn.
+        if row.interims > 1 {
             let gap_s = row.gap_s;
             self.planes.note_gap(plane, gap_s);
         }
@@ -388,7 +411,8 @@ impl Shard {
         self.account_mut(slot).sampled = report.at.mono.max(opened);
         let row = self.relayed.get_mut(slot);
         row.at = report.at;
-        row.last = report.event();
+        row.heard = now;
+        row.last = Event { session_time_s: report.session_time_s.unwrap_or(row.last.session_time_s), ..report.event() };
         row.is_news = report.what != Reported::Start;
         row.is_wide |= report.usage.in_gigawords.is_some() || report.usage.out_gigawords.is_some();
         if report.what != Reported::Start {
@@ -401,29 +425,17 @@ impl Shard {
     fn reported_total(&mut self, slot: Slot, usage: &Usage) -> Counters {
         let counted = self.table.counted(slot);
         let last = counted.minus(self.baseline(slot));
-        let is_wide = self.relayed.get(slot).is_wide;
-        let octets = |last: u64, low: u32, gigawords: Option<u32>| match gigawords {
-            Some(gigawords) => u64::from(gigawords) << 32 | u64::from(low),
-            // It says them only when there are some.
-            None if is_wide => low.into(),
-            None => widened(last, low),
-        };
-        let v4 = Totals {
-            in_octets: octets(last.v4.in_octets, usage.in_octets, usage.in_gigawords),
-            in_packets: widened(last.v4.in_packets, usage.in_packets),
-            out_octets: octets(last.v4.out_octets, usage.out_octets, usage.out_gigawords),
-            out_packets: widened(last.v4.out_packets, usage.out_packets),
-        };
-        let has_fallen = v4.in_octets < last.v4.in_octets || v4.out_octets < last.v4.out_octets;
-        if !has_fallen {
-            return self.total(slot, Counters { v4, ..Counters::ZERO }).most(counted);
+        match read_usage(&last.v4, usage, self.relayed.get(slot).is_wide) {
+            Told::Nothing => counted,
+            Told::More(v4) => self.total(slot, Counters { v4, ..Counters::ZERO }).most(counted),
+            Told::Anew(v4) => {
+                self.counts.counter_regressions += 1;
+                self.notice(Notice::CountersFell(self.session(slot).serial.parts()));
+                self.begin_generation(slot, counted);
+                self.owe_opened(slot);
+                self.total(slot, Counters { v4, ..Counters::ZERO })
+            }
         }
-        self.counts.counter_regressions += 1;
-        self.notice(Notice::CountersFell(self.session(slot).serial.parts()));
-        self.begin_generation(slot, counted);
-        self.owe_opened(slot);
-        let anew = Totals { in_packets: usage.in_packets.into(), out_packets: usage.out_packets.into(), ..v4 };
-        self.total(slot, Counters { v4: anew, ..Counters::ZERO })
     }
 
     /// Servers are told of a report, when they are to be told of each.
@@ -451,6 +463,25 @@ impl Shard {
         }
     }
 
+    /// A request has left for another server once more. What its session's NAS has said meanwhile follows it.
+    pub(super) fn tell_news_behind(&mut self, request: u32) {
+        let slot = self.requests.get(request).session;
+        let has_news = self.reported(slot).is_some_and(|reported| reported.is_news);
+        if has_news && self.session(slot).interim_s == 0 {
+            self.session_mut(slot).flags.set(Flags::INTERIM_DUE);
+        }
+    }
+
+    /// Whether a NAS that calls itself by this address reports the session.
+    pub(super) fn is_reported_by(&self, slot: Slot, address: IpAddr) -> bool {
+        let nas = Nas::of(self.run(slot).attributes());
+        let is_its = match address {
+            IpAddr::V4(address) => nas.ipv4 == Some(address),
+            IpAddr::V6(address) => nas.ipv6 == Some(address),
+        };
+        is_its && self.session(slot).flags.has(Flags::RELAYED)
+    }
+
     /// What an interim tells that leaves now: of a relayed session, the last report.
     pub(super) fn reported(&self, slot: Slot) -> Option<&Relayed> {
         self.session(slot).flags.has(Flags::RELAYED).then(|| self.relayed.get(slot))
@@ -464,7 +495,8 @@ impl Shard {
 
     /// The NAS has said that it is over.
     fn stop_relayed(&mut self, slot: Slot, now: Now, cause: u8, report: &Report<'_>) {
-        self.end_relayed(slot, now, cause, (report.at, report.session_time_s), true);
+        let session_time_s = self.relayed.get(slot).last.session_time_s;
+        self.end_relayed(slot, now, cause, (report.at, session_time_s), true);
     }
 
     fn end_relayed(&mut self, slot: Slot, now: Now, cause: u8, (at, session_time_s): (Now, u32), by_stop: bool) {
@@ -488,11 +520,22 @@ impl Shard {
         if count == 0 {
             return None;
         }
-        let interval = match row.gap_s.max(self.planes.gap(session.plane)) {
-            0 => return Some(row.heard.plus(INTERVAL_UNKNOWN)),
-            seconds => Duration::from_secs(seconds.into()).max(INTERVAL_LEAST),
+        let Some(interval) = self.interval_of(slot) else {
+            return Some(row.heard.max(row.looked).plus(LOOK_AGAIN));
         };
-        Some(row.heard.plus(interval.saturating_mul(count)))
+        Some(row.heard.plus(interval.saturating_mul(count)).max(row.looked.plus(CAUGHT_UP)))
+    }
+
+    /// How often its NAS speaks of the session; `None`: nothing tells.
+    fn interval_of(&self, slot: Slot) -> Option<Duration> {
+        let row = self.relayed.get(slot);
+        if row.interims > 1 && row.gap_s > 0 {
+            return Some(Duration::from_secs(row.gap_s.into()).max(INTERVAL_LEAST));
+        }
+        match self.planes.gap(self.session(slot).plane) {
+            0 => (row.interims > 0).then_some(INTERVAL_UNKNOWN),
+            of_others => Some(Duration::from_secs(of_others.into()).max(INTERVAL_OF_OTHERS)),
+        }
     }
 
     /// Whoever has been silent for too long has gone. What lies unread may be a word of it.
@@ -500,15 +543,12 @@ impl Shard {
         if self.silence_due(slot).is_none_or(|due| due > now.mono) {
             return false;
         }
-        let row = self.relayed.get_mut(slot);
-        let knows_interval = row.gap_s > 0 || self.planes.gap(self.table.sessions[slot as usize].plane) > 0;
         let plane = self.session(slot).plane;
-        if !knows_interval || self.events_lie_unread(plane, now.mono) {
-            // Looked at again, as if it had spoken.
-            self.relayed.get_mut(slot).heard = now.mono;
+        if self.interval_of(slot).is_none() || self.events_lie_unread(plane, now.mono) {
+            self.relayed.get_mut(slot).looked = now.mono;
             return false;
         }
-        self.planes.note_silent(self.session(slot).plane);
+        self.planes.note_silent(plane);
         self.end_as_reported(slot, now, LOST_SERVICE);
         true
     }
@@ -555,9 +595,10 @@ impl Shard {
             Some(wall) => Now { mono: Mono::ZERO, wall },
             None => now.at(sampled),
         };
-        let lasted = match rebooted {
-            Some(wall) => wall.as_millis().saturating_sub(account.opened.as_millis()) / 1000,
-            None => sampled.since(opened).as_secs(),
+        // What began before the box was booted can only be measured on the wall.
+        let lasted = match rebooted.is_some() || opened == Mono::ZERO {
+            true => at.wall.as_millis().saturating_sub(account.opened.as_millis()) / 1000,
+            false => sampled.since(opened).as_secs(),
         };
         let (started, octets) = (account.opened.event_timestamp(), octets_of(&self.table.counted(slot)));
         let row = self.relayed.begin(slot);

@@ -170,7 +170,7 @@ impl Shard {
                 continue;
             }
             match self.choose(index, now.mono) {
-                Choice::Member(member) if self.place(index, member, now, batch) => {}
+                Choice::Member(member) if self.place(index, member, now, batch) => self.tell_news_behind(index),
                 Choice::Member(_) | Choice::Wait => self.failover.push_back(index),
                 Choice::Exhausted => self.close_request(index, Outcome::Unanswered, now.mono),
             }

@@ -2,22 +2,26 @@
 //! acknowledged.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use engine::authorization::{Arrived, Authorization, Conclusion, Judgement, Order, Outcome, Token};
+use engine::{RelayRules, Report, Reported, Taken};
 use model::event::{Prefix, Subscriber};
+use model::ids::PlaneIndex;
 use model::report::UserSelector;
 use model::settings::{
-    AccountingMode, AuthorizationServer, InterfaceName, InterimFailPolicy, ObjectName, RadiusAuthorization, Secret,
-    Settings, StartFail, UserNameFormat,
+    AccountingMode, AuthorizationServer, DisconnectFail, InterfaceName, InterimFailPolicy, ObjectName,
+    RadiusAuthorization, RelayInterim, Secret, Settings, StartFail, UserNameFormat,
 };
 use model::time::Mono;
-use model::verdict::CutBy;
+use model::verdict::{CutBy, Sentence};
+use wire::radius::accounting::Usage;
 use wire::radius::attribute::{Attribute, Attributes, Type, as_u32};
 use wire::radius::authenticator::{Unsigned, sign_request, verify_response};
 use wire::radius::{Code, Encoder, Packet};
 
 use crate::scene::{Scene, group, scheme};
-use crate::stage::{Birthmark, Kept, PLANE, SECRET, Stage};
+use crate::stage::{Birthmark, Kept, PLANE, SECRET, Setup, Stage};
 use crate::vectors::{each_minute, start_fails};
 
 const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
@@ -185,6 +189,40 @@ fn dm_names_another_nas() {
     let play = play.asks(DM, &[user, (Type::NAS_IP_ADDRESS, &[192, 0, 2, 77])], Err(403));
     // Where its accounting comes from is an address of the box.
     play.asks(DM, &[user, (Type::NAS_IDENTIFIER, b"BNG1"), (Type::NAS_IP_ADDRESS, &[192, 0, 2, 1])], Ok(()));
+}
+
+/// Sessions of the relay are known by their NAS's names, and several NAS may have given the same.
+#[test]
+fn dm_names_the_nas_of_a_relayed_session() {
+    let plane = PlaneIndex(1);
+    let mut play = Play::new(&trusting(crate::stage::settings(Setup::default())));
+    let stage = &mut play.scene.stage;
+    let rules = RelayRules { interim: RelayInterim::Follow, silence: 3, disconnect_fail: DisconnectFail::Keep };
+    stage.shard.handle_relay_client(stage.now.mono, plane, "relay 192.0.2.1", Some(rules));
+    for (session, host) in [("one", 71), ("other", 72)] {
+        let mut room = [0; 200];
+        let mut run = Encoder::run(&mut room);
+        run.bytes(Type::NAS_IP_ADDRESS, &[192, 0, 2, host]).bytes(Type::ACCT_SESSION_ID, b"0001");
+        let report = Report {
+            session: session.as_bytes(),
+            what: Reported::Start,
+            at: stage.now,
+            stamp: None,
+            session_time_s: None,
+            usage: Usage::default(),
+            user: b"a@isp",
+            domain: Some(b"isp"),
+            attributes: run.finish().unwrap(),
+        };
+        assert_eq!(stage.shard.handle_report(stage.now, plane, &report), Ok(Taken::News));
+    }
+    stage.run(Duration::from_secs(1), true);
+    let session: (Type, &[u8]) = (Type::ACCT_SESSION_ID, b"0001");
+    let nas = |host: &'static [u8; 4]| -> (Type, &[u8]) { (Type::NAS_IP_ADDRESS, host) };
+    let play = play.asks(DM, &[session, nas(&[192, 0, 2, 77])], Err(403));
+    let play = play.asks(DM, &[session, nas(&[192, 0, 2, 72])], Ok(()));
+    let cut = play.scene.stage.verdicts.iter().filter(|(_, sentence, _)| *sentence == Sentence::Cut);
+    assert_eq!(cut.map(|(session, ..)| &session[..]).collect::<Vec<_>>(), ["other"]);
 }
 
 #[test]

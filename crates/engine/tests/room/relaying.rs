@@ -42,7 +42,7 @@ fn run(session: &str, more: &[u8]) -> Vec<u8> {
 }
 
 fn octets(low: u32, gigawords: Option<u32>) -> Usage {
-    Usage { in_octets: low, in_gigawords: gigawords, ..Usage::default() }
+    Usage { in_octets: Some(low), in_gigawords: gigawords, ..Usage::default() }
 }
 
 /// The NAS reports this now, so many seconds after the session began.
@@ -66,7 +66,7 @@ fn says_late(
         what,
         at: stage.now.at(mono),
         stamp: None,
-        session_time_s: seconds,
+        session_time_s: Some(seconds),
         usage,
         user: session.as_bytes(),
         domain: Some(b"isp"),
@@ -227,21 +227,121 @@ fn silence_ends_a_session_with_its_last_word_unless_the_interval_is_not_known() 
     says(&mut stage, "a", Reported::Start, 0, Usage::default());
     says(&mut stage, "b", Reported::Start, 0, Usage::default());
     moment(&mut stage, true);
-    let asked = stage.run(Duration::from_secs(7200), true);
-    assert!(asked.is_empty(), "a NAS that tells no interims is not silent: {asked:?}");
     for minute in 1..=3 {
         stage.run(Duration::from_secs(60), true);
-        says(&mut stage, "a", Reported::Interim, 7200 + minute * 60, octets(minute, None));
+        says(&mut stage, "a", Reported::Interim, minute * 60, octets(minute, None));
     }
     stage.run(Duration::from_secs(1), true);
-    let asked = stage.run(Duration::from_secs(60), true);
+    let asked = stage.run(Duration::from_secs(170), true);
     assert!(of_kind(&asked, acct_status_type::STOP).is_empty(), "{asked:?}");
-    let asked = stage.run(Duration::from_secs(3 * 7200), true);
-    let stops = of_kind(&asked, acct_status_type::STOP);
-    assert_eq!(stops.len(), 2, "the other session of the NAS is as silent: {asked:?}");
-    let a = stops.iter().find(|stop| stop.session_id() == b"a").unwrap();
-    let said = [Type::ACCT_TERMINATE_CAUSE, Type::ACCT_SESSION_TIME, Type::ACCT_INPUT_OCTETS].map(|kind| a.u32(kind));
-    assert_eq!(said, [Some(3), Some(7380), Some(3)]);
+    let asked = stage.run(Duration::from_secs(20), true);
+    let [stop] = of_kind(&asked, acct_status_type::STOP)[..] else { panic!("{asked:?}") };
+    let said =
+        [Type::ACCT_TERMINATE_CAUSE, Type::ACCT_SESSION_TIME, Type::ACCT_INPUT_OCTETS].map(|kind| stop.u32(kind));
+    assert_eq!((stop.session_id(), said), (b"a".to_vec(), [Some(3), Some(180), Some(3)]));
+    // The other has told no interval of its own: it is given as long as any usual one takes.
+    let asked = stage.run(Duration::from_secs(1300), true);
+    assert!(asked.is_empty(), "{asked:?}");
+    let asked = stage.run(Duration::from_secs(700), true);
+    assert_eq!(of_kind(&asked, acct_status_type::STOP).len(), 1, "{asked:?}");
+}
+
+/// Whatever the interval, and wherever in it the engine starts again, no session that speaks is taken for a silent one.
+#[test]
+fn whoever_speaks_in_its_interval_is_not_silent() {
+    for interval in [60_u64, 300, 720, 900, 1800, 3600] {
+        for restarted_after in [None, Some(5), Some(50), Some(interval - 1)] {
+            let mut stage = stage();
+            says(&mut stage, "a", Reported::Start, 0, Usage::default());
+            // An address became known: an interim out of turn.
+            stage.run(Duration::from_secs(8), true);
+            says(&mut stage, "a", Reported::Interim, 8, octets(8, None));
+            // And another session that came and went.
+            says(&mut stage, "b", Reported::Start, 0, Usage::default());
+            stage.run(Duration::from_secs(2), true);
+            says(&mut stage, "b", Reported::Stop(1), 2, octets(1, None));
+            let mut lasted = 10;
+            for turn in 1..=6_u64 {
+                let next = turn * interval;
+                if let Some(after) = restarted_after.filter(|_| turn == 3) {
+                    stage.run(Duration::from_secs(after), true);
+                    lasted += after;
+                    stage = restarted(&stage);
+                }
+                stage.run(Duration::from_secs((next - lasted.min(next)).max(1)), true);
+                lasted = next;
+                let taken = says(&mut stage, "a", Reported::Interim, next as u32, octets(next as u32, None));
+                let alive = stage.shard.access_users(stage.now, &stage.table, 9).len();
+                assert!(
+                    taken == Taken::News && alive == 1,
+                    "{interval} s, restarted after {restarted_after:?}, turn {turn}"
+                );
+            }
+        }
+    }
+}
+
+/// The engine starts again, in the same boot of the box.
+fn restarted(stage: &Stage) -> Stage {
+    let live: Vec<_> = stage.live().into_values().collect();
+    let mut next = Stage::new(2, stage.now, Setup::default());
+    let rules = rules(RelayInterim::Follow, 3);
+    next.shard.handle_relay_client(next.now.mono, PLANE, CLIENT, Some(rules));
+    live.iter().for_each(|live| next.restore(live, None).unwrap());
+    next.shard.handle_relay_client(next.now.mono, PLANE, CLIENT, Some(rules));
+    next
+}
+
+/// Stops that no server took outlive the engine, and so does that they were answered, whether a session is online or none.
+#[test]
+fn stops_that_come_again_behind_a_restart_are_known() {
+    let mut stage = stage();
+    for session in ["a", "b", "c"] {
+        says(&mut stage, session, Reported::Start, 0, Usage::default());
+    }
+    moment(&mut stage, true);
+    stage.pass(Duration::from_secs(60));
+    for session in ["a", "b", "c"] {
+        says(&mut stage, session, Reported::Stop(1), 60, octets(5, None));
+    }
+    moment(&mut stage, false);
+    let mut stage = restarted(&stage);
+    for session in ["a", "b", "c"] {
+        assert_eq!(says(&mut stage, session, Reported::Stop(1), 60, octets(5, None)), Taken::Again, "{session}");
+    }
+    let asked = moment(&mut stage, true);
+    assert_eq!(of_kind(&asked, acct_status_type::STOP).len(), 3, "{asked:?}");
+}
+
+/// Where the scheme does no accounting a session leaves at once, and the next of its name is its own NAS's.
+#[test]
+fn a_session_that_is_not_accounted_for_makes_way_for_the_next_of_its_name() {
+    let mut settings = crate::stage::settings(Setup::default());
+    crate::scene::scheme(&mut settings).mode = Some(model::settings::AccountingMode::None);
+    let mut stage = Stage::with(1, at(1_000_000), &settings, 64);
+    let other = model::ids::PlaneIndex(1);
+    let rules = rules(RelayInterim::Follow, 3);
+    stage.shard.handle_relay_client(stage.now.mono, other, CLIENT, Some(rules));
+    for (seconds, stamp) in [(0, 500), (90, 600)] {
+        stage.pass(Duration::from_secs(seconds));
+        let attributes = run("a", &[]);
+        let report = Report {
+            session: b"a",
+            what: Reported::Start,
+            at: stage.now,
+            stamp: Some(stamp),
+            session_time_s: None,
+            usage: Usage::default(),
+            user: b"a",
+            domain: Some(b"isp"),
+            attributes: &attributes,
+        };
+        assert!(stage.shard.handle_report(stage.now, other, &report).is_ok());
+        moment(&mut stage, true);
+    }
+    assert_eq!(stage.shard.relayed_sessions(other), (1, 0));
+    let rows = stage.shard.access_users(stage.now, &stage.table, 9);
+    assert_eq!(rows.iter().map(|row| row.plane.as_str()).collect::<Vec<_>>(), [CLIENT]);
 }
 
 #[test]
@@ -298,7 +398,7 @@ fn a_session_outlives_a_boot_of_the_box() {
     // One that is not heard of again ends with what it had said, as long as that lasted.
     let mut stage = revive(booted);
     says(&mut stage, "b", Reported::Start, 0, Usage::default());
-    for minute in 1..=20 {
+    for minute in 1..=45 {
         stage.run(Duration::from_secs(60), true);
         says(&mut stage, "b", Reported::Interim, minute * 60, octets(minute, None));
     }
@@ -376,7 +476,7 @@ fn what_cannot_be_taken_changes_nothing() {
         what: Reported::Start,
         at: stage.now,
         stamp: None,
-        session_time_s: 0,
+        session_time_s: Some(0),
         usage: Usage::default(),
         user: b"c",
         domain: Some(b"nowhere"),

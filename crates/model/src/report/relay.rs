@@ -11,7 +11,7 @@ pub struct RelayReport {
     pub unknown_client: u64,
     /// Messages that the system dropped as the receive buffer was full.
     pub overflow: u64,
-    /// Requests that another worker had no room for.
+    /// Requests that another worker, or the ledger, had no room for.
     pub crowded: u64,
 }
 

@@ -371,6 +371,7 @@ impl Worker {
         // With a full ring, what the planes say stays with them.
         let under_way = self.shard.record_count() - self.durable.through();
         self.gated = self.shard.owes_records() || under_way > UNDER_WAY_MAX;
+        self.relay.gate(self.gated);
         if self.gated {
             // Samples and checkpoints alone have not woken it.
             self.writer.ring();
@@ -454,9 +455,11 @@ impl Worker {
         if urgent || !self.orders.is_empty() || self.relay.waits() || self.shard.owes_records() {
             self.writer.ring();
         }
+        if self.shard.has_told_of_sessions() {
+            self.relay.mark(self.shard.record_count());
+        }
         if self.shard.has_told_all() {
             self.planes.mark(self.shard.record_count());
-            self.relay.mark(self.shard.record_count());
         }
     }
 

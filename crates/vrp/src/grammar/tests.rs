@@ -362,7 +362,7 @@ fn check_undo(command: &Command, view: View, undo: &'static str) {
     let lines = samples(&syntax::parse(undo).unwrap());
     let found = lines.iter().rev().find_map(|line| Some((line, undone(line)?)));
     let (line, after) = found.unwrap_or_else(|| panic!("no line of it is obeyed: undo {undo}"));
-    // Some do not go back to where they were: a server that was there before is gone or remains, the resending of
+    // Some do not go back to where they were: a server or client that was there before is gone or remains, the resending of
     // Stops, the counting and the domain in names are switched off, and the pool is larger than by default.
     let goes_elsewhere = [
         "counter-map",
@@ -375,6 +375,7 @@ fn check_undo(command: &Command, view: View, undo: &'static str) {
         "hwtacacs-server authentication",
         "hwtacacs-server authorization",
         "hwtacacs-server user-name",
+        "relay client",
         "bill-server",
         "local-bill cfcard capacity",
         "flow-statistic",

@@ -56,7 +56,7 @@ pub struct AccountingRequest<'a> {
     /// Event-Timestamp, epoch seconds.
     pub event_timestamp: Option<u32>,
     /// Acct-Session-Time, seconds.
-    pub session_time_s: u32,
+    pub session_time_s: Option<u32>,
     /// What the session has counted.
     pub usage: Usage,
     /// Acct-Terminate-Cause; 0 where there is none, or none of an octet.
@@ -65,22 +65,21 @@ pub struct AccountingRequest<'a> {
     pub nas: Nas<'a>,
 }
 
-/// What a session has counted, in the words of the request: octets of 32 bits, and how often they have turned over where the NAS
-/// says that.
+/// What a session has counted, as far as the request says it: octets of 32 bits, and how often they have turned over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Usage {
     /// Acct-Input-Octets.
-    pub in_octets: u32,
+    pub in_octets: Option<u32>,
     /// Acct-Input-Gigawords.
     pub in_gigawords: Option<u32>,
     /// Acct-Input-Packets.
-    pub in_packets: u32,
+    pub in_packets: Option<u32>,
     /// Acct-Output-Octets.
-    pub out_octets: u32,
+    pub out_octets: Option<u32>,
     /// Acct-Output-Gigawords.
     pub out_gigawords: Option<u32>,
     /// Acct-Output-Packets.
-    pub out_packets: u32,
+    pub out_packets: Option<u32>,
 }
 
 /// By what a NAS calls itself. Behind one address there may be many.
@@ -149,7 +148,7 @@ pub fn read<'a>(packet: &Packet<'a>) -> Result<AccountingRequest<'a>, Unreadable
         user: &[],
         delay_s: 0,
         event_timestamp: None,
-        session_time_s: 0,
+        session_time_s: None,
         usage: Usage::default(),
         terminate_cause: 0,
         nas: Nas::default(),
@@ -163,13 +162,13 @@ pub fn read<'a>(packet: &Packet<'a>) -> Result<AccountingRequest<'a>, Unreadable
             Type::USER_NAME => read.user = attribute.value,
             Type::ACCT_DELAY_TIME => read.delay_s = number()?,
             Type::EVENT_TIMESTAMP => read.event_timestamp = Some(number()?),
-            Type::ACCT_SESSION_TIME => read.session_time_s = number()?,
-            Type::ACCT_INPUT_OCTETS => usage.in_octets = number()?,
+            Type::ACCT_SESSION_TIME => read.session_time_s = Some(number()?),
+            Type::ACCT_INPUT_OCTETS => usage.in_octets = Some(number()?),
             Type::ACCT_INPUT_GIGAWORDS => usage.in_gigawords = Some(number()?),
-            Type::ACCT_INPUT_PACKETS => usage.in_packets = number()?,
-            Type::ACCT_OUTPUT_OCTETS => usage.out_octets = number()?,
+            Type::ACCT_INPUT_PACKETS => usage.in_packets = Some(number()?),
+            Type::ACCT_OUTPUT_OCTETS => usage.out_octets = Some(number()?),
             Type::ACCT_OUTPUT_GIGAWORDS => usage.out_gigawords = Some(number()?),
-            Type::ACCT_OUTPUT_PACKETS => usage.out_packets = number()?,
+            Type::ACCT_OUTPUT_PACKETS => usage.out_packets = Some(number()?),
             Type::ACCT_TERMINATE_CAUSE => read.terminate_cause = u8::try_from(number()?).unwrap_or_default(),
             _ => read.nas.take(&attribute),
         }
@@ -265,7 +264,13 @@ mod tests {
             .u32(Type::ACCT_TERMINATE_CAUSE, 1);
         let packet = Packet::parse(encoder.finish().unwrap()).unwrap();
         let read = read(&packet).unwrap();
-        let usage = Usage { in_octets: 7, in_gigawords: Some(2), out_octets: 9, out_packets: 3, ..Usage::default() };
+        let usage = Usage {
+            in_octets: Some(7),
+            in_gigawords: Some(2),
+            out_octets: Some(9),
+            out_packets: Some(3),
+            ..Usage::default()
+        };
         let nas = Nas { identifier: Some(b"MikroTik"), ..Nas::default() };
         assert_eq!(
             read,
@@ -275,7 +280,7 @@ mod tests {
                 user: b"alice",
                 delay_s: 4,
                 event_timestamp: Some(1_795_000_000),
-                session_time_s: 90,
+                session_time_s: Some(90),
                 usage,
                 terminate_cause: 1,
                 nas,

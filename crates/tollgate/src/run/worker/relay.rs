@@ -38,6 +38,9 @@ pub(crate) struct RelayDoor {
     taken: Mono,
     overflow: u64,
     overflow_seen: u32,
+    /// Nothing is taken while the ledger is behind; so many requests were not.
+    is_gated: bool,
+    untaken: u64,
 }
 
 /// Datagrams copied together, so that their authenticators are computed together.
@@ -74,6 +77,8 @@ impl RelayDoor {
             taken: Mono::ZERO,
             overflow: 0,
             overflow_seen: 0,
+            is_gated: false,
+            untaken: 0,
         }
     }
 
@@ -110,6 +115,11 @@ impl RelayDoor {
         }
         self.relay.configure(now, shard, &setup.clients);
         problem
+    }
+
+    /// Whether the ledger is behind, and planes keep their events.
+    pub(super) fn gate(&mut self, is_gated: bool) {
+        self.is_gated = is_gated;
     }
 
     /// Whether the socket is one of the relay's.
@@ -169,6 +179,13 @@ impl RelayDoor {
 
     fn take_received(&mut self, now: Now, shard: &mut Shard) {
         self.taken = now.mono;
+        if self.is_gated {
+            // The ledger is behind: what is not taken is asked again.
+            self.untaken += self.received.entries.len() as u64;
+            self.received.octets.clear();
+            self.received.entries.clear();
+            return;
+        }
         let mut rest = &self.received.octets[..];
         let mut datagrams: ArrayVec<Arrived<'_>, { engine::BATCH_MAX }> = ArrayVec::new();
         for &(from, length, truncated) in &self.received.entries {
@@ -244,6 +261,7 @@ impl RelayDoor {
     }
 
     pub(super) fn report(&self, shard: &Shard) -> RelayReport {
-        RelayReport { overflow: self.overflow, ..self.relay.report_counts(shard) }
+        let report = self.relay.report_counts(shard);
+        RelayReport { overflow: self.overflow, crowded: report.crowded + self.untaken, ..report }
     }
 }
