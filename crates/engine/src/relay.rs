@@ -194,6 +194,8 @@ impl Relay {
         if !clients.is_empty() {
             self.recent.make_room();
         }
+        // By the secrets that their requests were judged by.
+        self.sign();
         let mut old = std::mem::take(&mut self.clients);
         for client in old.iter().filter(|old| clients.iter().all(|new| new.address != old.address)) {
             shard.handle_relay_client(now.mono, client.plane, &ClientPlane::name(client.address), None);
@@ -273,8 +275,6 @@ impl Relay {
                     self.clients[client].counts.bad_authenticators += 1;
                 }
             }
-            let clients = &self.clients;
-            self.answers.sign(|client| clients[client].settings.shared_key.octets());
         }
     }
 
@@ -295,11 +295,7 @@ impl Relay {
             return;
         };
         match head.kind {
-            Kind::Request => {
-                self.take(now, shard, (client, head.from), &packet, others);
-                let clients = &self.clients;
-                self.answers.sign(|client| clients[client].settings.shared_key.octets());
-            }
+            Kind::Request => self.take(now, shard, (client, head.from), &packet, others),
             Kind::Gone => {
                 let Ok(request) = accounting::read(&packet) else { return };
                 let for_whom = ForWhom::Shard(head.token);
@@ -540,12 +536,19 @@ impl Relay {
 
     /// Everything that was taken so far stands in the first `through` records of this life.
     pub fn mark(&mut self, through: u64) {
+        self.sign();
         self.answers.mark(through);
         for parting in &mut self.partings {
             if parting.cursor.is_none() && parting.through.is_none() {
                 parting.through = Some(through);
             }
         }
+    }
+
+    /// Signs the answers to what was taken, whether it came from a socket or from another shard.
+    fn sign(&mut self) {
+        let clients = &self.clients;
+        self.answers.sign(|client| clients[client].settings.shared_key.octets());
     }
 
     /// Whether somebody waits for the disk.
