@@ -1,6 +1,7 @@
 //! The relay: `radclient` plays NAS, and what they say reaches FreeRADIUS whole, once, and not before it is durable here.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -120,19 +121,15 @@ fn carries(record: &Record, sent: &[&str]) {
 
 #[test]
 fn what_nas_of_three_makers_say_reaches_the_server_whole() {
-    let site = Site::new();
-    let (acct, relay, server) = (free_port(), free_port(), site.path("radius"));
-    relaying(&site, [acct, relay], "", "");
-    let _radius = FreeRadius::start(&server, acct);
-    let daemon = Daemon::start(&site, "auto");
+    let house = House::open("");
     let sessions: [(&[&str], &str); 3] = [(&ACCEL_PPP, "alice@isp"), (&MIKROTIK, "bob@isp"), (&CISCO, "carol@isp")];
     let starts: String = sessions
         .iter()
         .map(|(session, _)| request(session, &["Acct-Status-Type = Start", "Acct-Delay-Time = 0"]))
         .collect();
-    let said = says(&site, relay, &starts);
+    let said = says(&house.site, house.relay, &starts);
     assert_eq!(said.matches("Received Accounting-Response").count(), 3, "{said}");
-    wait_until("Starts", seconds(20), || FreeRadius::detail(&server).count("Start") == 3);
+    wait_until("Starts", seconds(20), || house.heard("Start") == 3);
     let counted = [
         "Acct-Input-Octets = 4000000000",
         "Acct-Input-Gigawords = 2",
@@ -143,9 +140,9 @@ fn what_nas_of_three_makers_say_reaches_the_server_whole() {
         "Acct-Session-Time = 61",
     ];
     let interim = [&["Acct-Status-Type = Interim-Update", "Proxy-State = 0x0102"][..], &counted].concat();
-    let said = says(&site, relay, &sessions.map(|(session, _)| request(session, &interim)).concat());
+    let said = says(&house.site, house.relay, &sessions.map(|(session, _)| request(session, &interim)).concat());
     assert_eq!(said.matches("Proxy-State = 0x0102").count(), 6, "sent and echoed: {said}");
-    wait_until("interims follow", seconds(20), || FreeRadius::detail(&server).count("Interim-Update") == 3);
+    wait_until("interims follow", seconds(20), || house.heard("Interim-Update") == 3);
     let stop = [
         "Acct-Status-Type = Stop",
         "Acct-Session-Time = 90",
@@ -161,10 +158,10 @@ fn what_nas_of_three_makers_say_reaches_the_server_whole() {
         // Only this one tells why.
         "Connect-Info = \"100000000\"",
     ];
-    says(&site, relay, &sessions.map(|(session, _)| request(session, &stop)).concat());
-    wait_until("Stops", seconds(20), || FreeRadius::detail(&server).count("Stop") == 3);
+    says(&house.site, house.relay, &sessions.map(|(session, _)| request(session, &stop)).concat());
+    wait_until("Stops", seconds(20), || house.heard("Stop") == 3);
 
-    let detail = FreeRadius::detail(&server);
+    let detail = FreeRadius::detail(&house.server);
     for (session, user) in sessions {
         for kind in ["Start", "Interim-Update", "Stop"] {
             let by_user = detail.by_user(kind);
@@ -189,14 +186,14 @@ fn what_nas_of_three_makers_say_reaches_the_server_whole() {
         assert_eq!(stop.text("Acct-Terminate-Cause"), "User-Request");
         assert!(detail.by_user("Start")[user][0].event_time() > 1_795_000_000, "it had none, and gains one");
     }
-    let shown = daemon.display("display relay");
+    let shown = house.daemon.display("display relay");
     let client = &shown["clients"][0];
     for (name, expected) in
         [("starts", 3), ("interims", 3), ("stops", 3), ("responses", 9), ("sessions", 0), ("joined", 0)]
     {
         assert_eq!(client[name], expected, "{name}: {shown}");
     }
-    daemon.terminate();
+    house.daemon.terminate();
 }
 
 /// A NAS of our own: every octet, the identifier and the port among them, is chosen by the test.
@@ -207,6 +204,41 @@ struct Nas {
 
 /// What a request says: type and value.
 type Said<'a> = (Type, &'a [u8]);
+
+/// A box that relays to a FreeRADIUS, and a NAS that speaks to it. In the order in which they end.
+struct House {
+    nas: Nas,
+    daemon: Daemon,
+    _radius: FreeRadius,
+    server: PathBuf,
+    relay: u16,
+    site: Site,
+}
+
+impl House {
+    /// The words stand behind the secret of the relay client.
+    fn open(client: &str) -> House {
+        House::open_by(client, |site| Daemon::start(site, "auto"))
+    }
+
+    fn open_with(client: &str, shards: u16) -> House {
+        House::open_by(client, |site| Daemon::start_with(site, "auto", shards))
+    }
+
+    fn open_by(client: &str, start: impl FnOnce(&Site) -> Daemon) -> House {
+        let site = Site::new();
+        let (acct, relay, server) = (free_port(), free_port(), site.path("radius"));
+        relaying(&site, [acct, relay], client, "");
+        let radius = FreeRadius::start(&server, acct);
+        let daemon = start(&site);
+        House { nas: Nas::new(relay), daemon, _radius: radius, server, relay, site }
+    }
+
+    /// How many of this Acct-Status-Type the server has written down.
+    fn heard(&self, status: &str) -> usize {
+        FreeRadius::detail(&self.server).count(status)
+    }
+}
 
 impl Nas {
     fn new(relay: u16) -> Nas {
@@ -269,12 +301,7 @@ fn of<'a>(status: &'a [u8; 4], session: &'a str, more: &[Said<'a>]) -> Vec<Said<
 
 #[test]
 fn a_request_that_comes_again_is_one_session() {
-    let site = Site::new();
-    let (acct, relay, server) = (free_port(), free_port(), site.path("radius"));
-    relaying(&site, [acct, relay], "", "");
-    let _radius = FreeRadius::start(&server, acct);
-    let daemon = Daemon::start_with(&site, "auto", 2);
-    let nas = Nas::new(relay);
+    let house = House::open_with("", 2);
     let name: Said<'_> = (Type::NAS_IDENTIFIER, b"bras1");
     let octets = |number: u32| number.to_be_bytes();
     let (in_octets, lasted, delay) = (octets(500), octets(60), octets(5));
@@ -282,33 +309,33 @@ fn a_request_that_comes_again_is_one_session() {
     let start = Nas::packet(1, NAS_SECRET, &of(&START, "s1", &[name]));
     let start_again = Nas::packet(2, NAS_SECRET, &of(&START, "s1", &[name, (Type::ACCT_DELAY_TIME, &delay)]));
     for packet in [&start, &start, &start_again] {
-        nas.asks(packet);
+        house.nas.asks(packet);
     }
     // The same port and identifier, but another NAS: that is another session.
     let other: Said<'_> = (Type::NAS_IDENTIFIER, b"bras2");
-    nas.asks(&Nas::packet(1, NAS_SECRET, &of(&START, "s1", &[other])));
-    wait_until("Starts", seconds(20), || FreeRadius::detail(&server).count("Start") == 2);
+    house.nas.asks(&Nas::packet(1, NAS_SECRET, &of(&START, "s1", &[other])));
+    wait_until("Starts", seconds(20), || house.heard("Start") == 2);
     let interim = Nas::packet(3, NAS_SECRET, &of(&INTERIM, "s1", &counted));
     let interim_again = Nas::packet(4, NAS_SECRET, &of(&INTERIM, "s1", &counted));
     for packet in [&interim, &interim, &interim_again] {
-        nas.asks(packet);
+        house.nas.asks(packet);
     }
-    wait_until("an interim", seconds(20), || FreeRadius::detail(&server).count("Interim-Update") == 1);
+    wait_until("an interim", seconds(20), || house.heard("Interim-Update") == 1);
     let stop = Nas::packet(5, NAS_SECRET, &of(&STOP, "s1", &counted));
     let stop_again =
         Nas::packet(6, NAS_SECRET, &of(&STOP, "s1", &[&counted[..], &[(Type::ACCT_DELAY_TIME, &delay)]].concat()));
     for packet in [&stop, &stop, &stop_again] {
-        nas.asks(packet);
+        house.nas.asks(packet);
     }
-    wait_until("its Stop", seconds(20), || FreeRadius::detail(&server).count("Stop") == 1);
+    wait_until("its Stop", seconds(20), || house.heard("Stop") == 1);
     // What comes when the server has acknowledged all of it, and behind a restart, is known still.
-    nas.asks(&stop_again);
-    nas.asks(&Nas::packet(7, NAS_SECRET, &of(&INTERIM, "s1", &counted)));
-    let shown = daemon.display("display relay");
+    house.nas.asks(&stop_again);
+    house.nas.asks(&Nas::packet(7, NAS_SECRET, &of(&INTERIM, "s1", &counted)));
+    let shown = house.daemon.display("display relay");
     assert_eq!(shown["clients"][0]["sessions"], 1, "{shown}");
     assert!(shown["clients"][0]["duplicates"].as_u64() >= Some(7), "{shown}");
-    daemon.terminate();
-    let detail = FreeRadius::detail(&server);
+    house.daemon.terminate();
+    let detail = FreeRadius::detail(&house.server);
     assert_eq!(["Start", "Interim-Update", "Stop"].map(|kind| detail.count(kind)), [2, 1, 1]);
     assert_eq!(detail.of("Start").map(|start| start.text("NAS-Identifier")).collect::<Vec<_>>(), ["bras1", "bras2"]);
 }
@@ -357,59 +384,49 @@ fn what_was_answered_outlives_the_daemon() {
 /// A NAS that starts ends its sessions, and only its own; asked twice, it ends no session that has begun meanwhile.
 #[test]
 fn accounting_on_ends_the_sessions_of_its_nas_once() {
-    let site = Site::new();
-    let (acct, relay, server) = (free_port(), free_port(), site.path("radius"));
-    relaying(&site, [acct, relay], "", "");
-    let _radius = FreeRadius::start(&server, acct);
-    let daemon = Daemon::start_with(&site, "auto", 2);
-    let nas = Nas::new(relay);
+    let house = House::open_with("", 2);
     let (one, other): (Said<'_>, Said<'_>) = ((Type::NAS_IDENTIFIER, b"bras1"), (Type::NAS_IDENTIFIER, b"bras2"));
     let sessions: Vec<String> = (0..20).map(|number| format!("s{number}")).collect();
     for (identifier, session) in (0..).zip(&sessions) {
-        nas.asks(&Nas::packet(identifier, NAS_SECRET, &of(&START, session, &[one])));
-        nas.asks(&Nas::packet(identifier, NAS_SECRET, &of(&START, session, &[other])));
+        house.nas.asks(&Nas::packet(identifier, NAS_SECRET, &of(&START, session, &[one])));
+        house.nas.asks(&Nas::packet(identifier, NAS_SECRET, &of(&START, session, &[other])));
     }
-    wait_until("Starts", seconds(20), || FreeRadius::detail(&server).count("Start") == 40);
+    wait_until("Starts", seconds(20), || house.heard("Start") == 40);
     let on: [Said<'_>; 3] = [(Type::ACCT_STATUS_TYPE, &ON), (Type::ACCT_SESSION_ID, b"0"), one];
-    nas.asks(&Nas::packet(100, NAS_SECRET, &on));
-    nas.asks(&Nas::packet(101, NAS_SECRET, &of(&START, "s0", &[one])));
-    nas.asks(&Nas::packet(102, NAS_SECRET, &on));
-    wait_until("Stops", seconds(20), || FreeRadius::detail(&server).count("Stop") == 20);
-    wait_until("the new Start", seconds(20), || FreeRadius::detail(&server).count("Start") == 41);
-    let shown = daemon.display("display relay");
+    house.nas.asks(&Nas::packet(100, NAS_SECRET, &on));
+    house.nas.asks(&Nas::packet(101, NAS_SECRET, &of(&START, "s0", &[one])));
+    house.nas.asks(&Nas::packet(102, NAS_SECRET, &on));
+    wait_until("Stops", seconds(20), || house.heard("Stop") == 20);
+    wait_until("the new Start", seconds(20), || house.heard("Start") == 41);
+    let shown = house.daemon.display("display relay");
     assert_eq!(
         (&shown["clients"][0]["sessions"], &shown["clients"][0]["accounting_on"]),
         (&21.into(), &2.into()),
         "{shown}"
     );
-    let detail = FreeRadius::detail(&server);
+    let detail = FreeRadius::detail(&house.server);
     for stop in detail.of("Stop") {
         let said = (stop.text("NAS-Identifier"), stop.text("Acct-Terminate-Cause"));
         assert_eq!(said, ("bras1", "NAS-Reboot"), "{stop:?}");
     }
-    daemon.terminate();
+    house.daemon.terminate();
 }
 
 /// What a NAS reports every minute reaches the server every so often only; its last word is told.
 #[test]
 fn interims_are_thinned_and_follow_the_nas_no_more() {
-    let site = Site::new();
-    let (acct, relay, server) = (free_port(), free_port(), site.path("radius"));
-    relaying(&site, [acct, relay], "interim 3600", "");
-    let _radius = FreeRadius::start(&server, acct);
-    let daemon = Daemon::start(&site, "auto");
-    let nas = Nas::new(relay);
-    nas.asks(&Nas::packet(1, NAS_SECRET, &of(&START, "s1", &[])));
-    wait_until("a Start", seconds(20), || FreeRadius::detail(&server).count("Start") == 1);
+    let house = House::open("interim 3600");
+    house.nas.asks(&Nas::packet(1, NAS_SECRET, &of(&START, "s1", &[])));
+    wait_until("a Start", seconds(20), || house.heard("Start") == 1);
     for minute in 1..=9_u8 {
         let (octets, lasted) = (u32::from(minute).to_be_bytes(), (u32::from(minute) * 60).to_be_bytes());
         let counted = [(Type::ACCT_INPUT_OCTETS, &octets[..]), (Type::ACCT_SESSION_TIME, &lasted[..])];
-        nas.asks(&Nas::packet(1 + minute, NAS_SECRET, &of(&INTERIM, "s1", &counted)));
+        house.nas.asks(&Nas::packet(1 + minute, NAS_SECRET, &of(&INTERIM, "s1", &counted)));
     }
-    let rows = daemon.display("display access-user");
+    let rows = house.daemon.display("display access-user");
     assert_eq!((&rows[0]["in_octets"], &rows[0]["interim_s"]), (&9.into(), &3600.into()), "{rows}");
-    assert_eq!(FreeRadius::detail(&server).count("Interim-Update"), 0);
-    daemon.terminate();
+    assert_eq!(house.heard("Interim-Update"), 0);
+    house.daemon.terminate();
 }
 
 /// A NAS at this port takes Disconnect-Requests: it does not hear the first `deaf` of them, and says then what it is told to.
@@ -430,21 +447,16 @@ fn takes_disconnects(socket: &UdpSocket, deaf: usize, verdict: Result<(), u32>) 
 /// `cut access-user` reaches the NAS, once more where it is lost; what it says, or does not, is handled as configured.
 #[test]
 fn a_cut_reaches_the_nas_and_what_it_answers_is_handled() {
-    let site = Site::new();
-    let (acct, relay, server) = (free_port(), free_port(), site.path("radius"));
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = socket.local_addr().unwrap().port();
-    relaying(&site, [acct, relay], &format!("disconnect-port {port}"), "");
-    let _radius = FreeRadius::start(&server, acct);
-    let daemon = Daemon::start(&site, "auto");
-    let nas = Nas::new(relay);
+    let house = House::open(&format!("disconnect-port {port}"));
     let name: Said<'_> = (Type::NAS_IDENTIFIER, b"bras1");
     for (identifier, session) in (1..).zip(["agrees", "knows-nothing", "refuses"]) {
-        nas.asks(&Nas::packet(identifier, NAS_SECRET, &of(&START, session, &[name])));
+        house.nas.asks(&Nas::packet(identifier, NAS_SECRET, &of(&START, session, &[name])));
     }
-    wait_until("Starts", seconds(20), || FreeRadius::detail(&server).count("Start") == 3);
+    wait_until("Starts", seconds(20), || house.heard("Start") == 3);
     let cut = |session: &str| {
-        let said = daemon.cli(&[&format!("cut access-user session-id {session}")]).well();
+        let said = house.daemon.cli(&[&format!("cut access-user session-id {session}")]).well();
         assert!(!said.contains("Error"), "{said}");
     };
     // Lost twice, then heard: it is the same request all along.
@@ -455,25 +467,25 @@ fn a_cut_reaches_the_nas_and_what_it_answers_is_handled() {
     assert_eq!(request.find(Type::USER_NAME), Some(&b"alice@isp"[..]));
     assert_eq!(request.find(Type::NAS_IDENTIFIER), Some(&b"bras1"[..]));
     assert_eq!(request.find(Type::ACCT_TERMINATE_CAUSE), Some(&[0, 0, 0, 6][..]));
-    nas.asks(&Nas::packet(4, NAS_SECRET, &of(&STOP, "agrees", &[name])));
-    wait_until("its Stop", seconds(20), || FreeRadius::detail(&server).count("Stop") == 1);
+    house.nas.asks(&Nas::packet(4, NAS_SECRET, &of(&STOP, "agrees", &[name])));
+    wait_until("its Stop", seconds(20), || house.heard("Stop") == 1);
     // There is no such session any more: its accounting ends.
     cut("knows-nothing");
     takes_disconnects(&socket, 0, Err(503));
-    wait_until("the Stop of the other", seconds(60), || FreeRadius::detail(&server).count("Stop") == 2);
+    wait_until("the Stop of the other", seconds(60), || house.heard("Stop") == 2);
     // It does not do that: the session goes on, and its Stop tells its own cause.
     cut("refuses");
     takes_disconnects(&socket, 0, Err(501));
-    let client = || daemon.display("display relay")["clients"][0].clone();
+    let client = || house.daemon.display("display relay")["clients"][0].clone();
     wait_until("the refusal", seconds(10), || client()["disconnects"]["naks"] == 2);
     let (octets, lasted) = (77_u32.to_be_bytes(), 9_u32.to_be_bytes());
     let counted = [name, (Type::ACCT_INPUT_OCTETS, &octets[..]), (Type::ACCT_SESSION_TIME, &lasted[..])];
-    nas.asks(&Nas::packet(5, NAS_SECRET, &of(&INTERIM, "refuses", &counted)));
-    wait_until("an interim", seconds(20), || FreeRadius::detail(&server).count("Interim-Update") == 1);
+    house.nas.asks(&Nas::packet(5, NAS_SECRET, &of(&INTERIM, "refuses", &counted)));
+    wait_until("an interim", seconds(20), || house.heard("Interim-Update") == 1);
     let cause: Said<'_> = (Type::ACCT_TERMINATE_CAUSE, &[0, 0, 0, 1]);
-    nas.asks(&Nas::packet(6, NAS_SECRET, &of(&STOP, "refuses", &[&counted[..], &[cause]].concat())));
-    wait_until("its Stop as well", seconds(20), || FreeRadius::detail(&server).count("Stop") == 3);
-    let detail = FreeRadius::detail(&server);
+    house.nas.asks(&Nas::packet(6, NAS_SECRET, &of(&STOP, "refuses", &[&counted[..], &[cause]].concat())));
+    wait_until("its Stop as well", seconds(20), || house.heard("Stop") == 3);
+    let detail = FreeRadius::detail(&house.server);
     let cause_of = |session: &str| {
         let stop = detail.of("Stop").find(|stop| stop.session() == session).unwrap();
         stop.text("Acct-Terminate-Cause").to_owned()
@@ -483,41 +495,32 @@ fn a_cut_reaches_the_nas_and_what_it_answers_is_handled() {
     for (name, expected) in [("requests", 3), ("retransmissions", 2), ("acks", 1), ("naks", 2), ("timeouts", 0)] {
         assert_eq!(counts[name], expected, "{name}: {counts}");
     }
-    daemon.terminate();
+    house.daemon.terminate();
 }
 
 /// Silence of the NAS is an answer too: under `disconnect-fail stop` the session's accounting ends.
 #[test]
 fn a_nas_that_does_not_answer_a_disconnect_ends_the_session_where_that_is_configured() {
-    let site = Site::new();
-    let (acct, relay, server) = (free_port(), free_port(), site.path("radius"));
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = socket.local_addr().unwrap().port();
-    relaying(&site, [acct, relay], &format!("disconnect-port {port} disconnect-fail stop"), "");
-    let _radius = FreeRadius::start(&server, acct);
-    let daemon = Daemon::start(&site, "auto");
-    let nas = Nas::new(relay);
-    nas.asks(&Nas::packet(1, NAS_SECRET, &of(&START, "s1", &[])));
-    wait_until("a Start", seconds(20), || FreeRadius::detail(&server).count("Start") == 1);
-    daemon.cli(&["cut access-user session-id s1"]).well();
-    wait_until("its Stop", seconds(90), || FreeRadius::detail(&server).count("Stop") == 1);
-    let counts = daemon.display("display relay")["clients"][0]["disconnects"].clone();
+    let house = House::open(&format!("disconnect-port {port} disconnect-fail stop"));
+    house.nas.asks(&Nas::packet(1, NAS_SECRET, &of(&START, "s1", &[])));
+    wait_until("a Start", seconds(20), || house.heard("Start") == 1);
+    house.daemon.cli(&["cut access-user session-id s1"]).well();
+    wait_until("its Stop", seconds(90), || house.heard("Stop") == 1);
+    let counts = house.daemon.display("display relay")["clients"][0]["disconnects"].clone();
     assert_eq!((&counts["retransmissions"], &counts["timeouts"]), (&4.into(), &1.into()), "{counts}");
-    daemon.terminate();
+    house.daemon.terminate();
 }
 
 /// Who is no client, who has another secret, and who says nonsense is counted by name and not answered; others are served.
 #[test]
 fn a_hostile_client_is_refused_by_name_and_slows_nobody() {
-    let site = Site::new();
-    let (acct, relay, server) = (free_port(), free_port(), site.path("radius"));
-    relaying(&site, [acct, relay], "", "");
-    let _radius = FreeRadius::start(&server, acct);
-    let daemon = Daemon::start(&site, "auto");
-    let (nas, hostile) = (Nas::new(relay), Nas::new(relay));
+    let house = House::open("");
+    let (nas, hostile) = (Nas::new(house.relay), Nas::new(house.relay));
     let stranger = UdpSocket::bind("127.0.0.2:0").unwrap();
     let start = Nas::packet(1, NAS_SECRET, &of(&START, "s1", &[]));
-    stranger.send_to(&start, ("127.0.0.1", relay)).unwrap();
+    stranger.send_to(&start, ("127.0.0.1", house.relay)).unwrap();
     hostile.send(&Nas::packet(1, "wrong", &of(&START, "x", &[])));
     hostile.send(&Nas::packet(2, NAS_SECRET, &of(&START, "", &[])));
     hostile.send(&Nas::packet(3, NAS_SECRET, &of(&[0, 0, 0, 99], "x", &[])));
@@ -533,32 +536,27 @@ fn a_hostile_client_is_refused_by_name_and_slows_nobody() {
             nas.asks(&Nas::packet(number, NAS_SECRET, &of(&START, &format!("s{number}"), &[])));
         }
     });
-    wait_until("Starts", seconds(30), || FreeRadius::detail(&server).count("Start") == 50);
+    wait_until("Starts", seconds(30), || house.heard("Start") == 50);
     // What was not refused was dropped by the system, which says so with the next datagram.
     wait_until("what became of the flood", seconds(30), || {
         hostile.send(&forged);
-        let shown = daemon.display("display relay");
+        let shown = house.daemon.display("display relay");
         let counted = [&shown["clients"][0]["bad_authenticators"], &shown["overflow"]];
         counted.map(|count| count.as_u64().unwrap()).iter().sum::<u64>() >= 200_001
     });
-    let shown = daemon.display("display relay");
+    let shown = house.daemon.display("display relay");
     let malformed = &shown["clients"][0]["malformed"];
     assert_eq!((&shown["unknown_client"], malformed), (&1.into(), &5.into()), "{shown}");
-    daemon.terminate();
+    house.daemon.terminate();
 }
 
 /// A disk that takes its time: the answer comes behind the sync that makes its request durable, for each kind of request.
 #[test]
 fn an_answer_comes_only_when_the_disk_has_it() {
     const SYNC: Duration = Duration::from_millis(700);
-    let site = Site::new();
-    let (acct, relay, server) = (free_port(), free_port(), site.path("radius"));
-    relaying(&site, [acct, relay], "interim 3600", "");
-    let _radius = FreeRadius::start(&server, acct);
-    let daemon = Daemon::start(&site, "auto");
-    let nas = Nas::new(relay);
-    nas.asks(&Nas::packet(1, NAS_SECRET, &of(&START, "s0", &[])));
-    let tracer = Tracer::slow(&site, daemon.id(), "fdatasync", SYNC);
+    let house = House::open("interim 3600");
+    house.nas.asks(&Nas::packet(1, NAS_SECRET, &of(&START, "s0", &[])));
+    let tracer = Tracer::slow(&house.site, house.daemon.id(), "fdatasync", SYNC);
     let (octets, lasted) = (7_u32.to_be_bytes(), 60_u32.to_be_bytes());
     let counted = [(Type::ACCT_INPUT_OCTETS, &octets[..]), (Type::ACCT_SESSION_TIME, &lasted[..])];
     let on: [Said<'_>; 2] = [(Type::ACCT_STATUS_TYPE, &ON), (Type::ACCT_SESSION_ID, b"0")];
@@ -570,15 +568,15 @@ fn an_answer_comes_only_when_the_disk_has_it() {
         on.to_vec(),
     ];
     let mut room = [0; PACKET_SIZE_MAX];
-    nas.socket.set_read_timeout(Some(seconds(30))).unwrap();
+    house.nas.socket.set_read_timeout(Some(seconds(30))).unwrap();
     for (identifier, request) in (2..).zip(&requests) {
         // Nothing is being synced that was asked before.
         std::thread::sleep(3 * SYNC);
         let asked = Instant::now();
-        nas.send(&Nas::packet(identifier, NAS_SECRET, request));
+        house.nas.send(&Nas::packet(identifier, NAS_SECRET, request));
         // The first request may have been asked, and answered, more than once.
         while room[1] != identifier {
-            nas.socket.recv(&mut room).unwrap();
+            house.nas.socket.recv(&mut room).unwrap();
         }
         let waited = asked.elapsed();
         assert!(waited >= SYNC, "{request:?} was answered after {waited:?}");
@@ -587,9 +585,9 @@ fn an_answer_comes_only_when_the_disk_has_it() {
     assert!(trace.matches("fdatasync").count() >= requests.len(), "{trace}");
     // What changes nothing waits for no disk.
     let asked = Instant::now();
-    nas.asks(&Nas::packet(9, NAS_SECRET, &of(&STOP, "s1", &counted)));
+    house.nas.asks(&Nas::packet(9, NAS_SECRET, &of(&STOP, "s1", &counted)));
     assert!(asked.elapsed() < SYNC);
-    daemon.terminate();
+    house.daemon.terminate();
 }
 
 /// `start-fail offline`: the log-in that this box would refuse was let in by its NAS, and is asked to go.
@@ -624,12 +622,8 @@ fn a_policy_of_offline_reaches_the_nas() {
 #[test]
 fn twenty_thousand_requests_in_flight_are_answered() {
     const SESSIONS: usize = 20_000;
-    let site = Site::new();
-    let (acct, relay, server) = (free_port(), free_port(), site.path("radius"));
-    relaying(&site, [acct, relay], "", "");
-    let _radius = FreeRadius::start(&server, acct);
-    let daemon = Daemon::start(&site, "auto");
-    let nas: Vec<Nas> = (0..SESSIONS.div_ceil(256)).map(|_| Nas::new(relay)).collect();
+    let house = House::open("");
+    let nas: Vec<Nas> = (0..SESSIONS.div_ceil(256)).map(|_| Nas::new(house.relay)).collect();
     let packets: Vec<(usize, Vec<u8>)> = (0..SESSIONS)
         .map(|number| {
             let session = format!("s{number}");
@@ -659,34 +653,29 @@ fn twenty_thousand_requests_in_flight_are_answered() {
         }
         waiting.iter().all(|waits| !waits).then_some(())
     });
-    wait_until("Starts", seconds(60), || FreeRadius::count(&server, "Start") >= SESSIONS);
-    let shown = daemon.display("display relay");
+    wait_until("Starts", seconds(60), || FreeRadius::count(&house.server, "Start") >= SESSIONS);
+    let shown = house.daemon.display("display relay");
     assert_eq!(shown["clients"][0]["sessions"], SESSIONS, "{shown}");
-    daemon.terminate();
+    house.daemon.terminate();
 }
 
 /// A NAS that stops talking: what it said last is what its session ends with.
 #[test]
 fn a_session_that_nobody_speaks_of_any_more_ends() {
-    let site = Site::new();
-    let (acct, relay, server) = (free_port(), free_port(), site.path("radius"));
-    relaying(&site, [acct, relay], "silence 1", "");
-    let _radius = FreeRadius::start(&server, acct);
-    let daemon = Daemon::start(&site, "auto");
-    let nas = Nas::new(relay);
-    nas.asks(&Nas::packet(1, NAS_SECRET, &of(&START, "s1", &[])));
+    let house = House::open("silence 1");
+    house.nas.asks(&Nas::packet(1, NAS_SECRET, &of(&START, "s1", &[])));
     // By its own measure it speaks every ten seconds.
     let lasted = [10_u32, 20].map(u32::to_be_bytes);
     for (identifier, lasted) in (2..).zip(&lasted) {
         let octets = 700_u32.to_be_bytes();
         let counted = [(Type::ACCT_INPUT_OCTETS, &octets[..]), (Type::ACCT_SESSION_TIME, &lasted[..])];
-        nas.asks(&Nas::packet(identifier, NAS_SECRET, &of(&INTERIM, "s1", &counted)));
+        house.nas.asks(&Nas::packet(identifier, NAS_SECRET, &of(&INTERIM, "s1", &counted)));
     }
-    wait_until("its Stop", seconds(60), || FreeRadius::detail(&server).count("Stop") == 1);
-    let detail = FreeRadius::detail(&server);
+    wait_until("its Stop", seconds(60), || house.heard("Stop") == 1);
+    let detail = FreeRadius::detail(&house.server);
     let stop = detail.of("Stop").next().unwrap();
     let said = (stop.text("Acct-Terminate-Cause"), stop.number("Acct-Session-Time"), stop.totals().in_octets);
     assert_eq!(said, ("Lost-Service", 20, 700), "{stop:?}");
-    assert_eq!(daemon.display("display relay")["clients"][0]["silent"], 1);
-    daemon.terminate();
+    assert_eq!(house.daemon.display("display relay")["clients"][0]["silent"], 1);
+    house.daemon.terminate();
 }
