@@ -26,7 +26,7 @@ type Known = BTreeMap<u32, (u32, Counters)>;
 fn check(table: &mut LinkTable, known: &mut Known) {
     for news in table.take_news() {
         match news {
-            LinkNews::Here(link) => {
+            LinkNews::Here { link, .. } => {
                 known.entry(link.index).or_default();
             }
             LinkNews::Gone { link, reading } => {

@@ -48,7 +48,12 @@ impl Link {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkNews {
     /// It is there, or something that [`Link`] says of it has changed.
-    Here(Link),
+    Here {
+        /// As it is now.
+        link: Link,
+        /// What it had counted by then, as far as the kernel had said it; `None`: nothing was said of it.
+        reading: Option<Reading>,
+    },
     /// It is gone, and this is the last that was known of it.
     Gone {
         /// As it was before.

@@ -39,6 +39,8 @@ pub const DATAGRAM_BYTES_MAX: usize = 65_536;
 
 const HEADER_BYTES: usize = 16;
 
+const NLM_F_DUMP_INTR: u16 = 0x10;
+
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const NLMSG_OVERRUN: u16 = 4;
@@ -61,6 +63,8 @@ const STATS_BYTES: usize = 12;
 pub struct Message<'a> {
     /// The sequence number of the request that it answers; 0 when nobody asked.
     pub sequence: u32,
+    /// What is dumped changed meanwhile, so that the dump may lack something (NLM_F_DUMP_INTR).
+    pub interrupted: bool,
     /// What it says.
     pub body: Body<'a>,
 }
@@ -160,7 +164,8 @@ fn decode(message: &[u8]) -> Result<Message<'_>, Malformed> {
         NLMSG_OVERRUN => Body::Overrun,
         _ => Body::Other,
     };
-    Ok(Message { sequence, body })
+    let flags = u16_at(message, 6).ok_or(Malformed::Length)?;
+    Ok(Message { sequence, interrupted: flags & NLM_F_DUMP_INTR != 0, body })
 }
 
 fn statistics(body: &[u8]) -> Result<Body<'_>, Malformed> {

@@ -12,6 +12,8 @@ use serde_json::{Map, Value};
 
 /// `at` above this is a wall-clock time.
 const WALL_CLOCK_FROM: f64 = 1e9;
+/// Octets of a text at most: what an attribute carries (RFC 2865 section 5).
+const TEXT_MAX: usize = 253;
 
 /// One line.
 #[derive(Clone, Debug)]
@@ -23,7 +25,27 @@ pub(crate) struct Line {
     /// What.
     pub(crate) op: Op,
     /// The totals that it carries, whatever it says; `None`: none.
-    pub(crate) counted: Option<Counters>,
+    pub(crate) counted: Option<Told>,
+}
+
+/// Totals as a line gives them: some may be left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    v4: [Option<u64>; 4],
+    v6: [Option<u64>; 4],
+}
+
+impl Told {
+    /// The totals; what is left out stays as it was.
+    pub(crate) fn over(self, before: Counters) -> Counters {
+        let over = |told: [Option<u64>; 4], before: Totals| Totals {
+            in_octets: told[0].unwrap_or(before.in_octets),
+            in_packets: told[1].unwrap_or(before.in_packets),
+            out_octets: told[2].unwrap_or(before.out_octets),
+            out_packets: told[3].unwrap_or(before.out_packets),
+        };
+        Counters { v4: over(self.v4, before.v4), v6: over(self.v6, before.v6) }
+    }
 }
 
 /// When a line is played.
@@ -42,7 +64,7 @@ pub(crate) enum At {
 pub(crate) enum Op {
     Up(Box<Person>),
     Update(Box<Person>),
-    Count(Counters),
+    Count(Told),
     /// With an Acct-Terminate-Cause, or 0; the line may carry the final totals.
     Down {
         cause: u8,
@@ -90,10 +112,11 @@ struct Written {
 }
 
 impl Written {
-    fn has_counters(&self) -> bool {
-        let v4 = [self.in_octets, self.in_packets, self.out_octets, self.out_packets];
-        let v6 = [self.v6_in_octets, self.v6_in_packets, self.v6_out_octets, self.v6_out_packets];
-        v4.iter().chain(&v6).any(Option::is_some)
+    fn told(&self) -> Told {
+        Told {
+            v4: [self.in_octets, self.in_packets, self.out_octets, self.out_packets],
+            v6: [self.v6_in_octets, self.v6_in_packets, self.v6_out_octets, self.v6_out_packets],
+        }
     }
 }
 
@@ -186,12 +209,13 @@ fn line(written: Written) -> Result<Line, String> {
     }
     let at = at_of(written.at)?;
     let session = written.session.clone();
-    let counted = written.has_counters().then(|| counters(&written));
+    let told = written.told();
+    let counted = (told != Told::default()).then_some(told);
     let op = match written.op.as_str() {
         "up" if written.user.as_deref().is_none_or(str::is_empty) => return Err("\"up\" needs a \"user\"".to_owned()),
         "up" => Op::Up(Box::new(person(written)?)),
         "update" => Op::Update(Box::new(person(written)?)),
-        "count" => Op::Count(counters(&written)),
+        "count" => Op::Count(told),
         "down" => Op::Down { cause: cause(written.cause)? },
         "reset" => Op::Reset,
         "resync" => Op::Resync,
@@ -218,33 +242,19 @@ fn cause(cause: Option<u8>) -> Result<u8, String> {
     }
 }
 
-fn counters(written: &Written) -> Counters {
-    let or_zero = |value: Option<u64>| value.unwrap_or_default();
-    Counters {
-        v4: Totals {
-            in_octets: or_zero(written.in_octets),
-            in_packets: or_zero(written.in_packets),
-            out_octets: or_zero(written.out_octets),
-            out_packets: or_zero(written.out_packets),
-        },
-        v6: Totals {
-            in_octets: or_zero(written.v6_in_octets),
-            in_packets: or_zero(written.v6_in_packets),
-            out_octets: or_zero(written.v6_out_octets),
-            out_packets: or_zero(written.v6_out_packets),
-        },
-    }
-}
-
 fn person(written: Written) -> Result<Person, String> {
-    let too_long = |name: &str, text: &Option<String>| match text {
-        Some(text) if text.len() > 253 => Err(format!("\"{name}\" must have at most 253 octets")),
-        _ => Ok(()),
-    };
-    too_long("user", &written.user)?;
-    too_long("calling", &written.calling)?;
-    too_long("nas_port_id", &written.nas_port_id)?;
-    too_long("multi_session_id", &written.multi_session_id)?;
+    let texts = [
+        ("user", &written.user),
+        ("domain", &written.domain),
+        ("calling", &written.calling),
+        ("nas_port_id", &written.nas_port_id),
+        ("multi_session_id", &written.multi_session_id),
+    ];
+    for (name, text) in texts {
+        if text.as_ref().is_some_and(|text| !(1..=TEXT_MAX).contains(&text.len())) {
+            return Err(format!("\"{name}\" must have 1 to {TEXT_MAX} octets"));
+        }
+    }
     if written.class.len() > ClassList::MAX {
         return Err(format!("at most {} of \"class\"", ClassList::MAX));
     }
@@ -332,12 +342,16 @@ mod tests {
         assert_eq!(subscriber.class.as_slice(), [&[10u8, 11][..]]);
         assert_eq!(subscriber.delegated_prefix.map(|prefix| prefix.length), Some(56));
         let count = read(r#"{"at":1.5,"op":"count","session":"s1","in_octets":1000,"out_octets":50000}"#).unwrap();
-        assert!(matches!(count.op, Op::Count(counters) if counters.v4.out_octets == 50_000));
+        let Op::Count(told) = count.op else { panic!("{:?}", count.op) };
+        let before = Totals { in_octets: 1, in_packets: 2, out_octets: 3, out_packets: 4 };
+        let after = Totals { in_octets: 1_000, out_octets: 50_000, ..before };
+        let counters = Counters { v4: before, v6: before };
+        assert_eq!(told.over(counters), Counters { v4: after, v6: before }, "what is left out stays");
         let down = read(r#"{"at":1795000009.25,"op":"down","session":"s1","cause":1}"#).unwrap();
         assert_eq!(down.at, At::Wall(Wall::from_millis(1_795_000_009_250)));
         assert_eq!(down.counted, None);
         let down = read(r#"{"op":"down","session":"s1","v6_in_octets":7}"#).unwrap();
-        assert_eq!(down.counted.map(|counted| counted.v6.in_octets), Some(7), "final totals");
+        assert_eq!(down.counted.map(|told| told.over(Counters::ZERO).v6.in_octets), Some(7), "final totals");
     }
 
     #[test]

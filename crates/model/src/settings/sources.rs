@@ -1,6 +1,7 @@
 //! Session sources: where the daemon itself learns who is online, and where their octets are counted.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::{ObjectName, Settings};
 
@@ -59,6 +60,13 @@ pub struct CounterOrigin {
     pub from: CountedBy,
     /// Seconds between two sweeps, 1–3,600.
     pub interval_s: u16,
+}
+
+impl CounterOrigin {
+    /// The time between two sweeps.
+    pub fn interval(&self) -> Duration {
+        Duration::from_secs(self.interval_s.into())
+    }
 }
 
 /// Who counts.

@@ -22,6 +22,8 @@ use crate::sweep::{Reading, Subject};
 pub struct LinkTable {
     cells: HashMap<u32, Cell>,
     indices: HashMap<String, u32>,
+    /// The greatest index that was ever told of.
+    highest: u32,
     /// The last generation that was given away.
     generation: u32,
     news: Vec<LinkNews>,
@@ -52,8 +54,7 @@ impl LinkTable {
         match body {
             Body::NewLink(message) => {
                 self.told.insert(message.index);
-                self.insert(message.link());
-                self.cells.entry(message.index).and_modify(|cell| cell.raise(message.totals));
+                self.insert(message.link(), message.totals);
             }
             Body::DelLink(message) => {
                 self.told.insert(message.index);
@@ -98,7 +99,7 @@ impl LinkTable {
             if self.cells.get(&link.index).is_some_and(|cell| !link.may_be(&cell.link)) {
                 self.lose(link.index);
             }
-            self.insert(link);
+            self.insert(link, None);
         }
     }
 
@@ -117,6 +118,22 @@ impl LinkTable {
         self.indices.get(name).copied()
     }
 
+    /// How many interfaces there are.
+    pub fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    /// The greatest index that an interface ever had here, 0 before the first. The kernel counts upwards: what comes later has a greater
+    /// one, unless who makes it says another.
+    pub fn highest(&self) -> u32 {
+        self.highest
+    }
+
     /// What happened since this was last asked, in order.
     pub fn take_news(&mut self) -> Vec<LinkNews> {
         mem::take(&mut self.news)
@@ -127,21 +144,27 @@ impl LinkTable {
         self.unread_ends
     }
 
-    /// An interface is there and is like this.
-    fn insert(&mut self, link: Link) {
-        if let Some(cell) = self.cells.get_mut(&link.index) {
+    /// An interface is there and is like this, and has counted so much.
+    fn insert(&mut self, link: Link, counted: Option<Totals>) {
+        let reading = if let Some(cell) = self.cells.get_mut(&link.index) {
+            cell.raise(counted);
             if cell.link == link {
                 return;
             }
+            let reading = cell.reading();
             let before = mem::replace(&mut cell.link, link.clone());
             self.forget_name(&before);
+            reading
         } else {
             self.generation += 1;
-            let cell = Cell { link: link.clone(), generation: self.generation, kept: Totals::default(), counted: None };
+            let cell = Cell { link: link.clone(), generation: self.generation, kept: Totals::default(), counted };
+            let reading = cell.reading();
             self.cells.insert(link.index, cell);
-        }
+            reading
+        };
         self.indices.insert(link.name.clone(), link.index);
-        self.news.push(LinkNews::Here(link));
+        self.highest = self.highest.max(link.index);
+        self.news.push(LinkNews::Here { link, reading });
     }
 
     /// An interface is gone; the group said how much it had counted, or did not.

@@ -84,10 +84,15 @@ fn statistics_are_read_and_a_dump_ends() {
         let attributes = [attribute(2, &[0; 8]), attribute(1, &statistics_of(numbers))];
         message(RTM_NEWSTATS, 5, &stats_body(index, &attributes))
     };
-    let datagram = [of(3, [1, 2, 300, 400]), of(4, [0; 4]), message(NLMSG_DONE, 5, &[0; 4])].concat();
+    let mut datagram = [of(3, [1, 2, 300, 400]), of(4, [0; 4]), message(NLMSG_DONE, 5, &[0; 4])].concat();
     let statistics = |index, totals| Ok(Body::Statistics { index, totals });
     check(&datagram, &[statistics(3, TOTALS), statistics(4, Totals::default()), Ok(Body::Done(0))]);
-    assert!(messages(&datagram).all(|message| message.unwrap().sequence == 5));
+    assert!(
+        messages(&datagram).all(|message| message.is_ok_and(|message| message.sequence == 5 && !message.interrupted))
+    );
+    datagram[6] |= 0x10;
+    let interrupted: Vec<bool> = messages(&datagram).map(|message| message.unwrap().interrupted).collect();
+    assert!(interrupted[0] && !interrupted[1..].contains(&true), "{interrupted:?}");
     check(&message(RTM_NEWSTATS, 5, &stats_body(3, &[])), &[Ok(Body::Other)]);
 }
 

@@ -99,16 +99,16 @@ impl Player {
                 let changed = person.subscriber();
                 self.say(&PlaneEvent::Update(Update { session: line.session.as_bytes(), changed, at }))
             }
-            Op::Count(counters) => {
+            Op::Count(told) => {
                 if let Some(live) = self.live.get_mut(&line.session) {
-                    live.counters = *counters;
-                    self.link.count(live.slot, *counters);
+                    live.counters = told.over(live.counters);
+                    self.link.count(live.slot, live.counters);
                 }
                 Ok(())
             }
             Op::Down { cause } => {
-                if let (Some(totals), Some(live)) = (line.counted, self.live.get_mut(&line.session)) {
-                    live.counters = totals;
+                if let (Some(told), Some(live)) = (line.counted, self.live.get_mut(&line.session)) {
+                    live.counters = told.over(live.counters);
                 }
                 self.down(&line.session, *cause, at)
             }

@@ -20,11 +20,14 @@ pub(crate) trait Sweep: Send {
     /// there, or another source's kind). A subject whose interface or entry went away keeps no reading.
     ///
     /// # Errors
-    /// [`SweepError`]; no reading has been changed then, and the next sweep may go well.
+    /// [`SweepError`]; there are readings then of whatever could be read all the same, and the next sweep may go well.
     ///
     /// # Panics
     /// When there is not one place for each subject.
     fn sweep(&mut self, subjects: &[Subject], readings: &mut [Option<Reading>]) -> Result<(), SweepError>;
+
+    /// Whether the last sweep could read where this subject is counted. Then one without a reading is not there.
+    fn has_read(&self, subject: Subject) -> bool;
 
     /// The subjects that ended since this was last asked, each with its final reading: to be asked after every sweep. A
     /// session that counts by such a subject has its last totals then, and must not read on.

@@ -39,7 +39,11 @@ fn interfaces_are_sessions_and_end_with_what_the_kernel_counted() {
     let line = SubscriberLine::enter(&site);
     let (port, server, details) = (free_port(), site.path("radius"), site.path("details"));
     std::fs::create_dir(&details).unwrap();
-    std::fs::write(details.join("sub2.json"), json!({"user": "bob@isp", "class": ["0a0b"]}).to_string()).unwrap();
+    std::fs::write(
+        details.join("sub2.json"),
+        json!({"user": "bob@isp", "class": ["0a0b"], "nas_port_id": "port 2"}).to_string(),
+    )
+    .unwrap();
     let source = format!("session-source interfaces sub* details {} domain isp", details.display());
     configure(&site, port, &format!("{source} counter-source interfaces interval 1\n"));
     let _radius = FreeRadius::start(&server, port);
@@ -65,7 +69,8 @@ fn interfaces_are_sessions_and_end_with_what_the_kernel_counted() {
     let detail = wait_for_record(&server, "Start", "sub1");
     let start = only(&detail, "Start", "sub1");
     assert_eq!((start.text("NAS-Port-Id"), start.text("Framed-IP-Address")), ("sub1", "10.9.1.2"));
-    assert_eq!(only(&detail, "Start", "bob@isp").text("Class"), "0x0a0b");
+    let start = only(&detail, "Start", "bob@isp");
+    assert_eq!((start.text("Class"), start.text("NAS-Port-Id")), ("0x0a0b", "port 2"));
     for number in [1, 2] {
         line.flood(number);
         line.wait_for_traffic(&format!("sub{number}"), Totals::default());
@@ -136,6 +141,32 @@ fn an_interface_that_comes_up_again_is_another_session() {
     assert_eq!(of(|totals| totals.in_octets), [first.in_octets, last.in_octets - first.in_octets]);
     assert_eq!(of(|totals| totals.out_octets), [first.out_octets, last.out_octets - first.out_octets]);
     assert_ne!(stops[0].session(), stops[1].session());
+    daemon.terminate();
+}
+
+#[test]
+fn an_interface_is_a_session_from_when_its_name_matches() {
+    let site = Site::new();
+    let line = SubscriberLine::enter(&site);
+    let (port, server) = (free_port(), site.path("radius"));
+    configure(&site, port, "session-source interfaces wan* domain isp\n");
+    let _radius = FreeRadius::start(&server, port);
+    let daemon = Daemon::start(&site, "auto");
+    line.add(1);
+    shell("ip link set sub1 up");
+    line.address(1);
+    line.exchange(1, 300, 400);
+    let before = line.counted("sub1");
+    shell("ip link set sub1 name wan1");
+    wait_for_record(&server, "Start", "wan1");
+    line.exchange(1, 20, 10);
+    let last = line.delete("wan1");
+    let detail = wait_for_record(&server, "Stop", "wan1");
+    let Totals { in_octets, out_octets, .. } = only(&detail, "Stop", "wan1").totals();
+    // A packet may have come between the look and the new name.
+    let (most_in, most_out) = (last.in_octets - before.in_octets, last.out_octets - before.out_octets);
+    assert!((20 * 442..=most_in).contains(&in_octets) && most_in < 30 * 442, "{in_octets} of {most_in}");
+    assert!((10 * 442..=most_out).contains(&out_octets) && most_out < 20 * 442, "{out_octets} of {most_out}");
     daemon.terminate();
 }
 

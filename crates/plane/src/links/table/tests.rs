@@ -19,7 +19,7 @@ fn table(links: &[Link]) -> LinkTable {
     let mut table = LinkTable::new();
     table.dump_begins();
     table.handle_links(links.to_vec());
-    assert_eq!(table.take_news(), links.iter().cloned().map(LinkNews::Here).collect::<Vec<_>>());
+    assert_eq!(table.take_news(), links.iter().cloned().map(|link| here(link, None, 0)).collect::<Vec<_>>());
     table
 }
 
@@ -30,6 +30,12 @@ fn sweep(table: &mut LinkTable, dump: &[(u32, Totals)]) {
 
 fn counted(table: &LinkTable, index: u32) -> Option<Totals> {
     table.reading(index).map(|reading| reading.counters.v4)
+}
+
+fn here(link: Link, counted: Option<Totals>, generation: u32) -> LinkNews {
+    let reading =
+        counted.map(|counted| Reading { counters: Subject::Interface(link.index).counters(counted), generation });
+    LinkNews::Here { link, reading }
 }
 
 fn gone(link: Link, counted: Totals, generation: u32) -> LinkNews {
@@ -45,7 +51,7 @@ fn an_interface_is_read_by_its_index_and_found_by_its_name() {
     assert_eq!((counted(&table, 7), counted(&table, 1), counted(&table, 9)), (Some(totals(5, 6)), None, None));
 
     table.handle_told(&Body::NewLink(message(7, "wan", Some(totals(4, 6)))));
-    assert_eq!(table.take_news(), [LinkNews::Here(link(7, "wan"))]);
+    assert_eq!(table.take_news(), [here(link(7, "wan"), Some(totals(5, 6)), 2)]);
     assert_eq!((table.index("ppp0"), table.index("wan")), (None, Some(7)));
     assert_eq!(counted(&table, 7), Some(totals(5, 6)), "what the group says may be older than the dump");
     table.handle_told(&Body::NewLink(message(7, "wan", Some(totals(8, 6)))));
@@ -78,7 +84,10 @@ fn an_interface_that_lived_between_two_sweeps_is_counted() {
     let mut table = LinkTable::new();
     table.handle_told(&Body::NewLink(message(7, "ppp0", Some(totals(0, 0)))));
     table.handle_told(&Body::DelLink(message(7, "ppp0", Some(totals(9, 8)))));
-    assert_eq!(table.take_news(), [LinkNews::Here(link(7, "ppp0")), gone(link(7, "ppp0"), totals(9, 8), 1)]);
+    assert_eq!(
+        table.take_news(),
+        [here(link(7, "ppp0"), Some(totals(0, 0)), 1), gone(link(7, "ppp0"), totals(9, 8), 1)]
+    );
 }
 
 #[test]
@@ -96,7 +105,8 @@ fn an_index_that_was_given_away_again_has_another_generation() {
     let after = table.reading(7).unwrap();
     assert_eq!(after.counters.v4, totals(1, 2));
     assert_ne!(after.generation, before);
-    assert_eq!(table.take_news(), [gone(link(7, "ppp0"), totals(6, 6), before), LinkNews::Here(link(7, "ppp0"))]);
+    let again = here(link(7, "ppp0"), Some(totals(0, 0)), after.generation);
+    assert_eq!(table.take_news(), [gone(link(7, "ppp0"), totals(6, 6), before), again]);
 }
 
 #[test]
@@ -140,9 +150,9 @@ fn what_the_group_lost_is_found_by_a_dump() {
         [
             gone(link(7, "ppp0"), totals(5, 6), first),
             gone(link(8, "ppp1"), totals(1, 1), second),
-            LinkNews::Here(link(8, "other")),
-            LinkNews::Here(renamed),
-            LinkNews::Here(link(10, "ppp3")),
+            here(link(8, "other"), None, 0),
+            here(renamed, Some(totals(3, 3)), third),
+            here(link(10, "ppp3"), None, 0),
         ]
     );
     assert_eq!((table.unread_ends(), table.reading(8)), (2, None));

@@ -9,10 +9,11 @@ use model::time::Wall;
 use plane::OwnedVerdict;
 use serde_json::{Map, Value};
 
-use super::counting::Counting;
+use super::counting::{Counting, Port};
 use super::register::Entry;
 use super::source_plane::{Fault, Position, SourcePlane, person_of};
 use crate::run::clock;
+use crate::script::Told;
 
 /// A report that the control thread reads and the source's thread writes.
 pub(crate) type SharedReport = Arc<Mutex<SourceReport>>;
@@ -36,33 +37,33 @@ impl Desk {
         Desk { plane, counting, domain, report }
     }
 
-    /// A subscriber came online; `said` has the fields of the plane script. `base`: what its counters say now, where the source
-    /// knows that itself.
+    /// A subscriber came online; `said` has the fields of the plane script. `port`: it is a network interface.
     pub(crate) fn up(
         &mut self,
         session: &str,
         mut said: Map<String, Value>,
         at: Option<Wall>,
-        base: Option<Counters>,
+        port: Option<Port>,
     ) -> Result<Position, Fault> {
         if let Some(domain) = &self.domain
             && !said.contains_key("domain")
         {
             said.insert("domain".to_owned(), domain.as_str().into());
         }
+        let person = person_of(session, said.clone()).map_err(Fault::Refused)?;
         if self.plane.live().contains_key(session) {
             self.last_reading(session);
             self.change(|report| report.downs += 1);
         }
-        let person = person_of(session, said.clone()).map_err(Fault::Refused)?;
-        let tallies = self.counting.begin(session, &person, base).unwrap_or_else(|problem| {
-            self.note(&problem);
-            Default::default()
-        });
-        let position = self.plane.up(session, said, person, at, tallies)?;
+        let (tallies, begun) = self.counting.begin(session, &person, port);
+        self.note_failed(begun);
+        let up = self.plane.up(session, said, person, at, (port.map(|port| port.index), tallies));
+        if !self.plane.live().contains_key(session) {
+            self.counting.forget(session);
+        }
         let sessions = self.plane.live().len() as u64;
-        self.change(|report| (report.ups, report.sessions) = (report.ups + 1, sessions));
-        Ok(position)
+        self.change(|report| (report.ups, report.sessions) = (report.ups + u64::from(up.is_ok()), sessions));
+        up
     }
 
     /// Something has changed.
@@ -73,21 +74,32 @@ impl Desk {
         at: Option<Wall>,
     ) -> Result<Position, Fault> {
         let position = self.plane.update(session, changed, at)?;
-        if let Some(live) = self.plane.live().get(session) {
-            self.counting.moved(session, &live.person);
-        }
+        let moved = self.counting.moved(session, &mut self.plane);
+        self.note_failed(moved);
         Ok(position)
     }
 
     /// Totals came with an event. Where octets are counted elsewhere they say nothing.
-    pub(crate) fn count(&mut self, session: &str, read: Counters) -> Result<(), Fault> {
-        if !matches!(self.counting, Counting::Events) {
-            return match self.plane.live().contains_key(session) {
-                true => Ok(()),
-                false => Err(Fault::Refused("no such session is up".to_owned())),
-            };
+    pub(crate) fn count(&mut self, session: &str, told: Told) -> Result<(), Fault> {
+        match self.counting {
+            Counting::Told => self.plane.count(session, told),
+            Counting::Swept(_) => self.is_up(session),
         }
-        self.plane.count(session, read)
+    }
+
+    /// Counters of which events tell begin again at zero. Those that are counted elsewhere do not.
+    pub(crate) fn reset(&mut self, session: &str) -> Result<(), Fault> {
+        match self.counting {
+            Counting::Told => self.plane.reset(session),
+            Counting::Swept(_) => self.is_up(session),
+        }
+    }
+
+    fn is_up(&self, session: &str) -> Result<(), Fault> {
+        match self.plane.live().contains_key(session) {
+            true => Ok(()),
+            false => Err(Fault::Refused("no such session is up".to_owned())),
+        }
     }
 
     /// A subscriber went offline; its counters are read for the last time.
@@ -97,13 +109,8 @@ impl Desk {
     }
 
     /// As [`down`](Self::down), of a session that is an interface, which said this last.
-    pub(crate) fn down_with(
-        &mut self,
-        session: &str,
-        cause: u8,
-        (index, last): (u32, Option<Counters>),
-    ) -> Result<Position, Fault> {
-        let is_told = last.is_some_and(|last| self.counting.end(session, index, last, &mut self.plane));
+    pub(crate) fn down_with(&mut self, session: &str, cause: u8, last: Option<Counters>) -> Result<Position, Fault> {
+        let is_told = last.is_some_and(|last| self.counting.end(session, last, &mut self.plane));
         if !is_told {
             return self.down(session, cause, None);
         }
@@ -128,14 +135,14 @@ impl Desk {
 
     /// Goes on with what an earlier life has left.
     pub(crate) fn restore(&mut self, entries: Vec<Entry>) -> Result<(), Fault> {
-        if let Err(problem) = self.counting.prepare(&entries) {
-            self.note(&problem);
-        }
+        let (findings, found) = self.counting.find(&entries);
+        self.note_failed(found);
         let Desk { plane, counting, .. } = self;
-        let restored = plane.restore(entries, |session, tallies| counting.recount(session, tallies));
+        let restored = plane.restore(entries, |entry| counting.recount(entry, &findings));
         let sessions = self.plane.live().len() as u64;
         self.change(|report| report.sessions = sessions);
-        restored
+        restored?.iter().for_each(|problem| self.note(problem));
+        Ok(())
     }
 
     /// Octets are counted elsewhere from now on.
@@ -144,29 +151,19 @@ impl Desk {
         sessions.iter().for_each(|session| self.last_reading(session));
         self.counting = counting;
         for session in &sessions {
-            let Some(live) = self.plane.live().get(session) else { continue };
-            let begun = self.counting.begin(session, &live.person, None);
-            let begun = begun.unwrap_or_else(|problem| {
-                self.note(&problem);
-                Default::default()
-            });
-            self.plane.sample(session, |tallies| {
-                tallies.iter_mut().zip(begun).for_each(|(tally, begun)| tally.go_on_from(begun.from, begun.base));
-                true
-            });
+            let taken_over = self.counting.take_over(session, &mut self.plane);
+            self.note_failed(taken_over);
         }
     }
 
     /// Sweeps the counters when that is due.
     pub(crate) fn sweep(&mut self) {
-        match self.counting.sweep(&mut self.plane) {
-            None => {}
-            Some(Ok((took, uncounted))) => self.change(|report| {
-                (report.sweep_time, report.uncounted) = (took, uncounted);
-                report.sweeps += 1;
-            }),
-            Some(Err(problem)) => self.note(&problem),
-        }
+        let Some((took, uncounted, swept)) = self.counting.sweep(&mut self.plane) else { return };
+        self.change(|report| {
+            (report.sweep_time, report.uncounted) = (took, uncounted);
+            report.sweeps += 1;
+        });
+        self.note_failed(swept);
     }
 
     /// The next verdict.
@@ -195,7 +192,12 @@ impl Desk {
     }
 
     fn last_reading(&mut self, session: &str) {
-        if let Err(problem) = self.counting.read_one(session, &mut self.plane) {
+        let read = self.counting.read_last(session, &mut self.plane);
+        self.note_failed(read);
+    }
+
+    fn note_failed(&mut self, done: Result<(), String>) {
+        if let Err(problem) = done {
             self.note(&problem);
         }
     }

@@ -4,7 +4,7 @@
 //! also its NAS-Port-Id; whoever is at the other end of the line is its Framed-IP-Address, as soon as that is known. With `details`
 //! the fields of a plane script's `up` in `DIRECTORY/NAME.json` come before these; the file is read when the interface comes up.
 //!
-//! What an interface had counted before it was set up is not the session's. It goes when the interface is set down or is gone; the
+//! What an interface had counted before it was set up, or before its name matched, is not the session's. It goes when the interface is set down or is gone; the
 //! kernel then tells what it had counted to its end. An interface that is deleted is set down first, so the end of the session
 //! waits for [`SETTLE`], should that come.
 //!
@@ -20,8 +20,10 @@ use model::counters::Counters;
 use model::verdict::Sentence;
 use plane::OwnedVerdict;
 use plane::links::{Link, LinkNews};
+use plane::sweep::{Reading, Subject};
 use serde_json::{Map, Value};
 
+use super::counting::Port;
 use super::desk::Desk;
 use super::link_door::{LinkDoor, Peers};
 use super::pattern;
@@ -32,6 +34,8 @@ use crate::run::sweep::links::Links;
 
 /// How long after an interface was set down its session ends, unless it is gone before.
 const SETTLE: Duration = Duration::from_millis(100);
+/// When a session that could not be brought up is tried again.
+const AGAIN: Duration = Duration::from_secs(30);
 /// Acct-Terminate-Cause *Lost Carrier*.
 const LOST_CARRIER: u8 = 2;
 /// ARPHRD_ETHER and ARPHRD_LOOPBACK.
@@ -47,8 +51,10 @@ pub(crate) struct Interfaces {
     door: LinkDoor,
     /// Interfaces that are sessions.
     users: HashMap<u32, User>,
-    /// What interfaces said that are not set up: a session begins there.
-    bases: HashMap<u32, Counters>,
+    /// Interfaces that are none.
+    idle: HashMap<u32, Idle>,
+    /// Interfaces that are to be sessions and could not be brought up.
+    waiting: HashMap<u32, Waiting>,
     /// The greatest index that was ever seen: what is above it is new.
     highest: u32,
 }
@@ -57,6 +63,19 @@ struct User {
     session: String,
     /// It was set down, and its session ends then.
     ends: Option<Instant>,
+    /// Its address is that of its details, whoever is at the other end.
+    has_own_address: bool,
+}
+
+struct Idle {
+    up: bool,
+    /// What it said when it was told of last. While it is down that does not change.
+    counted: Option<Counters>,
+}
+
+struct Waiting {
+    base: Option<Counters>,
+    again: Instant,
 }
 
 impl Interfaces {
@@ -69,53 +88,61 @@ impl Interfaces {
             peers: Peers::open().map_err(cannot)?,
             door: LinkDoor::open().map_err(cannot)?,
             users: HashMap::new(),
-            bases: HashMap::new(),
+            idle: HashMap::new(),
+            waiting: HashMap::new(),
             highest: 0,
         })
     }
 
-    /// An interface is there, or has changed. `base`: where a session begins that was up before anybody looked.
-    fn here(&mut self, link: &Link, base: Option<Counters>, desk: &mut Desk) -> Result<(), Fault> {
-        let is_ours = link.hardware != LOOPBACK && pattern::matches(&self.pattern, &link.name);
-        let reading = self.links.reading(link.index).map(|reading| reading.counters);
-        match (self.users.get_mut(&link.index), link.up) {
-            (Some(user), false) => {
+    /// An interface is there, or has changed; it had counted so much by then. One that is new has counted nothing for anybody else.
+    fn here(&mut self, link: &Link, counted: Option<Counters>, is_new: bool, desk: &mut Desk) -> Result<(), Fault> {
+        let is_ours = link.up && link.hardware != LOOPBACK && pattern::matches(&self.pattern, &link.name);
+        match self.users.get_mut(&link.index) {
+            Some(user) if !link.up => {
                 user.ends.get_or_insert_with(|| Instant::now() + SETTLE);
                 Ok(())
             }
-            (Some(User { ends: None, .. }), true) => Ok(()),
-            (Some(_), true) => {
-                self.finish(link.index, reading, desk)?;
-                self.come_up(link, reading, desk)
+            Some(User { ends: None, .. }) => Ok(()),
+            Some(_) => {
+                self.finish(link.index, counted, desk)?;
+                self.come_up(link, counted, desk)
             }
-            (None, false) => {
-                self.bases.insert(link.index, reading.unwrap_or(Counters::ZERO));
-                Ok(())
-            }
-            (None, true) if is_ours => {
-                let base = self.bases.remove(&link.index).or(base);
+            None if is_ours => {
+                let base = match (self.waiting.remove(&link.index), self.idle.remove(&link.index)) {
+                    (Some(waiting), _) => waiting.base,
+                    (None, Some(Idle { up: false, counted: before })) => before.or(counted),
+                    (None, None) if is_new => Some(Counters::ZERO),
+                    (None, _) => counted,
+                };
                 self.come_up(link, base, desk)
             }
-            (None, true) => Ok(()),
-        }
-    }
-
-    /// An interface that nobody saw before it was set up is new, and all that it counts is the session's.
-    fn come_up(&mut self, link: &Link, base: Option<Counters>, desk: &mut Desk) -> Result<(), Fault> {
-        let said = self.said_of(link, desk);
-        let session = format!("{}#{}", link.name, link.index);
-        let base = base.unwrap_or(Counters::ZERO);
-        self.users.insert(link.index, User { session: session.clone(), ends: None });
-        match desk.up(&session, said, None, Some(base)) {
-            Err(Fault::Refused(problem)) => {
-                desk.note(&format!("{}: {problem}", link.name));
+            None => {
+                self.waiting.remove(&link.index);
+                self.idle.insert(link.index, Idle { up: link.up, counted });
                 Ok(())
             }
-            done => done.map(drop),
         }
     }
 
-    fn said_of(&mut self, link: &Link, desk: &mut Desk) -> Map<String, Value> {
+    /// `base`: where in the interface's counters its session begins, if that is known.
+    fn come_up(&mut self, link: &Link, base: Option<Counters>, desk: &mut Desk) -> Result<(), Fault> {
+        let (said, has_own_address) = self.said_of(link, desk);
+        let session = format!("{}#{}", link.name, link.index);
+        match desk.up(&session, said, None, Some(Port { index: link.index, base })) {
+            Err(Fault::Refused(problem)) => {
+                desk.note(&format!("{}: {problem}", link.name));
+                self.waiting.insert(link.index, Waiting { base, again: Instant::now() + AGAIN });
+                Ok(())
+            }
+            done => {
+                self.users.insert(link.index, User { session, ends: None, has_own_address });
+                done.map(drop)
+            }
+        }
+    }
+
+    /// What is said of an interface, and whether its details give it an address.
+    fn said_of(&mut self, link: &Link, desk: &mut Desk) -> (Map<String, Value>, bool) {
         let mut said = Map::new();
         said.insert("user".to_owned(), link.name.as_str().into());
         said.insert("nas_port_id".to_owned(), link.name.as_str().into());
@@ -123,22 +150,28 @@ impl Interfaces {
             let mac: Vec<String> = link.address.iter().map(|octet| format!("{octet:02x}")).collect();
             said.insert("mac".to_owned(), mac.join(":").into());
         }
-        if let Err(error) = self.peers.take() {
-            desk.note(&format!("addresses of interfaces cannot be read: {error}"));
-        }
+        self.hear_peers(desk);
         if let Some(peer) = self.peers.of(link.index) {
             said.insert("framed_ip".to_owned(), peer.to_string().into());
         }
-        let Some(directory) = &self.details else { return said };
-        let file = directory.join(format!("{}.json", link.name));
+        let details = self.details_of(&link.name, desk);
+        let has_own_address = details.contains_key("framed_ip");
+        said.extend(details);
+        (said, has_own_address)
+    }
+
+    /// What the operator says of an interface.
+    fn details_of(&self, name: &str, desk: &mut Desk) -> Map<String, Value> {
+        let Some(directory) = &self.details else { return Map::new() };
+        let file = directory.join(format!("{name}.json"));
         let read = std::fs::read(&file).map_err(|error| (error.kind() != io::ErrorKind::NotFound, error.to_string()));
         match read.and_then(|text| serde_json::from_slice(&text).map_err(|error| (true, error.to_string()))) {
-            Ok(Value::Object(details)) => said.extend(details),
+            Ok(Value::Object(details)) => return details,
             Ok(_) => desk.note(&format!("{} holds no JSON object", file.display())),
             Err((true, error)) => desk.note(&format!("{}: {error}", file.display())),
             Err((false, _)) => {}
         }
-        said
+        Map::new()
     }
 
     /// The session of an interface is over, with what the interface says last.
@@ -148,29 +181,31 @@ impl Interfaces {
         if !desk.plane.live().contains_key(&user.session) {
             return Ok(());
         }
-        desk.down_with(&user.session, LOST_CARRIER, (index, last)).map(drop)
-    }
-
-    fn gone(&mut self, index: u32, last: Option<Counters>, desk: &mut Desk) -> Result<(), Fault> {
-        self.bases.remove(&index);
-        self.finish(index, last, desk)
+        desk.down_with(&user.session, LOST_CARRIER, last).map(drop)
     }
 
     fn take(&mut self, news: LinkNews, desk: &mut Desk) -> Result<(), Fault> {
         match news {
-            LinkNews::Here(link) => {
-                self.note_highest(link.index, desk);
-                self.here(&link, None, desk)
+            LinkNews::Here { link, reading } => {
+                let is_new = self.note_highest(link.index, desk);
+                self.here(&link, counters(reading), is_new, desk)
             }
-            LinkNews::Gone { link, reading } => self.gone(link.index, reading.map(|reading| reading.counters), desk),
+            LinkNews::Gone { link, reading } => {
+                self.idle.remove(&link.index);
+                self.waiting.remove(&link.index);
+                self.finish(link.index, counters(reading), desk)
+            }
         }
     }
 
-    fn note_highest(&mut self, index: u32, desk: &Desk) {
-        if index > self.highest {
+    /// Whether the index is greater than all before.
+    fn note_highest(&mut self, index: u32, desk: &Desk) -> bool {
+        let is_new = index > self.highest;
+        if is_new {
             self.highest = index;
             desk.plane.remember_highest(index);
         }
+        is_new
     }
 
     /// Interfaces that were set down a while ago.
@@ -178,15 +213,67 @@ impl Interfaces {
         let now = Instant::now();
         let ended = |(index, user): (&u32, &User)| user.ends.is_some_and(|ends| ends <= now).then_some(*index);
         let ended: Vec<u32> = self.users.iter().filter_map(ended).collect();
-        for index in ended {
-            let told = self.links.reading(index).map(|reading| reading.counters);
-            // Asked once more: packets that were on their way are counted by now.
-            let last = self.door.counted(index).ok().map_or(told, |last| Some(last.most(told.unwrap_or(last))));
-            self.bases.insert(index, last.unwrap_or(Counters::ZERO));
+        // Asked once more: packets that were on their way are counted by now.
+        let subjects: Vec<Subject> = ended.iter().copied().map(Subject::Interface).collect();
+        let mut readings = vec![None; subjects.len()];
+        if !ended.is_empty()
+            && let Err(error) = self.links.sweep(&subjects, &mut readings)
+        {
+            desk.note(&error.to_string());
+        }
+        for (index, reading) in ended.into_iter().zip(readings) {
+            // Of one that is gone by now there is news.
+            if self.links.link(index).is_none() {
+                continue;
+            }
+            let last = counters(reading.or_else(|| self.links.reading(index)));
+            self.idle.insert(index, Idle { up: false, counted: last });
             self.finish(index, last, desk)?;
         }
         Ok(())
     }
+
+    /// Sessions that could not be brought up.
+    fn try_again(&mut self, desk: &mut Desk) -> Result<(), Fault> {
+        let now = Instant::now();
+        let due = |(index, waiting): (&u32, &Waiting)| (waiting.again <= now).then_some(*index);
+        let due: Vec<u32> = self.waiting.iter().filter_map(due).collect();
+        for index in due {
+            let Some(Waiting { base, .. }) = self.waiting.remove(&index) else { continue };
+            if let Some(link) = self.links.link(index).cloned() {
+                self.come_up(&link, base, desk)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Who is at the other end of sessions that had nobody there, or somebody else.
+    fn take_peers(&mut self, desk: &mut Desk) -> Result<(), Fault> {
+        self.hear_peers(desk);
+        for (index, peer) in self.peers.take() {
+            let Some(user) = self.users.get(&index).filter(|user| !user.has_own_address) else { continue };
+            let changed = Map::from_iter([("framed_ip".to_owned(), Value::from(peer.to_string()))]);
+            let live = desk.plane.live().get(&user.session);
+            if live.is_none_or(|live| live.entry.said.get("framed_ip") == changed.get("framed_ip")) {
+                continue;
+            }
+            match desk.update(&user.session, changed, None) {
+                Err(Fault::Refused(problem)) => desk.note(&format!("{}: {problem}", user.session)),
+                told => drop(told?),
+            }
+        }
+        Ok(())
+    }
+
+    fn hear_peers(&mut self, desk: &mut Desk) {
+        if let Err(error) = self.peers.hear() {
+            desk.note(&format!("addresses of interfaces cannot be read: {error}"));
+        }
+    }
+}
+
+fn counters(reading: Option<Reading>) -> Option<Counters> {
+    reading.map(|reading| reading.counters)
 }
 
 impl Teller for Interfaces {
@@ -197,33 +284,33 @@ impl Teller for Interfaces {
     /// Of an interface that was set up before anybody looked, only what it counts from now on is a session's; unless it is known
     /// to be new since the last life.
     fn begin(&mut self, desk: &mut Desk) -> Result<(), Fault> {
-        if let Err(error) = self.links.sweep(&[], &mut []) {
+        if let Err(error) = self.links.read_statistics() {
             desk.note(&error.to_string());
         }
-        self.highest = desk.plane.recall_highest();
-        let is_first = self.highest == 0;
-        let sessions: Vec<String> = desk.plane.live().keys().cloned().collect();
-        for session in sessions {
-            let index = session.rsplit_once('#').and_then(|(_, index)| index.parse().ok()).unwrap_or(0);
-            self.users.insert(index, User { session, ends: None });
+        let recalled = desk.plane.recall_highest();
+        let sessions = desk.plane.live().iter();
+        let sessions: Vec<(String, u32)> =
+            sessions.map(|(session, live)| (session.clone(), live.entry.interface.unwrap_or(0))).collect();
+        for (session, index) in sessions {
+            let name = session.rsplit_once('#').map_or("", |(name, _)| name);
+            let has_own_address = self.details_of(name, desk).contains_key("framed_ip");
+            self.users.insert(index, User { session, ends: None, has_own_address });
             match self.links.link(index).map(|link| link.up) {
                 Some(true) => {}
-                Some(false) => {
-                    let last = self.links.reading(index).map(|reading| reading.counters);
-                    self.finish(index, last, desk)?;
-                }
+                Some(false) => self.finish(index, counters(self.links.reading(index)), desk)?,
                 None => self.finish(index, None, desk)?,
             }
         }
-        let known = self.highest;
         for news in self.links.take_news() {
-            let LinkNews::Here(link) = news else { continue };
+            let LinkNews::Here { link, reading } = news else {
+                self.take(news, desk)?;
+                continue;
+            };
             self.note_highest(link.index, desk);
-            let reading = self.links.reading(link.index).map(|reading| reading.counters);
-            let base = if is_first || link.index <= known { reading } else { None };
-            self.here(&link, base, desk)?;
+            let counted = counters(reading.or_else(|| self.links.reading(link.index)));
+            self.here(&link, counted, recalled != 0 && link.index > recalled, desk)?;
         }
-        Ok(())
+        self.take_peers(desk)
     }
 
     fn turn(&mut self, desk: &mut Desk) -> Result<(), Fault> {
@@ -233,23 +320,9 @@ impl Teller for Interfaces {
         for news in self.links.take_news() {
             self.take(news, desk)?;
         }
-        match self.peers.take() {
-            Err(error) => desk.note(&format!("addresses of interfaces cannot be read: {error}")),
-            Ok(new) => {
-                for (index, peer) in new {
-                    let Some(user) = self.users.get(&index) else { continue };
-                    let changed = Map::from_iter([("framed_ip".to_owned(), Value::from(peer.to_string()))]);
-                    let is_told = desk.plane.live().get(&user.session).is_some_and(|live| {
-                        live.entry.said.get("framed_ip") == changed.get("framed_ip")
-                            || self.details_say_it(&live.entry.said)
-                    });
-                    if !is_told && let Err(Fault::Stopped) = desk.update(&user.session, changed, None) {
-                        return Err(Fault::Stopped);
-                    }
-                }
-            }
-        }
-        self.end_settled(desk)
+        self.take_peers(desk)?;
+        self.end_settled(desk)?;
+        self.try_again(desk)
     }
 
     fn hear(&mut self, verdict: &OwnedVerdict, desk: &mut Desk) -> Result<(), Fault> {
@@ -271,13 +344,7 @@ impl Teller for Interfaces {
     }
 
     fn due(&self) -> Option<Instant> {
-        self.users.values().filter_map(|user| user.ends).min()
-    }
-}
-
-impl Interfaces {
-    /// An address that the details gave stays.
-    fn details_say_it(&self, said: &Map<String, Value>) -> bool {
-        self.details.is_some() && said.contains_key("framed_ip")
+        let ends = self.users.values().filter_map(|user| user.ends);
+        ends.chain(self.waiting.values().map(|waiting| waiting.again)).min()
     }
 }

@@ -1,5 +1,4 @@
-//! Single questions and orders about network interfaces, by rtnetlink: what one has counted by now, who is at its other end, and
-//! that it be set down.
+//! Single questions and orders about network interfaces, by rtnetlink: who is at the other end of each, and that one be set down.
 
 use std::collections::HashMap;
 use std::io;
@@ -8,12 +7,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use kernel::netlink::{Family, NetlinkSocket, Received};
-use model::counters::Counters;
 use plane::netlink::{self, Body};
-use plane::sweep::Subject;
 
 /// Octets of answers that wait.
 const BUFFER: usize = 1 << 20;
+/// How often a dump is begun again that was not told whole.
+const DUMPS_MAX: u32 = 4;
 /// How long the kernel may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -30,24 +29,6 @@ impl LinkDoor {
         Ok(LinkDoor { socket: NetlinkSocket::open(Family::Route, BUFFER)?, sequence: 0, room })
     }
 
-    /// What an interface has counted by now.
-    ///
-    /// # Errors
-    /// There is no such interface, or what the system says.
-    pub(crate) fn counted(&mut self, index: u32) -> io::Result<Counters> {
-        let request = netlink::get_link(self.next(), index);
-        let mut counted = None;
-        self.ask(&request, |body| match body {
-            Body::NewLink(link) if link.index == index => {
-                counted = link.totals;
-                Some(Ok(()))
-            }
-            Body::Answer(errno) => Some(answer(*errno)),
-            _ => None,
-        })?;
-        counted.map(|totals| Subject::Interface(index).counters(totals)).ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-
     /// Sets an interface down.
     ///
     /// # Errors
@@ -60,8 +41,18 @@ impl LinkDoor {
         })
     }
 
-    /// Who is at the other end of each interface that has one there.
+    /// Who is at the other end of each interface that has one there. A dump that addresses have changed under may lack one.
     fn peers(&mut self) -> io::Result<HashMap<u32, Ipv4Addr>> {
+        for _ in 1..DUMPS_MAX {
+            match self.dump_peers() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                peers => return peers,
+            }
+        }
+        self.dump_peers()
+    }
+
+    fn dump_peers(&mut self) -> io::Result<HashMap<u32, Ipv4Addr>> {
         let request = netlink::dump_addresses(self.next());
         let mut peers = HashMap::new();
         self.ask(&request, |body| match body {
@@ -83,6 +74,7 @@ impl LinkDoor {
     /// Asks, and hands on what is answered until `take` says how it went.
     fn ask(&mut self, request: &[u8], mut take: impl FnMut(&Body<'_>) -> Option<io::Result<()>>) -> io::Result<()> {
         self.socket.send(request)?;
+        let mut is_whole = true;
         loop {
             let octets = match self.socket.receive(&mut self.room)? {
                 Received::Datagram(octets) => octets,
@@ -92,10 +84,12 @@ impl LinkDoor {
             };
             for message in netlink::messages(&self.room[..octets]) {
                 let message = message.map_err(|_| io::ErrorKind::InvalidData)?;
-                if message.sequence == self.sequence
-                    && let Some(done) = take(&message.body)
-                {
-                    return done;
+                if message.sequence != self.sequence {
+                    continue;
+                }
+                is_whole &= !message.interrupted;
+                if let Some(done) = take(&message.body) {
+                    return if is_whole { done } else { done.and(Err(io::ErrorKind::Interrupted.into())) };
                 }
             }
         }
@@ -112,15 +106,17 @@ pub(crate) struct Peers {
     door: LinkDoor,
     room: Box<[u8]>,
     known: HashMap<u32, Ipv4Addr>,
+    news: Vec<(u32, Ipv4Addr)>,
 }
 
 impl Peers {
     pub(crate) fn open() -> io::Result<Peers> {
         let group = NetlinkSocket::open(Family::Route, BUFFER)?;
         group.join(netlink::GROUP_IPV4_ADDRESS)?;
-        let mut door = LinkDoor::open()?;
-        let known = door.peers()?;
-        Ok(Peers { group, door, room: vec![0; netlink::DATAGRAM_BYTES_MAX].into_boxed_slice(), known })
+        let room = vec![0; netlink::DATAGRAM_BYTES_MAX].into_boxed_slice();
+        let mut peers = Peers { group, door: LinkDoor::open()?, room, known: HashMap::new(), news: Vec::new() };
+        peers.ask_all()?;
+        Ok(peers)
     }
 
     /// Who is at the other end of this interface.
@@ -128,20 +124,16 @@ impl Peers {
         self.known.get(&index).copied()
     }
 
-    /// Takes what the kernel has told; gives back who has appeared.
+    /// Takes in what the kernel has told.
     ///
     /// # Errors
     /// What the system says; what is known stays as it was.
-    pub(crate) fn take(&mut self) -> io::Result<Vec<(u32, Ipv4Addr)>> {
-        let mut new = Vec::new();
+    pub(crate) fn hear(&mut self) -> io::Result<()> {
         loop {
             let octets = match self.group.receive(&mut self.room)? {
-                Received::Nothing => return Ok(new),
+                Received::Nothing => return Ok(()),
                 Received::Lost => {
-                    let known = self.door.peers()?;
-                    let is_new = |(index, peer): &(&u32, &Ipv4Addr)| self.known.get(index) != Some(peer);
-                    new.extend(known.iter().filter(is_new).map(|(index, peer)| (*index, *peer)));
-                    self.known = known;
+                    self.ask_all()?;
                     continue;
                 }
                 Received::Datagram(octets) => octets,
@@ -152,7 +144,7 @@ impl Peers {
                         if let Some(peer) = address.peer
                             && self.known.insert(address.index, peer) != Some(peer)
                         {
-                            new.push((address.index, peer));
+                            self.news.push((address.index, peer));
                         }
                     }
                     Body::DelAddress(address) if self.known.get(&address.index).copied() == address.peer => {
@@ -162,6 +154,19 @@ impl Peers {
                 }
             }
         }
+    }
+
+    /// Who has appeared since this was last asked, in order.
+    pub(crate) fn take(&mut self) -> Vec<(u32, Ipv4Addr)> {
+        std::mem::take(&mut self.news)
+    }
+
+    fn ask_all(&mut self) -> io::Result<()> {
+        let known = self.door.peers()?;
+        let is_new = |(index, peer): &(&u32, &Ipv4Addr)| self.known.get(index) != Some(peer);
+        self.news.extend(known.iter().filter(is_new).map(|(index, peer)| (*index, *peer)));
+        self.known = known;
+        Ok(())
     }
 }
 

@@ -26,6 +26,8 @@ struct Pinned {
     opened: Option<Opened>,
     /// How often it was opened.
     times: u32,
+    /// The last sweep went well.
+    is_read: bool,
 }
 
 struct Opened {
@@ -58,12 +60,12 @@ impl Pinned {
     fn new(map: &CounterMap, key: Key) -> Pinned {
         let MapValues { in_octets, in_packets, out_octets, out_packets } = map.values;
         let layout = Layout { key, values: Values { in_octets, in_packets, out_octets, out_packets } };
-        Pinned { path: PathBuf::from(&map.path), layout, opened: None, times: 0 }
+        Pinned { path: PathBuf::from(&map.path), layout, opened: None, times: 0, is_read: false }
     }
 
     /// The map that is pinned now.
     fn keep_up(&mut self) -> Result<&mut MapSweep, SweepError> {
-        let Pinned { path, layout, opened, times } = self;
+        let Pinned { path, layout, opened, times, .. } = self;
         let found = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.ino());
         let inode =
             found(path).map_err(|error| SweepError { tried: "find the map where it is to be pinned", error })?;
@@ -89,6 +91,7 @@ impl Sweep for Maps {
     fn sweep(&mut self, subjects: &[Subject], readings: &mut [Option<Reading>]) -> Result<(), SweepError> {
         assert_eq!(subjects.len(), readings.len(), "one place for each subject");
         readings.fill(None);
+        let mut failed = None;
         for pinned in &mut self.all {
             let asked: Vec<usize> = (0..subjects.len()).filter(|at| pinned.is_for(subjects[*at])).collect();
             if asked.is_empty() {
@@ -96,7 +99,13 @@ impl Sweep for Maps {
             }
             let own: Vec<Subject> = asked.iter().map(|at| subjects[*at]).collect();
             let mut found = vec![None; own.len()];
-            pinned.keep_up()?.sweep(&own, &mut found)?;
+            let swept = pinned.keep_up().and_then(|map| map.sweep(&own, &mut found));
+            pinned.is_read = swept.is_ok();
+            // One map that is not there leaves the other as it is.
+            if let Err(error) = swept {
+                failed.get_or_insert(error);
+                continue;
+            }
             // What counts in another map is somebody else.
             let life = pinned.times << 24;
             for (at, reading) in asked.into_iter().zip(found) {
@@ -104,6 +113,10 @@ impl Sweep for Maps {
                     reading.map(|Reading { counters, generation }| Reading { counters, generation: generation ^ life });
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn has_read(&self, subject: Subject) -> bool {
+        self.all.iter().any(|pinned| pinned.is_read && pinned.is_for(subject))
     }
 }

@@ -36,7 +36,8 @@
 //! | [`desk`] | what they all do: up, update, count, down |
 //! | [`source_plane`] | the plane: slots, events, what is durable |
 //! | [`register`], [`tally`] | what outlives the process; what a session has counted, out of counters that are not its own |
-//! | [`counting`], [`link_door`], [`maps`] | where octets are counted; single questions about interfaces; the eBPF maps of the box |
+//! | [`counting`], [`sweeper`], [`maps`] | who counts the octets; counters that are swept; the eBPF maps of the box |
+//! | [`link_door`] | who is at the other end of interfaces, and that one be set down |
 //! | [`running`] | the thread |
 
 mod counting;
@@ -50,6 +51,7 @@ mod register;
 mod running;
 mod socket;
 mod source_plane;
+mod sweeper;
 mod tally;
 
 use std::cell::RefCell;
@@ -57,7 +59,7 @@ use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use model::report::SourceReport;
 use model::settings::{CountedBy, CounterMaps, CounterOrigin, ObjectName, Settings, SourceKind, SourcePlace};
@@ -67,7 +69,7 @@ use serde_json::json;
 use super::clock;
 use super::link::Planes;
 use super::messages::WorkerHandle;
-use counting::{Counting, Sweeper};
+use counting::Counting;
 use desk::Desk;
 use directory::Directory;
 use interfaces::Interfaces;
@@ -75,6 +77,7 @@ use maps::Maps;
 use running::Running;
 use socket::Socket;
 use source_plane::{Fault, Position};
+use sweeper::Sweeper;
 
 /// How a source is told of sessions. All of it happens on the source's own thread.
 pub(crate) trait Teller: Send {
@@ -252,9 +255,9 @@ fn open_teller(place: &SourcePlace, wanted: &Wanted) -> Result<Box<dyn Teller>, 
 }
 
 fn open_counting(Wanted { counters: origin, maps, .. }: &Wanted) -> Result<Counting, String> {
-    let interval = Duration::from_secs(origin.interval_s.into());
+    let interval = origin.interval();
     match origin.from {
-        CountedBy::Table => Ok(Counting::Events),
+        CountedBy::Table => Ok(Counting::Told),
         CountedBy::Interfaces => Sweeper::of_interfaces(interval).map(|sweeper| Counting::Swept(Box::new(sweeper))),
         CountedBy::Ebpf => {
             let maps = Maps::open(maps)?;

@@ -30,6 +30,8 @@ pub(crate) struct Entry {
     pub(crate) session: String,
     /// What was said of it, in the words of the plane script.
     pub(crate) said: Map<String, Value>,
+    /// The index of the interface that it is, where the source knows that.
+    pub(crate) interface: Option<u32>,
     /// When it came up, epoch milliseconds, where the source said so.
     pub(crate) at: Option<u64>,
     /// The slot of its counters on the link, and their generation. Both stay in the next life: until the session is announced
@@ -137,6 +139,7 @@ mod tests {
         Entry {
             session: session.to_owned(),
             said,
+            interface: None,
             at: None,
             slot: 3,
             generation: 7,

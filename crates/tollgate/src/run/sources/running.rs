@@ -90,7 +90,7 @@ impl Running {
     /// Whether its octets are to be counted in another way.
     pub(crate) fn counts_otherwise(&self, wanted: &Wanted) -> bool {
         let is_by_map = wanted.counters.from == CountedBy::Ebpf;
-        self.wanted.counters != wanted.counters || is_by_map && self.wanted.maps != wanted.maps
+        self.wanted.counters.from != wanted.counters.from || is_by_map && self.wanted.maps != wanted.maps
     }
 
     /// Has it obey other settings, with the counters that were opened for them.
@@ -167,6 +167,7 @@ impl Source {
                     if let Some(counting) = counting {
                         self.desk.count_by(counting);
                     }
+                    self.desk.counting.set_interval(wanted.counters.interval());
                 }
                 Order::End => {
                     self.end();

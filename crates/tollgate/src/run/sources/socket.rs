@@ -151,7 +151,7 @@ fn say(object: Map<String, Value>, desk: &mut Desk) -> Result<(String, bool, Pos
             }
             desk.down(session, *cause, at)?
         }
-        Op::Reset => desk.plane.reset(session).map(|()| 0)?,
+        Op::Reset => desk.reset(session).map(|()| 0)?,
         Op::Resync => {
             let why = "a session source remembers its sessions: there is nothing to announce";
             return Err(Fault::Refused(why.to_owned()));

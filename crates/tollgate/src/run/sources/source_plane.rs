@@ -9,19 +9,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use model::counters::{CounterSlot, Counters};
-use model::event::{Down, PlaneEvent, Up, Update};
+use model::counters::CounterSlot;
+use model::event::{Down, PlaneEvent, Reset, Up, Update};
 use model::time::Wall;
 use plane::client::{Options, PlaneClient};
 use plane::{Geometry, OwnedVerdict, SendError};
 use serde_json::{Map, Value};
 
 use super::register::{Entry, Gone, Register};
-use super::tally::Tally;
-use crate::script::{self, Op, Person};
+use super::tally::{Tally, leave_past};
+use crate::script::{self, Op, Person, Told};
 
 /// One ring, and sessions of both families.
-const GEOMETRY: Geometry = Geometry { rings: 1, records: 1 << 13, slots: 1 << 16, dual_stack: true, verdicts: 1 << 13 };
+const GEOMETRY: Geometry = Geometry { rings: 1, records: 1 << 13, slots: SLOTS, dual_stack: true, verdicts: 1 << 13 };
+/// Sessions that are up at once.
+const SLOTS: u32 = if cfg!(test) { 16 } else { 1 << 16 };
 /// How long the source sleeps at most while it waits for room, or for the ledger.
 const NAP: Duration = Duration::from_millis(20);
 /// Acct-Terminate-Cause *NAS Error*: the session came up again.
@@ -59,6 +61,14 @@ pub(crate) struct Live {
     slot: CounterSlot,
     /// The engine reads the slot: what the session has counted is known.
     published: bool,
+}
+
+#[cfg(test)]
+impl Live {
+    /// What the engine sees: the slot, and its totals where they are published.
+    pub(crate) fn seen(&self) -> (CounterSlot, Option<model::counters::Counters>) {
+        (self.slot, self.published.then(|| self.entry.total()))
+    }
 }
 
 /// How far has been said, or is durable.
@@ -104,12 +114,17 @@ impl SourcePlane {
     }
 
     /// Goes on with the sessions of an earlier life: ends those that were to end, and announces the others. `recount` says what
-    /// a session has counted by now, where that is known.
+    /// a session has counted by now, where that is known. Gives back what is wrong with those that cannot be announced: they end as
+    /// they were sampled last, and the others go on.
+    ///
+    /// # Errors
+    /// The source is to end.
     pub(crate) fn restore(
         &mut self,
         entries: Vec<Entry>,
-        mut recount: impl FnMut(&str, &mut [Tally; 2]) -> Recounted,
-    ) -> Result<(), Fault> {
+        mut recount: impl FnMut(&mut Entry) -> Recounted,
+    ) -> Result<Vec<String>, Fault> {
+        let mut problems = Vec::new();
         let (gone, alive): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|entry| entry.gone.is_some());
         for entry in gone {
             let Some(gone) = &entry.gone else { continue };
@@ -122,32 +137,48 @@ impl SourcePlane {
         self.client.keep_slots(&slots);
         self.say(&PlaneEvent::ResyncBegin)?;
         for mut entry in alive {
-            let Ok(person) = person_of(&entry.session, entry.said.clone()) else {
-                self.register.remove(&entry.session);
-                continue;
-            };
-            let recounted = recount(&entry.session, &mut entry.tallies);
-            let mut slot = CounterSlot { slot: entry.slot, generation: entry.generation };
-            if matches!(recounted, Recounted::Others) {
-                // Counters that are not those of before: the engine keeps what they counted and adds what these do.
-                let Some(fresh) = self.client.alloc_slot() else { return refused(too_many()) };
-                self.client.free_unpublished(slot);
-                slot = fresh;
-                (entry.slot, entry.generation) = (slot.slot, slot.generation);
+            let recounted = recount(&mut entry);
+            let session = entry.session.clone();
+            match self.announce(entry, &recounted) {
+                Ok(()) => {}
+                Err(Fault::Stopped) => return Err(Fault::Stopped),
+                Err(Fault::Refused(why)) => {
+                    self.register.remove(&session);
+                    problems.push(format!("session {session} of an earlier life cannot go on: {why}"));
+                }
             }
-            let published = !matches!(recounted, Recounted::Unknown);
-            if published {
-                self.client.counters().publish(slot, entry.total());
-            }
-            if matches!(recounted, Recounted::Others) {
-                self.write(&entry)?;
-            }
-            let (name, at) = (entry.session.clone(), entry.at.map(Wall::from_millis));
-            let up = Up { session: name.as_bytes(), subscriber: person.subscriber(), counters: slot, at };
-            self.say(&PlaneEvent::Up(up))?;
-            self.live.insert(name, Live { entry, person, slot, published });
         }
-        self.say(&PlaneEvent::ResyncEnd)
+        self.say(&PlaneEvent::ResyncEnd)?;
+        Ok(problems)
+    }
+
+    /// Says that a session of an earlier life is up.
+    fn announce(&mut self, mut entry: Entry, recounted: &Recounted) -> Result<(), Fault> {
+        let person = person_of(&entry.session, entry.said.clone()).map_err(Fault::Refused)?;
+        let mut slot = CounterSlot { slot: entry.slot, generation: entry.generation };
+        if matches!(recounted, Recounted::Others) {
+            // Counters that are not those of before: the engine keeps what they counted and adds what these do.
+            let Some(fresh) = self.client.alloc_slot_after(slot) else { return refused(too_many()) };
+            self.client.free_unpublished(slot);
+            slot = fresh;
+            (entry.slot, entry.generation) = (slot.slot, slot.generation);
+        }
+        let published = !matches!(recounted, Recounted::Unknown);
+        if published {
+            self.client.counters().publish(slot, entry.total());
+        }
+        if matches!(recounted, Recounted::Others) {
+            self.write(&entry)?;
+        }
+        let (name, at) = (entry.session.clone(), entry.at.map(Wall::from_millis));
+        let up = Up { session: name.as_bytes(), subscriber: person.subscriber(), counters: slot, at };
+        let said = self.say(&PlaneEvent::Up(up));
+        if matches!(said, Err(Fault::Refused(_))) {
+            self.give_back(slot, published);
+            return said;
+        }
+        self.live.insert(name, Live { entry, person, slot, published });
+        said
     }
 
     /// A subscriber came online; if it was, it has gone and come again.
@@ -157,7 +188,7 @@ impl SourcePlane {
         mut said: Map<String, Value>,
         person: Person,
         at: Option<Wall>,
-        tallies: [Tally; 2],
+        (interface, tallies): (Option<u32>, [Tally; 2]),
     ) -> Result<Position, Fault> {
         said.retain(|key, _| !is_about_the_line(key));
         if self.live.contains_key(session) {
@@ -171,6 +202,7 @@ impl SourcePlane {
         let entry = Entry {
             session: session.to_owned(),
             said,
+            interface,
             at: at.map(Wall::as_millis),
             slot: slot.slot,
             generation: slot.generation,
@@ -201,20 +233,33 @@ impl SourcePlane {
     ) -> Result<Position, Fault> {
         changed.retain(|key, _| !is_about_the_line(key));
         let change = change_of(session, changed.clone()).map_err(Fault::Refused)?;
-        let Some(live) = self.live.get_mut(session) else { return refused("no such session is up") };
-        let mut entry = live.entry.clone();
+        let Some(live) = self.live.get(session) else { return refused("no such session is up") };
+        let before = live.entry.clone();
+        let mut entry = before.clone();
         entry.said.extend(changed);
         let person = person_of(session, entry.said.clone()).map_err(Fault::Refused)?;
-        (live.entry, live.person) = (entry.clone(), person);
-        self.write(&entry)?;
-        self.say(&PlaneEvent::Update(Update { session: session.as_bytes(), changed: change.subscriber(), at }))?;
+        // Written down first: the next life says what stands in the register.
+        let update = PlaneEvent::Update(Update { session: session.as_bytes(), changed: change.subscriber(), at });
+        let said = self.write(&entry).and_then(|()| self.say(&update));
+        match said {
+            Ok(()) => {}
+            Err(Fault::Stopped) => return Err(Fault::Stopped),
+            Err(Fault::Refused(why)) => {
+                self.write(&before)?;
+                return refused(why);
+            }
+        }
+        if let Some(live) = self.live.get_mut(session) {
+            (live.entry, live.person) = (entry, person);
+        }
         Ok(self.client.said(0))
     }
 
     /// Totals came with an event. They are written down, for nobody says them again.
-    pub(crate) fn count(&mut self, session: &str, read: Counters) -> Result<(), Fault> {
+    pub(crate) fn count(&mut self, session: &str, told: Told) -> Result<(), Fault> {
         let Some(live) = self.live.get_mut(session) else { return refused("no such session is up") };
-        live.entry.tallies[0].take(0, read);
+        let tally = &mut live.entry.tallies[0];
+        tally.take(told.over(tally.last().unwrap_or_default()));
         let entry = live.entry.clone();
         self.publish(session);
         self.write(&entry)
@@ -228,16 +273,44 @@ impl SourcePlane {
         self.write(&entry)
     }
 
-    /// Totals were read where they are kept; they can be read there again. `change` puts them into the tallies, and says whether
-    /// the register has to know.
-    pub(crate) fn sample(&mut self, session: &str, change: impl FnOnce(&mut [Tally; 2]) -> bool) {
+    /// Totals were read where they are kept; they can be read there again. `change` puts them into the tallies.
+    pub(crate) fn sample(&mut self, session: &str, change: impl FnOnce(&mut [Tally; 2]) -> Taken) {
         let Some(live) = self.live.get_mut(session) else { return };
-        if change(&mut live.entry.tallies)
-            && let Err(fault) = self.register.write(&live.entry)
-        {
-            tracing::warn!(session, "a session whose counters began again is not in the register: {fault}");
+        let mut tallies = live.entry.tallies;
+        let taken = change(&mut tallies);
+        let is_elsewhere = |part: usize| tallies[part].origin() != live.entry.tallies[part].origin();
+        let is_new = [0, 1].map(|part| taken.begun_again[part] || is_elsewhere(part));
+        if is_new != [false; 2] && !live.published {
+            leave_past(&mut tallies, is_new);
+            if let Err(fault) = self.renew(session, tallies) {
+                tracing::warn!(session, "the counters of a session cannot be followed: {fault}");
+            }
+            return;
         }
-        self.publish(session);
+        let must_be_written = taken.has_base || is_new != [false; 2];
+        live.entry.tallies = tallies;
+        if must_be_written && let Err(fault) = self.register.write(&live.entry) {
+            tracing::warn!(session, "a session whose counters are others now is not in the register: {fault}");
+        }
+        if live.published || taken.is_known {
+            self.publish(session);
+        }
+    }
+
+    /// What a session of an earlier life had counted is not known here, and what counts it now is something else: the engine keeps
+    /// what it knows, and adds what these counters say.
+    fn renew(&mut self, session: &str, tallies: [Tally; 2]) -> Result<(), Fault> {
+        let Some(live) = self.live.get_mut(session) else { return Ok(()) };
+        let old = live.slot;
+        let Some(fresh) = self.client.alloc_slot_after(old) else { return refused(too_many()) };
+        (live.entry.tallies, live.slot, live.published) = (tallies, fresh, true);
+        (live.entry.slot, live.entry.generation) = (fresh.slot, fresh.generation);
+        let entry = live.entry.clone();
+        self.client.counters().store(fresh, entry.total());
+        self.write(&entry)?;
+        self.say(&PlaneEvent::Reset(Reset { session: session.as_bytes(), counters: fresh }))?;
+        self.client.free_unpublished(old);
+        Ok(())
     }
 
     /// A subscriber went offline. Its totals are final.
@@ -363,6 +436,17 @@ impl SourcePlane {
             self.heard.push_back(verdict);
         }
     }
+}
+
+/// What a reading has changed in the tallies of a session.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Taken {
+    /// All of its counters were read: what it has counted is known.
+    pub(crate) is_known: bool,
+    /// It is known from now on where the session begins in one of them.
+    pub(crate) has_base: bool,
+    /// Which of them have begun again.
+    pub(crate) begun_again: [bool; 2],
 }
 
 /// What is known of the counters of a session of an earlier life.

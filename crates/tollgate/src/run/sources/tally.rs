@@ -1,8 +1,39 @@
 //! What a session has counted, out of counters that are not its own: those of an interface or of a map were there before it, and
 //! may begin again while it lasts.
+//!
+//! ```text
+//!   total = what counters that are gone have counted + (what the present ones say − what they said when they became its own)
+//! ```
+//!
+//! What counters said when they became the session's may not be known: nobody could read them just then. What is read next stands
+//! for it. Little is lost by that, and nothing is counted that may be somebody else's, or that was counted already.
+
+use std::net::IpAddr;
 
 use model::counters::{Counters, Totals};
+use plane::sweep::Subject;
 use serde::{Deserialize, Serialize};
+
+/// Where a session is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Origin {
+    /// By whoever tells of it.
+    Told,
+    /// At the network interface of this index.
+    Interface(u32),
+    /// In a map, for this prefix.
+    Entry(IpAddr, u8),
+}
+
+impl From<Subject> for Origin {
+    fn from(subject: Subject) -> Origin {
+        match subject {
+            Subject::Interface(index) => Origin::Interface(index),
+            Subject::V4(address) => Origin::Entry(address.into(), 32),
+            Subject::V6(prefix) => Origin::Entry(prefix.address.into(), prefix.length),
+        }
+    }
+}
 
 /// The totals of one session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,52 +41,100 @@ pub(crate) struct Tally {
     /// What was counted by counters that are gone.
     #[serde(with = "numbers")]
     carried: Counters,
-    /// What stood in the present ones when the session began.
+    /// Where it is counted; `None`: nowhere yet.
+    origin: Option<Origin>,
+    /// What the counters say, as far as that is known.
+    present: Option<Present>,
+}
+
+/// The present counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Present {
+    /// What stood in them when they became the session's.
     #[serde(with = "numbers")]
-    pub(crate) base: Counters,
+    base: Counters,
     /// What was read last.
     #[serde(with = "numbers")]
     read: Counters,
-    /// Which counters these are: the number of an interface, or 0.
-    pub(crate) from: u32,
+}
+
+/// What a reading was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// As much as before, or more.
+    On,
+    /// The first, where the session begins.
+    Based,
+    /// Less than before: counters that have begun again.
+    BegunAgain,
 }
 
 impl Tally {
-    /// A session whose counters stand here when it begins.
-    pub(crate) fn from_here(from: u32, base: Counters) -> Tally {
-        Tally { carried: Counters::ZERO, base, read: base, from }
+    /// A session that has counted nothing. `base`: what its counters say as it begins, if that is known.
+    pub(crate) fn from_here(origin: Origin, base: Option<Counters>) -> Tally {
+        let present = base.map(|base| Present { base, read: base });
+        Tally { carried: Counters::ZERO, origin: Some(origin), present }
+    }
+
+    /// Where it is counted.
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        self.origin
     }
 
     /// What the session has counted since it came up.
     pub(crate) fn total(&self) -> Counters {
-        self.carried.plus(self.read.minus(self.base))
+        self.carried.plus(self.present.map(|present| present.read.minus(present.base)).unwrap_or_default())
     }
 
-    /// The counters were read. Others than before, or less than before: what is there was counted from zero, and true is said.
-    pub(crate) fn take(&mut self, from: u32, read: Counters) -> bool {
-        let others = from != self.from || read.falls_below(self.read);
-        if others {
-            self.begin_again();
-            self.from = from;
-        }
-        self.read = read;
-        others
+    /// What was read last.
+    pub(crate) fn last(&self) -> Option<Counters> {
+        self.present.map(|present| present.read)
+    }
+
+    /// The counters were read. Less than before: they have begun again at zero.
+    pub(crate) fn take(&mut self, read: Counters) -> Step {
+        let step = match self.present {
+            None => Step::Based,
+            Some(present) if read.falls_below(present.read) => {
+                self.begin_again();
+                Step::BegunAgain
+            }
+            Some(_) => Step::On,
+        };
+        self.present = Some(Present { base: self.present.map_or(read, |present| present.base), read });
+        step
     }
 
     /// The counters were read for the last time. Less than before is no new beginning then: of a pair of interfaces that was taken
     /// apart one direction is not told any more.
-    pub(crate) fn take_last(&mut self, from: u32, read: Counters) -> bool {
-        if from == self.from { self.take(from, read.most(self.read)) } else { self.take(from, read) }
+    pub(crate) fn take_last(&mut self, read: Counters) -> Step {
+        self.take(self.last().map_or(read, |last| read.most(last)))
     }
 
-    /// Other counters count from now on, which say this much already.
-    pub(crate) fn go_on_from(&mut self, from: u32, base: Counters) {
-        *self = Tally { carried: self.total(), base, read: base, from };
+    /// Other counters count from now on. `base`: what they say already, if that is known.
+    pub(crate) fn go_on_from(&mut self, origin: Origin, base: Option<Counters>) {
+        *self = Tally { carried: self.total(), ..Tally::from_here(origin, base) };
+    }
+
+    /// Nothing counts any more.
+    pub(crate) fn stand_still(&mut self) {
+        *self = Tally { carried: self.total(), origin: None, present: None };
     }
 
     /// The counters begin again at zero.
     pub(crate) fn begin_again(&mut self) {
-        *self = Tally { carried: self.total(), base: Counters::ZERO, read: Counters::ZERO, from: self.from };
+        let zero = Present { base: Counters::ZERO, read: Counters::ZERO };
+        *self = Tally { carried: self.total(), present: Some(zero), ..*self };
+    }
+}
+
+/// Leaves behind what was counted before counters that are new; of others what was counted up to now. For whoever has kept what it knew
+/// of the session, and adds what is counted from here.
+pub(crate) fn leave_past(tallies: &mut [Tally; 2], is_new: [bool; 2]) {
+    for (tally, is_new) in tallies.iter_mut().zip(is_new) {
+        let present =
+            tally.present.map(|present| if is_new { present } else { Present { base: present.read, ..present } });
+        *tally = Tally { carried: Counters::ZERO, present, ..*tally };
     }
 }
 
@@ -90,18 +169,60 @@ mod tests {
         Counters { v4: Totals { in_octets, ..Totals::default() }, ..Counters::ZERO }
     }
 
+    const PPP: Origin = Origin::Interface(3);
+
     #[test]
     fn what_was_there_before_is_nobody_s_and_what_is_gone_is_kept() {
-        let mut tally = Tally::from_here(3, octets(100));
+        let mut tally = Tally::from_here(PPP, Some(octets(100)));
         assert_eq!(tally.total(), Counters::ZERO);
-        for (from, read, total) in [(3, 150, 50), (3, 160, 60), (3, 5, 65), (9, 700, 765), (9, 701, 766)] {
-            tally.take(from, octets(read));
-            assert_eq!(tally.total(), octets(total), "{from}, {read}");
+        for (read, total) in [(150, 50), (160, 60), (5, 65)] {
+            assert_eq!(tally.take(octets(read)), if read == 5 { Step::BegunAgain } else { Step::On });
+            assert_eq!(tally.total(), octets(total), "{read}");
         }
+        tally.go_on_from(Origin::Interface(9), Some(octets(700)));
+        tally.take(octets(701));
+        assert_eq!(tally.total(), octets(66));
         tally.begin_again();
-        tally.take(9, octets(4));
-        assert_eq!(tally.total(), octets(770));
+        tally.take(octets(4));
+        assert_eq!(tally.total(), octets(70));
         let text = serde_json::to_string(&tally).unwrap();
         assert_eq!(serde_json::from_str::<Tally>(&text).unwrap(), tally);
+    }
+
+    #[test]
+    fn what_counters_said_when_nobody_could_read_them_is_not_counted() {
+        let mut tally = Tally::from_here(PPP, None);
+        for (read, total) in [(5_000, 0), (5_010, 10)] {
+            assert_eq!(tally.take(octets(read)), if total == 0 { Step::Based } else { Step::On });
+            assert_eq!(tally.total(), octets(total));
+        }
+        tally.go_on_from(Origin::Told, None);
+        for (read, total) in [(9_000, 10), (9_001, 11)] {
+            tally.take(octets(read));
+            assert_eq!(tally.total(), octets(total));
+        }
+        tally.stand_still();
+        assert_eq!((tally.total(), tally.origin()), (octets(11), None));
+    }
+
+    #[test]
+    fn whoever_has_kept_what_was_counted_is_told_of_nothing_twice() {
+        let mut old = Tally::from_here(PPP, Some(octets(7)));
+        old.take(octets(100));
+        let mut new = old;
+        assert_eq!(new.take(octets(5)), Step::BegunAgain);
+        let mut tallies = [old, new];
+        leave_past(&mut tallies, [false, true]);
+        assert_eq!(tallies.map(|tally| tally.total()), [Counters::ZERO, octets(5)]);
+        assert_eq!(tallies.map(|tally| tally.last()), [Some(octets(100)), Some(octets(5))]);
+    }
+
+    #[test]
+    fn a_last_reading_is_never_less() {
+        let mut tally = Tally::from_here(PPP, Some(Counters::ZERO));
+        let (both, one) = (Totals { in_octets: 10, out_octets: 20, ..Totals::default() }, 25);
+        tally.take(Counters { v4: both, ..Counters::ZERO });
+        tally.take_last(Counters { v4: Totals { in_octets: 0, out_octets: one, ..both }, ..Counters::ZERO });
+        assert_eq!(tally.total().v4, Totals { out_octets: one, ..both });
     }
 }

@@ -11,6 +11,7 @@ use model::counters::Totals;
 use plane::links::{Link, LinkNews, LinkTable};
 use plane::netlink::{self, Body};
 use plane::sweep::{Ended, Reading, Subject};
+use rustix::io::Errno;
 
 use super::{Sweep, SweepError};
 
@@ -20,8 +21,10 @@ const GROUP_BUFFER: usize = 64 << 20;
 const DUMP_BUFFER: usize = 1 << 20;
 /// How long the kernel may take for one piece of a dump.
 const PIECE: Duration = Duration::from_secs(10);
-/// How often a dump is begun again because the group could not be heard out meanwhile.
+/// How often a dump is begun again because the group could not be heard out meanwhile, or what was dumped changed.
 const DUMPS_MAX: u32 = 4;
+/// An interface that is asked for by itself costs about as much as so many in a dump.
+const QUESTION_COST: usize = 12;
 
 /// The interfaces of one network namespace: that of the thread that opened this.
 ///
@@ -86,6 +89,11 @@ impl Links {
         self.table.link(index)
     }
 
+    /// The greatest index that an interface ever had here.
+    pub(crate) fn highest(&self) -> u32 {
+        self.table.highest()
+    }
+
     /// What an interface had counted when it was last swept or told of.
     pub(crate) fn reading(&self, index: u32) -> Option<Reading> {
         self.table.reading(index)
@@ -102,8 +110,15 @@ impl Links {
             self.is_behind = false;
             self.table.dump_begins();
             let dump = self.dump_links().and_then(|dump| self.hear_out().map(|()| dump));
-            // Also what was lost while the dump was on its way makes it worthless.
-            let dump = dump.inspect_err(|_| self.is_behind = true).map_err(tried)?;
+            let dump = match dump {
+                // Whoever stands behind one that went meanwhile is not in the dump, and not gone.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    self.is_behind = true;
+                    continue;
+                }
+                // Also what was lost while the dump was on its way makes it worthless.
+                dump => dump.inspect_err(|_| self.is_behind = true).map_err(tried)?,
+            };
             if !self.is_behind {
                 let lost = self.table.unread_ends();
                 self.table.handle_links(dump);
@@ -120,12 +135,16 @@ impl Links {
     }
 
     /// One dump of all statistics, and what the group told meanwhile.
-    fn read_statistics(&mut self) -> Result<(), SweepError> {
+    pub(crate) fn read_statistics(&mut self) -> Result<(), SweepError> {
         let tried = |error| SweepError { tried: "read the statistics of the interfaces", error };
         for _ in 0..DUMPS_MAX {
             self.catch_up()?;
             self.table.dump_begins();
-            self.dump_statistics().map_err(tried)?;
+            match self.dump_statistics() {
+                // Whoever is missing keeps its last reading, and nobody is said to be gone by this.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                dumped => dumped.map_err(tried)?,
+            }
             self.hear_out().map_err(tried)?;
             if !self.is_behind {
                 self.table.handle_statistics(&self.statistics);
@@ -133,6 +152,45 @@ impl Links {
             }
         }
         Err(tried(io::Error::other("they come and go faster than can be heard")))
+    }
+
+    /// Asks for each of a few.
+    fn read_each(&mut self, subjects: &[Subject]) -> Result<(), SweepError> {
+        let tried = |error| SweepError { tried: "ask an interface for its statistics", error };
+        self.catch_up()?;
+        for subject in subjects {
+            let Subject::Interface(index) = *subject else { continue };
+            if self.table.link(index).is_none() {
+                continue;
+            }
+            self.table.dump_begins();
+            let counted = self.ask_link(index).map_err(tried)?;
+            self.hear_out().map_err(tried)?;
+            self.table.handle_statistics(counted.map(|counted| (index, counted)).as_slice());
+        }
+        Ok(())
+    }
+
+    /// What an interface has counted; `None`: there is none.
+    fn ask_link(&mut self, index: u32) -> io::Result<Option<Totals>> {
+        let sequence = self.next_sequence();
+        self.dumps.send(&netlink::get_link(sequence, index))?;
+        let mut counted = None;
+        let answered = answers(&self.dumps, &mut self.room, sequence, |body| match body {
+            Body::NewLink(link) if link.index == index => {
+                counted = link.totals;
+                Reads::Over
+            }
+            _ => Reads::On,
+        });
+        match answered {
+            Err(error) if error.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => Ok(None),
+            Err(error) => {
+                self.dumps = dump_socket()?;
+                Err(error)
+            }
+            Ok(()) => Ok(counted),
+        }
     }
 
     /// Reads what the group has told so far.
@@ -161,6 +219,7 @@ impl Links {
             if let Body::NewLink(message) = body {
                 links.push(message.link());
             }
+            Reads::On
         })?;
         Ok(links)
     }
@@ -173,15 +232,16 @@ impl Links {
             if let Body::Statistics { index, totals } = body {
                 statistics.push((index, totals));
             }
+            Reads::On
         });
         self.statistics = statistics;
         dumped
     }
 
     /// Asks, and hands on what is answered up to the end of the dump.
-    fn dump(&mut self, sequence: u32, request: &[u8], take: impl FnMut(Body<'_>)) -> io::Result<()> {
+    fn dump(&mut self, sequence: u32, request: &[u8], take: impl FnMut(Body<'_>) -> Reads) -> io::Result<()> {
         let dumped = self.dumps.send(request).and_then(|()| answers(&self.dumps, &mut self.room, sequence, take));
-        if dumped.is_err() {
+        if dumped.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted) {
             // A socket on which a dump broke off takes no other one.
             self.dumps = dump_socket()?;
         }
@@ -198,7 +258,10 @@ impl Links {
 impl Sweep for Links {
     fn sweep(&mut self, subjects: &[Subject], readings: &mut [Option<Reading>]) -> Result<(), SweepError> {
         assert_eq!(subjects.len(), readings.len(), "one place for each subject");
-        self.read_statistics()?;
+        match subjects.len().saturating_mul(QUESTION_COST) < self.table.len() {
+            true => self.read_each(subjects)?,
+            false => self.read_statistics()?,
+        }
         for (subject, reading) in subjects.iter().zip(readings) {
             *reading = match subject {
                 Subject::Interface(index) => self.table.reading(*index),
@@ -208,12 +271,16 @@ impl Sweep for Links {
         Ok(())
     }
 
+    fn has_read(&self, subject: Subject) -> bool {
+        matches!(subject, Subject::Interface(_)) && !self.is_behind
+    }
+
     fn take_ended(&mut self) -> Vec<Ended> {
         let ended = |news| match news {
             LinkNews::Gone { link, reading: Some(reading) } => {
                 Some(Ended { subject: Subject::Interface(link.index), reading })
             }
-            LinkNews::Gone { reading: None, .. } | LinkNews::Here(_) => None,
+            LinkNews::Gone { reading: None, .. } | LinkNews::Here { .. } => None,
         };
         self.table.take_news().into_iter().filter_map(ended).collect()
     }
@@ -230,8 +297,21 @@ fn dump_socket() -> io::Result<NetlinkSocket> {
     NetlinkSocket::open(Family::Route, DUMP_BUFFER)
 }
 
-/// Hands on the answers to one request, up to the end of the dump.
-fn answers(socket: &NetlinkSocket, room: &mut [u8], sequence: u32, mut take: impl FnMut(Body<'_>)) -> io::Result<()> {
+/// Whether more answers are to come.
+enum Reads {
+    On,
+    Over,
+}
+
+/// Hands on the answers to one request, up to the end of the dump or the last one that is wanted. `Interrupted`: a dump is complete, and
+/// what it tells of changed meanwhile, so that it may lack something.
+fn answers(
+    socket: &NetlinkSocket,
+    room: &mut [u8],
+    sequence: u32,
+    mut take: impl FnMut(Body<'_>) -> Reads,
+) -> io::Result<()> {
+    let mut is_whole = true;
     loop {
         let octets = match socket.receive(room)? {
             Received::Datagram(octets) => octets,
@@ -241,11 +321,18 @@ fn answers(socket: &NetlinkSocket, room: &mut [u8], sequence: u32, mut take: imp
         };
         for message in netlink::messages(&room[..octets]) {
             let message = message.map_err(|_| io::ErrorKind::InvalidData)?;
+            if message.sequence != sequence {
+                continue;
+            }
+            is_whole &= !message.interrupted;
             match message.body {
-                _ if message.sequence != sequence => {}
-                Body::Done(0) => return Ok(()),
+                Body::Done(0) if is_whole => return Ok(()),
+                Body::Done(0) => return Err(io::ErrorKind::Interrupted.into()),
                 Body::Done(errno) | Body::Answer(errno) => return Err(io::Error::from_raw_os_error(errno)),
-                body => take(body),
+                body => match take(body) {
+                    Reads::On => {}
+                    Reads::Over => return Ok(()),
+                },
             }
         }
     }

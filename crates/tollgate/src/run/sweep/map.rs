@@ -74,6 +74,11 @@ impl Sweep for MapSweep {
         }
         Ok(())
     }
+
+    /// A sweep of the map goes well as a whole or says otherwise.
+    fn has_read(&self, subject: Subject) -> bool {
+        self.table.key_of(subject).is_some()
+    }
 }
 
 #[cfg(test)]

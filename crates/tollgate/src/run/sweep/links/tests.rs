@@ -29,7 +29,7 @@ fn news_of(links: &mut Links, index: u32, is_it: impl Fn(&LinkNews) -> bool) -> 
 
 fn index_of(news: &LinkNews) -> u32 {
     match news {
-        LinkNews::Here(link) | LinkNews::Gone { link, .. } => link.index,
+        LinkNews::Here { link, .. } | LinkNews::Gone { link, .. } => link.index,
     }
 }
 
@@ -184,7 +184,7 @@ fn interfaces_that_come_go_up_and_down_are_news() {
         news_of(
             &mut links,
             index,
-            |news| matches!(news, LinkNews::Here(link) if link.name == "ifb7" && [link.up, link.running] == wanted),
+            |news| matches!(news, LinkNews::Here { link, .. } if link.name == "ifb7" && [link.up, link.running] == wanted),
         )
     };
     there([false, false]);
@@ -193,7 +193,7 @@ fn interfaces_that_come_go_up_and_down_are_news() {
     bng.ip("link set ifb7 down");
     there([false, false]);
     bng.ip("link set ifb7 name wan");
-    news_of(&mut links, index, |news| matches!(news, LinkNews::Here(link) if link.name == "wan"));
+    news_of(&mut links, index, |news| matches!(news, LinkNews::Here { link, .. } if link.name == "wan"));
     assert!(!links.wait(Duration::ZERO).unwrap());
 }
 
@@ -223,7 +223,8 @@ fn what_was_not_heard_is_asked_for() {
     line.bng.ip("link delete line");
     assert!(links.wait(Duration::from_secs(5)).unwrap());
     let news = links.take_news();
-    let here = news.iter().filter(|news| matches!(news, LinkNews::Here(link) if link.name.starts_with("ifb"))).count();
+    let here =
+        news.iter().filter(|news| matches!(news, LinkNews::Here { link, .. } if link.name.starts_with("ifb"))).count();
     assert_eq!(here, 60);
     assert!(news.iter().any(|news| matches!(news, LinkNews::Gone { link, reading: Some(reading) }
         if link.index == index && *reading == swept)));
