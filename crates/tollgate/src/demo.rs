@@ -50,8 +50,8 @@ pub(crate) fn demo(args: &DemoArgs) -> Outcome {
     let store = Store::open(scratch.path())?;
     let server = Server::bind(args.datapath, schedule.clone())?;
     let settings = Arc::new(settings::settings(server.address(), &schedule));
-    let relay = NewSockets::bind(&settings, None, 1).map_err(Failure::failed)?;
-    let engine = Engine::start(&engine_args(args, &schedule, scratch.path().to_owned()), &store, &settings, relay)?;
+    let (args, relay) = (engine_args(args, &schedule, scratch.path().to_owned()), NewSockets::default());
+    let engine = Engine::start(&args, &store, &settings, relay)?;
     let plane = Plane::link(&engine, schedule.clone())?;
 
     let mut view = View::new(&schedule);

@@ -17,7 +17,7 @@ use super::commits::Commits;
 use super::control::peer;
 use super::link::{self, Planes};
 use super::messages::{WorkerHandle, WorkerMessage, WriterMessage};
-use super::relay::NewSockets;
+use super::relay::{COMMIT_PATIENCE, NewSockets};
 use super::ring::WriterBell;
 use super::sources::Sources;
 use super::tls;
@@ -90,7 +90,7 @@ impl Daemon {
             _ => None,
         };
         let authorization = self.authorization.open(&settings)?;
-        let relay = NewSockets::bind(&settings, before.relay.listen, self.workers.len())?;
+        let relay = NewSockets::bind(&settings, before.relay.listen, self.workers.len(), COMMIT_PATIENCE).await?;
         let sources = self.sources.open(&settings)?;
         let (clients, mut problems) = self.read_certificates(&settings).await;
         problems.extend(self.configure_workers(&settings, &clients, relay).await?);

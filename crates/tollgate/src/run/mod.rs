@@ -69,7 +69,7 @@ use disk::CardDirectory;
 use link::Planes;
 use messages::{WorkerHandle, WorkerMessage, WriterMessage};
 use planes::LinkedPlanes;
-use relay::NewSockets;
+use relay::{NewSockets, START_PATIENCE};
 use restore::Heirs;
 use ring::{Durable, Needed, ShardEnd, WriterSleep};
 use server_news::WorkerNews;
@@ -108,7 +108,8 @@ pub(crate) fn run(args: &RunArgs) -> Outcome {
     let control_thread = tokio::task::LocalSet::new();
     // A life begins, and is written down, only when nothing more can be in its way.
     let doors = control_thread.block_on(&runtime, async { Doors::open(args, &settings) })?;
-    let relay = NewSockets::bind(&settings, None, args.shards.into()).map_err(Failure::failed)?;
+    let relay = NewSockets::bind(&settings, None, args.shards.into(), START_PATIENCE);
+    let relay = control_thread.block_on(&runtime, relay).map_err(Failure::failed)?;
     let engine = Engine::start(args, &store, &settings, relay)?;
     let ran = control_thread.block_on(&runtime, serve(args, &store, settings, sealer, &engine, doors));
     let stopped = engine.stop();

@@ -4,8 +4,10 @@
 //! Each worker has a socket of its own on the one address and port. What comes to the wrong one goes through a ring to the one
 //! that has the session, so there is one for each two of them.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use engine::relay::ClientPlane;
 use kernel::datapath::{BindSpec, BoundSocket};
@@ -22,6 +24,15 @@ const SEND_BUFFER: u32 = 1 << 20;
 /// Octets of the ring from one worker to another: some thousand requests.
 const RING_OCTETS: usize = 1 << 20;
 
+/// How long a start waits for an address that somebody has. An io_uring lets go of the sockets of a daemon that was killed only
+/// when that has ended already and the next one begins.
+pub(crate) const START_PATIENCE: Duration = Duration::from_secs(5);
+/// The same of a commit. Nobody was killed then; but workers close what the commit before has left, which takes them a few turns, and
+/// the way back from a trial must not fail for that. Of anybody else who has the address an operator hears soon.
+pub(crate) const COMMIT_PATIENCE: Duration = Duration::from_millis(500);
+/// How long until it is tried again.
+const TRIED_AGAIN: Duration = Duration::from_millis(50);
+
 /// What a worker is to do about the relay's socket.
 pub(crate) enum Listen {
     /// It stays as it is.
@@ -37,14 +48,20 @@ pub(crate) struct RelaySetup {
 }
 
 /// Sockets that a configuration needs and that are not heard yet, one for each worker.
+#[derive(Default)]
 pub(crate) struct NewSockets(Option<Vec<Listen>>);
 
 impl NewSockets {
-    /// Binds what these settings need, if that differs from what is open.
+    /// Binds what these settings need, if that differs from what is open. An address that is taken is waited for.
     ///
     /// # Errors
     /// The sentence that says why not.
-    pub(crate) fn bind(settings: &Settings, open: Option<SocketAddr>, workers: usize) -> Result<NewSockets, String> {
+    pub(crate) async fn bind(
+        settings: &Settings,
+        open: Option<SocketAddr>,
+        workers: usize,
+        patience: Duration,
+    ) -> Result<NewSockets, String> {
         let listen = settings.relay.listen;
         if listen == open {
             return Ok(NewSockets(None));
@@ -53,8 +70,19 @@ impl NewSockets {
             return Ok(NewSockets(Some((0..workers).map(|_| Listen::Replace(None)).collect())));
         };
         let spec = BindSpec { local, device: None, receive_buffer: RECEIVE_BUFFER, send_buffer: SEND_BUFFER };
-        let bound = BoundSocket::bind_all(&spec, workers)
-            .map_err(|error| format!("NAS cannot be listened to on {local}: {error}"))?;
+        let (began, mut waits) = (Instant::now(), false);
+        let bound = loop {
+            match BoundSocket::bind_all(&spec, workers) {
+                Err(error) if error.kind() == ErrorKind::AddrInUse && began.elapsed() < patience => {
+                    if !waits {
+                        tracing::warn!("NAS are not listened to on {local} yet: {error}; tried for {patience:?}");
+                    }
+                    waits = true;
+                    tokio::time::sleep(TRIED_AGAIN).await;
+                }
+                bound => break bound.map_err(|error| format!("NAS cannot be listened to on {local}: {error}"))?,
+            }
+        };
         Ok(NewSockets(Some(bound.into_iter().map(|socket| Listen::Replace(Some((local, socket)))).collect())))
     }
 

@@ -11,8 +11,8 @@ use wire::radius::authorization::answer;
 use wire::radius::{Code, Encoder, PACKET_SIZE_MAX, Packet};
 
 use crate::common::{
-    Daemon, FreeRadius, Record, SECRET, Signal, Site, Totals, Tracer, free_port, run_command, seconds, wait_for,
-    wait_until,
+    Daemon, FreeRadius, Record, SECRET, Signal, Site, Totals, Tracer, free_port, run_command, seconds, tollgate,
+    wait_for, wait_until,
 };
 
 /// What NAS and the relay share.
@@ -379,6 +379,58 @@ fn what_was_answered_outlives_the_daemon() {
     let stops: Vec<_> = detail.of("Stop").map(|stop| (stop.session(), stop.totals().in_octets)).collect();
     assert_eq!(stops.len(), 2, "{stops:?}");
     assert!(stops.contains(&("s1", 900)) && stops.contains(&("s2", 900)), "{stops:?}");
+}
+
+/// An io_uring lets go of the sockets of a daemon that was killed when the next one has begun already; here it is somebody else who
+/// is late.
+#[test]
+fn a_start_waits_for_a_port_that_is_let_go_late() {
+    let site = Site::new();
+    let (acct, relay) = (free_port(), free_port());
+    relaying(&site, [acct, relay], "", "");
+    let (taken, log) = (UdpSocket::bind(("127.0.0.1", relay)).unwrap(), site.path("daemon-auto.log"));
+    let late = std::thread::spawn(move || {
+        wait_until("the start has met the port", seconds(20), || {
+            std::fs::read_to_string(&log).is_ok_and(|said| said.contains("NAS are not listened to"))
+        });
+        std::thread::sleep(Duration::from_millis(500));
+        drop(taken);
+    });
+    let daemon = Daemon::start_with(&site, "auto", 2);
+    late.join().unwrap();
+    Nas::new(relay).asks(&Nas::packet(1, NAS_SECRET, &of(&START, "s1", &[])));
+    daemon.terminate();
+}
+
+#[test]
+fn a_start_without_its_port_ends_and_says_so() {
+    let site = Site::new();
+    let relay = free_port();
+    relaying(&site, [free_port(), relay], "", "");
+    let _taken = UdpSocket::bind(("127.0.0.1", relay)).unwrap();
+    let began = Instant::now();
+    let place = format!("NAS cannot be listened to on 127.0.0.1:{relay}");
+    tollgate(Daemon::arguments(&site)).refused(1, &[&place, "Address already in use"]);
+    assert!(began.elapsed() >= seconds(5), "it was waited for");
+}
+
+/// What a commit has left is closed by the workers, a few turns later; somebody else's port is told of soon.
+#[test]
+fn a_commit_has_the_port_again_that_the_last_one_left() {
+    let site = Site::new();
+    let (one, other, taken) = (free_port(), free_port(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    relaying(&site, [free_port(), one], "", "");
+    let daemon = Daemon::start_with(&site, "auto", 2);
+    let listen = |port: u16| format!("relay listen 127.0.0.1 {port}");
+    let (there, back) = (listen(other), listen(one));
+    let turns: Vec<&str> = std::iter::repeat_n([there.as_str(), "commit", &back, "commit"], 10).flatten().collect();
+    daemon.cli(&[&["system-view"][..], &turns].concat()).well();
+    let began = Instant::now();
+    let said = daemon.cli(&["system-view", &listen(taken.local_addr().unwrap().port()), "commit"]);
+    assert!(said.code == Some(1) && said.out.contains("NAS cannot be listened to on"), "{}{}", said.out, said.err);
+    assert!(began.elapsed() < seconds(5), "an operator waits");
+    Nas::new(one).asks(&Nas::packet(1, NAS_SECRET, &of(&START, "s1", &[])));
+    daemon.terminate();
 }
 
 /// A NAS that starts ends its sessions, and only its own; asked twice, it ends no session that has begun meanwhile.
