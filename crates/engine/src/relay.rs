@@ -32,6 +32,7 @@
 
 mod answers;
 mod disconnect;
+mod due;
 mod handover;
 mod name;
 mod recent;
@@ -58,6 +59,7 @@ use crate::shard::{
 };
 use answers::{Answer, Answers};
 use disconnect::Disconnects;
+use due::Due;
 use handover::{Head, Kind};
 use name::{SessionName, session_name};
 use recent::Recent;
@@ -157,6 +159,8 @@ pub struct Relay {
     clients: Vec<Client>,
     by_address: HashMap<IpAddr, usize>,
     by_plane: HashMap<PlaneIndex, usize>,
+    /// When Disconnect-Requests to a client are to be sent or given up.
+    due: Due,
     recent: Recent,
     answers: Answers,
     partings: Vec<Parting>,
@@ -178,6 +182,7 @@ impl Relay {
             clients: Vec::new(),
             by_address: HashMap::new(),
             by_plane: HashMap::new(),
+            due: Due::default(),
             recent: Recent::new(key),
             answers: Answers::default(),
             partings: Vec::new(),
@@ -224,6 +229,8 @@ impl Relay {
             }
             self.clients.push(client);
         }
+        self.due = Due::of(self.clients.len());
+        (0..self.clients.len()).for_each(|place| self.disconnects_changed(place));
         let by_plane = &self.by_plane;
         self.partings.retain(|parting| by_plane.contains_key(&parting.plane));
         let place_of = |answer: &Answer| self.by_address.get(addresses.get(answer.client)?).copied();
@@ -519,11 +526,19 @@ impl Relay {
             let gone = NasGone { nas, at: parting.at, cause: parting.cause };
             parting.cursor = shard.handle_nas_gone(now, parting.plane, &gone, cursor);
         }
-        for client in &mut self.clients {
+        let due: Vec<usize> = self.due.until(now.mono).collect();
+        for place in due {
+            let client = &mut self.clients[place];
             while let Some(session) = client.disconnects.expire(now.mono) {
                 shard.handle_disconnected(now, client.plane, &session, Disconnected::Failed);
             }
+            self.disconnects_changed(place);
         }
+    }
+
+    /// To be called behind whatever changes what is out to a client, or waits to be.
+    fn disconnects_changed(&mut self, place: usize) {
+        self.due.set(place, self.clients[place].disconnects.next_timeout());
     }
 
     /// When [`Relay::handle_timeout`], or [`Relay::poll_disconnect`], has something to do.
@@ -531,7 +546,7 @@ impl Relay {
         if self.partings.iter().any(|parting| parting.cursor.is_some()) {
             return Some(Mono::ZERO);
         }
-        self.clients.iter().filter_map(|client| client.disconnects.next_timeout()).min()
+        self.due.first()
     }
 
     /// Everything that was taken so far stands in the first `through` records of this life.
@@ -608,12 +623,14 @@ impl Relay {
         if !matches!(sentence, Sentence::Cut | Sentence::Refuse) {
             return;
         }
-        let Some(client) = self.by_plane.get(&plane).map(|&place| &mut self.clients[place]) else { return };
+        let Some(&place) = self.by_plane.get(&plane) else { return };
+        let client = &mut self.clients[place];
         if client.settings.disconnect_port.is_none() {
             client.disconnects.counts.unsent += 1;
             shard.handle_disconnected(now, plane, session, Disconnected::Failed);
         } else if shard.attributes_of(plane, session, &mut self.run) {
             let is_asked = client.disconnects.ask(session, &self.run, cause_of(reason));
+            self.disconnects_changed(place);
             if !is_asked {
                 shard.handle_disconnected(now, plane, session, Disconnected::Failed);
             }
@@ -622,15 +639,13 @@ impl Relay {
 
     /// The next Disconnect-Request that is due, and where it goes.
     pub fn poll_disconnect(&mut self, now: Now) -> Option<(SocketAddr, &[u8])> {
-        for client in &mut self.clients {
-            let Some(port) = client.settings.disconnect_port else { continue };
-            if client.disconnects.next_timeout().is_some_and(|at| at <= now.mono)
-                && let Some(octets) = client.disconnects.poll(now, client.settings.shared_key.octets())
-            {
-                return Some((SocketAddr::new(client.address, port), octets));
-            }
-        }
-        None
+        let (place, to, sent) = self.due.until(now.mono).find_map(|place| {
+            let Client { address, settings, disconnects, .. } = &mut self.clients[place];
+            let to = SocketAddr::new(*address, settings.disconnect_port?);
+            Some((place, to, disconnects.poll(now, settings.shared_key.octets())?))
+        })?;
+        self.disconnects_changed(place);
+        Some((to, self.clients[place].disconnects.packet(sent)))
     }
 
     /// A datagram to the socket that Disconnect-Requests leave from.
@@ -644,6 +659,7 @@ impl Relay {
         if let Some((session, outcome)) = reply {
             shard.handle_disconnected(now, client.plane, &session, outcome);
         }
+        self.disconnects_changed(place);
     }
 
     /// What was counted here.

@@ -20,6 +20,8 @@ use crate::shard::Disconnected;
 
 /// Requests that wait for an identifier.
 const QUEUE_MAX: usize = 4096;
+/// As many as there are.
+const IDENTIFIERS: usize = 1 << u8::BITS;
 /// Times that a request is sent.
 const TRANSMISSIONS: u8 = 5;
 /// How long the first waits for an answer; each that follows twice as long as the one before.
@@ -107,7 +109,7 @@ impl Disconnects {
         if self.pending() == 0 {
             return None;
         }
-        if !self.queue.is_empty() && self.free_identifier().is_some() {
+        if !self.queue.is_empty() && self.in_flight < IDENTIFIERS {
             return Some(Mono::ZERO);
         }
         self.out.iter().flatten().map(|parting| parting.due).min()
@@ -127,8 +129,8 @@ impl Disconnects {
         self.out[place].take().map(|parting| parting.session)
     }
 
-    /// The next request that is due, sent for the first time or once more.
-    pub(super) fn poll(&mut self, now: Now, secret: &[u8]) -> Option<&[u8]> {
+    /// Sends the next request that is due, for the first time or once more; gives its place, for [`Disconnects::packet`].
+    pub(super) fn poll(&mut self, now: Now, secret: &[u8]) -> Option<usize> {
         if self.pending() == 0 {
             return None;
         }
@@ -146,7 +148,12 @@ impl Disconnects {
         let wait = TIMEOUT * (1 << parting.transmissions.min(TRANSMISSIONS));
         parting.transmissions += 1;
         parting.due = now.mono.plus(wait);
-        Some(&parting.packet)
+        Some(place)
+    }
+
+    /// The octets of a request that is out.
+    pub(super) fn packet(&self, place: usize) -> &[u8] {
+        self.out[place].as_ref().map_or(&[][..], |parting| &parting.packet)
     }
 
     fn free_identifier(&self) -> Option<usize> {
@@ -173,7 +180,7 @@ impl Disconnects {
         sign_request(&mut Unsigned { packet, secret, message_authenticator: false });
         parting.packet = (&*packet).into();
         if self.out.is_empty() {
-            self.out.resize_with(usize::from(u8::MAX) + 1, || None);
+            self.out.resize_with(IDENTIFIERS, || None);
         }
         self.next = number.wrapping_add(1);
         self.out[identifier] = Some(parting);
@@ -236,6 +243,12 @@ mod tests {
         disconnects
     }
 
+    /// What is sent then.
+    fn sent(disconnects: &mut Disconnects, seconds: u64) -> Option<Vec<u8>> {
+        let place = disconnects.poll(at(seconds), SECRET)?;
+        Some(disconnects.packet(place).to_vec())
+    }
+
     fn reply(request: &[u8], verdict: Result<(), u32>) -> Vec<u8> {
         let mut room = [0; 100];
         answer(&Packet::parse(request).unwrap(), verdict, SECRET, &mut room).unwrap().to_vec()
@@ -246,7 +259,7 @@ mod tests {
         let mut disconnects = asked();
         disconnects.ask(b"s1#0", &RUN, 9);
         assert_eq!((disconnects.pending(), disconnects.counts.requests), (1, 1), "nobody is asked twice");
-        let packet = disconnects.poll(at(1), SECRET).unwrap().to_vec();
+        let packet = sent(&mut disconnects, 1).unwrap();
         let request = Packet::parse(&packet).unwrap();
         assert_eq!(verify_request(&request, SECRET), Ok(()));
         let kinds: Vec<u8> = request.attributes().map(|attribute| attribute.kind.0).collect();
@@ -263,13 +276,13 @@ mod tests {
     #[test]
     fn what_is_not_answered_is_sent_again_and_given_up() {
         let mut disconnects = asked();
-        let first = disconnects.poll(at(0), SECRET).unwrap().to_vec();
+        let first = sent(&mut disconnects, 0).unwrap();
         let mut seconds = 0;
         for wait in [2, 4, 8, 16] {
             assert_eq!(disconnects.poll(at(seconds + wait - 1), SECRET), None);
             seconds += wait;
             assert_eq!(disconnects.next_timeout(), Some(at(seconds).mono));
-            assert_eq!(disconnects.poll(at(seconds), SECRET), Some(&first[..]), "the same octets");
+            assert_eq!(sent(&mut disconnects, seconds).as_ref(), Some(&first), "the same octets");
         }
         assert_eq!(disconnects.expire(at(seconds + 31).mono), None);
         assert_eq!(disconnects.poll(at(seconds + 32), SECRET), None);
@@ -285,13 +298,13 @@ mod tests {
             (error_cause::ADMINISTRATIVELY_PROHIBITED, Disconnected::Failed),
         ] {
             let mut disconnects = asked();
-            let nak = reply(disconnects.poll(at(0), SECRET).unwrap(), Err(cause));
+            let nak = reply(&sent(&mut disconnects, 0).unwrap(), Err(cause));
             assert_eq!(disconnects.handle_reply(&nak, SECRET).unwrap().1, expected);
         }
         let mut disconnects = asked();
-        let nak = reply(disconnects.poll(at(0), SECRET).unwrap(), Err(error_cause::UNSUPPORTED_ATTRIBUTE));
+        let nak = reply(&sent(&mut disconnects, 0).unwrap(), Err(error_cause::UNSUPPORTED_ATTRIBUTE));
         assert_eq!(disconnects.handle_reply(&nak, SECRET), None);
-        let without = disconnects.poll(at(0), SECRET).unwrap().to_vec();
+        let without = sent(&mut disconnects, 0).unwrap();
         assert_eq!(Packet::parse(&without).unwrap().find(Type::ACCT_TERMINATE_CAUSE), None);
         let nak = reply(&without, Err(error_cause::UNSUPPORTED_ATTRIBUTE));
         assert_eq!(disconnects.handle_reply(&nak, SECRET).unwrap().1, Disconnected::Failed);
@@ -305,7 +318,7 @@ mod tests {
         }
         assert_eq!(disconnects.pending(), QUEUE_MAX);
         let mut identifiers = Vec::new();
-        while let Some(packet) = disconnects.poll(at(0), SECRET) {
+        while let Some(packet) = sent(&mut disconnects, 0) {
             identifiers.push(packet[1]);
         }
         assert_eq!(identifiers, (0..=255).collect::<Vec<u8>>());

@@ -7,6 +7,7 @@
 mod authorization;
 mod copies;
 mod counters;
+mod disconnects;
 mod domain;
 mod forget;
 mod gathering;
