@@ -22,11 +22,12 @@
 //!
 //! **What is believed.** The source address is a configured client, and the request is signed with its secret; anything else is
 //! counted and discarded. A hostile client can harm only its own sessions: no other client's can be named by it, and what it
-//! sends too much is dropped by the socket that it comes to.
+//! sends too much is dropped by the socket that it comes to. Slots it shares with everybody, as planes do: it can use up what is
+//! free, and ends nobody's session by that.
 //!
 //! **Full:** 65,536 answers wait for the disk, the ring to the other shard has no room, or the
 //! shard has no slot: the request is not taken. **Memory:** 5 MiB for each shard when the first client is configured, and up to 10
-//! for answers that wait.
+//! for answers that wait, besides long Proxy-States that they echo.
 //!
 //! **Never:** a clock, a socket, an error.
 

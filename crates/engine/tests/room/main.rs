@@ -23,6 +23,7 @@ mod probing;
 mod queue;
 mod quota;
 mod reboot;
+mod relay;
 mod relaying;
 mod replay;
 mod reread;
