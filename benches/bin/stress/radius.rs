@@ -1,21 +1,28 @@
 //! FreeRADIUS as Debian has it, with a configuration of its own: every accounting record goes into one detail file, with the
 //! attributes that tell who moved what.
 
+#[path = "../../../crates/tollgate/tests/free_radius/mod.rs"]
+mod setup;
+
 use std::net::{Ipv4Addr, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use benches::{Place, Program};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use setup::{FreeRadiusSetup, READY};
+
 /// Known to both sides, and to nobody that matters.
 pub(crate) const SECRET: &str = "a-secret-for-stress-only";
 
-const PROGRAM: &str = "/usr/sbin/freeradius";
+const SETTINGS: &str = "max_requests = 65536
+cleanup_delay = 5
+proxy_requests = no
+";
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long it may take to write what it has accepted, and to end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -55,12 +62,8 @@ impl FreeRadius {
     /// # Errors
     /// It is not installed, or does not become ready.
     pub(crate) fn start(place: &Arc<Place>) -> Result<FreeRadius> {
-        ensure!(Path::new(PROGRAM).exists(), "{PROGRAM} is missing: install freeradius");
         let directory = place.path("freeradius");
-        std::fs::create_dir(&directory)?;
         let port = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        std::fs::write(directory.join("dictionary"), "$INCLUDE /usr/share/freeradius/dictionary\n")?;
-        std::fs::write(directory.join("radiusd.conf"), configuration(&directory, port))?;
         let mut server = FreeRadius { directory, port, program: None };
         server.come_back(place)?;
         Ok(server)
@@ -95,10 +98,17 @@ impl FreeRadius {
     /// # Errors
     /// It does not become ready.
     pub(crate) fn come_back(&mut self, place: &Arc<Place>) -> Result<()> {
-        let mut command = Command::new(PROGRAM);
-        command.arg("-d").arg(&self.directory).args(["-f", "-l", "stdout"]).env("TZ", "UTC");
-        let mut program = Program::start(place, &mut command)?;
-        program.await_line("Ready to process requests", PATIENCE)?;
+        let setup = FreeRadiusSetup {
+            directory: &self.directory,
+            listen: (Ipv4Addr::LOCALHOST, self.port).into(),
+            secret: SECRET,
+            left_out: Some(&LEFT_OUT),
+            preacct: "ok",
+            settings: SETTINGS,
+            sections: "",
+        };
+        let mut program = Program::start(place, &mut setup.command()?)?;
+        program.await_line(READY, PATIENCE)?;
         self.program = Some(program);
         Ok(())
     }
@@ -118,64 +128,4 @@ impl FreeRadius {
         let program = self.program.as_ref().context("FreeRADIUS is away")?;
         Ok(kill(Pid::from_raw(program.id().cast_signed()), signal)?)
     }
-}
-
-fn configuration(directory: &Path, port: u16) -> String {
-    let shown = directory.display();
-    let left_out = LEFT_OUT.join("\n            ");
-    format!(
-        r#"prefix = {shown}
-logdir = {shown}
-run_dir = {shown}
-libdir = /usr/lib/freeradius
-pidfile = {shown}/pid
-max_requests = 65536
-cleanup_delay = 5
-proxy_requests = no
-log {{
-    destination = stdout
-    auth = no
-}}
-thread pool {{
-    start_servers = 2
-    max_servers = 2
-    min_spare_servers = 1
-    max_spare_servers = 2
-    max_queue_size = 65536
-}}
-modules {{
-    detail {{
-        filename = {shown}/detail
-        header = "%t"
-        permissions = 0600
-        locking = no
-        suppress {{
-            {left_out}
-        }}
-    }}
-    always ok {{
-        rcode = ok
-    }}
-}}
-client daemon {{
-    ipaddr = 127.0.0.0/8
-    secret = {SECRET}
-    require_message_authenticator = no
-}}
-server accounting {{
-    listen {{
-        type = acct
-        ipaddr = 127.0.0.1
-        port = {port}
-    }}
-    preacct {{
-        ok
-    }}
-    accounting {{
-        detail
-        ok
-    }}
-}}
-"#
-    )
 }

@@ -1,10 +1,11 @@
 //! The relay beside FreeRADIUS as a relay: the same NAS, the same server behind, in turns. Ours has each request on the disk
 //! before it answers it; FreeRADIUS answers when the server behind has answered.
 
+#[path = "../../../../crates/tollgate/tests/free_radius/mod.rs"]
+mod setup;
+
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use crate::bench::{Bench, median};
 use crate::daemon::holder;
 use crate::servers::{Kind, SECRET, Server};
 use crate::table::{Row, Target, us};
+use setup::{FreeRadiusSetup, READY};
 
 const SESSIONS: u32 = 20_000;
 /// Requests in flight.
@@ -162,19 +164,33 @@ impl Relay for Own {
 
 struct FreeRadius(Program);
 
-const PROGRAM: &str = "/usr/sbin/freeradius";
+/// What is done with a request before it is accounted for.
+const TO_THE_SERVER: &str = r#"update control {
+            &Proxy-To-Realm := "behind"
+        }"#;
+
+/// Nothing, when it is sent on and when its answer comes.
+const ON_THE_WAY: &str = "    pre-proxy {
+        ok
+    }
+    post-proxy {
+        ok
+    }
+";
 
 impl Relay for FreeRadius {
     fn start(place: &Arc<Place>, relay: SocketAddr, server: SocketAddr) -> Result<FreeRadius> {
-        ensure!(Path::new(PROGRAM).exists(), "{PROGRAM} is missing: install freeradius");
-        let directory = place.path("freeradius");
-        std::fs::create_dir(&directory)?;
-        std::fs::write(directory.join("dictionary"), "$INCLUDE /usr/share/freeradius/dictionary\n")?;
-        std::fs::write(directory.join("radiusd.conf"), proxying(&directory, relay, server))?;
-        let mut command = Command::new(PROGRAM);
-        command.arg("-d").arg(&directory).args(["-f", "-l", "stdout"]);
-        let mut program = Program::start(place, &mut command)?;
-        program.await_line("Ready to process requests", PATIENCE)?;
+        let setup = FreeRadiusSetup {
+            directory: &place.path("freeradius"),
+            listen: relay,
+            secret: SECRET,
+            left_out: None,
+            preacct: TO_THE_SERVER,
+            settings: &proxying(server),
+            sections: ON_THE_WAY,
+        };
+        let mut program = Program::start(place, &mut setup.command()?)?;
+        program.await_line(READY, PATIENCE)?;
         Ok(FreeRadius(program))
     }
 
@@ -188,28 +204,12 @@ impl Relay for FreeRadius {
     }
 }
 
-fn proxying(directory: &Path, relay: SocketAddr, server: SocketAddr) -> String {
-    let shown = directory.display();
+/// As a relay: what it hears it asks the server, and answers when that has answered.
+fn proxying(server: SocketAddr) -> String {
     format!(
-        r#"prefix = {shown}
-logdir = {shown}
-run_dir = {shown}
-libdir = /usr/lib/freeradius
-pidfile = {shown}/pid
-max_requests = 131072
+        r"max_requests = 131072
 cleanup_delay = 2
 proxy_requests = yes
-log {{
-    destination = stdout
-    auth = no
-}}
-thread pool {{
-    start_servers = 2
-    max_servers = 2
-    min_spare_servers = 1
-    max_spare_servers = 2
-    max_queue_size = 65536
-}}
 proxy server {{
     default_fallback = no
 }}
@@ -231,41 +231,8 @@ realm behind {{
     acct_pool = pool
     nostrip
 }}
-modules {{
-    always ok {{
-        rcode = ok
-    }}
-}}
-client nas {{
-    ipaddr = 127.0.0.0/8
-    secret = {SECRET}
-    require_message_authenticator = no
-}}
-server accounting {{
-    listen {{
-        type = acct
-        ipaddr = {}
-        port = {}
-    }}
-    preacct {{
-        update control {{
-            &Proxy-To-Realm := "behind"
-        }}
-    }}
-    accounting {{
-        ok
-    }}
-    pre-proxy {{
-        ok
-    }}
-    post-proxy {{
-        ok
-    }}
-}}
-"#,
+",
         server.ip(),
-        server.port(),
-        relay.ip(),
-        relay.port()
+        server.port()
     )
 }

@@ -30,6 +30,16 @@ fn stage() -> Stage {
     stage_with(Setup::default(), rules(RelayInterim::Follow, 3))
 }
 
+/// A stage on which these sessions have begun, and their Starts were answered.
+fn stage_of(sessions: &[&str]) -> Stage {
+    let mut stage = stage();
+    for session in sessions {
+        says(&mut stage, session, Reported::Start, 0, Usage::default());
+    }
+    moment(&mut stage, true);
+    stage
+}
+
 /// What the NAS calls itself, and the session.
 fn run(session: &str, more: &[u8]) -> Vec<u8> {
     let mut room = [0; 200];
@@ -112,9 +122,7 @@ fn a_session_first_heard_of_by_an_interim_has_no_start_of_ours() {
 
 #[test]
 fn an_interim_says_what_was_true_and_how_long_ago_that_is() {
-    let mut stage = stage();
-    says(&mut stage, "a", Reported::Start, 0, Usage::default());
-    moment(&mut stage, true);
+    let mut stage = stage_of(&["a"]);
     stage.pass(Duration::from_secs(60));
     says_late(&mut stage, "a", Reported::Interim, 55, octets(500, None), 5).unwrap();
     // The server is away, then answers.
@@ -136,9 +144,7 @@ fn an_interim_says_what_was_true_and_how_long_ago_that_is() {
 #[test]
 fn counters_turn_over_where_no_gigawords_are_said_and_begin_again_where_they_are() {
     let total = |reports: &[(u32, Option<u32>)]| {
-        let mut stage = stage();
-        says(&mut stage, "a", Reported::Start, 0, Usage::default());
-        moment(&mut stage, true);
+        let mut stage = stage_of(&["a"]);
         let mut seconds = 0;
         for &(low, gigawords) in reports {
             seconds += 60;
@@ -185,9 +191,7 @@ fn what_comes_again_or_late_changes_nothing() {
 /// The NAS gives a name again whose Stop, and whose new Start, nobody heard.
 #[test]
 fn a_name_that_is_used_again_is_another_session() {
-    let mut stage = stage();
-    says(&mut stage, "a", Reported::Start, 0, Usage::default());
-    moment(&mut stage, true);
+    let mut stage = stage_of(&["a"]);
     stage.pass(Duration::from_secs(600));
     says(&mut stage, "a", Reported::Interim, 600, octets(5000, None));
     moment(&mut stage, true);
@@ -223,10 +227,7 @@ fn a_server_is_told_every_so_often_if_there_is_news() {
 
 #[test]
 fn silence_ends_a_session_with_its_last_word_unless_the_interval_is_not_known() {
-    let mut stage = stage();
-    says(&mut stage, "a", Reported::Start, 0, Usage::default());
-    says(&mut stage, "b", Reported::Start, 0, Usage::default());
-    moment(&mut stage, true);
+    let mut stage = stage_of(&["a", "b"]);
     for minute in 1..=3 {
         stage.run(Duration::from_secs(60), true);
         says(&mut stage, "a", Reported::Interim, minute * 60, octets(minute, None));
@@ -295,11 +296,7 @@ fn restarted(stage: &Stage) -> Stage {
 /// Stops that no server took outlive the engine, and so does that they were answered, whether a session is online or none.
 #[test]
 fn stops_that_come_again_behind_a_restart_are_known() {
-    let mut stage = stage();
-    for session in ["a", "b", "c"] {
-        says(&mut stage, session, Reported::Start, 0, Usage::default());
-    }
-    moment(&mut stage, true);
+    let mut stage = stage_of(&["a", "b", "c"]);
     stage.pass(Duration::from_secs(60));
     for session in ["a", "b", "c"] {
         says(&mut stage, session, Reported::Stop(1), 60, octets(5, None));
@@ -346,11 +343,7 @@ fn a_session_that_is_not_accounted_for_makes_way_for_the_next_of_its_name() {
 
 #[test]
 fn a_nas_that_starts_ends_its_sessions_that_began_before() {
-    let mut stage = stage();
-    for session in ["a", "b"] {
-        says(&mut stage, session, Reported::Start, 0, Usage::default());
-    }
-    moment(&mut stage, true);
+    let mut stage = stage_of(&["a", "b"]);
     stage.pass(Duration::from_secs(30));
     let gone = stage.now;
     stage.pass(Duration::from_secs(5));
@@ -370,9 +363,7 @@ fn a_nas_that_starts_ends_its_sessions_that_began_before() {
 /// The box was booted, and the NAS was not: its session goes on, with the clock of the new boot.
 #[test]
 fn a_session_outlives_a_boot_of_the_box() {
-    let mut stage = stage();
-    says(&mut stage, "a", Reported::Start, 0, Usage::default());
-    moment(&mut stage, true);
+    let mut stage = stage_of(&["a"]);
     stage.pass(Duration::from_secs(600));
     says(&mut stage, "a", Reported::Interim, 600, octets(5000, None));
     moment(&mut stage, true);
@@ -413,9 +404,7 @@ fn a_session_outlives_a_boot_of_the_box() {
 
 #[test]
 fn a_session_that_is_not_logged_out_is_accounted_for_as_before() {
-    let mut stage = stage();
-    says(&mut stage, "a", Reported::Start, 0, Usage::default());
-    moment(&mut stage, true);
+    let mut stage = stage_of(&["a"]);
     let selector = UserSelector::SessionId("a".to_owned());
     assert_eq!(stage.shard.cut_access_users(stage.now, &selector), 1);
     moment(&mut stage, true);
@@ -440,9 +429,7 @@ fn a_session_that_is_not_logged_out_is_accounted_for_as_before() {
 /// Nobody asked the NAS yet, or what was asked found no room: it is said again.
 #[test]
 fn a_cut_is_said_again_until_the_nas_was_asked() {
-    let mut stage = stage();
-    says(&mut stage, "a", Reported::Start, 0, Usage::default());
-    moment(&mut stage, true);
+    let mut stage = stage_of(&["a"]);
     stage.shard.cut_access_users(stage.now, &UserSelector::SessionId("a".to_owned()));
     stage.run(Duration::from_secs(95), true);
     let cuts = stage.verdicts.iter().filter(|(_, sentence, _)| *sentence == Sentence::Cut).count();

@@ -1,16 +1,16 @@
 //! Network namespaces of a test, a line between two of them, and traffic on it.
 
-use std::fs::File;
+#[path = "../../../tests/namespaces/mod.rs"]
+mod namespaces;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
-use std::os::fd::AsFd;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use model::counters::Totals;
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use namespaces::{Flow, Sockets, receive_both_ways, send_both_ways};
 
 /// A network namespace, with everything in it removed on drop.
 pub(super) struct Namespace {
@@ -42,12 +42,7 @@ impl Namespace {
 
     /// Does something in it, on a thread of its own; what is opened there stays there.
     pub(super) fn within<T: Send>(&self, open: impl FnOnce() -> T + Send) -> T {
-        let namespace = File::open(format!("/run/netns/{}", self.name)).unwrap();
-        let there = || {
-            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
-            open()
-        };
-        std::thread::scope(|scope| scope.spawn(there).join().unwrap())
+        namespaces::within(&self.name, open)
     }
 
     pub(super) fn index(&self, interface: &str) -> u32 {
@@ -129,7 +124,7 @@ impl Line {
     }
 
     /// A socket at each end, connected with each other.
-    fn sockets(&self, ends: Ends) -> [UdpSocket; 2] {
+    fn sockets(&self, ends: Ends) -> Sockets {
         let [bng, subscriber] = ends;
         [(&self.bng, bng, subscriber), (&self.subscriber, subscriber, bng)].map(|(namespace, own, other)| {
             let socket = namespace.within(|| UdpSocket::bind((own, PORT)).unwrap());
@@ -141,90 +136,20 @@ impl Line {
 
     /// Sends datagrams of many lengths both ways, and waits until all have arrived.
     pub(super) fn exchange(&self, ends: Ends, rounds: usize) {
-        let [bng, subscriber] = self.sockets(ends);
-        let arrived = [0; 2].map(AtomicU64::new);
+        let (sockets, arrived) = (self.sockets(ends), [0; 2].map(AtomicU64::new));
         for round in 0..rounds {
-            send_both_ways(round, &bng, &subscriber);
-            receive_both_ways(&bng, &subscriber, &arrived);
+            send_both_ways(round, &sockets);
+            receive_both_ways(&sockets, &arrived);
         }
         wait_until("all datagrams arrive", || {
-            receive_both_ways(&bng, &subscriber, &arrived);
+            receive_both_ways(&sockets, &arrived);
             arrived.iter().map(|count| count.load(Ordering::Relaxed)).sum::<u64>() == 3 * rounds as u64
         });
     }
 
     /// The same without an end, also where nothing arrives any more.
     pub(super) fn flow(&self) -> Flow {
-        let [bng, subscriber] = self.sockets(V4);
-        let state = Arc::new(FlowState::default());
-        let told = Arc::clone(&state);
-        let thread = std::thread::spawn(move || {
-            for round in 0.. {
-                if told.is_over.load(Ordering::Relaxed) {
-                    break;
-                }
-                send_both_ways(round, &bng, &subscriber);
-                receive_both_ways(&bng, &subscriber, &told.arrived);
-            }
-        });
-        Flow { state, thread: Some(thread) }
-    }
-}
-
-/// Traffic that goes on until it is dropped.
-pub(super) struct Flow {
-    state: Arc<FlowState>,
-    thread: Option<JoinHandle<()>>,
-}
-
-#[derive(Default)]
-struct FlowState {
-    is_over: AtomicBool,
-    arrived: [AtomicU64; 2],
-}
-
-impl Flow {
-    /// Waits until so many datagrams more have arrived at both ends.
-    pub(super) fn wait(&self, more: u64) {
-        let arrived = || [0, 1].map(|end: usize| self.state.arrived[end].load(Ordering::Relaxed));
-        let before = arrived();
-        wait_until("datagrams arrive", || arrived().iter().zip(before).all(|(now, before)| *now >= before + more));
-    }
-
-    /// Datagrams that arrived at the BNG's end.
-    pub(super) fn end(mut self) -> u64 {
-        self.stop();
-        self.state.arrived[0].load(Ordering::Relaxed)
-    }
-
-    fn stop(&mut self) {
-        self.state.is_over.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // What made it panic stands in the test's output.
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for Flow {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-/// One datagram of the subscriber's and two for it. An interface may be gone.
-fn send_both_ways(round: usize, bng: &UdpSocket, subscriber: &UdpSocket) {
-    let octets = [7; 1_452];
-    let _ = subscriber.send(&octets[..round * 37 % 700]);
-    let _ = bng.send(&octets[..round * 101 % 1_453]);
-    let _ = bng.send(&octets[..round * 211 % 1_453]);
-}
-
-fn receive_both_ways(bng: &UdpSocket, subscriber: &UdpSocket, arrived: &[AtomicU64; 2]) {
-    for (socket, arrived) in [bng, subscriber].into_iter().zip(arrived) {
-        while socket.recv(&mut [0; 1_500]).is_ok() {
-            arrived.fetch_add(1, Ordering::Relaxed);
-        }
+        Flow::start(self.sockets(V4), Duration::ZERO)
     }
 }
 

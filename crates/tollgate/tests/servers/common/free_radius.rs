@@ -1,9 +1,32 @@
 //! FreeRADIUS with a configuration of its own: it writes each accounting record to a detail file.
 
+#[path = "../../free_radius/mod.rs"]
+mod setup;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use super::{Detail, Process, SECRET, Signal, seconds, wait_until};
+use setup::{FreeRadiusSetup, READY};
+
+/// Settings of the whole server, for a few requests at a time.
+const SETTINGS: &str = "max_request_time = 30
+cleanup_delay = 5
+max_requests = 65536
+hostname_lookups = no
+proxy_requests = no
+security {
+    max_attributes = 200
+    reject_delay = 0
+    status_server = yes
+}
+";
+
+/// Status-Server goes this way.
+const AUTHORIZE: &str = "    authorize {
+        ok
+    }
+";
 
 /// A running server.
 pub(crate) struct FreeRadius {
@@ -44,32 +67,27 @@ impl FreeRadius {
     }
 
     fn start_with(directory: &Path, port: u16, listener: &str, clients: &str) -> FreeRadius {
-        assert!(
-            Path::new("/usr/sbin/freeradius").exists(),
-            "these tests need the Debian package freeradius: scripts/test installs it"
-        );
-        std::fs::create_dir_all(directory).unwrap();
-        std::fs::write(directory.join("dictionary"), "$INCLUDE /usr/share/freeradius/dictionary\n").unwrap();
-        std::fs::write(directory.join("radiusd.conf"), configuration(directory, port, listener, clients)).unwrap();
+        let setup = FreeRadiusSetup {
+            directory,
+            listen: ([127, 0, 0, 1], port).into(),
+            secret: SECRET,
+            left_out: Some(&[]),
+            preacct: "ok",
+            settings: &[SETTINGS, clients].concat(),
+            sections: &[listener, AUTHORIZE].concat(),
+        };
+        let mut command = setup.command().unwrap_or_else(|error| panic!("{error}, as scripts/test does"));
         let log = directory.join("log");
         let output = std::fs::File::create(&log).unwrap();
-        let process = Process::start(
-            Command::new("/usr/sbin/freeradius")
-                .arg("-d")
-                .arg(directory)
-                .args(["-f", "-l", "stdout"])
-                .env("TZ", "UTC")
-                .stdin(Stdio::null())
-                .stderr(output.try_clone().unwrap())
-                .stdout(output),
-        );
+        command.stdin(Stdio::null()).stderr(output.try_clone().unwrap()).stdout(output);
+        let process = Process::start(&mut command);
         let mut server = FreeRadius { process };
         wait_until("FreeRADIUS answers", seconds(30), || {
             let said = std::fs::read_to_string(&log).unwrap_or_default();
             if let Some(status) = server.process.ended() {
                 panic!("FreeRADIUS ended with {status}:\n{said}");
             }
-            said.contains("Ready to process requests")
+            said.contains(READY)
         });
         server
     }
@@ -100,72 +118,4 @@ impl FreeRadius {
 
 fn detail_path(directory: &Path) -> PathBuf {
     directory.join("detail")
-}
-
-fn configuration(directory: &Path, port: u16, listener: &str, clients: &str) -> String {
-    let (shown, detail) = (directory.display(), detail_path(directory));
-    let detail = detail.display();
-    format!(
-        r#"prefix = {shown}
-logdir = {shown}
-run_dir = {shown}
-libdir = /usr/lib/freeradius
-pidfile = {shown}/pid
-max_request_time = 30
-cleanup_delay = 5
-max_requests = 65536
-hostname_lookups = no
-proxy_requests = no
-log {{
-    destination = stdout
-    auth = no
-}}
-security {{
-    max_attributes = 200
-    reject_delay = 0
-    status_server = yes
-}}
-thread pool {{
-    start_servers = 2
-    max_servers = 2
-    min_spare_servers = 1
-    max_spare_servers = 2
-    max_requests_per_server = 0
-    max_queue_size = 65536
-}}
-modules {{
-    detail {{
-        filename = {detail}
-        header = "%t"
-        permissions = 0600
-        locking = no
-    }}
-    always ok {{
-        rcode = ok
-    }}
-}}
-client loopback {{
-    ipaddr = 127.0.0.0/8
-    secret = {SECRET}
-    require_message_authenticator = no
-}}
-{clients}server accounting {{
-    listen {{
-        type = acct
-        ipaddr = 127.0.0.1
-        port = {port}
-    }}
-{listener}    authorize {{
-        ok
-    }}
-    preacct {{
-        ok
-    }}
-    accounting {{
-        detail
-        ok
-    }}
-}}
-"#
-    )
 }

@@ -1,17 +1,16 @@
 //! Subscriber lines that carry real packets: veth pairs between network namespaces, where nothing moves but what a test
 //! sends.
 
+#[path = "../../namespaces/mod.rs"]
+mod namespaces;
+
 use std::net::UdpSocket;
-use std::os::fd::AsFd;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-
-use super::{Totals, run_command, seconds, wait_until};
+use super::{Totals, run_command};
+use namespaces::Flow;
+pub(crate) use namespaces::within;
 
 /// Both ends of every line listen here.
 const PORT: u16 = 9_000;
@@ -84,24 +83,13 @@ impl Lines {
     /// Lets datagrams of many lengths flow both ways on a line, until they are stopped.
     pub(crate) fn flow(&self, line: u8) -> Flow {
         let ends = [(self.bng(), 1, 2), (self.subscriber(line), 2, 1)];
-        let [bng, subscriber] = ends.map(|(namespace, own, other)| {
+        let sockets = ends.map(|(namespace, own, other)| {
             let socket = within(&namespace, || UdpSocket::bind((address(line, own), PORT)).unwrap());
             socket.connect((address(line, other), PORT)).unwrap();
             socket.set_nonblocking(true).unwrap();
             socket
         });
-        let state = Arc::new(FlowState::default());
-        let told = state.clone();
-        let thread = std::thread::spawn(move || {
-            for round in 0.. {
-                if told.is_over.load(Ordering::Relaxed) {
-                    break;
-                }
-                told.exchange(round, &bng, &subscriber);
-                std::thread::sleep(Duration::from_millis(2));
-            }
-        });
-        Flow { state, thread: Some(thread) }
+        Flow::start(sockets, Duration::from_millis(2))
     }
 }
 
@@ -115,71 +103,17 @@ impl Drop for Lines {
     }
 }
 
-/// Traffic on one line.
-pub(crate) struct Flow {
-    state: Arc<FlowState>,
-    thread: Option<JoinHandle<()>>,
-}
-
-#[derive(Default)]
-struct FlowState {
-    is_over: AtomicBool,
-    /// Datagrams that arrived at the BNG and at the subscriber.
-    arrived: [AtomicU64; 2],
-}
-
 impl Flow {
-    /// Stops it after some datagrams have arrived at both ends. When this returns nothing is on its way.
-    pub(crate) fn stop(mut self) {
-        wait_until("packets flow both ways", seconds(20), || {
-            self.state.arrived.iter().all(|count| count.load(Ordering::Relaxed) > 50)
-        });
+    /// Ends it after some datagrams have arrived at both ends.
+    pub(crate) fn stop(self) {
+        self.wait(50);
         self.end();
-    }
-
-    fn end(&mut self) {
-        self.state.is_over.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // What made it panic stands in the test's output.
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for Flow {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-impl FlowState {
-    /// One datagram of the subscriber's and two for it; everything is taken up where it arrives.
-    fn exchange(&self, round: usize, bng: &UdpSocket, subscriber: &UdpSocket) {
-        let mut octets = [7; 1_472];
-        subscriber.send(&octets[..round * 37 % 700]).unwrap();
-        bng.send(&octets[..round * 101 % 1_473]).unwrap();
-        bng.send(&octets[..round * 211 % 1_473]).unwrap();
-        for (socket, arrived) in [bng, subscriber].into_iter().zip(&self.arrived) {
-            while socket.recv(&mut octets).is_ok() {
-                arrived.fetch_add(1, Ordering::Relaxed);
-            }
-        }
     }
 }
 
 /// The BNG's end is 1, the subscriber's 2.
 fn address(line: u8, end: u8) -> String {
     format!("198.18.{line}.{end}")
-}
-
-/// Does something in a namespace. A thread of its own goes there; what it opens stays.
-pub(crate) fn within<T: Send>(namespace: &str, open: impl FnOnce() -> T + Send) -> T {
-    let namespace = std::fs::File::open(format!("/run/netns/{namespace}")).unwrap();
-    let there = || {
-        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
-        open()
-    };
-    std::thread::scope(|scope| scope.spawn(there).join().unwrap())
 }
 
 /// `ip`, which must go well.
