@@ -10,7 +10,7 @@
 //! What holds all the same: an interface's RTM_DELLINK is in the group before another interface can have its index, thus
 //! before a dump can tell of that one. So a caller says [`LinkTable::dump_begins`], dumps, reads the group up to its end,
 //! and hands the dump in; what the dump said of an index that was taken away meanwhile is not used, for it may be of
-//! either owner.
+//! either owner. A dump that breaks off is ended by [`LinkTable::dump_ends`].
 
 mod table;
 

@@ -27,7 +27,9 @@ pub struct LinkTable {
     /// The last generation that was given away.
     generation: u32,
     news: Vec<LinkNews>,
-    /// Of which indices the group has told since the dump began, and which of them it has taken away.
+    /// A dump is on its way.
+    is_dumping: bool,
+    /// Of which indices the group has told since that dump began, and which of them it has taken away.
     told: HashSet<u32>,
     taken_away: HashSet<u32>,
     unread_ends: u64,
@@ -53,12 +55,14 @@ impl LinkTable {
     pub fn handle_told(&mut self, body: &Body<'_>) {
         match body {
             Body::NewLink(message) => {
-                self.told.insert(message.index);
+                self.note_told(message.index);
                 self.insert(message.link(), message.totals);
             }
             Body::DelLink(message) => {
-                self.told.insert(message.index);
-                self.taken_away.insert(message.index);
+                self.note_told(message.index);
+                if self.is_dumping {
+                    self.taken_away.insert(message.index);
+                }
                 self.remove(message.index, message.totals);
             }
             Body::NewAddress(_) | Body::DelAddress(_) | Body::Statistics { .. } => {}
@@ -68,6 +72,14 @@ impl LinkTable {
 
     /// A dump will be asked for now.
     pub fn dump_begins(&mut self) {
+        self.dump_ends();
+        self.is_dumping = true;
+    }
+
+    /// The dump that was asked for will not come to its end. Until the next one there is nothing that the group's word would
+    /// have to be held against, so who comes and goes meanwhile is not remembered.
+    pub fn dump_ends(&mut self) {
+        self.is_dumping = false;
         self.told.clear();
         self.taken_away.clear();
     }
@@ -79,6 +91,7 @@ impl LinkTable {
                 cell.count(totals, &mut self.generation);
             }
         }
+        self.dump_ends();
     }
 
     /// A dump of all interfaces is complete, and the group is read up to its end. What the dump does not name is gone, and
@@ -101,6 +114,7 @@ impl LinkTable {
             }
             self.insert(link, None);
         }
+        self.dump_ends();
     }
 
     /// What an interface has counted; `None` where there is no such interface, or it was never counted.
@@ -142,6 +156,12 @@ impl LinkTable {
     /// How many interfaces ended while the group was not heard: their final reading is the last one that was swept.
     pub fn unread_ends(&self) -> u64 {
         self.unread_ends
+    }
+
+    fn note_told(&mut self, index: u32) {
+        if self.is_dumping {
+            self.told.insert(index);
+        }
     }
 
     /// An interface is there and is like this, and has counted so much.

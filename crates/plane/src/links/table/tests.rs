@@ -170,3 +170,26 @@ fn the_group_knows_better_than_a_dump_that_had_begun() {
     assert_eq!((table.index("ppp0"), table.index("ppp1"), table.index("ppp2")), (None, Some(8), Some(9)));
     assert_eq!(table.unread_ends(), 0);
 }
+
+#[test]
+fn who_comes_and_goes_between_two_dumps_is_not_remembered() {
+    let mut table = table(&[link(1, "lo")]);
+    let churn = |table: &mut LinkTable| {
+        for index in 2..1000 {
+            table.handle_told(&Body::NewLink(message(index, "ppp0", None)));
+            table.handle_told(&Body::DelLink(message(index, "ppp0", None)));
+        }
+        table.take_news();
+    };
+    let remembered = |table: &LinkTable| (table.told.len(), table.taken_away.len());
+    churn(&mut table);
+    assert_eq!(remembered(&table), (0, 0), "a dump of interfaces is over");
+    sweep(&mut table, &[(1, totals(1, 1))]);
+    churn(&mut table);
+    assert_eq!(remembered(&table), (0, 0), "a dump of statistics is over");
+    table.dump_begins();
+    churn(&mut table);
+    assert_eq!(remembered(&table), (998, 998));
+    table.dump_ends();
+    assert_eq!(remembered(&table), (0, 0), "a dump has broken off");
+}

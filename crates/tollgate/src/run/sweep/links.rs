@@ -110,14 +110,15 @@ impl Links {
             self.is_behind = false;
             self.table.dump_begins();
             let dump = self.dump_links().and_then(|dump| self.hear_out().map(|()| dump));
+            if dump.is_err() {
+                self.is_behind = true;
+                self.table.dump_ends();
+            }
             let dump = match dump {
                 // Whoever stands behind one that went meanwhile is not in the dump, and not gone.
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                    self.is_behind = true;
-                    continue;
-                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 // Also what was lost while the dump was on its way makes it worthless.
-                dump => dump.inspect_err(|_| self.is_behind = true).map_err(tried)?,
+                dump => dump.map_err(tried)?,
             };
             if !self.is_behind {
                 let lost = self.table.unread_ends();
@@ -136,6 +137,14 @@ impl Links {
 
     /// One dump of all statistics, and what the group told meanwhile.
     pub(crate) fn read_statistics(&mut self) -> Result<(), SweepError> {
+        let read = self.ask_for_statistics();
+        if read.is_err() {
+            self.table.dump_ends();
+        }
+        read
+    }
+
+    fn ask_for_statistics(&mut self) -> Result<(), SweepError> {
         let tried = |error| SweepError { tried: "read the statistics of the interfaces", error };
         for _ in 0..DUMPS_MAX {
             self.catch_up()?;
@@ -164,9 +173,11 @@ impl Links {
                 continue;
             }
             self.table.dump_begins();
-            let counted = self.ask_link(index).map_err(tried)?;
-            self.hear_out().map_err(tried)?;
-            self.table.handle_statistics(counted.map(|counted| (index, counted)).as_slice());
+            let counted = self.ask_link(index).and_then(|counted| self.hear_out().map(|()| counted));
+            if counted.is_err() {
+                self.table.dump_ends();
+            }
+            self.table.handle_statistics(counted.map_err(tried)?.map(|counted| (index, counted)).as_slice());
         }
         Ok(())
     }
