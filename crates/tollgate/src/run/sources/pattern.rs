@@ -1,23 +1,40 @@
 //! Patterns of names, as a shell has them: `*` is any text, `?` one character, `[ab0-9]` one of these and `[!ab]` one of the others.
 
 /// Whether a name matches. A bracket that is not closed stands for itself.
+///
+/// Where something does not match, the last `*` takes one character more, and no earlier one has to: what stands between two of
+/// them is found best where it is found first. So the time grows with the product of both lengths, whatever the pattern.
 pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
-    matches_from(&pattern, &name)
+    let (mut rest, mut at) = (&pattern[..], 0);
+    // What stands behind the last `*`, and where in the name that begins.
+    let mut behind: Option<(&[char], usize)> = None;
+    loop {
+        if let ['*', after @ ..] = rest {
+            rest = after;
+            behind = Some((rest, at));
+        } else if at == name.len() {
+            return rest.is_empty();
+        } else if let Some(after) = one(rest, name[at]) {
+            (rest, at) = (after, at + 1);
+        } else if let Some((after, from)) = behind {
+            (rest, at) = (after, from + 1);
+            behind = Some((after, at));
+        } else {
+            return false;
+        }
+    }
 }
 
-fn matches_from(pattern: &[char], name: &[char]) -> bool {
-    match (pattern, name) {
-        ([], name) => name.is_empty(),
-        (['*', rest @ ..], _) => (0..=name.len()).any(|skipped| matches_from(rest, &name[skipped..])),
-        (_, []) => false,
-        (['?', rest @ ..], [_, behind @ ..]) => matches_from(rest, behind),
-        (['[', rest @ ..], [character, behind @ ..]) => match one_of(rest, *character) {
-            Some((is_one, rest)) => is_one && matches_from(rest, behind),
-            None => *character == '[' && matches_from(rest, behind),
-        },
-        ([wanted, rest @ ..], [character, behind @ ..]) => wanted == character && matches_from(rest, behind),
-    }
+/// What stands behind the first of the pattern, if that stands for this character.
+fn one(pattern: &[char], character: char) -> Option<&[char]> {
+    let (is_one, rest) = match pattern {
+        [] => return None,
+        ['?', rest @ ..] => (true, rest),
+        ['[', rest @ ..] => one_of(rest, character).unwrap_or((character == '[', rest)),
+        [wanted, rest @ ..] => (*wanted == character, rest),
+    };
+    is_one.then_some(rest)
 }
 
 /// Behind `[`: whether the character is one of the set, and what stands behind `]`.
@@ -59,9 +76,19 @@ mod tests {
             ("a[b", &["a[b"], &["ab"]),
             ("[a-]x", &["ax", "-x"], &["bx"]),
             ("*", &["", "lo"], &[]),
+            ("", &[], &["a"]),
+            ("**p*0", &["p0", "ppp0", "xp00"], &["0", "ppp1"]),
+            ("*ab*ab", &["abab", "aabab", "ababab"], &["ab", "aba", "abba"]),
+            ("*[a-c]?", &["bx", "abc"], &["b", "xx"]),
         ] {
             good.iter().for_each(|name| assert!(matches(pattern, name), "{pattern} {name}"));
             bad.iter().for_each(|name| assert!(!matches(pattern, name), "{pattern} {name}"));
         }
+    }
+    #[test]
+    fn many_stars_take_no_longer_than_their_number() {
+        let (pattern, name) = (format!("{}b", "a*".repeat(1000)), "a".repeat(2000));
+        assert!(!matches(&pattern, &name));
+        assert!(matches(&pattern, &format!("{name}b")));
     }
 }
