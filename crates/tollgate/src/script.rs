@@ -80,7 +80,7 @@ struct Written {
     at: Option<f64>,
     op: String,
     session: String,
-    cause: Option<u8>,
+    cause: Option<u64>,
     user: Option<String>,
     domain: Option<String>,
     framed_ip: Option<Ipv4Addr>,
@@ -211,12 +211,14 @@ fn line(written: Written) -> Result<Line, String> {
     let session = written.session.clone();
     let told = written.told();
     let counted = (told != Told::default()).then_some(told);
+    // Whatever the line says: a file of a session source has it beside its `up`.
+    let cause = cause(written.cause)?;
     let op = match written.op.as_str() {
         "up" if written.user.as_deref().is_none_or(str::is_empty) => return Err("\"up\" needs a \"user\"".to_owned()),
         "up" => Op::Up(Box::new(person(written)?)),
         "update" => Op::Update(Box::new(person(written)?)),
         "count" => Op::Count(told),
-        "down" => Op::Down { cause: cause(written.cause)? },
+        "down" => Op::Down { cause },
         "reset" => Op::Reset,
         "resync" => Op::Resync,
         other => return Err(format!("no such \"op\": \"{other}\"")),
@@ -234,12 +236,11 @@ fn at_of(at: Option<f64>) -> Result<At, String> {
     }
 }
 
-fn cause(cause: Option<u8>) -> Result<u8, String> {
-    match cause {
-        None => Ok(0),
-        Some(cause @ 1..=18) => Ok(cause),
-        Some(_) => Err("\"cause\" must be 1 to 18".to_owned()),
-    }
+/// Acct-Terminate-Cause, as far as RFC 2866 section 5.10 goes; 0: none was said.
+fn cause(cause: Option<u64>) -> Result<u8, String> {
+    let Some(cause) = cause else { return Ok(0) };
+    let known = u8::try_from(cause).ok().filter(|cause| (1..=18).contains(cause));
+    known.ok_or_else(|| "\"cause\" must be 1 to 18".to_owned())
 }
 
 fn person(written: Written) -> Result<Person, String> {
@@ -362,6 +363,8 @@ mod tests {
             (r#"{"op":"upp","session":"s"}"#, "no such \"op\""),
             (r#"{"op":"down"}"#, "\"session\""),
             (r#"{"op":"down","session":"s","cause":19}"#, "1 to 18"),
+            (r#"{"op":"down","session":"s","cause":300}"#, "1 to 18"),
+            (r#"{"op":"up","session":"s","user":"u","cause":19}"#, "1 to 18"),
             (r#"{"op":"up","session":"s","user":"u","mac":"02:00"}"#, "MAC"),
             (r#"{"op":"up","session":"s","user":"u","class":["0"]}"#, "hexadecimal"),
             (r#"{"op":"up","session":"s","user":"u","framed_ipv6_prefix":"::/129"}"#, "prefix"),
