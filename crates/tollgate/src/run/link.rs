@@ -28,6 +28,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::clock;
 use super::messages::{WorkerHandle, WorkerMessage};
+use super::sources;
 use greeting::Greeting;
 pub(crate) use roster::Planes;
 use turned_away::TurnedAway;
@@ -145,6 +146,9 @@ async fn link(stream: Stream, desk: Rc<Desk>) {
             return;
         }
     };
+    if sources::is_plane_name(hello.name()) {
+        return refuse(&stream, &desk, &hello, Answer::NameTaken);
+    }
     // Claimed before its memory is looked at: a plane that is linked uses that memory.
     let claimed = desk.planes.borrow_mut().claim(hello.name(), clock::now().mono);
     let (plane, pause) = match claimed {

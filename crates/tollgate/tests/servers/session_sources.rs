@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use plane::hello::Answer;
 use serde_json::{Value, json};
 
 use crate::common::{
-    Daemon, Detail, FreeRadius, Record, SECRET, Site, ToldSocket, Totals, count, down, free_port, seconds, up,
-    wait_until,
+    Daemon, Detail, FreeRadius, Intruder, Record, SECRET, Site, ToldSocket, Totals, answer, count, down, free_port,
+    knock, seconds, up, wait_until,
 };
 
 /// A site with these sources and one server.
@@ -301,5 +302,21 @@ fn two_thousand_lines_at_once_are_answered_in_order_and_outlive_kill_9() {
         let left = std::fs::read_dir(register.path()).unwrap().flatten();
         left.filter(|file| file.path().extension().is_some()).count() == 0
     }));
+    daemon.terminate();
+}
+
+#[test]
+fn no_plane_is_called_as_a_source_is() {
+    let site = Site::new();
+    configure(&site, free_port(), "");
+    let daemon = Daemon::start(&site, "auto");
+    let answered = |name: &str| {
+        let plane = Intruder::new(name, 1, 16);
+        answer(&knock(&site.link(), &plane.hello(), &plane.descriptors()).unwrap()).unwrap()
+    };
+    for name in ["directory-0123456789abcdef", "socket-fedcba9876543210", "interfaces-0000000000000000"] {
+        assert_eq!(answered(name), Answer::NameTaken, "{name}");
+    }
+    assert_eq!(answered("socket-0"), Answer::Accepted);
     daemon.terminate();
 }

@@ -271,6 +271,16 @@ fn plane_name(place: &SourcePlace) -> String {
     format!("{}-{:016x}", place.kind.as_str(), plane::record::session_hash(place.at.as_bytes()))
 }
 
+/// Whether a plane of this name could be a source, configured or not. Nobody else may be called so: the source would find its
+/// name taken, or the sessions of a stranger under it.
+pub(crate) fn is_plane_name(name: &str) -> bool {
+    let Some((kind, number)) = name.rsplit_once('-') else { return false };
+    let is_digit = |octet: u8| octet.is_ascii_digit() || (b'a'..=b'f').contains(&octet);
+    let is_kind =
+        [SourceKind::Directory, SourceKind::Socket, SourceKind::Interfaces].iter().any(|of| of.as_str() == kind);
+    is_kind && number.len() == 16 && number.bytes().all(is_digit)
+}
+
 /// A verdict in the form that `tollgate feed` prints, with the time of day.
 fn verdict_line(verdict: &OwnedVerdict) -> Vec<u8> {
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of this millennium need 45 bits of 53")]
@@ -282,4 +292,24 @@ fn verdict_line(verdict: &OwnedVerdict) -> Vec<u8> {
         "at": at,
     });
     format!("{line}\n").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_s_name_is_known_as_one() {
+        for kind in [SourceKind::Directory, SourceKind::Socket, SourceKind::Interfaces] {
+            for at in ["/run/sessions", "ppp*", ""] {
+                let name = plane_name(&SourcePlace { kind, at: at.to_owned() });
+                assert!(is_plane_name(&name), "{name}");
+            }
+        }
+        for name in
+            ["socket", "socket-1", "card-0123456789abcdef", "socket-0123456789ABCDEF", "socket-x-0123456789abcdef"]
+        {
+            assert!(!is_plane_name(name), "{name}");
+        }
+    }
 }
