@@ -165,9 +165,7 @@ impl Sources {
             let gone: Vec<SourcePlace> = running.keys().filter(|place| !all.contains_key(place)).cloned().collect();
             gone.iter().filter_map(|place| running.remove(place)).collect()
         };
-        for source in gone {
-            source.end(&self.planes, &self.workers).await;
-        }
+        Running::end_all(gone, &self.planes, &self.workers).await;
         let NewSources { tellers, mut countings } = new;
         for (place, running) in self.running.borrow_mut().iter_mut() {
             if let Some(wanted) = all.get(place) {

@@ -28,7 +28,8 @@ use crate::run::spawn;
 
 /// The longest sleep; nothing depends on it but the reading of this number.
 const NAP: Duration = Duration::from_secs(5);
-/// How long a source that is taken away waits until the Downs of its sessions are durable.
+/// How long sources that are taken away may take until the Downs of their sessions are durable, all of them together. The commit
+/// waits for that: whoever configures such a source again finds the old one gone, its socket and its register with it.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Acct-Terminate-Cause *Admin Reset*: an accounting that ends though the session stays.
 const ADMIN_RESET: u8 = 6;
@@ -82,8 +83,11 @@ impl Running {
         });
         let desk = Desk::new(plane, counting, wanted.domain.clone(), report.clone());
         let source = Source { teller, desk, inbox, bell: bell.clone(), stop: stop.clone() };
-        let thread = spawn("tollgate-source", None, move || source.run(entries));
-        let thread = thread.map_err(|_| "no thread can start".to_owned())?;
+        let Ok(thread) = spawn("tollgate-source", None, move || source.run(entries)) else {
+            // The workers have it already, and its name is taken.
+            link::part(index, planes, workers);
+            return Err("no thread can start".to_owned());
+        };
         Ok(Running { wanted: wanted.clone(), report, index, orders, bell, stop, thread })
     }
 
@@ -106,12 +110,21 @@ impl Running {
         self.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Ends its sessions and the thread, and takes the plane from the workers.
-    pub(crate) async fn end(self, planes: &RefCell<Planes>, workers: &[WorkerHandle]) {
-        self.tell(Order::End);
-        let Running { index, thread, .. } = self;
-        let _ = tokio::task::spawn_blocking(move || thread.join()).await;
-        link::part(index, planes, workers);
+    /// Ends sources with their sessions, all at once, and takes their planes from the workers. One whose last words find no room
+    /// is broken off; the engine then ends its sessions as those of a plane that is gone.
+    pub(crate) async fn end_all(sources: Vec<Running>, planes: &RefCell<Planes>, workers: &[WorkerHandle]) {
+        sources.iter().for_each(|source| source.tell(Order::End));
+        let until = tokio::time::Instant::now() + LAST_WORDS;
+        for source in sources {
+            let Running { index, thread, stop, bell, .. } = source;
+            let mut joined = tokio::task::spawn_blocking(move || thread.join());
+            if tokio::time::timeout_at(until, &mut joined).await.is_err() {
+                stop.store(true, Ordering::Relaxed);
+                bell.wake();
+                let _ = joined.await;
+            }
+            link::part(index, planes, workers);
+        }
     }
 
     /// Has the thread end; its sessions stay.
@@ -205,13 +218,14 @@ impl Source {
     }
 
     fn end(&mut self) {
+        let until = Instant::now() + LAST_WORDS;
         let sessions: Vec<String> = self.desk.plane.live().keys().cloned().collect();
         for session in sessions {
             if let Err(Fault::Stopped) = self.desk.down(&session, NAS_REQUEST, None) {
                 return;
             }
         }
-        self.desk.plane.settle(LAST_WORDS);
+        self.desk.plane.settle(until.saturating_duration_since(Instant::now()));
     }
 
     fn sleep(&mut self) {
