@@ -6,12 +6,14 @@
 //!                                                  ◀─  {"session":"s1","verdict":"admit","reason":"opened","at":…}
 //! ```
 //!
-//! A connection hears the verdicts on sessions that it has spoken of, and with `{"op":"listen"}` those on all, beginning with what
-//! still stands, for as long as it keeps its own half open. Answers come in the order of the lines, and a verdict behind the answer to what it is about. Who has said its last
-//! word is answered to the end; that takes a hook no longer than the ledger does.
+//! A connection hears the verdicts on sessions that it has spoken of, until [`VERDICT_PATIENCE`] after their end, and with
+//! `{"op":"listen"}` those on all, beginning with what still stands. A cut stands until the session goes or comes up anew. Answers
+//! come in the order of the lines, and a verdict behind the answer to what it is about. Who has said its last word is answered to
+//! the end, and hears for [`VERDICT_PATIENCE`] at most the verdicts on whom it has brought up.
 //!
-//! **Full:** [`CONNECTIONS_MAX`] at once, and more wait to be accepted. A line has [`LINE_MAX`] octets at most. Who does not read
-//! [`UNREAD_MAX`] octets of answers is disconnected: its sessions stay.
+//! **Full:** [`CONNECTIONS_MAX`] at once, and more wait to be accepted. A line has [`LINE_MAX`] octets at most. Who has
+//! [`WAITING_MAX`] octets of answers to come that are not durable is not read on until they are. Who does not read [`UNREAD_MAX`]
+//! octets of answers is disconnected: its sessions stay.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::{ErrorKind, Read, Write};
@@ -21,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use kernel::seqpacket::BindError;
-use model::verdict::Sentence;
+use model::verdict::{Reason, Sentence};
 use plane::OwnedVerdict;
 use serde_json::{Map, Value, json};
 
@@ -36,8 +38,13 @@ const CONNECTIONS_MAX: usize = 256;
 const LINE_MAX: usize = 64 << 10;
 /// Octets of answers that wait for whoever does not read them.
 const UNREAD_MAX: usize = 1 << 20;
-/// How long a connection that has said its last word waits for verdicts on whom it has brought up.
+/// Octets of answers that wait for the ledger. When they have it they are all sent at once, which is not to be too much.
+const WAITING_MAX: usize = UNREAD_MAX / 2;
+/// How long a connection that has said its last word waits for verdicts on whom it has brought up, and any for those on a session
+/// that is over.
 const VERDICT_PATIENCE: Duration = Duration::from_secs(10);
+/// How often sessions that are over are looked through.
+const LOOK_THROUGH: Duration = Duration::from_secs(1);
 
 /// The socket.
 pub(crate) struct Socket {
@@ -46,15 +53,21 @@ pub(crate) struct Socket {
     connections: Vec<Connection>,
     /// Verdicts that still stand: somebody is to be logged out who is there.
     standing: HashMap<String, Vec<u8>>,
+    /// Sessions that are over, and since when: connections remember them for a while.
+    over: HashMap<String, Instant>,
+    looked_through: Instant,
     durable: Position,
 }
 
 struct Connection {
     stream: UnixStream,
-    /// What was read of the next line.
-    unread: Vec<u8>,
-    /// Answers, each with what has to be durable before.
+    /// What was read and not taken.
+    lines: Lines,
+    /// There may be lines among that: they wait until answers are durable.
+    held_back: bool,
+    /// Answers, each with what has to be durable before; and how many octets they have.
     answers: VecDeque<(Position, Vec<u8>)>,
+    waiting: usize,
     /// What the peer has not read yet.
     unsent: Vec<u8>,
     /// Whom it has spoken of.
@@ -80,8 +93,15 @@ impl Socket {
             BindError::Io(error) => format!("{shown} cannot be listened on: {error}"),
         })?;
         listener.set_nonblocking(true).map_err(|error| format!("{shown} cannot be listened on: {error}"))?;
-        let (connections, standing) = (Vec::new(), HashMap::new());
-        Ok(Socket { listener, path: path.to_owned(), connections, standing, durable: 0 })
+        Ok(Socket {
+            listener,
+            path: path.to_owned(),
+            connections: Vec::new(),
+            standing: HashMap::new(),
+            over: HashMap::new(),
+            looked_through: Instant::now(),
+            durable: 0,
+        })
     }
 
     fn accept(&mut self) {
@@ -110,31 +130,76 @@ impl Socket {
             connection.listens = true;
             connection.answer(0, &json!({ "listening": true, "sessions": desk.plane.live().len() }));
             for verdict in self.standing.values() {
-                connection.answers.push_back((0, verdict.clone()));
+                connection.queue(0, verdict.clone());
             }
             return Ok(());
         }
         let session = object.get("session").cloned().unwrap_or_default();
         match say(object, desk) {
-            Ok((session, is_up, position)) => {
+            Ok((session, said, position)) => {
                 connection.sessions.insert(session.clone());
-                if is_up {
-                    connection.unjudged.insert(session.clone());
+                match said {
+                    Said::Up => {
+                        connection.unjudged.insert(session.clone());
+                        self.over.remove(&session);
+                        self.standing.remove(&session);
+                    }
+                    Said::Down => {
+                        self.over.insert(session.clone(), Instant::now());
+                        self.standing.remove(&session);
+                    }
+                    Said::More => {}
                 }
-                self.standing.remove(&session);
                 connection.answer(position, &json!({ "session": session, "taken": true }));
             }
             Err(Fault::Refused(error)) => {
                 connection.answer(0, &json!({ "session": session, "taken": false, "error": error }));
+                // An `up` that fails may have ended who was up by that name.
+                let name = session.as_str().filter(|name| !desk.plane.live().contains_key(*name));
+                if let Some(name) = name.filter(|name| self.is_spoken_of(name)) {
+                    self.over.entry(name.to_owned()).or_insert_with(Instant::now);
+                }
             }
             Err(Fault::Stopped) => return Err(Fault::Stopped),
         }
         Ok(())
     }
+
+    fn is_spoken_of(&self, session: &str) -> bool {
+        self.connections.iter().any(|connection| connection.sessions.contains(session))
+    }
+
+    /// Forgets who has been over for so long that no verdict is on its way any more.
+    fn forget_over(&mut self, desk: &Desk) {
+        if self.looked_through.elapsed() < LOOK_THROUGH {
+            return;
+        }
+        self.looked_through = Instant::now();
+        let Socket { over, connections, .. } = self;
+        over.retain(|session, since| {
+            if since.elapsed() < VERDICT_PATIENCE {
+                return true;
+            }
+            if !desk.plane.live().contains_key(session) {
+                for connection in connections.iter_mut() {
+                    connection.sessions.remove(session);
+                    connection.unjudged.remove(session);
+                }
+            }
+            false
+        });
+    }
 }
 
-/// Does what a line says: about whom, whether it brings somebody up, and what has to be durable before it is answered.
-fn say(object: Map<String, Value>, desk: &mut Desk) -> Result<(String, bool, Position), Fault> {
+/// What a line has said of its session.
+enum Said {
+    Up,
+    Down,
+    More,
+}
+
+/// Does what a line says: about whom, what that was, and what has to be durable before it is answered.
+fn say(object: Map<String, Value>, desk: &mut Desk) -> Result<(String, Said, Position), Fault> {
     let line = script::read_object(object.clone()).map_err(Fault::Refused)?;
     let at = match line.at {
         At::Wall(at) => Some(at),
@@ -157,23 +222,31 @@ fn say(object: Map<String, Value>, desk: &mut Desk) -> Result<(String, bool, Pos
             return Err(Fault::Refused(why.to_owned()));
         }
     };
-    Ok((line.session, matches!(line.op, Op::Up(_)), position))
+    let said = match line.op {
+        Op::Up(_) => Said::Up,
+        Op::Down { .. } => Said::Down,
+        Op::Update(_) | Op::Count(_) | Op::Reset | Op::Resync => Said::More,
+    };
+    Ok((line.session, said, position))
 }
 
 impl Teller for Socket {
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let listener = (self.connections.len() < CONNECTIONS_MAX).then(|| self.listener.as_fd());
-        let speaking = self.connections.iter().filter(|connection| connection.ended.is_none());
+        let speaking =
+            self.connections.iter().filter(|connection| connection.ended.is_none() && !connection.is_crowded());
         listener.into_iter().chain(speaking.map(|connection| connection.stream.as_fd())).collect()
     }
 
     fn turn(&mut self, desk: &mut Desk) -> Result<(), Fault> {
         self.accept();
         for at in 0..self.connections.len() {
-            for line in self.connections[at].read() {
+            self.connections[at].read();
+            while let Some(line) = self.connections[at].next_line() {
                 self.take(at, &line, desk)?;
             }
         }
+        self.forget_over(desk);
         let live = desk.plane.live();
         self.standing.retain(|session, _| live.contains_key(session));
         Ok(())
@@ -185,11 +258,16 @@ impl Teller for Socket {
         for connection in &mut self.connections {
             connection.unjudged.remove(&session);
             if connection.listens || connection.sessions.contains(&session) {
-                connection.answers.push_back((0, line.clone()));
+                connection.queue(0, line.clone());
             }
         }
-        if verdict.sentence == Sentence::Cut {
-            self.standing.insert(session, line);
+        match verdict.sentence {
+            Sentence::Cut => drop(self.standing.insert(session, line)),
+            Sentence::Refuse => drop(self.over.insert(session, Instant::now())),
+            Sentence::Redirect if verdict.reason == Reason::AccountingStopped => {
+                self.over.insert(session, Instant::now());
+            }
+            Sentence::Redirect | Sentence::Admit => {}
         }
         Ok(())
     }
@@ -202,8 +280,11 @@ impl Teller for Socket {
         self.connections.retain(|connection| !connection.is_over());
     }
 
-    /// Whoever does not read, or waits for a verdict, is looked after now and then.
+    /// Whoever does not read, or waits for a verdict, is looked after now and then; and lines that can be taken again at once.
     fn due(&self) -> Option<Instant> {
+        if self.connections.iter().any(|connection| connection.held_back && !connection.is_crowded()) {
+            return Some(Instant::now());
+        }
         let waits = |connection: &Connection| connection.ended.is_some() || !connection.unsent.is_empty();
         self.connections.iter().any(waits).then(|| Instant::now() + Duration::from_millis(100))
     }
@@ -220,8 +301,10 @@ impl Connection {
     fn new(stream: UnixStream) -> Connection {
         Connection {
             stream,
-            unread: Vec::new(),
+            lines: Lines::default(),
+            held_back: false,
             answers: VecDeque::new(),
+            waiting: 0,
             unsent: Vec::new(),
             sessions: HashSet::new(),
             unjudged: HashSet::new(),
@@ -231,42 +314,57 @@ impl Connection {
         }
     }
 
-    /// The lines that have come. One without an end is a line when nothing follows it.
-    fn read(&mut self) -> Vec<Vec<u8>> {
+    /// Reads what has come, up to a line and a half.
+    fn read(&mut self) {
         let mut room = [0; 16 << 10];
-        while self.ended.is_none() && !self.broken && self.unread.len() <= LINE_MAX {
+        while self.ended.is_none() && !self.broken && !self.is_crowded() && self.lines.length() <= LINE_MAX {
             match self.stream.read(&mut room) {
                 Ok(0) => self.ended = Some(Instant::now()),
-                Ok(length) => self.unread.extend_from_slice(&room[..length]),
+                Ok(length) => self.lines.push(&room[..length]),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(_) => self.broken = true,
             }
         }
-        let mut lines = Vec::new();
-        while let Some(end) = self.unread.iter().position(|octet| *octet == b'\n') {
-            lines.push(self.unread.drain(..=end).collect());
+    }
+
+    /// The next line that was read. One without an end is a line when nothing follows it.
+    fn next_line(&mut self) -> Option<Vec<u8>> {
+        self.held_back = self.is_crowded();
+        if self.held_back {
+            return None;
         }
-        if self.unread.len() > LINE_MAX {
+        let line = self.lines.next();
+        if line.as_ref().map_or(self.lines.length(), Vec::len) > LINE_MAX {
             let error = format!("a line has more than {LINE_MAX} octets; nothing behind it is read");
             self.answer(0, &json!({ "taken": false, "error": error }));
-            self.unread.clear();
+            self.lines = Lines::default();
             self.ended = Some(Instant::now());
+            return None;
         }
-        if self.ended.is_some() && !self.unread.is_empty() {
-            lines.push(std::mem::take(&mut self.unread));
-        }
-        lines
+        line.or_else(|| self.ended.and_then(|_| self.lines.rest()))
+    }
+
+    /// Whether so many answers wait for the ledger that nothing more is to be asked.
+    fn is_crowded(&self) -> bool {
+        self.waiting > WAITING_MAX
     }
 
     fn answer(&mut self, position: Position, what: &Value) {
-        self.answers.push_back((position, format!("{what}\n").into_bytes()));
+        self.queue(position, format!("{what}\n").into_bytes());
+    }
+
+    fn queue(&mut self, position: Position, line: Vec<u8>) {
+        self.waiting += line.len();
+        self.answers.push_back((position, line));
     }
 
     /// Tells what is durable.
     fn write(&mut self, through: Position) {
         while self.answers.front().is_some_and(|(position, _)| *position <= through) {
-            self.unsent.extend(self.answers.pop_front().map(|(_, answer)| answer).unwrap_or_default());
+            let Some((_, answer)) = self.answers.pop_front() else { break };
+            self.waiting -= answer.len();
+            self.unsent.extend(answer);
         }
         while !self.unsent.is_empty() && !self.broken {
             match self.stream.write(&self.unsent) {
@@ -280,8 +378,86 @@ impl Connection {
     }
 
     fn is_over(&self) -> bool {
-        let said_all = self.answers.is_empty() && self.unsent.is_empty();
+        let said_all = self.lines.length() == 0 && self.answers.is_empty() && self.unsent.is_empty();
         let has_ended = self.ended.is_some_and(|ended| self.unjudged.is_empty() || ended.elapsed() > VERDICT_PATIENCE);
         self.broken || said_all && has_ended
+    }
+}
+
+/// Octets that were read and not taken: lines, and the beginning of one.
+#[derive(Default)]
+struct Lines {
+    octets: Vec<u8>,
+    /// Where the next line begins.
+    begin: usize,
+    /// No line ends between there and here.
+    searched: usize,
+}
+
+impl Lines {
+    /// How many octets there are.
+    fn length(&self) -> usize {
+        self.octets.len() - self.begin
+    }
+
+    fn push(&mut self, octets: &[u8]) {
+        // Who always has one more line waiting would otherwise keep all that it ever said.
+        if self.begin > LINE_MAX {
+            self.octets.drain(..self.begin);
+            (self.begin, self.searched) = (0, self.searched - self.begin);
+        }
+        self.octets.extend_from_slice(octets);
+    }
+
+    /// The next line, without its end. What was taken is cleared away when there is none, and not at every line.
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let Some(length) = self.octets[self.searched..].iter().position(|octet| *octet == b'\n') else {
+            self.octets.drain(..self.begin);
+            (self.begin, self.searched) = (0, self.octets.len());
+            return None;
+        };
+        let end = self.searched + length;
+        let line = self.octets[self.begin..end].to_vec();
+        (self.begin, self.searched) = (end + 1, end + 1);
+        Some(line)
+    }
+
+    /// What stands behind the last line, if anything does.
+    fn rest(&mut self) -> Option<Vec<u8>> {
+        let Lines { mut octets, begin, .. } = std::mem::take(self);
+        let rest = octets.split_off(begin);
+        (!rest.is_empty()).then_some(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_found_however_they_come() {
+        let text = b"one\n\ntwo three\nfour";
+        for piece in 1..=text.len() {
+            let (mut lines, mut found) = (Lines::default(), Vec::new());
+            for octets in text.chunks(piece) {
+                lines.push(octets);
+                found.extend(std::iter::from_fn(|| lines.next()));
+            }
+            assert_eq!(found, [&b"one"[..], b"", b"two three"], "in pieces of {piece}");
+            assert_eq!(
+                (lines.length(), lines.rest(), lines.length(), lines.rest()),
+                (4, Some(b"four".to_vec()), 0, None)
+            );
+        }
+    }
+
+    #[test]
+    fn lines_that_wait_are_not_lost() {
+        let mut lines = Lines::default();
+        lines.push(b"one\ntwo\nth");
+        assert_eq!(lines.next(), Some(b"one".to_vec()));
+        lines.push(b"ree\n");
+        assert_eq!((lines.next(), lines.next(), lines.next()), (Some(b"two".to_vec()), Some(b"three".to_vec()), None));
+        assert_eq!((lines.length(), lines.octets.len()), (0, 0));
     }
 }
