@@ -2,40 +2,52 @@
 //!
 //! Only names that end in `.json` are files of sessions. A file holds one object with the fields of a plane script's `up`; its
 //! session is called as the file is, without the ending, unless `session` says otherwise. That it is there is the session's Up,
-//! that what it says has changed an Update, and a count where it gives octets; that it has gone is the Down, with the `cause` that
-//! it said last.
+//! that what it says has changed an Update, and a count where it gives octets; that it has gone, or names another session, is the
+//! Down, with the `cause` that it said last. A field that is not said any more stays as it was said.
 //!
 //! The kernel tells of changes (inotify(7)), and the directory is walked through now and then all the same, and whenever the kernel
-//! had too much to tell: nothing depends on a message. A file that makes no sense changes nothing until it does; a directory that
-//! cannot be read ends nobody.
+//! had too much to tell: nothing depends on a message. A file that makes no sense, or is no regular file, changes nothing until it
+//! does; a directory that cannot be read ends nobody.
 //!
-//! A session that is to be cut, or was refused, is told of in a file beside its own, `NAME.json.verdict`, which goes with it.
-//! Whoever runs the sessions does as it says and removes the session's file.
+//! **Who speaks for a session.** One file; a second one that names it is told of at the desk and waits until the first has gone.
+//! So files that are there are read before anything is said, and those that have gone are looked at last: a file that was renamed is
+//! there under its new name, and takes over a session that goes on. What ends is said before what begins.
+//!
+//! **What is tried again.** A session that could not be told of, because there was no room for it or the register did not take it,
+//! at the next walk. One that was refused, or redirected and accounted for no more, stays down until its file goes or says something
+//! else of the subscriber; what it has counted is nothing else.
+//!
+//! A session that is to be cut, or was refused, is told of in a file beside its own, `NAME.json.verdict`, which goes with it, and
+//! when the session comes up after all. Whoever runs the sessions does as it says and removes the session's file.
 
-use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::io;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use model::verdict::Sentence;
+use model::time::Wall;
+use model::verdict::{Reason, Sentence};
 use plane::OwnedVerdict;
+use rustix::fs::OFlags;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use serde_json::{Map, Value};
 
 use super::desk::Desk;
 use super::source_plane::Fault;
 use super::{Teller, verdict_line};
-use crate::script::{self, At, Line, Op};
+use crate::script::{self, At, Op, Told};
 
 /// How often the directory is walked through, whatever the kernel tells.
 const RESCAN: Duration = Duration::from_secs(30);
 /// Octets of a file.
 const FILE_MAX: u64 = 64 << 10;
 const ENDING: &str = ".json";
+/// A verdict before it has its name. No session's file is called so.
+const NEW_VERDICT: &str = ".verdict.new";
 
 /// A directory that is watched.
 pub(crate) struct Directory {
@@ -43,30 +55,127 @@ pub(crate) struct Directory {
     watch: OwnedFd,
     /// Files by their names.
     files: HashMap<String, Known>,
+    /// Sessions that files name.
+    claims: HashMap<String, Claim>,
+    /// Sessions that are to be told of in the next turn, though no file has changed.
+    anew: BTreeSet<String>,
     rescan: Instant,
 }
 
 /// A file as it was read last.
+#[derive(Default)]
 struct Known {
-    stamp: Stamp,
+    /// `None`: it is read again, whatever it looks like.
+    stamp: Option<Stamp>,
     /// What it said when it made sense last; `None`: it never has.
     content: Option<Content>,
 }
 
+/// What a file says.
 struct Content {
     session: String,
     said: Map<String, Value>,
+    at: Option<Wall>,
+    counted: Option<Told>,
     cause: u8,
-    /// The session was refused, and is not asked for again.
-    refused: bool,
+}
+
+/// A session that files name.
+struct Claim {
+    /// Which one speaks for it.
+    file: String,
+    /// Those that wait until it has gone.
+    others: BTreeSet<String>,
+    /// It could not be told of.
+    failed: bool,
+    /// What the session was brought up with, until that is judged.
+    asked: Option<Map<String, Value>>,
+    /// The session is over by a verdict, and stays so while this is what is said of the subscriber.
+    over: Option<Map<String, Value>>,
+}
+
+/// What files have come to say in one look.
+#[derive(Default)]
+struct News {
+    /// Files that were read, in the order of their names.
+    read: BTreeSet<String>,
+    /// Sessions that something is to be said of.
+    touched: BTreeSet<String>,
+    /// Sessions that no file names any more, with their causes.
+    ended: BTreeMap<String, u8>,
+}
+
+/// What the kernel has told.
+#[derive(Default)]
+struct Changes {
+    names: BTreeSet<String>,
+    /// A file had one of these names and has another one now, perhaps.
+    are_renamed: bool,
+    /// More has changed than could be told.
+    are_lost: bool,
 }
 
 /// What changes when a file is written or replaced.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Stamp {
+    device: u64,
     inode: u64,
     length: u64,
     modified: Option<SystemTime>,
+}
+
+/// What was found under a name.
+enum Found {
+    /// As it was.
+    Same,
+    /// A file that has changed.
+    Text(Stamp, Vec<u8>),
+    /// No regular file.
+    NoFile(Stamp),
+}
+
+impl Content {
+    /// What it says of the subscriber, which says nothing of what was counted.
+    fn subscriber(&self) -> Map<String, Value> {
+        let is_of_it = |key: &str| !is_about_the_line(key) && !is_counter(key);
+        self.said.iter().filter(|(key, _)| is_of_it(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+}
+
+impl Claim {
+    fn of(file: &str) -> Claim {
+        Claim { file: file.to_owned(), others: BTreeSet::new(), failed: false, asked: None, over: None }
+    }
+}
+
+impl News {
+    /// A file names this session now.
+    fn claim(&mut self, claims: &mut HashMap<String, Claim>, session: &str, file: &str) {
+        self.ended.remove(session);
+        self.touched.insert(session.to_owned());
+        let claim = claims.entry(session.to_owned()).or_insert_with(|| Claim::of(file));
+        if claim.file != file {
+            claim.others.insert(file.to_owned());
+        }
+    }
+
+    /// A file does not name this session any more. Gives back who speaks for it instead.
+    fn release(&mut self, claims: &mut HashMap<String, Claim>, content: &Content, file: &str) -> Option<String> {
+        let claim = claims.get_mut(&content.session)?;
+        if claim.file != file {
+            claim.others.remove(file);
+            return None;
+        }
+        let Some(next) = claim.others.pop_first() else {
+            claims.remove(&content.session);
+            self.touched.remove(&content.session);
+            self.ended.insert(content.session.clone(), content.cause);
+            return None;
+        };
+        claim.file.clone_from(&next);
+        self.touched.insert(content.session.clone());
+        Some(next)
+    }
 }
 
 impl Directory {
@@ -76,7 +185,14 @@ impl Directory {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(cannot)?;
         let watch =
             inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(|error| cannot(error.into()))?;
-        let directory = Directory { path: path.to_owned(), watch, files: HashMap::new(), rescan: Instant::now() };
+        let directory = Directory {
+            path: path.to_owned(),
+            watch,
+            files: HashMap::new(),
+            claims: HashMap::new(),
+            anew: BTreeSet::new(),
+            rescan: Instant::now(),
+        };
         directory.watch_again().map_err(cannot)?;
         fs::read_dir(path).map_err(cannot)?;
         Ok(directory)
@@ -90,34 +206,38 @@ impl Directory {
         Ok(())
     }
 
-    /// The names that the kernel has told of; `None`: everything has to be looked at.
-    fn changed(&mut self) -> Option<HashSet<String>> {
-        let mut names = HashSet::new();
+    /// What the kernel has told of.
+    fn changes(&mut self) -> Changes {
+        let mut changes = Changes::default();
         let mut room = [MaybeUninit::uninit(); 16 << 10];
         let mut reader = inotify::Reader::new(&self.watch, &mut room);
-        let mut everything = false;
         while let Ok(event) = reader.next() {
             let flags = event.events();
-            everything |= flags.intersects(ReadFlags::QUEUE_OVERFLOW | ReadFlags::IGNORED)
+            changes.are_lost |= flags.intersects(ReadFlags::QUEUE_OVERFLOW | ReadFlags::IGNORED)
                 || flags.intersects(ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF);
-            names.extend(event.file_name().map(|name| name.to_string_lossy().into_owned()));
+            let name = event.file_name().map(|name| name.to_string_lossy().into_owned());
+            if let Some(name) = name.filter(|name| is_session_file(name)) {
+                changes.are_renamed |= flags.contains(ReadFlags::MOVED_FROM);
+                changes.names.insert(name);
+            }
         }
-        (!everything).then_some(names)
+        changes
     }
 
-    /// Looks at every file, and at those that are not there any more.
+    /// Looks at every file, and at those that are not there any more; and tries again what has failed.
     fn scan(&mut self, desk: &mut Desk) -> Result<(), Fault> {
         self.rescan = Instant::now() + RESCAN;
-        let listed = self.watch_again().and_then(|()| list(&self.path));
-        let names = match listed {
+        let mut names = match self.watch_again().and_then(|()| list(&self.path)) {
             Ok(names) => names,
             Err(error) => {
-                desk.note(&format!("the directory cannot be read, and its sessions stay as they are: {error}"));
+                note_unreadable(&error, desk);
                 return Ok(());
             }
         };
-        let gone: Vec<String> = self.files.keys().filter(|name| !names.contains(*name)).cloned().collect();
-        gone.iter().chain(&names).try_for_each(|name| self.look_at(name, desk))?;
+        names.extend(self.files.keys().cloned());
+        let failed = self.claims.iter().filter(|(_, claim)| claim.failed).map(|(session, _)| session.clone());
+        self.anew.extend(failed);
+        self.look(names, true, desk)?;
         self.end_lost(desk)
     }
 
@@ -126,106 +246,145 @@ impl Directory {
         if self.files.values().any(|known| known.content.is_none()) {
             return Ok(());
         }
-        let contents = self.files.values().filter_map(|known| known.content.as_ref());
-        let there: HashSet<&str> = contents.map(|content| &*content.session).collect();
-        let is_lost = |session: &&String| !there.contains(session.as_str());
-        let lost: Vec<String> = desk.plane.live().keys().filter(is_lost).cloned().collect();
-        lost.iter().try_for_each(|session| desk.down(session, 0, None).map(drop))
+        let is_lost = |session: &&String| !self.claims.contains_key(*session);
+        let lost: BTreeSet<String> = desk.plane.live().keys().filter(is_lost).cloned().collect();
+        lost.iter().try_for_each(|session| end(session, 0, desk))
     }
 
-    /// Looks at one file.
-    fn look_at(&mut self, name: &str, desk: &mut Desk) -> Result<(), Fault> {
-        if !is_session_file(name) {
-            return Ok(());
-        }
-        let path = self.path.join(name);
-        let stamp = match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_file() => {
-                Stamp { inode: metadata.ino(), length: metadata.len(), modified: metadata.modified().ok() }
+    /// Looks at these files, and tells what has come of it. `are_renamed`: those that are not there may be so under another name.
+    fn look(&mut self, names: BTreeSet<String>, are_renamed: bool, desk: &mut Desk) -> Result<(), Fault> {
+        let mut news = News { touched: std::mem::take(&mut self.anew), ..News::default() };
+        let mut gone: Vec<String> = Vec::new();
+        for name in names {
+            let is_there = self.read(&name, &mut news, desk);
+            if !is_there && self.files.contains_key(&name) {
+                gone.push(name);
             }
-            Ok(_) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.gone(name, desk),
-            Err(error) => {
-                desk.note(&format!("{name} cannot be read: {error}"));
-                return Ok(());
+        }
+        if !gone.is_empty() {
+            // Whatever a file was renamed to is in the directory by now.
+            let there = if are_renamed { list(&self.path) } else { fs::metadata(&self.path).map(|_| BTreeSet::new()) };
+            match there {
+                Ok(there) => {
+                    gone.retain(|name| !there.contains(name));
+                    let new: Vec<String> = there.into_iter().filter(|name| !self.files.contains_key(name)).collect();
+                    for name in new {
+                        self.read(&name, &mut news, desk);
+                    }
+                }
+                Err(error) => {
+                    note_unreadable(&error, desk);
+                    gone.clear();
+                }
+            }
+        }
+        gone.iter().for_each(|name| self.forget(name, &mut news));
+        self.tell(&news, desk)
+    }
+
+    /// Reads a file, where it has changed; false: it is gone. What it says is told when all have been read.
+    fn read(&mut self, name: &str, news: &mut News, desk: &mut Desk) -> bool {
+        let before = self.files.get(name).and_then(|known| known.stamp);
+        let (stamp, content) = match find(&self.path.join(name), before) {
+            Ok(Found::Same) => return true,
+            Ok(Found::Text(stamp, text)) => (Some(stamp), understand(&text, name)),
+            Ok(Found::NoFile(stamp)) => (Some(stamp), Err("it is no regular file".to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
+            Err(error) => (None, Err(format!("it cannot be read: {error}"))),
+        };
+        let known = self.files.entry(name.to_owned()).or_default();
+        known.stamp = stamp;
+        match content {
+            Ok(content) => {
+                let session = content.session.clone();
+                let before = known.content.replace(content);
+                if let Some(before) = before.filter(|before| before.session != session) {
+                    self.release(&before, name, news);
+                }
+                news.claim(&mut self.claims, &session, name);
+                news.read.insert(name.to_owned());
+            }
+            Err(problem) => desk.note(&format!("{name}: {problem}")),
+        }
+        true
+    }
+
+    /// A file is gone.
+    fn forget(&mut self, name: &str, news: &mut News) {
+        match self.files.remove(name).and_then(|known| known.content) {
+            Some(content) => self.release(&content, name, news),
+            None => drop(fs::remove_file(self.verdict_file(name))),
+        }
+    }
+
+    /// A file does not speak for a session any more. What was said of the session stays with it, or is settled.
+    fn release(&mut self, content: &Content, name: &str, news: &mut News) {
+        let verdict = self.verdict_file(name);
+        let _ = match news.release(&mut self.claims, content, name) {
+            Some(next) => fs::rename(verdict, self.verdict_file(&next)),
+            None => fs::remove_file(verdict),
+        };
+    }
+
+    /// Tells what files have come to say.
+    fn tell(&mut self, news: &News, desk: &mut Desk) -> Result<(), Fault> {
+        news.ended.iter().try_for_each(|(session, cause)| end(session, *cause, desk))?;
+        news.touched.iter().try_for_each(|session| self.tell_of(session, desk))?;
+        for name in &news.read {
+            let content = self.files.get(name).and_then(|known| known.content.as_ref());
+            let Some(session) = content.map(|content| &content.session) else { continue };
+            if let Some(claim) = self.claims.get(session).filter(|claim| claim.file != *name) {
+                desk.note(&format!("{name}: session {session} is that of {} already", claim.file));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells what the file of one session says.
+    fn tell_of(&mut self, session: &str, desk: &mut Desk) -> Result<(), Fault> {
+        let Some(claim) = self.claims.get_mut(session) else { return Ok(()) };
+        let Some(content) = self.files.get(&claim.file).and_then(|known| known.content.as_ref()) else { return Ok(()) };
+        let subscriber = content.subscriber();
+        let told = match desk.plane.live().get(session) {
+            Some(live) => {
+                let changed = difference(&live.entry.said, &subscriber);
+                if changed.is_empty() { Ok(()) } else { desk.update(session, changed, None).map(drop) }
+            }
+            None if claim.over.as_ref() == Some(&subscriber) => Ok(()),
+            None => {
+                claim.over = None;
+                claim.asked = Some(subscriber.clone());
+                // What was said before was said of another one.
+                let _ = fs::remove_file(self.path.join(verdict_name(&claim.file)));
+                desk.up(session, subscriber, content.at, None).map(drop)
             }
         };
-        if self.files.get(name).is_some_and(|known| known.stamp == stamp) {
-            return Ok(());
-        }
-        let content = self.files.remove(name).and_then(|known| known.content);
-        let (content, told) = match read(&path, name, stamp.length) {
-            Ok((said, line)) => self.told(name, content, &said, &line, desk),
-            Err(problem) => (content, Err(Fault::Refused(problem))),
-        };
-        self.files.insert(name.to_owned(), Known { stamp, content });
+        let counted = content.counted.filter(|_| desk.plane.live().contains_key(session));
+        let told = told.and_then(|()| counted.map_or(Ok(()), |counted| desk.count(session, counted)));
+        claim.failed = matches!(told, Err(Fault::Refused(_)));
         match told {
             Err(Fault::Refused(problem)) => {
-                desk.note(&format!("{name}: {problem}"));
+                desk.note(&format!("{}: {problem}", claim.file));
                 Ok(())
             }
             told => told,
         }
     }
 
-    /// A file says this; what is to be remembered of it, and how it went.
-    fn told(
-        &self,
-        name: &str,
-        before: Option<Content>,
-        said: &Map<String, Value>,
-        line: &Line,
-        desk: &mut Desk,
-    ) -> (Option<Content>, Result<(), Fault>) {
-        let owner = self.files.iter().find(|(other, known)| {
-            other.as_str() != name && known.content.as_ref().is_some_and(|content| content.session == line.session)
-        });
-        if let Some((owner, _)) = owner {
-            let problem = format!("session {} is that of {owner} already", line.session);
-            return (before, Err(Fault::Refused(problem)));
-        }
-        let at = match line.at {
-            At::Wall(at) => Some(at),
-            At::Once | At::Offset(_) => None,
-        };
-        let cause = said.get("cause").and_then(Value::as_u64).and_then(|cause| u8::try_from(cause).ok()).unwrap_or(0);
-        let mut done = Ok(());
-        if let Some(before) = before.as_ref().filter(|before| before.session != line.session)
-            && desk.plane.live().contains_key(&before.session)
-        {
-            done = desk.down(&before.session, before.cause, None).map(drop);
-        }
-        let is_up = desk.plane.live().contains_key(&line.session);
-        let was_refused = before.as_ref().is_some_and(|before| before.refused && before.said == *said);
-        let content = Content { session: line.session.clone(), said: said.clone(), cause, refused: was_refused };
-        let done = done.and_then(|()| match is_up {
-            true => {
-                let known = desk.plane.live().get(&line.session).map(|live| &live.entry.said);
-                let changed = known.map(|known| difference(known, said)).unwrap_or_default();
-                if changed.is_empty() { Ok(()) } else { desk.update(&line.session, changed, None).map(drop) }
-            }
-            false if was_refused => Ok(()),
-            false => desk.up(&line.session, without_counters(said), at, None).map(drop),
-        });
-        let counted = line.counted.filter(|_| desk.plane.live().contains_key(&line.session));
-        let done = done.and_then(|()| counted.map_or(Ok(()), |counted| desk.count(&line.session, counted)));
-        (Some(content), done)
-    }
-
-    fn gone(&mut self, name: &str, desk: &mut Desk) -> Result<(), Fault> {
-        let Some(known) = self.files.remove(name) else { return Ok(()) };
-        // Whatever was said of it is settled.
-        let _ = fs::remove_file(self.verdict_file(name));
-        match known.content {
-            Some(content) if desk.plane.live().contains_key(&content.session) => {
-                desk.down(&content.session, content.cause, None).map(drop)
-            }
-            _ => Ok(()),
-        }
-    }
-
     fn verdict_file(&self, name: &str) -> PathBuf {
-        self.path.join(format!("{name}.verdict"))
+        self.path.join(verdict_name(name))
+    }
+
+    /// Writes a verdict under a name of its own and renames it: whatever somebody has put under its name, a link or a pipe, is
+    /// replaced and not written to.
+    fn write_verdict(&self, name: &str, line: &[u8]) -> io::Result<()> {
+        let new = self.path.join(NEW_VERDICT);
+        // One that an earlier life has left.
+        let _ = fs::remove_file(&new);
+        let flags = (OFlags::NOFOLLOW | OFlags::CLOEXEC).bits().cast_signed();
+        let mut file = OpenOptions::new().write(true).create_new(true).custom_flags(flags).open(&new)?;
+        file.write_all(line)?;
+        fs::rename(&new, self.verdict_file(name))
     }
 }
 
@@ -239,24 +398,37 @@ impl Teller for Directory {
     }
 
     fn turn(&mut self, desk: &mut Desk) -> Result<(), Fault> {
-        match self.changed() {
-            Some(names) if Instant::now() < self.rescan => names.iter().try_for_each(|name| self.look_at(name, desk)),
-            _ => self.scan(desk),
+        let Changes { names, are_renamed, are_lost } = self.changes();
+        // Two files that are written within a tick of the file system's clock may look alike.
+        for name in &names {
+            self.files.entry(name.clone()).and_modify(|known| known.stamp = None);
         }
+        if are_lost || Instant::now() >= self.rescan { self.scan(desk) } else { self.look(names, are_renamed, desk) }
     }
 
     fn hear(&mut self, verdict: &OwnedVerdict, desk: &mut Desk) -> Result<(), Fault> {
-        if !matches!(verdict.sentence, Sentence::Refuse | Sentence::Cut) {
-            return Ok(());
-        }
         let session = String::from_utf8_lossy(verdict.session()).into_owned();
-        let of_it = |known: &&mut Content| known.session == session;
-        let mut contents = self.files.iter_mut().filter_map(|(name, known)| Some((name, known.content.as_mut()?)));
-        let Some((name, content)) = contents.find(|(_, content)| of_it(content)) else { return Ok(()) };
-        content.refused |= verdict.sentence == Sentence::Refuse;
-        let file = self.path.join(format!("{name}.verdict"));
-        if let Err(error) = fs::write(&file, verdict_line(verdict)) {
-            desk.note(&format!("{} cannot be written: {error}", file.display()));
+        let Some(claim) = self.claims.get_mut(&session) else { return Ok(()) };
+        let Some(content) = self.files.get(&claim.file).and_then(|known| known.content.as_ref()) else { return Ok(()) };
+        let asked = claim.asked.take();
+        match verdict.sentence {
+            Sentence::Admit => return Ok(()),
+            Sentence::Redirect => {
+                if verdict.reason == Reason::AccountingStopped {
+                    claim.over = Some(content.subscriber());
+                }
+                return Ok(());
+            }
+            Sentence::Refuse => {
+                // What has changed since it was asked was not refused.
+                claim.over = asked.or_else(|| Some(content.subscriber()));
+                self.anew.insert(session);
+            }
+            Sentence::Cut => {}
+        }
+        let file = claim.file.clone();
+        if let Err(error) = self.write_verdict(&file, &verdict_line(verdict)) {
+            desk.note(&format!("{} cannot be written: {error}", verdict_name(&file)));
         }
         Ok(())
     }
@@ -270,21 +442,61 @@ fn is_session_file(name: &str) -> bool {
     name.len() > ENDING.len() && name.ends_with(ENDING) && !name.starts_with('.')
 }
 
-fn list(directory: &Path) -> io::Result<HashSet<String>> {
-    let mut names = HashSet::new();
+fn verdict_name(name: &str) -> String {
+    format!("{name}.verdict")
+}
+
+fn list(directory: &Path) -> io::Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
     for entry in fs::read_dir(directory)? {
         names.extend(entry?.file_name().into_string().ok().filter(|name| is_session_file(name)));
     }
     Ok(names)
 }
 
-/// What a file says, and the same as a line of the plane script.
-fn read(path: &Path, name: &str, length: u64) -> Result<(Map<String, Value>, Line), String> {
-    if length > FILE_MAX {
+fn note_unreadable(error: &io::Error, desk: &mut Desk) {
+    desk.note(&format!("the directory cannot be read, and its sessions stay as they are: {error}"));
+}
+
+/// Ends a session, if it is up.
+fn end(session: &str, cause: u8, desk: &mut Desk) -> Result<(), Fault> {
+    if !desk.plane.live().contains_key(session) {
+        return Ok(());
+    }
+    match desk.down(session, cause, None) {
+        Err(Fault::Refused(problem)) => {
+            desk.note(&format!("session {session}: {problem}"));
+            Ok(())
+        }
+        done => done.map(drop),
+    }
+}
+
+/// Reads what is under a path, if it has changed. Nothing is waited for, whatever it is; and of a file that grows no more is read
+/// than one may have.
+fn find(path: &Path, before: Option<Stamp>) -> io::Result<Found> {
+    let flags = (OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY).bits().cast_signed();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    let metadata = file.metadata()?;
+    let (device, inode, length) = (metadata.dev(), metadata.ino(), metadata.len());
+    let stamp = Stamp { device, inode, length, modified: metadata.modified().ok() };
+    if before == Some(stamp) {
+        return Ok(Found::Same);
+    }
+    if !metadata.is_file() {
+        return Ok(Found::NoFile(stamp));
+    }
+    let mut text = Vec::new();
+    file.take(FILE_MAX + 1).read_to_end(&mut text)?;
+    Ok(Found::Text(stamp, text))
+}
+
+/// What a file says, which is a line of the plane script.
+fn understand(text: &[u8], name: &str) -> Result<Content, String> {
+    if text.len() as u64 > FILE_MAX {
         return Err(format!("it has more than {FILE_MAX} octets"));
     }
-    let text = fs::read(path).map_err(|error| format!("it cannot be read: {error}"))?;
-    let mut said: Map<String, Value> = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    let said: Map<String, Value> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     let mut whole = said.clone();
     whole.entry("op").or_insert_with(|| "up".into());
     whole.entry("session").or_insert_with(|| name[..name.len() - ENDING.len()].into());
@@ -292,24 +504,279 @@ fn read(path: &Path, name: &str, length: u64) -> Result<(Map<String, Value>, Lin
     if !matches!(line.op, Op::Up(_)) {
         return Err("\"op\" must be \"up\" or left out: a file is a session that is up".to_owned());
     }
-    // It is no part of an `up`.
-    said.remove("op");
-    Ok((said, line))
+    let at = match line.at {
+        At::Wall(at) => Some(at),
+        At::Once | At::Offset(_) => None,
+    };
+    let cause = said.get("cause").and_then(Value::as_u64).and_then(|cause| u8::try_from(cause).ok()).unwrap_or(0);
+    Ok(Content { session: line.session, said, at, counted: line.counted, cause })
 }
 
 /// The fields that say something else now, or say it for the first time.
 fn difference(before: &Map<String, Value>, now: &Map<String, Value>) -> Map<String, Value> {
-    let said_anew = |(key, value): &(&String, &Value)| {
-        !matches!(key.as_str(), "session" | "at" | "cause") && !is_counter(key) && before.get(*key) != Some(*value)
-    };
+    let said_anew = |(key, value): &(&String, &Value)| before.get(*key) != Some(*value);
     now.iter().filter(said_anew).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-fn without_counters(said: &Map<String, Value>) -> Map<String, Value> {
-    let stays = |key: &str| !is_counter(key) && key != "cause";
-    said.iter().filter(|(key, _)| stays(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+fn is_about_the_line(key: &str) -> bool {
+    matches!(key, "op" | "session" | "at" | "cause")
 }
 
 fn is_counter(key: &str) -> bool {
     key.ends_with("_octets") || key.ends_with("_packets")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::sync::atomic::AtomicBool;
+    use std::sync::{Arc, Mutex};
+
+    use model::report::SourceReport;
+    use model::settings::{SourceKind, SourcePlace};
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    use serde_json::json;
+    use tempfile::TempDir;
+
+    use super::super::counting::Counting;
+    use super::super::desk::SharedReport;
+    use super::super::source_plane::SourcePlane;
+    use super::*;
+
+    /// A directory whose plane nobody reads: what is said fits into its ring.
+    struct Stage {
+        place: TempDir,
+        directory: Directory,
+        desk: Desk,
+        report: SharedReport,
+    }
+
+    impl Stage {
+        fn new() -> Stage {
+            let place = tempfile::tempdir().unwrap();
+            let at = place.path().join("sessions");
+            let directory = Directory::open(&at).unwrap();
+            let stop = Arc::new(AtomicBool::new(false));
+            let (plane, ..) = SourcePlane::open("stage", &place.path().join("register"), &[1; 16], stop).unwrap();
+            let source = SourcePlace { kind: SourceKind::Directory, at: at.display().to_string() };
+            let report: SharedReport = Arc::new(Mutex::new(SourceReport::new(source, "stage")));
+            let desk = Desk::new(plane, Counting::Told, None, report.clone());
+            Stage { place, directory, desk, report }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.directory.path.join(name)
+        }
+
+        fn put(&self, name: &str, content: &Value) {
+            fs::write(self.path(".new"), content.to_string()).unwrap();
+            fs::rename(self.path(".new"), self.path(name)).unwrap();
+        }
+
+        fn rename(&self, from: &str, to: &str) {
+            fs::rename(self.path(from), self.path(to)).unwrap();
+        }
+
+        fn remove(&self, name: &str) {
+            fs::remove_file(self.path(name)).unwrap();
+        }
+
+        fn turn(&mut self) {
+            self.directory.turn(&mut self.desk).unwrap();
+        }
+
+        fn walk_through(&mut self) {
+            self.directory.rescan = Instant::now();
+            self.turn();
+        }
+
+        /// How often a session came up and went.
+        fn counted(&self) -> (u64, u64) {
+            let report = self.report.lock().unwrap();
+            (report.ups, report.downs)
+        }
+
+        fn problem(&self) -> String {
+            self.report.lock().unwrap().last_error.as_ref().map(|(_, problem)| problem.clone()).unwrap_or_default()
+        }
+
+        /// Who is up, with what is said of the user.
+        fn users(&self) -> Vec<(String, String)> {
+            let live = self.desk.plane.live().iter();
+            let user = |said: &Map<String, Value>| said["user"].as_str().unwrap().to_owned();
+            let mut users: Vec<_> = live.map(|(name, live)| (name.clone(), user(&live.entry.said))).collect();
+            users.sort();
+            users
+        }
+    }
+
+    fn user(session: &str, user: &str) -> Value {
+        json!({ "session": session, "user": user })
+    }
+
+    fn is(session: &str, user: &str) -> (String, String) {
+        (session.to_owned(), user.to_owned())
+    }
+
+    #[test]
+    fn a_session_whose_file_is_renamed_goes_on() {
+        let mut stage = Stage::new();
+        stage.put("m.json", &user("s1", "alice"));
+        stage.turn();
+        let mut before = "m.json";
+        for name in ["z.json", "a.json", "n.json"] {
+            fs::write(stage.path(&format!("{before}.verdict")), "cut").unwrap();
+            stage.rename(before, name);
+            stage.turn();
+            assert_eq!((stage.users(), stage.counted()), (vec![is("s1", "alice")], (1, 0)), "{name}");
+            assert_eq!(fs::read_to_string(stage.path(&format!("{name}.verdict"))).unwrap(), "cut");
+            before = name;
+        }
+        // Half of a renaming is told, and the other half later.
+        stage.rename("n.json", "b.json");
+        stage.directory.look(BTreeSet::from(["n.json".to_owned()]), true, &mut stage.desk).unwrap();
+        stage.turn();
+        assert_eq!((stage.users(), stage.counted()), (vec![is("s1", "alice")], (1, 0)));
+        // Nothing is told at all.
+        stage.rename("b.json", "c.json");
+        stage.directory.changes();
+        stage.walk_through();
+        assert_eq!((stage.users(), stage.counted()), (vec![is("s1", "alice")], (1, 0)));
+        assert_eq!(stage.problem(), "");
+        stage.remove("c.json");
+        stage.turn();
+        assert_eq!((stage.users(), stage.counted()), (vec![], (1, 1)));
+        assert!(!stage.path("c.json.verdict").exists());
+    }
+
+    #[test]
+    fn sessions_whose_files_swap_their_names_go_on() {
+        let mut stage = Stage::new();
+        stage.put("a.json", &user("s1", "alice"));
+        stage.put("b.json", &user("s2", "bob"));
+        stage.turn();
+        stage.rename("a.json", "aside");
+        stage.rename("b.json", "a.json");
+        stage.rename("aside", "b.json");
+        stage.turn();
+        assert_eq!((stage.users(), stage.counted()), (vec![is("s1", "alice"), is("s2", "bob")], (2, 0)));
+        // One is written over with the other's.
+        stage.rename("a.json", "b.json");
+        stage.turn();
+        assert_eq!((stage.users(), stage.counted()), (vec![is("s2", "bob")], (2, 1)));
+        assert_eq!(stage.problem(), "");
+    }
+
+    #[test]
+    fn a_second_file_of_a_session_waits_until_the_first_has_gone() {
+        let mut stage = Stage::new();
+        stage.put("b.json", &user("s1", "alice"));
+        stage.turn();
+        stage.put("a.json", &user("s1", "bob"));
+        stage.turn();
+        assert_eq!(stage.problem(), "a.json: session s1 is that of b.json already");
+        assert_eq!(stage.users(), [is("s1", "alice")]);
+        stage.remove("b.json");
+        stage.turn();
+        assert_eq!((stage.users(), stage.counted()), (vec![is("s1", "bob")], (1, 0)));
+        // The one that waits may go first, and so may what a file says.
+        stage.put("b.json", &user("s1", "carol"));
+        stage.turn();
+        stage.remove("b.json");
+        stage.turn();
+        assert_eq!(stage.users(), [is("s1", "bob")]);
+        stage.put("a.json", &user("s2", "bob"));
+        stage.turn();
+        assert_eq!((stage.users(), stage.counted()), (vec![is("s2", "bob")], (2, 1)));
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_waited_for_and_changes_nothing() {
+        let mut stage = Stage::new();
+        stage.put("a.json", &user("s1", "alice"));
+        stage.turn();
+        let pipe = stage.path("pipe");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RWXU, 0).unwrap();
+        symlink(&pipe, stage.path("b.json")).unwrap();
+        stage.walk_through();
+        assert_eq!(stage.problem(), "b.json: it is no regular file");
+        fs::rename(&pipe, stage.path("a.json")).unwrap();
+        stage.turn();
+        assert_eq!(stage.problem(), "a.json: it is no regular file");
+        symlink("/dev/zero", stage.path("c.json")).unwrap();
+        stage.walk_through();
+        assert_eq!(stage.problem(), "c.json: it is no regular file");
+        fs::write(stage.path("d.json"), vec![b' '; 100_000]).unwrap();
+        stage.turn();
+        assert_eq!(stage.problem(), "d.json: it has more than 65536 octets");
+        assert_eq!((stage.users(), stage.counted()), (vec![is("s1", "alice")], (1, 0)));
+        ["a.json", "b.json", "c.json", "d.json"].iter().for_each(|name| stage.remove(name));
+        stage.turn();
+        assert_eq!((stage.users(), stage.counted()), (vec![], (1, 1)));
+    }
+
+    #[test]
+    fn a_verdict_is_written_to_no_file_but_its_own() {
+        let stage = Stage::new();
+        let (others, verdict, new) = (stage.path("others"), stage.path("a.json.verdict"), stage.path(NEW_VERDICT));
+        fs::write(&others, "theirs").unwrap();
+        for link in [&verdict, &new] {
+            symlink(&others, link).unwrap();
+            stage.directory.write_verdict("a.json", b"cut").unwrap();
+            assert_eq!(fs::read_to_string(&others).unwrap(), "theirs");
+            assert!(verdict.symlink_metadata().unwrap().is_file());
+            fs::remove_file(&verdict).unwrap();
+            mknodat(CWD, link, FileType::Fifo, Mode::RWXU, 0).unwrap();
+            stage.directory.write_verdict("a.json", b"cut").unwrap();
+            assert_eq!(fs::read_to_string(&verdict).unwrap(), "cut");
+            fs::remove_file(&verdict).unwrap();
+        }
+        assert!(!new.exists() && !is_session_file(NEW_VERDICT));
+    }
+
+    #[test]
+    fn a_session_that_could_not_be_told_of_is_tried_again() {
+        let mut stage = Stage::new();
+        let register = stage.place.path().join("register");
+        fs::rename(&register, stage.place.path().join("away")).unwrap();
+        stage.put("a.json", &user("s1", "alice"));
+        stage.turn();
+        assert!(stage.problem().starts_with("a.json: the session cannot be written down"), "{}", stage.problem());
+        stage.walk_through();
+        assert_eq!(stage.users(), []);
+        fs::rename(stage.place.path().join("away"), &register).unwrap();
+        stage.walk_through();
+        assert_eq!(stage.users(), [is("s1", "alice")]);
+        let errors = stage.report.lock().unwrap().errors;
+        stage.walk_through();
+        assert_eq!(stage.report.lock().unwrap().errors, errors);
+    }
+
+    #[test]
+    fn a_field_that_is_not_said_any_more_stays() {
+        let mut stage = Stage::new();
+        stage.put("a.json", &json!({ "user": "alice", "framed_ip": "100.64.0.1" }));
+        stage.turn();
+        stage.put("a.json", &json!({ "user": "bob" }));
+        stage.turn();
+        let said = stage.desk.plane.live()["a"].entry.said.clone();
+        assert_eq!(Value::Object(said), json!({ "user": "bob", "framed_ip": "100.64.0.1" }));
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_ends_nobody() {
+        let mut stage = Stage::new();
+        stage.put("a.json", &user("s1", "alice"));
+        stage.turn();
+        let away = stage.place.path().join("away");
+        fs::rename(&stage.directory.path, &away).unwrap();
+        stage.turn();
+        fs::remove_file(away.join("a.json")).unwrap();
+        stage.turn();
+        assert!(stage.problem().starts_with("the directory cannot be read"), "{}", stage.problem());
+        assert_eq!((stage.users(), stage.counted()), (vec![is("s1", "alice")], (1, 0)));
+        fs::rename(&away, &stage.directory.path).unwrap();
+        stage.walk_through();
+        assert_eq!((stage.users(), stage.counted()), (vec![], (1, 1)));
+    }
 }
