@@ -1,15 +1,18 @@
 //! Session sources that are told in JSON: a directory of files, and lines on a socket. FreeRADIUS says what came of it.
 
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Instant;
 
 use plane::hello::Answer;
 use serde_json::{Value, json};
 
 use crate::common::{
-    Daemon, Detail, FreeRadius, Intruder, Record, SECRET, Site, ToldSocket, Totals, answer, count, down, free_port,
-    knock, seconds, up, wait_until,
+    Daemon, Detail, Disk, FreeRadius, Intruder, Record, SECRET, Site, ToldSocket, Totals, answer, count, down,
+    free_port, knock, seconds, up, wait_until,
 };
 
 /// A site with these sources and one server.
@@ -125,6 +128,49 @@ fn a_session_of_a_directory_that_is_cut_has_a_file_that_says_so() {
 }
 
 #[test]
+fn a_session_of_a_directory_that_was_told_to_be_over_stays_so_until_it_is_another() {
+    let site = Site::new();
+    let (port, server, directory) = (free_port(), site.path("radius"), site.path("sessions"));
+    site.configure(&format!(
+        "session-source directory {} domain isp\n#\nradius-server group isp\n radius-server shared-key {SECRET}\n \
+         radius-server accounting 127.0.0.1 {port}\n#\naaa\n accounting-scheme isp\n domain isp\n  accounting-scheme isp\n  \
+         radius-server group isp\n  quota-out redirect url http://192.0.2.1/ redirect-stop-accounting\n",
+        directory.display()
+    ));
+    let _radius = FreeRadius::start(&server, port);
+    let daemon = Daemon::start(&site, "auto");
+    let refused = json!({"user": "eve", "domain": "nowhere"});
+    let limited = json!({"user": "alice", "volume_quota": 1000});
+    put(&directory, "eve.json", &refused);
+    put(&directory, "alice.json", &limited);
+    wait_for_records(&server, "Start", 1);
+    let verdict = directory.join("eve.json.verdict");
+    wait_until("eve is refused", seconds(10), || verdict.exists());
+    put(&directory, "alice.json", &with_totals(limited.clone(), Totals::of(5000, 0)));
+    wait_for_records(&server, "Stop", 1);
+    // Counters, and a file that is written anew, are nothing new of the subscriber.
+    let shown = || daemon.display("display session-source")["sources"][0].clone();
+    for round in 1..=3 {
+        put(&directory, "eve.json", &with_totals(refused.clone(), Totals::of(round, 0)));
+        put(&directory, "alice.json", &with_totals(limited.clone(), Totals::of(5000 + round, 0)));
+        // Looked at behind them.
+        put(&directory, "zoe.json", &json!({"user": format!("zoe{round}"), "session": format!("z{round}")}));
+        wait_for_records(&server, "Start", 1 + usize::try_from(round).unwrap());
+        let shown = shown();
+        assert_eq!((&shown["ups"], &shown["sessions"]), (&json!(2 + round), &json!(1)), "{shown}");
+    }
+    // Another domain and another quota are.
+    put(&directory, "eve.json", &json!({"user": "eve"}));
+    put(&directory, "alice.json", &json!({"user": "alice", "volume_quota": 1_000_000_000_000_u64}));
+    let detail = wait_for_records(&server, "Start", 6);
+    only(&detail, "Start", "eve");
+    assert_eq!(detail.of("Start").filter(|start| start.text("User-Name") == "alice").count(), 2);
+    assert!(!verdict.exists());
+    assert_eq!((&shown()["ups"], &shown()["sessions"]), (&json!(7), &json!(3)));
+    daemon.terminate();
+}
+
+#[test]
 fn lines_on_a_socket_are_answered_when_they_are_durable() {
     let site = Site::new();
     let (port, server, path) = (free_port(), site.path("radius"), site.path("sessions.sock"));
@@ -210,7 +256,8 @@ fn who_listens_hears_every_verdict_and_a_source_comes_and_goes_by_commit() {
     daemon.cli(&["cut access-user username s1@isp", "Y"]);
     let cut = ("s1".to_owned(), "cut".to_owned(), "cut-by-operator".to_owned());
     assert_eq!(listener.verdict(), cut);
-    // It stands until the session has gone.
+    // It stands until the session has gone, whatever else is said of it.
+    socket.taken(&count("s1", Totals::of(3, 0)));
     let mut late = ToldSocket::open(&path);
     late.say("{\"op\":\"listen\"}");
     assert_eq!(late.verdict(), cut);
@@ -318,5 +365,83 @@ fn no_plane_is_called_as_a_source_is() {
         assert_eq!(answered(name), Answer::NameTaken, "{name}");
     }
     assert_eq!(answered("socket-0"), Answer::Accepted);
+    daemon.terminate();
+}
+
+#[test]
+fn a_connection_whose_answers_wait_for_the_ledger_is_not_read_on() {
+    let site = Site::new();
+    let (port, server, path) = (free_port(), site.path("radius"), site.path("sessions.sock"));
+    configure(&site, port, &format!("session-source socket {}\n", path.display()));
+    let _radius = FreeRadius::start(&server, port);
+    let disk = Disk::of_ledger(&site);
+    let daemon = Daemon::start(&site, "auto");
+    ToldSocket::open(&path).taken(&up("s0", "isp"));
+    disk.make_read_only();
+    // One answer that waits, and as many behind it as will be.
+    let mut stream = UnixStream::connect(&path).unwrap();
+    stream.write_all(format!("{}\n", up("s1", "isp")).as_bytes()).unwrap();
+    stream.set_write_timeout(Some(seconds(3))).unwrap();
+    let line = format!("{}\n", json!({"op": "down", "session": "nobody"}));
+    let lines = line.repeat(1000);
+    let mut said = 0;
+    let end = loop {
+        match stream.write(&lines.as_bytes()[said % line.len()..]) {
+            Ok(octets) => said += octets,
+            Err(error) => break error,
+        }
+        assert!(said < 4 << 20, "it is read on for ever");
+    };
+    assert_eq!(end.kind(), ErrorKind::WouldBlock);
+    // Others are served meanwhile.
+    let mut other = ToldSocket::open(&path);
+    assert_eq!(other.ask(&json!({"op": "listen"}))["listening"], true);
+    assert!(daemon.load(seconds(1)) < 0.7, "it spins");
+    disk.restore();
+    // Everything is answered, in order.
+    let reader = BufReader::new(stream.try_clone().unwrap());
+    let rest = &line.as_bytes()[said % line.len()..];
+    let answered = std::thread::scope(|scope| {
+        let answers = scope.spawn(|| reader.lines().map(|line| line.unwrap()).collect::<Vec<String>>());
+        stream.set_write_timeout(Some(seconds(30))).unwrap();
+        stream.write_all(rest).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        answers.join().unwrap()
+    });
+    assert_eq!(answered[0], json!({"session": "s1", "taken": true}).to_string());
+    let refused = answered.iter().filter(|answer| answer.contains("no such session is up")).count();
+    assert_eq!(refused, said.div_ceil(line.len()) + usize::from(said % line.len() == 0));
+    daemon.terminate();
+}
+
+#[test]
+fn sources_that_are_taken_away_have_their_last_words_together() {
+    const SOURCES: usize = 4;
+    let site = Site::new();
+    let (port, server) = (free_port(), site.path("radius"));
+    let paths: Vec<_> = (0..SOURCES).map(|number| site.path(&format!("sessions{number}.sock"))).collect();
+    let sources: Vec<String> = paths.iter().map(|path| format!("session-source socket {}", path.display())).collect();
+    configure(&site, port, &format!("{}\n", sources.join("\n")));
+    let _radius = FreeRadius::start(&server, port);
+    let disk = Disk::of_ledger(&site);
+    let daemon = Daemon::start(&site, "auto");
+    for (number, path) in paths.iter().enumerate() {
+        ToldSocket::open(path).taken(&up(&format!("s{number}"), "isp"));
+    }
+    wait_for_records(&server, "Start", SOURCES);
+    disk.make_read_only();
+    // Their ends are not durable, and are not waited for any longer than those of one.
+    let mut commands = vec!["system-view".to_owned()];
+    commands.extend(sources.iter().map(|source| format!("undo {source}")));
+    commands.push("commit".to_owned());
+    let began = Instant::now();
+    daemon.cli(&commands.iter().map(String::as_str).collect::<Vec<_>>()).well();
+    let took = began.elapsed();
+    assert!(took > seconds(3) && took < seconds(9), "{took:?}");
+    assert!(paths.iter().all(|path| !path.exists()));
+    // What they have said is heard when the ledger has it.
+    disk.restore();
+    let detail = wait_for_records(&server, "Stop", SOURCES);
+    assert!(detail.of("Stop").all(|stop| stop.text("Acct-Terminate-Cause") == "NAS-Request"));
     daemon.terminate();
 }
