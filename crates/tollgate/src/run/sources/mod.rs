@@ -25,10 +25,11 @@
 //! gone the kernel tells what it had counted at its end.
 //!
 //! **A session that is to go** (`cut`, `refuse`): a directory gets a file that says so, a socket a line, and an interface is set
-//! down. The session is over when its source says so.
+//! down. The session is over when its source says so; for the ledger one that was cut also when that is not heard in time, as of
+//! any plane.
 //!
 //! **When the configuration changes:** another domain or other counters are taken while sessions go on. A source that is taken away
-//! ends its sessions, with their last totals.
+//! ends its sessions, with their last totals, and the commit waits for that: it never runs beside one that comes for the same place.
 //!
 //! | module | what it knows |
 //! |---|---|
