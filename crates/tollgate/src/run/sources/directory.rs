@@ -20,16 +20,17 @@
 //! A session that is to be cut, or was refused, is told of in a file beside its own, `NAME.json.verdict`, which goes with it, and
 //! when the session comes up after all. Whoever runs the sessions does as it says and removes the session's file.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+mod claims;
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use model::time::Wall;
 use model::verdict::{Reason, Sentence};
 use plane::OwnedVerdict;
 use rustix::fs::OFlags;
@@ -37,14 +38,14 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use serde_json::{Map, Value};
 
 use super::desk::Desk;
+use super::small_file::{FILE_MAX, Found, Stamp, find};
 use super::source_plane::Fault;
 use super::{Teller, verdict_line};
-use crate::script::{self, At, Op, Told};
+use crate::script::{self, At, Op};
+use claims::{Claim, Content, News};
 
 /// How often the directory is walked through, whatever the kernel tells.
 const RESCAN: Duration = Duration::from_secs(30);
-/// Octets of a file.
-const FILE_MAX: u64 = 64 << 10;
 const ENDING: &str = ".json";
 /// A verdict before it has its name. No session's file is called so.
 const NEW_VERDICT: &str = ".verdict.new";
@@ -71,40 +72,6 @@ struct Known {
     content: Option<Content>,
 }
 
-/// What a file says.
-struct Content {
-    session: String,
-    said: Map<String, Value>,
-    at: Option<Wall>,
-    counted: Option<Told>,
-    cause: u8,
-}
-
-/// A session that files name.
-struct Claim {
-    /// Which one speaks for it.
-    file: String,
-    /// Those that wait until it has gone.
-    others: BTreeSet<String>,
-    /// It could not be told of.
-    failed: bool,
-    /// What the session was brought up with, until that is judged.
-    asked: Option<Map<String, Value>>,
-    /// The session is over by a verdict, and stays so while this is what is said of the subscriber.
-    over: Option<Map<String, Value>>,
-}
-
-/// What files have come to say in one look.
-#[derive(Default)]
-struct News {
-    /// Files that were read, in the order of their names.
-    read: BTreeSet<String>,
-    /// Sessions that something is to be said of.
-    touched: BTreeSet<String>,
-    /// Sessions that no file names any more, with their causes.
-    ended: BTreeMap<String, u8>,
-}
-
 /// What the kernel has told.
 #[derive(Default)]
 struct Changes {
@@ -113,69 +80,6 @@ struct Changes {
     are_renamed: bool,
     /// More has changed than could be told.
     are_lost: bool,
-}
-
-/// What changes when a file is written or replaced.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    length: u64,
-    modified: Option<SystemTime>,
-}
-
-/// What was found under a name.
-enum Found {
-    /// As it was.
-    Same,
-    /// A file that has changed.
-    Text(Stamp, Vec<u8>),
-    /// No regular file.
-    NoFile(Stamp),
-}
-
-impl Content {
-    /// What it says of the subscriber, which says nothing of what was counted.
-    fn subscriber(&self) -> Map<String, Value> {
-        let is_of_it = |key: &str| !is_about_the_line(key) && !is_counter(key);
-        self.said.iter().filter(|(key, _)| is_of_it(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
-    }
-}
-
-impl Claim {
-    fn of(file: &str) -> Claim {
-        Claim { file: file.to_owned(), others: BTreeSet::new(), failed: false, asked: None, over: None }
-    }
-}
-
-impl News {
-    /// A file names this session now.
-    fn claim(&mut self, claims: &mut HashMap<String, Claim>, session: &str, file: &str) {
-        self.ended.remove(session);
-        self.touched.insert(session.to_owned());
-        let claim = claims.entry(session.to_owned()).or_insert_with(|| Claim::of(file));
-        if claim.file != file {
-            claim.others.insert(file.to_owned());
-        }
-    }
-
-    /// A file does not name this session any more. Gives back who speaks for it instead.
-    fn release(&mut self, claims: &mut HashMap<String, Claim>, content: &Content, file: &str) -> Option<String> {
-        let claim = claims.get_mut(&content.session)?;
-        if claim.file != file {
-            claim.others.remove(file);
-            return None;
-        }
-        let Some(next) = claim.others.pop_first() else {
-            claims.remove(&content.session);
-            self.touched.remove(&content.session);
-            self.ended.insert(content.session.clone(), content.cause);
-            return None;
-        };
-        claim.file.clone_from(&next);
-        self.touched.insert(content.session.clone());
-        Some(next)
-    }
 }
 
 impl Directory {
@@ -472,25 +376,6 @@ fn end(session: &str, cause: u8, desk: &mut Desk) -> Result<(), Fault> {
     }
 }
 
-/// Reads what is under a path, if it has changed. Nothing is waited for, whatever it is; and of a file that grows no more is read
-/// than one may have.
-fn find(path: &Path, before: Option<Stamp>) -> io::Result<Found> {
-    let flags = (OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY).bits().cast_signed();
-    let file = File::options().read(true).custom_flags(flags).open(path)?;
-    let metadata = file.metadata()?;
-    let (device, inode, length) = (metadata.dev(), metadata.ino(), metadata.len());
-    let stamp = Stamp { device, inode, length, modified: metadata.modified().ok() };
-    if before == Some(stamp) {
-        return Ok(Found::Same);
-    }
-    if !metadata.is_file() {
-        return Ok(Found::NoFile(stamp));
-    }
-    let mut text = Vec::new();
-    file.take(FILE_MAX + 1).read_to_end(&mut text)?;
-    Ok(Found::Text(stamp, text))
-}
-
 /// What a file says, which is a line of the plane script.
 fn understand(text: &[u8], name: &str) -> Result<Content, String> {
     if text.len() as u64 > FILE_MAX {
@@ -518,265 +403,5 @@ fn difference(before: &Map<String, Value>, now: &Map<String, Value>) -> Map<Stri
     now.iter().filter(said_anew).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-fn is_about_the_line(key: &str) -> bool {
-    matches!(key, "op" | "session" | "at" | "cause")
-}
-
-fn is_counter(key: &str) -> bool {
-    key.ends_with("_octets") || key.ends_with("_packets")
-}
-
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-    use std::sync::atomic::AtomicBool;
-    use std::sync::{Arc, Mutex};
-
-    use model::report::SourceReport;
-    use model::settings::{SourceKind, SourcePlace};
-    use rustix::fs::{CWD, FileType, Mode, mknodat};
-    use serde_json::json;
-    use tempfile::TempDir;
-
-    use super::super::counting::Counting;
-    use super::super::desk::SharedReport;
-    use super::super::source_plane::SourcePlane;
-    use super::*;
-
-    /// A directory whose plane nobody reads: what is said fits into its ring.
-    struct Stage {
-        place: TempDir,
-        directory: Directory,
-        desk: Desk,
-        report: SharedReport,
-    }
-
-    impl Stage {
-        fn new() -> Stage {
-            let place = tempfile::tempdir().unwrap();
-            let at = place.path().join("sessions");
-            let directory = Directory::open(&at).unwrap();
-            let stop = Arc::new(AtomicBool::new(false));
-            let (plane, ..) = SourcePlane::open("stage", &place.path().join("register"), &[1; 16], stop).unwrap();
-            let source = SourcePlace { kind: SourceKind::Directory, at: at.display().to_string() };
-            let report: SharedReport = Arc::new(Mutex::new(SourceReport::new(source, "stage")));
-            let desk = Desk::new(plane, Counting::Told, None, report.clone());
-            Stage { place, directory, desk, report }
-        }
-
-        fn path(&self, name: &str) -> PathBuf {
-            self.directory.path.join(name)
-        }
-
-        fn put(&self, name: &str, content: &Value) {
-            fs::write(self.path(".new"), content.to_string()).unwrap();
-            fs::rename(self.path(".new"), self.path(name)).unwrap();
-        }
-
-        fn rename(&self, from: &str, to: &str) {
-            fs::rename(self.path(from), self.path(to)).unwrap();
-        }
-
-        fn remove(&self, name: &str) {
-            fs::remove_file(self.path(name)).unwrap();
-        }
-
-        fn turn(&mut self) {
-            self.directory.turn(&mut self.desk).unwrap();
-        }
-
-        fn walk_through(&mut self) {
-            self.directory.rescan = Instant::now();
-            self.turn();
-        }
-
-        /// How often a session came up and went.
-        fn counted(&self) -> (u64, u64) {
-            let report = self.report.lock().unwrap();
-            (report.ups, report.downs)
-        }
-
-        fn problem(&self) -> String {
-            self.report.lock().unwrap().last_error.as_ref().map(|(_, problem)| problem.clone()).unwrap_or_default()
-        }
-
-        /// Who is up, with what is said of the user.
-        fn users(&self) -> Vec<(String, String)> {
-            let live = self.desk.plane.live().iter();
-            let user = |said: &Map<String, Value>| said["user"].as_str().unwrap().to_owned();
-            let mut users: Vec<_> = live.map(|(name, live)| (name.clone(), user(&live.entry.said))).collect();
-            users.sort();
-            users
-        }
-    }
-
-    fn user(session: &str, user: &str) -> Value {
-        json!({ "session": session, "user": user })
-    }
-
-    fn is(session: &str, user: &str) -> (String, String) {
-        (session.to_owned(), user.to_owned())
-    }
-
-    #[test]
-    fn a_session_whose_file_is_renamed_goes_on() {
-        let mut stage = Stage::new();
-        stage.put("m.json", &user("s1", "alice"));
-        stage.turn();
-        let mut before = "m.json";
-        for name in ["z.json", "a.json", "n.json"] {
-            fs::write(stage.path(&format!("{before}.verdict")), "cut").unwrap();
-            stage.rename(before, name);
-            stage.turn();
-            assert_eq!((stage.users(), stage.counted()), (vec![is("s1", "alice")], (1, 0)), "{name}");
-            assert_eq!(fs::read_to_string(stage.path(&format!("{name}.verdict"))).unwrap(), "cut");
-            before = name;
-        }
-        // Half of a renaming is told, and the other half later.
-        stage.rename("n.json", "b.json");
-        stage.directory.look(BTreeSet::from(["n.json".to_owned()]), true, &mut stage.desk).unwrap();
-        stage.turn();
-        assert_eq!((stage.users(), stage.counted()), (vec![is("s1", "alice")], (1, 0)));
-        // Nothing is told at all.
-        stage.rename("b.json", "c.json");
-        stage.directory.changes();
-        stage.walk_through();
-        assert_eq!((stage.users(), stage.counted()), (vec![is("s1", "alice")], (1, 0)));
-        assert_eq!(stage.problem(), "");
-        stage.remove("c.json");
-        stage.turn();
-        assert_eq!((stage.users(), stage.counted()), (vec![], (1, 1)));
-        assert!(!stage.path("c.json.verdict").exists());
-    }
-
-    #[test]
-    fn sessions_whose_files_swap_their_names_go_on() {
-        let mut stage = Stage::new();
-        stage.put("a.json", &user("s1", "alice"));
-        stage.put("b.json", &user("s2", "bob"));
-        stage.turn();
-        stage.rename("a.json", "aside");
-        stage.rename("b.json", "a.json");
-        stage.rename("aside", "b.json");
-        stage.turn();
-        assert_eq!((stage.users(), stage.counted()), (vec![is("s1", "alice"), is("s2", "bob")], (2, 0)));
-        // One is written over with the other's.
-        stage.rename("a.json", "b.json");
-        stage.turn();
-        assert_eq!((stage.users(), stage.counted()), (vec![is("s2", "bob")], (2, 1)));
-        assert_eq!(stage.problem(), "");
-    }
-
-    #[test]
-    fn a_second_file_of_a_session_waits_until_the_first_has_gone() {
-        let mut stage = Stage::new();
-        stage.put("b.json", &user("s1", "alice"));
-        stage.turn();
-        stage.put("a.json", &user("s1", "bob"));
-        stage.turn();
-        assert_eq!(stage.problem(), "a.json: session s1 is that of b.json already");
-        assert_eq!(stage.users(), [is("s1", "alice")]);
-        stage.remove("b.json");
-        stage.turn();
-        assert_eq!((stage.users(), stage.counted()), (vec![is("s1", "bob")], (1, 0)));
-        // The one that waits may go first, and so may what a file says.
-        stage.put("b.json", &user("s1", "carol"));
-        stage.turn();
-        stage.remove("b.json");
-        stage.turn();
-        assert_eq!(stage.users(), [is("s1", "bob")]);
-        stage.put("a.json", &user("s2", "bob"));
-        stage.turn();
-        assert_eq!((stage.users(), stage.counted()), (vec![is("s2", "bob")], (2, 1)));
-    }
-
-    #[test]
-    fn what_is_no_file_is_not_waited_for_and_changes_nothing() {
-        let mut stage = Stage::new();
-        stage.put("a.json", &user("s1", "alice"));
-        stage.turn();
-        let pipe = stage.path("pipe");
-        mknodat(CWD, &pipe, FileType::Fifo, Mode::RWXU, 0).unwrap();
-        symlink(&pipe, stage.path("b.json")).unwrap();
-        stage.walk_through();
-        assert_eq!(stage.problem(), "b.json: it is no regular file");
-        fs::rename(&pipe, stage.path("a.json")).unwrap();
-        stage.turn();
-        assert_eq!(stage.problem(), "a.json: it is no regular file");
-        symlink("/dev/zero", stage.path("c.json")).unwrap();
-        stage.walk_through();
-        assert_eq!(stage.problem(), "c.json: it is no regular file");
-        fs::write(stage.path("d.json"), vec![b' '; 100_000]).unwrap();
-        stage.turn();
-        assert_eq!(stage.problem(), "d.json: it has more than 65536 octets");
-        assert_eq!((stage.users(), stage.counted()), (vec![is("s1", "alice")], (1, 0)));
-        ["a.json", "b.json", "c.json", "d.json"].iter().for_each(|name| stage.remove(name));
-        stage.turn();
-        assert_eq!((stage.users(), stage.counted()), (vec![], (1, 1)));
-    }
-
-    #[test]
-    fn a_verdict_is_written_to_no_file_but_its_own() {
-        let stage = Stage::new();
-        let (others, verdict, new) = (stage.path("others"), stage.path("a.json.verdict"), stage.path(NEW_VERDICT));
-        fs::write(&others, "theirs").unwrap();
-        for link in [&verdict, &new] {
-            symlink(&others, link).unwrap();
-            stage.directory.write_verdict("a.json", b"cut").unwrap();
-            assert_eq!(fs::read_to_string(&others).unwrap(), "theirs");
-            assert!(verdict.symlink_metadata().unwrap().is_file());
-            fs::remove_file(&verdict).unwrap();
-            mknodat(CWD, link, FileType::Fifo, Mode::RWXU, 0).unwrap();
-            stage.directory.write_verdict("a.json", b"cut").unwrap();
-            assert_eq!(fs::read_to_string(&verdict).unwrap(), "cut");
-            fs::remove_file(&verdict).unwrap();
-        }
-        assert!(!new.exists() && !is_session_file(NEW_VERDICT));
-    }
-
-    #[test]
-    fn a_session_that_could_not_be_told_of_is_tried_again() {
-        let mut stage = Stage::new();
-        let register = stage.place.path().join("register");
-        fs::rename(&register, stage.place.path().join("away")).unwrap();
-        stage.put("a.json", &user("s1", "alice"));
-        stage.turn();
-        assert!(stage.problem().starts_with("a.json: the session cannot be written down"), "{}", stage.problem());
-        stage.walk_through();
-        assert_eq!(stage.users(), []);
-        fs::rename(stage.place.path().join("away"), &register).unwrap();
-        stage.walk_through();
-        assert_eq!(stage.users(), [is("s1", "alice")]);
-        let errors = stage.report.lock().unwrap().errors;
-        stage.walk_through();
-        assert_eq!(stage.report.lock().unwrap().errors, errors);
-    }
-
-    #[test]
-    fn a_field_that_is_not_said_any_more_stays() {
-        let mut stage = Stage::new();
-        stage.put("a.json", &json!({ "user": "alice", "framed_ip": "100.64.0.1" }));
-        stage.turn();
-        stage.put("a.json", &json!({ "user": "bob" }));
-        stage.turn();
-        let said = stage.desk.plane.live()["a"].entry.said.clone();
-        assert_eq!(Value::Object(said), json!({ "user": "bob", "framed_ip": "100.64.0.1" }));
-    }
-
-    #[test]
-    fn a_directory_that_is_not_there_ends_nobody() {
-        let mut stage = Stage::new();
-        stage.put("a.json", &user("s1", "alice"));
-        stage.turn();
-        let away = stage.place.path().join("away");
-        fs::rename(&stage.directory.path, &away).unwrap();
-        stage.turn();
-        fs::remove_file(away.join("a.json")).unwrap();
-        stage.turn();
-        assert!(stage.problem().starts_with("the directory cannot be read"), "{}", stage.problem());
-        assert_eq!((stage.users(), stage.counted()), (vec![is("s1", "alice")], (1, 0)));
-        fs::rename(&away, &stage.directory.path).unwrap();
-        stage.walk_through();
-        assert_eq!((stage.users(), stage.counted()), (vec![], (1, 1)));
-    }
-}
+mod tests;

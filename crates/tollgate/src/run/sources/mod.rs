@@ -38,6 +38,7 @@
 //! | [`source_plane`] | the plane: slots, events, what is durable |
 //! | [`register`], [`tally`] | what outlives the process; what a session has counted, out of counters that are not its own |
 //! | [`counting`], [`sweeper`], [`maps`] | who counts the octets; counters that are swept; the eBPF maps of the box |
+//! | [`small_file`] | reading what somebody else writes |
 //! | [`link_door`] | who is at the other end of interfaces, and that one be set down |
 //! | [`running`] | the thread |
 
@@ -50,6 +51,7 @@ mod maps;
 mod pattern;
 mod register;
 mod running;
+mod small_file;
 mod socket;
 mod source_plane;
 mod sweeper;

@@ -15,10 +15,11 @@
 //! [`WAITING_MAX`] octets of answers to come that are not durable is not read on until they are. Who does not read [`UNREAD_MAX`]
 //! octets of answers is disconnected: its sessions stay.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::io::{ErrorKind, Read, Write};
+mod connection;
+
+use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -31,15 +32,10 @@ use super::desk::Desk;
 use super::source_plane::{Fault, Position};
 use super::{Teller, verdict_line};
 use crate::script::{self, At, Op};
+use connection::Connection;
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 256;
-/// Octets of a line.
-const LINE_MAX: usize = 64 << 10;
-/// Octets of answers that wait for whoever does not read them.
-const UNREAD_MAX: usize = 1 << 20;
-/// Octets of answers that wait for the ledger. When they have it they are all sent at once, which is not to be too much.
-const WAITING_MAX: usize = UNREAD_MAX / 2;
 /// How long a connection that has said its last word waits for verdicts on whom it has brought up, and any for those on a session
 /// that is over.
 const VERDICT_PATIENCE: Duration = Duration::from_secs(10);
@@ -57,27 +53,6 @@ pub(crate) struct Socket {
     over: HashMap<String, Instant>,
     looked_through: Instant,
     durable: Position,
-}
-
-struct Connection {
-    stream: UnixStream,
-    /// What was read and not taken.
-    lines: Lines,
-    /// There may be lines among that: they wait until answers are durable.
-    held_back: bool,
-    /// Answers, each with what has to be durable before; and how many octets they have.
-    answers: VecDeque<(Position, Vec<u8>)>,
-    waiting: usize,
-    /// What the peer has not read yet.
-    unsent: Vec<u8>,
-    /// Whom it has spoken of.
-    sessions: HashSet<String>,
-    /// Whom it has brought up and of whom no verdict has come yet.
-    unjudged: HashSet<String>,
-    listens: bool,
-    /// Since when it has nothing more to say.
-    ended: Option<Instant>,
-    broken: bool,
 }
 
 impl Socket {
@@ -297,202 +272,5 @@ impl Drop for Socket {
     }
 }
 
-impl Connection {
-    fn new(stream: UnixStream) -> Connection {
-        Connection {
-            stream,
-            lines: Lines::default(),
-            held_back: false,
-            answers: VecDeque::new(),
-            waiting: 0,
-            unsent: Vec::new(),
-            sessions: HashSet::new(),
-            unjudged: HashSet::new(),
-            listens: false,
-            ended: None,
-            broken: false,
-        }
-    }
-
-    /// Reads what has come, up to a line and a half.
-    fn read(&mut self) {
-        let mut room = [0; 16 << 10];
-        while self.ended.is_none() && !self.broken && !self.is_crowded() && self.lines.length() <= LINE_MAX {
-            match self.stream.read(&mut room) {
-                Ok(0) => self.ended = Some(Instant::now()),
-                Ok(length) => self.lines.push(&room[..length]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(_) => self.broken = true,
-            }
-        }
-    }
-
-    /// The next line that was read. One without an end is a line when nothing follows it.
-    fn next_line(&mut self) -> Option<Vec<u8>> {
-        self.held_back = self.is_crowded();
-        if self.held_back {
-            return None;
-        }
-        let line = self.lines.next();
-        if line.as_ref().map_or(self.lines.length(), Vec::len) > LINE_MAX {
-            let error = format!("a line has more than {LINE_MAX} octets; nothing behind it is read");
-            self.answer(0, &json!({ "taken": false, "error": error }));
-            self.lines = Lines::default();
-            self.ended = Some(Instant::now());
-            return None;
-        }
-        line.or_else(|| self.ended.and_then(|_| self.lines.rest()))
-    }
-
-    /// Whether so many answers wait for the ledger that nothing more is to be asked.
-    fn is_crowded(&self) -> bool {
-        self.waiting > WAITING_MAX
-    }
-
-    fn answer(&mut self, position: Position, what: &Value) {
-        self.queue(position, format!("{what}\n").into_bytes());
-    }
-
-    fn queue(&mut self, position: Position, line: Vec<u8>) {
-        self.waiting += line.len();
-        self.answers.push_back((position, line));
-    }
-
-    /// Tells what is durable.
-    fn write(&mut self, through: Position) {
-        while self.answers.front().is_some_and(|(position, _)| *position <= through) {
-            let Some((_, answer)) = self.answers.pop_front() else { break };
-            self.waiting -= answer.len();
-            self.unsent.extend(answer);
-        }
-        while !self.unsent.is_empty() && !self.broken {
-            match self.stream.write(&self.unsent) {
-                Ok(length) => drop(self.unsent.drain(..length)),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(_) => self.broken = true,
-            }
-        }
-        self.broken |= self.unsent.len() > UNREAD_MAX;
-    }
-
-    fn is_over(&self) -> bool {
-        let said_all = self.lines.length() == 0 && self.answers.is_empty() && self.unsent.is_empty();
-        let has_ended = self.ended.is_some_and(|ended| self.unjudged.is_empty() || ended.elapsed() > VERDICT_PATIENCE);
-        self.broken || said_all && has_ended
-    }
-}
-
-/// Octets that were read and not taken: lines, and the beginning of one.
-#[derive(Default)]
-struct Lines {
-    octets: Vec<u8>,
-    /// Where the next line begins.
-    begin: usize,
-    /// No line ends between there and here.
-    searched: usize,
-}
-
-impl Lines {
-    /// How many octets there are.
-    fn length(&self) -> usize {
-        self.octets.len() - self.begin
-    }
-
-    fn push(&mut self, octets: &[u8]) {
-        // Who always has one more line waiting would otherwise keep all that it ever said.
-        if self.begin > LINE_MAX {
-            self.octets.drain(..self.begin);
-            (self.begin, self.searched) = (0, self.searched - self.begin);
-        }
-        self.octets.extend_from_slice(octets);
-    }
-
-    /// The next line, without its end. What was taken is cleared away when there is none, and not at every line.
-    fn next(&mut self) -> Option<Vec<u8>> {
-        let Some(length) = self.octets[self.searched..].iter().position(|octet| *octet == b'\n') else {
-            self.octets.drain(..self.begin);
-            (self.begin, self.searched) = (0, self.octets.len());
-            return None;
-        };
-        let end = self.searched + length;
-        let line = self.octets[self.begin..end].to_vec();
-        (self.begin, self.searched) = (end + 1, end + 1);
-        Some(line)
-    }
-
-    /// What stands behind the last line, if anything does.
-    fn rest(&mut self) -> Option<Vec<u8>> {
-        let Lines { mut octets, begin, .. } = std::mem::take(self);
-        let rest = octets.split_off(begin);
-        (!rest.is_empty()).then_some(rest)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicBool;
-    use std::sync::{Arc, Mutex};
-
-    use model::report::SourceReport;
-    use model::settings::{SourceKind, SourcePlace};
-
-    use super::super::counting::Counting;
-    use super::super::source_plane::SourcePlane;
-    use super::*;
-
-    #[test]
-    fn a_connection_forgets_sessions_that_are_over() {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("socket");
-        let mut socket = Socket::open(&path).unwrap();
-        let stop = Arc::new(AtomicBool::new(false));
-        let (plane, ..) = SourcePlane::open("stage", &place.path().join("register"), &[1; 16], stop).unwrap();
-        let source = SourcePlace { kind: SourceKind::Socket, at: path.display().to_string() };
-        let report = Arc::new(Mutex::new(SourceReport::new(source, "stage")));
-        let mut desk = Desk::new(plane, Counting::Told, None, report);
-        let mut hook = UnixStream::connect(&path).unwrap();
-        for name in ["s1", "s2", "s3"] {
-            writeln!(hook, "{}", json!({ "op": "up", "session": name, "user": "u" })).unwrap();
-        }
-        for name in ["s1", "s2", "nobody"] {
-            writeln!(hook, "{}", json!({ "op": "down", "session": name })).unwrap();
-        }
-        socket.turn(&mut desk).unwrap();
-        let remembered = |socket: &Socket| (socket.connections[0].sessions.len(), socket.connections[0].unjudged.len());
-        assert_eq!((remembered(&socket), socket.over.len()), ((3, 3), 2), "their verdicts may be on the way");
-        let long_ago = Instant::now().checked_sub(VERDICT_PATIENCE).unwrap();
-        socket.over.values_mut().for_each(|since| *since = long_ago);
-        socket.looked_through = long_ago;
-        socket.turn(&mut desk).unwrap();
-        assert_eq!((remembered(&socket), socket.over.len()), ((1, 1), 0));
-    }
-
-    #[test]
-    fn lines_are_found_however_they_come() {
-        let text = b"one\n\ntwo three\nfour";
-        for piece in 1..=text.len() {
-            let (mut lines, mut found) = (Lines::default(), Vec::new());
-            for octets in text.chunks(piece) {
-                lines.push(octets);
-                found.extend(std::iter::from_fn(|| lines.next()));
-            }
-            assert_eq!(found, [&b"one"[..], b"", b"two three"], "in pieces of {piece}");
-            assert_eq!(
-                (lines.length(), lines.rest(), lines.length(), lines.rest()),
-                (4, Some(b"four".to_vec()), 0, None)
-            );
-        }
-    }
-
-    #[test]
-    fn lines_that_wait_are_not_lost() {
-        let mut lines = Lines::default();
-        lines.push(b"one\ntwo\nth");
-        assert_eq!(lines.next(), Some(b"one".to_vec()));
-        lines.push(b"ree\n");
-        assert_eq!((lines.next(), lines.next(), lines.next()), (Some(b"two".to_vec()), Some(b"three".to_vec()), None));
-        assert_eq!((lines.length(), lines.octets.len()), (0, 0));
-    }
-}
+mod tests;

@@ -1,0 +1,50 @@
+//! Small files that somebody else writes: what is under a name may be anything, and may change while it is looked at.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::SystemTime;
+
+use rustix::fs::OFlags;
+
+/// Octets of a file.
+pub(crate) const FILE_MAX: u64 = 64 << 10;
+
+/// What changes when a file is written or replaced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    device: u64,
+    inode: u64,
+    length: u64,
+    modified: Option<SystemTime>,
+}
+
+/// What was found under a name.
+pub(crate) enum Found {
+    /// As it was.
+    Same,
+    /// A file that has changed.
+    Text(Stamp, Vec<u8>),
+    /// No regular file.
+    NoFile(Stamp),
+}
+
+/// Reads what is under a path, if it has changed. Nothing is waited for, whatever it is; and of a file that grows no more is read
+/// than one may have.
+pub(crate) fn find(path: &Path, before: Option<Stamp>) -> io::Result<Found> {
+    let flags = (OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY).bits().cast_signed();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    let metadata = file.metadata()?;
+    let (device, inode, length) = (metadata.dev(), metadata.ino(), metadata.len());
+    let stamp = Stamp { device, inode, length, modified: metadata.modified().ok() };
+    if before == Some(stamp) {
+        return Ok(Found::Same);
+    }
+    if !metadata.is_file() {
+        return Ok(Found::NoFile(stamp));
+    }
+    let mut text = Vec::new();
+    file.take(FILE_MAX + 1).read_to_end(&mut text)?;
+    Ok(Found::Text(stamp, text))
+}

@@ -1,0 +1,63 @@
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use model::report::SourceReport;
+use model::settings::{SourceKind, SourcePlace};
+
+use super::connection::Lines;
+use super::*;
+use crate::run::sources::counting::Counting;
+use crate::run::sources::source_plane::SourcePlane;
+
+#[test]
+fn a_connection_forgets_sessions_that_are_over() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("socket");
+    let mut socket = Socket::open(&path).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let (plane, ..) = SourcePlane::open("stage", &place.path().join("register"), &[1; 16], stop).unwrap();
+    let source = SourcePlace { kind: SourceKind::Socket, at: path.display().to_string() };
+    let report = Arc::new(Mutex::new(SourceReport::new(source, "stage")));
+    let mut desk = Desk::new(plane, Counting::Told, None, report);
+    let mut hook = UnixStream::connect(&path).unwrap();
+    for name in ["s1", "s2", "s3"] {
+        writeln!(hook, "{}", json!({ "op": "up", "session": name, "user": "u" })).unwrap();
+    }
+    for name in ["s1", "s2", "nobody"] {
+        writeln!(hook, "{}", json!({ "op": "down", "session": name })).unwrap();
+    }
+    socket.turn(&mut desk).unwrap();
+    let remembered = |socket: &Socket| (socket.connections[0].sessions.len(), socket.connections[0].unjudged.len());
+    assert_eq!((remembered(&socket), socket.over.len()), ((3, 3), 2), "their verdicts may be on the way");
+    let long_ago = Instant::now().checked_sub(VERDICT_PATIENCE).unwrap();
+    socket.over.values_mut().for_each(|since| *since = long_ago);
+    socket.looked_through = long_ago;
+    socket.turn(&mut desk).unwrap();
+    assert_eq!((remembered(&socket), socket.over.len()), ((1, 1), 0));
+}
+
+#[test]
+fn lines_are_found_however_they_come() {
+    let text = b"one\n\ntwo three\nfour";
+    for piece in 1..=text.len() {
+        let (mut lines, mut found) = (Lines::default(), Vec::new());
+        for octets in text.chunks(piece) {
+            lines.push(octets);
+            found.extend(std::iter::from_fn(|| lines.next()));
+        }
+        assert_eq!(found, [&b"one"[..], b"", b"two three"], "in pieces of {piece}");
+        assert_eq!((lines.length(), lines.rest(), lines.length(), lines.rest()), (4, Some(b"four".to_vec()), 0, None));
+    }
+}
+
+#[test]
+fn lines_that_wait_are_not_lost() {
+    let mut lines = Lines::default();
+    lines.push(b"one\ntwo\nth");
+    assert_eq!(lines.next(), Some(b"one".to_vec()));
+    lines.push(b"ree\n");
+    assert_eq!((lines.next(), lines.next(), lines.next()), (Some(b"two".to_vec()), Some(b"three".to_vec()), None));
+    assert_eq!((lines.length(), lines.octets.len()), (0, 0));
+}
