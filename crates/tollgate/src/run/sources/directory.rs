@@ -38,7 +38,7 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use serde_json::{Map, Value};
 
 use super::desk::Desk;
-use super::small_file::{FILE_MAX, Found, Stamp, find};
+use super::small_file::{self, Found, Stamp};
 use super::source_plane::Fault;
 use super::{Teller, verdict_line};
 use crate::script::{self, At, Op};
@@ -189,7 +189,7 @@ impl Directory {
     /// Reads a file, where it has changed; false: it is gone. What it says is told when all have been read.
     fn read(&mut self, name: &str, news: &mut News, desk: &mut Desk) -> bool {
         let before = self.files.get(name).and_then(|known| known.stamp);
-        let (stamp, content) = match find(&self.path.join(name), before) {
+        let (stamp, content) = match small_file::find(&self.path.join(name), before) {
             Ok(Found::Same) => return true,
             Ok(Found::Text(stamp, text)) => (Some(stamp), understand(&text, name)),
             Ok(Found::NoFile(stamp)) => (Some(stamp), Err("it is no regular file".to_owned())),
@@ -378,10 +378,7 @@ fn end(session: &str, cause: u8, desk: &mut Desk) -> Result<(), Fault> {
 
 /// What a file says, which is a line of the plane script.
 fn understand(text: &[u8], name: &str) -> Result<Content, String> {
-    if text.len() as u64 > FILE_MAX {
-        return Err(format!("it has more than {FILE_MAX} octets"));
-    }
-    let said: Map<String, Value> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    let said = small_file::object(text)?;
     let mut whole = said.clone();
     whole.entry("op").or_insert_with(|| "up".into());
     whole.entry("session").or_insert_with(|| name[..name.len() - ENDING.len()].into());

@@ -27,6 +27,7 @@ use super::counting::Port;
 use super::desk::Desk;
 use super::link_door::{LinkDoor, Peers};
 use super::pattern;
+use super::small_file::{self, Found};
 use super::source_plane::Fault;
 use super::{Teller, Wanted};
 use crate::run::sweep::Sweep;
@@ -164,14 +165,16 @@ impl Interfaces {
     fn details_of(&self, name: &str, desk: &mut Desk) -> Map<String, Value> {
         let Some(directory) = &self.details else { return Map::new() };
         let file = directory.join(format!("{name}.json"));
-        let read = std::fs::read(&file).map_err(|error| (error.kind() != io::ErrorKind::NotFound, error.to_string()));
-        match read.and_then(|text| serde_json::from_slice(&text).map_err(|error| (true, error.to_string()))) {
-            Ok(Value::Object(details)) => return details,
-            Ok(_) => desk.note(&format!("{} holds no JSON object", file.display())),
-            Err((true, error)) => desk.note(&format!("{}: {error}", file.display())),
-            Err((false, _)) => {}
-        }
-        Map::new()
+        let read = match small_file::find(&file, None) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Map::new(),
+            Err(error) => Err(format!("it cannot be read: {error}")),
+            Ok(Found::Text(_, text)) => small_file::object(&text),
+            Ok(Found::NoFile(_) | Found::Same) => Err("it is no regular file".to_owned()),
+        };
+        read.unwrap_or_else(|problem| {
+            desk.note(&format!("{}: {problem}", file.display()));
+            Map::new()
+        })
     }
 
     /// The session of an interface is over, with what the interface says last.

@@ -45,6 +45,8 @@
 mod counting;
 mod desk;
 mod directory;
+#[cfg(test)]
+mod fixture;
 mod interfaces;
 mod link_door;
 mod maps;

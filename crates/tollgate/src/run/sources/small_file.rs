@@ -7,9 +7,10 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use rustix::fs::OFlags;
+use serde_json::{Map, Value};
 
 /// Octets of a file.
-pub(crate) const FILE_MAX: u64 = 64 << 10;
+const FILE_MAX: u64 = 64 << 10;
 
 /// What changes when a file is written or replaced.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,4 +48,12 @@ pub(crate) fn find(path: &Path, before: Option<Stamp>) -> io::Result<Found> {
     let mut text = Vec::new();
     file.take(FILE_MAX + 1).read_to_end(&mut text)?;
     Ok(Found::Text(stamp, text))
+}
+
+/// The object that is written there.
+pub(crate) fn object(text: &[u8]) -> Result<Map<String, Value>, String> {
+    if text.len() as u64 > FILE_MAX {
+        return Err(format!("it has more than {FILE_MAX} octets"));
+    }
+    serde_json::from_slice(text).map_err(|error| error.to_string())
 }

@@ -195,8 +195,15 @@ impl SourcePlane {
             self.down(session, NAS_ERROR, at)?;
         }
         // A name stands for one session at a time, in the register as well.
+        let mut was_here = false;
         while self.leaving.iter().any(|(_, leaving)| leaving == session) {
+            was_here = true;
             self.pause()?;
+        }
+        if was_here {
+            // All that was said of the one before has come by now.
+            self.hear();
+            self.heard.retain(|verdict| verdict.session() != session.as_bytes());
         }
         let Some(slot) = self.client.alloc_slot() else { return refused(too_many()) };
         let entry = Entry {

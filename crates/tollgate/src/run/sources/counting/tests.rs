@@ -1,18 +1,16 @@
 //! One session, the counters that it is told or swept by, and an engine that keeps what it has read. The kernel is two entries of a map.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use model::counters::{CounterSlot, Totals};
-use model::report::SourceReport;
-use model::settings::{SourceKind, SourcePlace};
 use plane::sweep::Reading;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::run::sources::desk::Desk;
+use crate::run::sources::fixture::desk;
 use crate::run::sweep::{Sweep, SweepError};
 use crate::script::Told;
 
@@ -102,12 +100,7 @@ struct Life {
 
 impl Life {
     fn new(directory: &std::path::Path, kernel: &Kernel, is_swept: bool) -> Life {
-        let opened = SourcePlane::open("socket-0", directory, &[1; 16], Arc::new(AtomicBool::new(false)));
-        let (plane, entries, _) = opened.unwrap();
-        let place = SourcePlace { kind: SourceKind::Socket, at: "/x".to_owned() };
-        let report = Arc::new(Mutex::new(SourceReport::new(place, "socket-0")));
-        let mut desk = Desk::new(plane, counting(kernel, is_swept), None, report);
-        desk.restore(entries).unwrap();
+        let (desk, _) = desk(directory, counting(kernel, is_swept));
         Life { desk, kernel: kernel.clone() }
     }
 

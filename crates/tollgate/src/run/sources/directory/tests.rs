@@ -1,9 +1,5 @@
 use std::os::unix::fs::symlink;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
 
-use model::report::SourceReport;
-use model::settings::{SourceKind, SourcePlace};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::json;
 use tempfile::TempDir;
@@ -11,7 +7,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::run::sources::counting::Counting;
 use crate::run::sources::desk::SharedReport;
-use crate::run::sources::source_plane::SourcePlane;
+use crate::run::sources::fixture::desk;
 
 /// A directory whose plane nobody reads: what is said fits into its ring.
 struct Stage {
@@ -26,11 +22,7 @@ impl Stage {
         let place = tempfile::tempdir().unwrap();
         let at = place.path().join("sessions");
         let directory = Directory::open(&at).unwrap();
-        let stop = Arc::new(AtomicBool::new(false));
-        let (plane, ..) = SourcePlane::open("stage", &place.path().join("register"), &[1; 16], stop).unwrap();
-        let source = SourcePlace { kind: SourceKind::Directory, at: at.display().to_string() };
-        let report: SharedReport = Arc::new(Mutex::new(SourceReport::new(source, "stage")));
-        let desk = Desk::new(plane, Counting::Told, None, report.clone());
+        let (desk, report) = desk(place.path(), Counting::Told);
         Stage { place, directory, desk, report }
     }
 

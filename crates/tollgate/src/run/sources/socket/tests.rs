@@ -1,26 +1,17 @@
 use std::io::Write;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
-
-use model::report::SourceReport;
-use model::settings::{SourceKind, SourcePlace};
 
 use super::connection::Lines;
 use super::*;
 use crate::run::sources::counting::Counting;
-use crate::run::sources::source_plane::SourcePlane;
+use crate::run::sources::fixture::desk;
 
 #[test]
 fn a_connection_forgets_sessions_that_are_over() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("socket");
     let mut socket = Socket::open(&path).unwrap();
-    let stop = Arc::new(AtomicBool::new(false));
-    let (plane, ..) = SourcePlane::open("stage", &place.path().join("register"), &[1; 16], stop).unwrap();
-    let source = SourcePlace { kind: SourceKind::Socket, at: path.display().to_string() };
-    let report = Arc::new(Mutex::new(SourceReport::new(source, "stage")));
-    let mut desk = Desk::new(plane, Counting::Told, None, report);
+    let (mut desk, _) = desk(place.path(), Counting::Told);
     let mut hook = UnixStream::connect(&path).unwrap();
     for name in ["s1", "s2", "s3"] {
         writeln!(hook, "{}", json!({ "op": "up", "session": name, "user": "u" })).unwrap();
