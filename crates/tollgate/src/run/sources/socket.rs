@@ -11,9 +11,9 @@
 //! come in the order of the lines, and a verdict behind the answer to what it is about. Who has said its last word is answered to
 //! the end, and hears for [`VERDICT_PATIENCE`] at most the verdicts on whom it has brought up.
 //!
-//! **Full:** [`CONNECTIONS_MAX`] at once, and more wait to be accepted. A line has [`LINE_MAX`] octets at most. Who has
-//! [`WAITING_MAX`] octets of answers to come that are not durable is not read on until they are. Who does not read [`UNREAD_MAX`]
-//! octets of answers is disconnected: its sessions stay.
+//! **Full:** [`CONNECTIONS_MAX`] at once, and more wait to be accepted. A line has 65,536 octets at most. Who has 524,288 octets of
+//! answers to come that are not durable is not read on until they are. Who does not read 1,048,576 octets of answers is
+//! disconnected: its sessions stay.
 
 mod connection;
 
