@@ -226,7 +226,7 @@ fn the_interface_of_a_session_counts_for_it() {
 fn a_program_of_the_kernel_counts_for_a_session_by_its_address() {
     let site = Site::new();
     let line = SubscriberLine::enter(&site);
-    let program = line.count_by_program(&site);
+    let program = line.count_by_program(&site, "wire0");
     let (port, server, path) = (free_port(), site.path("radius"), site.path("sessions.sock"));
     let map = program.map("subscribers_v4");
     configure(
@@ -266,6 +266,34 @@ fn a_program_of_the_kernel_counts_for_a_session_by_its_address() {
     let line_of = format!("counter-map ipv4 {} value in-octets 30 out-octets 0", map.display());
     let said = daemon.cli(&["system-view", &line_of, "commit"]);
     assert!(said.code == Some(1) && said.out.contains("its values have 32 octets"), "{}", said.out);
+    daemon.terminate();
+}
+
+#[test]
+fn a_session_that_a_program_counts_ends_with_everything_while_packets_flow() {
+    let site = Site::new();
+    let line = SubscriberLine::enter(&site);
+    let (port, server) = (free_port(), site.path("radius"));
+    line.add(1);
+    let program = line.count_by_program(&site, "sub1");
+    let map = program.map("subscribers_v4");
+    let source = "session-source interfaces sub* domain isp counter-source ebpf interval 1";
+    configure(&site, port, &format!("counter-map ipv4 {}\n#\n{source}\n", map.display()));
+    let _radius = FreeRadius::start(&server, port);
+    let daemon = Daemon::start(&site, "auto");
+    shell("ip link set sub1 up");
+    wait_for_record(&server, "Start", "sub1");
+    line.address(1);
+    wait_for_record(&server, "Interim-Update", "sub1");
+    line.flood(1);
+    line.wait_for_traffic("sub1", Totals::default());
+    let last = line.delete("sub1");
+    let detail = wait_for_record(&server, "Stop", "sub1");
+    let stop = only(&detail, "Stop", "sub1").totals();
+    assert_eq!(stop, program.counted("subscribers_v4"));
+    // The interface has counted who asked for an address as well, and not what it could not send any more.
+    let (asked, thrown_away) = (last.in_octets - stop.in_octets, stop.out_octets.abs_diff(last.out_octets));
+    assert!(stop.in_packets > 20 && stop.out_packets > 20 && asked < 500 && thrown_away < 10_000, "{stop:?} {last:?}");
     daemon.terminate();
 }
 

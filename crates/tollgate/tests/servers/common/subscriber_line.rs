@@ -130,8 +130,8 @@ impl SubscriberLine {
         }
     }
 
-    /// Has the sample program count what passes on the line; where its maps are pinned.
-    pub(crate) fn count_by_program(&self, site: &Site) -> Program {
+    /// Has the sample program count what passes on an interface, the line or a session's; where its maps are pinned.
+    pub(crate) fn count_by_program(&self, site: &Site, interface: &str) -> Program {
         // Nothing is pinned below a path with a dot.
         let directory = tempfile::Builder::new().prefix("tollgate-bpf").tempdir().unwrap();
         let program = Program { directory };
@@ -143,9 +143,9 @@ impl SubscriberLine {
         let at = pins.join("tollgate");
         let (at, object) = (at.display(), object.display());
         shell(&format!("bpftool prog loadall {object} {at} type classifier pinmaps {at}"));
-        shell("tc qdisc add dev wire0 clsact");
+        shell(&format!("tc qdisc add dev {interface} clsact"));
         for (direction, name) in [("ingress", "from_subscriber"), ("egress", "to_subscriber")] {
-            shell(&format!("tc filter add dev wire0 {direction} bpf direct-action object-pinned {at}/{name}"));
+            shell(&format!("tc filter add dev {interface} {direction} bpf direct-action object-pinned {at}/{name}"));
         }
         program
     }
@@ -198,6 +198,24 @@ impl Program {
     /// Where a map is pinned.
     pub(crate) fn map(&self, name: &str) -> std::path::PathBuf {
         self.directory.path().join("tollgate").join(name)
+    }
+
+    /// What a map has counted for its only subscriber.
+    pub(crate) fn counted(&self, name: &str) -> Totals {
+        let said =
+            run_command(Command::new("bpftool").args(["-j", "map", "dump", "pinned"]).arg(self.map(name))).well();
+        let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let [entry] = &said.as_array().unwrap()[..] else { panic!("one entry: {said}") };
+        let mut numbers = [0_u64; 4];
+        for of_cpu in entry["values"].as_array().unwrap() {
+            let octets = of_cpu["value"].as_array().unwrap().iter().map(|octet| octet.as_str().unwrap());
+            let octets: Vec<u8> = octets.map(|octet| u8::from_str_radix(&octet[2..], 16).unwrap()).collect();
+            for (number, of_cpu) in numbers.iter_mut().zip(octets.chunks_exact(8)) {
+                *number += u64::from_ne_bytes(of_cpu.try_into().unwrap());
+            }
+        }
+        let [in_octets, in_packets, out_octets, out_packets] = numbers;
+        Totals { in_octets, in_packets, out_octets, out_packets }
     }
 }
 
