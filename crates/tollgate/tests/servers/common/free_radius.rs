@@ -50,19 +50,21 @@ impl FreeRadius {
     }
 
     /// As [`FreeRadius::start`], and it listens at another port for RADIUS over TLS: with these files, and to nobody who has no
-    /// certificate of that CA.
+    /// certificate of that CA. How long a connection may rest there it takes from the listener: from the limits of its clients it
+    /// does not, and half a minute would be all.
     pub(crate) fn start_over_tls(directory: &Path, ports: [u16; 2], files: [&Path; 3]) -> FreeRadius {
         let [ca, cert, key] = files.map(Path::display);
         let listener = format!(
             "    listen {{\n        type = acct\n        proto = tcp\n        ipaddr = 127.0.0.1\n        port = {}\n        \
-             clients = radsec\n        tls {{\n            ca_file = {ca}\n            certificate_file = {cert}\n            \
-             private_key_file = {key}\n            require_client_cert = yes\n            tls_min_version = \"1.2\"\n            \
-             tls_max_version = \"1.3\"\n        }}\n    }}\n",
+             clients = radsec\n        limit {{\n            idle_timeout = 900\n        }}\n        tls {{\n            \
+             ca_file = {ca}\n            certificate_file = {cert}\n            private_key_file = {key}\n            \
+             require_client_cert = yes\n            tls_min_version = \"1.2\"\n            tls_max_version = \"1.3\"\n        \
+             }}\n    }}\n",
             ports[1]
         );
         let clients = "clients radsec {\n    client loopback {\n        ipaddr = 127.0.0.1\n        proto = tls\n        \
-                       secret = radsec\n        limit {\n            max_connections = 64\n            lifetime = 0\n            \
-                       idle_timeout = 900\n        }\n    }\n}\n";
+                       secret = radsec\n        limit {\n            max_connections = 64\n            lifetime = 0\n        \
+                       }\n    }\n}\n";
         FreeRadius::start_with(directory, ports[0], &listener, clients)
     }
 

@@ -2,10 +2,13 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use super::{Site, run_command};
 
 /// The longest wait before it looks whether it is over.
 const NAP: Duration = Duration::from_millis(2);
@@ -38,8 +41,16 @@ struct Shared {
     accepted: AtomicUsize,
     /// The next connection is ended as soon as it is accepted.
     cuts_next: AtomicBool,
-    /// Both ends of each connection.
-    ends: Mutex<Vec<[TcpStream; 2]>>,
+    connections: Mutex<Vec<Carried>>,
+}
+
+/// One connection.
+struct Carried {
+    /// Towards the client and the server.
+    ends: [TcpStream; 2],
+    /// Either of them has ended it. The sockets do not tell: one that was shut down takes that once more, or not, as far as its
+    /// peer has come.
+    is_over: Arc<AtomicBool>,
 }
 
 impl Relay {
@@ -49,8 +60,8 @@ impl Relay {
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
         let [is_over, cuts_next] = [const { AtomicBool::new(false) }; 2];
-        let (accepted, ends) = (AtomicUsize::new(0), Mutex::default());
-        let shared = Arc::new(Shared { passing, server, is_over, accepted, cuts_next, ends });
+        let (accepted, connections) = (AtomicUsize::new(0), Mutex::default());
+        let shared = Arc::new(Shared { passing, server, is_over, accepted, cuts_next, connections });
         let of_thread = shared.clone();
         Relay { port, shared, thread: Some(std::thread::spawn(move || of_thread.listen(&listener))) }
     }
@@ -80,9 +91,14 @@ impl Relay {
 
     /// Ends all connections, in both directions: how many.
     pub(crate) fn cut(&self) -> usize {
-        let ends = std::mem::take(&mut *self.shared.ends.lock().unwrap());
-        let stood = |ends: &&[TcpStream; 2]| ends.iter().all(|end| end.shutdown(Shutdown::Both).is_ok());
-        ends.iter().filter(stood).count()
+        let connections = std::mem::take(&mut *self.shared.connections.lock().unwrap());
+        let stood = |Carried { ends, is_over }: &&Carried| {
+            let stood = !is_over.swap(true, Ordering::Relaxed);
+            // The other side may have gone already.
+            let _ = ends.each_ref().map(|end| end.shutdown(Shutdown::Both));
+            stood
+        };
+        connections.iter().filter(stood).count()
     }
 }
 
@@ -122,10 +138,13 @@ impl Shared {
                 end.try_clone().unwrap()
             };
             let (to_server, to_client) = ([copy(&client), copy(&server)], [copy(&server), copy(&client)]);
-            self.ends.lock().unwrap().push([client, server]);
-            let (one, other) = (self.clone(), self.clone());
-            threads.push(std::thread::spawn(move || one.carry(to_server, one.passing)));
-            threads.push(std::thread::spawn(move || other.carry(to_client, Passing::Freely)));
+            let is_over = Arc::new(AtomicBool::new(false));
+            let carried = Carried { ends: [client, server], is_over: is_over.clone() };
+            self.connections.lock().unwrap().push(carried);
+            for (ends, passing) in [(to_server, self.passing), (to_client, Passing::Freely)] {
+                let (shared, is_over) = (self.clone(), is_over.clone());
+                threads.push(std::thread::spawn(move || shared.carry(ends, passing, &is_over)));
+            }
         }
         for thread in threads {
             // What made it panic stands in the test's output.
@@ -133,7 +152,7 @@ impl Shared {
         }
     }
 
-    fn carry(&self, [mut from, mut to]: [TcpStream; 2], passing: Passing) {
+    fn carry(&self, [mut from, mut to]: [TcpStream; 2], passing: Passing, is_over: &AtomicBool) {
         let mut room = [0; 4096];
         let size = if passing == Passing::Slowly { MORSEL } else { room.len() };
         while !self.is_over.load(Ordering::Relaxed) {
@@ -142,11 +161,59 @@ impl Shared {
                 Ok(length) if to.write_all(&room[..length]).is_err() => break,
                 Ok(_) if passing == Passing::Slowly => std::thread::sleep(PAUSE),
                 Ok(_) => {}
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                // A read that has a timeout is interrupted when this process is stopped and goes on (signal(7)).
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {
+                }
                 Err(_) => break,
             }
         }
+        is_over.store(true, Ordering::Relaxed);
         // The other side may have gone already.
         let _ = [from, to].map(|end| end.shutdown(Shutdown::Both));
     }
+}
+
+/// What holds this whole process for a while, as a machine that is frozen does, cuts no line of its own.
+#[test]
+fn a_line_stands_when_the_process_that_carries_it_was_stopped() {
+    // No other test is held with it.
+    let _turn = Site::new();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let relay = Relay::start(Passing::Freely, listener.local_addr().unwrap().port());
+    let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, relay.port)).unwrap();
+    let (mut server, _) = listener.accept().unwrap();
+    for octet in 0..10 {
+        run_command(Command::new("sh").args(["-c", "kill -STOP $PPID; sleep 0.02; kill -CONT $PPID"])).well();
+        client.write_all(&[octet]).unwrap();
+        let mut heard = [0xff];
+        server.read_exact(&mut heard).unwrap();
+        assert_eq!(heard, [octet]);
+    }
+    assert_eq!(relay.cut(), 1);
+}
+
+/// Each of them is at its end in a moment, when one of its sockets is; it stood all the same.
+#[test]
+fn every_line_that_stood_is_counted_when_it_is_cut() {
+    const LINES: usize = 200;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let relay = Relay::start(Passing::Freely, listener.local_addr().unwrap().port());
+    let server = std::thread::spawn(move || {
+        for _ in 0..LINES {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut heard = [0];
+            stream.read_exact(&mut heard).unwrap();
+            stream.write_all(&heard).unwrap();
+            // Until it is cut.
+            let _ = stream.read(&mut heard);
+        }
+    });
+    for line in 0..LINES {
+        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, relay.port)).unwrap();
+        client.write_all(&[7]).unwrap();
+        client.read_exact(&mut [0]).unwrap();
+        assert_eq!((relay.cut(), relay.cut()), (1, 0), "{line}");
+    }
+    server.join().unwrap();
 }
