@@ -156,6 +156,15 @@ fn begin(directory: &std::path::Path, kernel: &Kernel, is_swept: bool) -> Life {
     life
 }
 
+/// A life in which the engine has read a thousand octets, and which is over.
+fn first_life(directory: &std::path::Path, kernel: &Kernel) -> Engine {
+    let (mut engine, mut life) = (Engine::default(), begin(directory, kernel, true));
+    kernel.count(0, 1_000);
+    life.desk.sweep();
+    engine.read(&life);
+    engine
+}
+
 #[test]
 fn what_an_address_had_counted_for_another_is_not_the_session_s() {
     let (place, kernel) = (tempfile::tempdir().unwrap(), Kernel::default());
@@ -226,11 +235,7 @@ fn octets_that_were_counted_elsewhere_are_not_told_again() {
 #[test]
 fn who_counts_may_change_while_no_daemon_runs() {
     let (place, kernel) = (tempfile::tempdir().unwrap(), Kernel::default());
-    let (mut engine, mut life) = (Engine::default(), begin(place.path(), &kernel, true));
-    kernel.count(0, 1_000);
-    life.desk.sweep();
-    engine.read(&life);
-    drop(life);
+    let mut engine = first_life(place.path(), &kernel);
     let mut life = Life::new(place.path(), &kernel, false);
     for (said, total) in [(1_100, 1_000), (1_150, 1_050)] {
         life.desk.count(SESSION, told(said)).unwrap();
@@ -248,11 +253,7 @@ fn who_counts_may_change_while_no_daemon_runs() {
 #[test]
 fn counters_that_began_again_while_no_daemon_ran_are_added() {
     let (place, kernel) = (tempfile::tempdir().unwrap(), Kernel::default());
-    let (mut engine, mut life) = (Engine::default(), begin(place.path(), &kernel, true));
-    kernel.count(0, 1_000);
-    life.desk.sweep();
-    engine.read(&life);
-    drop(life);
+    let mut engine = first_life(place.path(), &kernel);
     kernel.forget(0);
     kernel.count(0, 30);
     let mut life = Life::new(place.path(), &kernel, true);
@@ -267,11 +268,7 @@ fn counters_that_began_again_while_no_daemon_ran_are_added() {
 #[test]
 fn what_cannot_be_read_at_a_restart_is_made_up_for() {
     let (place, kernel) = (tempfile::tempdir().unwrap(), Kernel::default());
-    let (mut engine, mut life) = (Engine::default(), begin(place.path(), &kernel, true));
-    kernel.count(0, 1_000);
-    life.desk.sweep();
-    engine.read(&life);
-    drop(life);
+    let mut engine = first_life(place.path(), &kernel);
     kernel.set_broken(true);
     kernel.count(0, 50);
     let mut life = Life::new(place.path(), &kernel, true);
@@ -288,11 +285,7 @@ fn what_cannot_be_read_at_a_restart_is_made_up_for() {
 #[test]
 fn a_session_whose_counters_were_never_read_again_may_move_all_the_same() {
     let (place, kernel) = (tempfile::tempdir().unwrap(), Kernel::default());
-    let (mut engine, mut life) = (Engine::default(), begin(place.path(), &kernel, true));
-    kernel.count(0, 1_000);
-    life.desk.sweep();
-    engine.read(&life);
-    drop(life);
+    let mut engine = first_life(place.path(), &kernel);
     kernel.set_broken(true);
     kernel.count(1, 70);
     let mut life = Life::new(place.path(), &kernel, true);
