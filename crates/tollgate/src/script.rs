@@ -36,13 +36,18 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// The totals; what is left out stays as it was.
+    /// The totals; what is left out stays as it was, but beside octets or packets of its direction that have begun again.
     pub(crate) fn over(self, before: Counters) -> Counters {
-        let over = |told: [Option<u64>; 4], before: Totals| Totals {
-            in_octets: told[0].unwrap_or(before.in_octets),
-            in_packets: told[1].unwrap_or(before.in_packets),
-            out_octets: told[2].unwrap_or(before.out_octets),
-            out_packets: told[3].unwrap_or(before.out_packets),
+        let pair = |octets: Option<u64>, packets: Option<u64>, (old_octets, old_packets): (u64, u64)| {
+            let has_fallen = octets.is_some_and(|octets| octets < old_octets)
+                || packets.is_some_and(|packets| packets < old_packets);
+            let or = |told: Option<u64>, old: u64| told.unwrap_or(if has_fallen { 0 } else { old });
+            (or(octets, old_octets), or(packets, old_packets))
+        };
+        let over = |told: [Option<u64>; 4], before: Totals| {
+            let (in_octets, in_packets) = pair(told[0], told[1], (before.in_octets, before.in_packets));
+            let (out_octets, out_packets) = pair(told[2], told[3], (before.out_octets, before.out_packets));
+            Totals { in_octets, in_packets, out_octets, out_packets }
         };
         Counters { v4: over(self.v4, before.v4), v6: over(self.v6, before.v6) }
     }

@@ -4,7 +4,7 @@
 //! interfaces. What comes out are readings with generations; [`plane::sweep::Meter`] makes a session's totals of them.
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub(crate) mod links;
 pub(crate) mod map;
 

@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 use model::counters::Counters;
 use plane::sweep::Subject;
 
-use super::register::Entry;
-use super::source_plane::{Recounted, SourcePlane, Taken, person_of};
-use super::sweeper::{Findings, Found, FoundBy, Sweeper, begun, take};
-use super::tally::{Origin, Step, Tally, leave_past};
+use super::source_plane::SourcePlane;
+use super::sweeper::{Findings, FoundBy, Sweeper, begun, take};
+use super::tally::{Origin, Tally};
 use crate::script::Person;
 
 /// Who counts the octets of a source's sessions.
@@ -60,55 +59,86 @@ impl Counting {
     /// own, and what those from now on say first is not.
     pub(crate) fn moved(&mut self, session: &str, plane: &mut SourcePlane) -> Result<(), String> {
         let Counting::Swept(sweeper) = self else { return Ok(()) };
+        let kept_up = sweeper.keep_up();
         let (Some(live), Some(followed)) = (plane.live().get(session), sweeper.followed.get(session)) else {
-            return Ok(());
+            return kept_up;
         };
-        let before = followed.counters.map(|counter| counter.map(|counter| counter.subject));
+        let before = followed.map(|counter| counter.map(|counter| counter.subject));
         let mut subjects = sweeper.subjects_of(live.entry.interface, &live.person);
-        for (subject, counter) in subjects.iter_mut().zip(followed.counters) {
+        for (subject, counter) in subjects.iter_mut().zip(followed) {
             // One that is gone may come again.
             *subject = subject.or(counter.filter(|counter| counter.ended).map(|counter| counter.subject));
         }
         if before == subjects {
-            return Ok(());
+            return kept_up;
         }
         let read = sweeper.read_now(session, plane);
-        let kept = sweeper.followed.get(session).copied().unwrap_or_default();
         sweeper.follow(session, subjects);
-        if let Some(followed) = sweeper.followed.get_mut(session) {
-            let parts = followed.counters.iter_mut().zip(kept.counters).zip(before.iter().zip(&subjects));
-            parts.filter(|(_, (before, now))| before == now).for_each(|((now, kept), _)| *now = kept);
-        }
-        plane.sample(session, |tallies| {
+        plane.take(session, |tallies| {
             for ((tally, subject), before) in tallies.iter_mut().zip(subjects).zip(before) {
                 if subject != before {
                     count_at(tally, subject);
                 }
             }
-            Taken::default()
+            true
         });
-        read.and(sweeper.read_now(session, plane))
+        let read = kept_up.and(read).and(sweeper.read_now(session, plane));
+        read.and(plane.keep(session))
     }
 
-    /// Octets are counted here from now on, of a session that was counted elsewhere before.
-    pub(crate) fn take_over(&mut self, session: &str, plane: &mut SourcePlane) -> Result<(), String> {
+    /// Octets of all sessions are counted here from now on, and were counted elsewhere before.
+    pub(crate) fn take_over(&mut self, plane: &mut SourcePlane) -> Result<(), String> {
+        let sessions: Vec<String> = plane.live().keys().cloned().collect();
         let Counting::Swept(sweeper) = self else {
             // Totals are told since the session came up: those of before were counted elsewhere.
-            plane.sample(session, |tallies| {
-                tallies[0].go_on_from(Origin::Told, None);
-                tallies[1].stand_still();
-                Taken::default()
-            });
-            return Ok(());
+            for session in &sessions {
+                plane.take(session, |tallies| {
+                    tallies[0].go_on_from(Origin::Told, None);
+                    tallies[1].stand_still();
+                    true
+                });
+            }
+            return plane.keep_all(0);
         };
-        let Some(live) = plane.live().get(session) else { return Ok(()) };
-        let subjects = sweeper.subjects_of(live.entry.interface, &live.person);
-        sweeper.follow(session, subjects);
-        plane.sample(session, |tallies| {
-            tallies.iter_mut().zip(subjects).for_each(|(tally, subject)| count_at(tally, subject));
-            Taken::default()
-        });
-        sweeper.read_now(session, plane)
+        let kept_up = sweeper.keep_up();
+        for session in &sessions {
+            let Some(live) = plane.live().get(session) else { continue };
+            let subjects = sweeper.subjects_of(live.entry.interface, &live.person);
+            sweeper.follow(session, subjects);
+            plane.take(session, |tallies| {
+                tallies.iter_mut().zip(subjects).for_each(|(tally, subject)| count_at(tally, subject));
+                true
+            });
+        }
+        kept_up.and(sweeper.read_all(plane).1)
+    }
+
+    /// Reads all sessions, whenever that is due.
+    pub(crate) fn read_all(&mut self, plane: &mut SourcePlane) -> Result<(), String> {
+        match self {
+            Counting::Told => Ok(()),
+            Counting::Swept(sweeper) => sweeper.read_all(plane).1,
+        }
+    }
+
+    /// Goes on with the sessions that an earlier life has left.
+    pub(crate) fn resume(&mut self, plane: &mut SourcePlane) -> Result<(), String> {
+        match self {
+            Counting::Told => {
+                for session in plane.live().keys().cloned().collect::<Vec<String>>() {
+                    plane.take(&session, |tallies| {
+                        let was_told = tallies[0].origin() == Some(Origin::Told);
+                        if !was_told {
+                            tallies[0].go_on_from(Origin::Told, None);
+                            tallies[1].stand_still();
+                        }
+                        !was_told
+                    });
+                }
+                plane.keep_all(0)
+            }
+            Counting::Swept(sweeper) => sweeper.resume(plane),
+        }
     }
 
     /// A session is gone.
@@ -124,53 +154,6 @@ impl Counting {
             sweeper.next = sweeper.next.min(Instant::now() + interval);
             sweeper.interval = interval;
         }
-    }
-
-    /// Reads the counters of sessions that an earlier life has left.
-    pub(crate) fn find(&mut self, entries: &[Entry]) -> (Findings, Result<(), String>) {
-        let Counting::Swept(sweeper) = self else { return (Findings::new(), Ok(())) };
-        let kept_up = sweeper.keep_up();
-        let alive = || entries.iter().filter(|entry| entry.gone.is_none());
-        for entry in alive() {
-            if let Ok(person) = person_of(&entry.session, entry.said.clone()) {
-                sweeper.follow(&entry.session, sweeper.subjects_of(entry.interface, &person));
-            }
-        }
-        let (findings, read) = sweeper.read(alive().map(|entry| &*entry.session));
-        (findings, kept_up.and(read))
-    }
-
-    /// What such a session has counted by now.
-    pub(crate) fn recount(&mut self, entry: &mut Entry, findings: &Findings) -> Recounted {
-        let tallies = &mut entry.tallies;
-        let before = tallies.map(|tally| tally.origin());
-        let Counting::Swept(sweeper) = self else {
-            if before == told_from_zero().map(|tally| tally.origin()) {
-                return Recounted::Known;
-            }
-            *tallies = [Tally::from_here(Origin::Told, None), Tally::default()];
-            return Recounted::Others;
-        };
-        let Some(followed) = sweeper.followed.get_mut(&entry.session) else { return Recounted::Unknown };
-        let now = followed.counters.map(|counter| counter.map(|counter| Origin::from(counter.subject)));
-        let found = findings.get(&entry.session).copied().unwrap_or_default();
-        // An interface that is not there may come again; an entry that is not there counts from zero when it does.
-        let is_nowhere = now == [None; 2];
-        let lost_entry =
-            tallies.iter().zip(found).any(|(tally, found)| found == Found::Absent && tally.last().is_some());
-        if is_nowhere || now == before && !lost_entry {
-            let taken = take(followed, found, tallies);
-            if taken.begun_again == [false; 2] {
-                return if taken.is_known { Recounted::Known } else { Recounted::Unknown };
-            }
-            leave_past(tallies, taken.begun_again);
-            return Recounted::Others;
-        }
-        let came_later =
-            matches!((before[0], now[0]), (Some(Origin::Interface(old)), Some(Origin::Interface(new))) if new > old);
-        *tallies = begun(Some(followed), came_later.then_some(Counters::ZERO));
-        take(followed, found, tallies);
-        Recounted::Others
     }
 
     /// When the next sweep is due.
@@ -189,23 +172,15 @@ impl Counting {
             return None;
         }
         sweeper.next = began + sweeper.interval;
-        let kept_up = sweeper.keep_up();
-        sweeper.settle_ends(plane);
-        sweeper.look_for_others(plane);
-        let (findings, read) = sweeper.read(plane.live().keys().map(String::as_str));
-        let nowhere = plane.live().keys().filter(|session| !findings.contains_key(*session)).count() as u64;
-        let missing = sweeper.apply(findings, plane);
-        Some((began.elapsed(), nowhere + missing, kept_up.and(read)))
+        let (uncounted, read) = sweeper.read_all(plane);
+        Some((began.elapsed(), uncounted, read))
     }
 
     /// The interface that a session is said this last; false where its octets are counted elsewhere.
     pub(crate) fn end(&mut self, session: &str, last: Counters, plane: &mut SourcePlane) -> bool {
         match self {
             Counting::Swept(sweeper) if sweeper.found_by == FoundBy::Interface => {
-                plane.sample(session, |tallies| {
-                    let has_base = tallies[0].take_last(last) == Step::Based;
-                    Taken { is_known: true, has_base, ..Taken::default() }
-                });
+                plane.take(session, |tallies| tallies[0].take_last(last));
                 true
             }
             Counting::Swept(_) | Counting::Told => false,

@@ -135,25 +135,22 @@ impl Desk {
 
     /// Goes on with what an earlier life has left.
     pub(crate) fn restore(&mut self, entries: Vec<Entry>) -> Result<(), Fault> {
-        let (findings, found) = self.counting.find(&entries);
-        self.note_failed(found);
-        let Desk { plane, counting, .. } = self;
-        let restored = plane.restore(entries, |entry| counting.recount(entry, &findings));
+        let restored = self.plane.restore(entries);
         let sessions = self.plane.live().len() as u64;
         self.change(|report| report.sessions = sessions);
         restored?.iter().for_each(|problem| self.note(problem));
+        let resumed = self.counting.resume(&mut self.plane);
+        self.note_failed(resumed);
         Ok(())
     }
 
     /// Octets are counted elsewhere from now on.
     pub(crate) fn count_by(&mut self, counting: Counting) {
-        let sessions: Vec<String> = self.plane.live().keys().cloned().collect();
-        sessions.iter().for_each(|session| self.last_reading(session));
+        let read = self.counting.read_all(&mut self.plane);
+        self.note_failed(read);
         self.counting = counting;
-        for session in &sessions {
-            let taken_over = self.counting.take_over(session, &mut self.plane);
-            self.note_failed(taken_over);
-        }
+        let taken_over = self.counting.take_over(&mut self.plane);
+        self.note_failed(taken_over);
     }
 
     /// Sweeps the counters when that is due.

@@ -117,6 +117,8 @@ impl Sweep for Maps {
     }
 
     fn has_read(&self, subject: Subject) -> bool {
-        self.all.iter().any(|pinned| pinned.is_read && pinned.is_for(subject))
+        let is_of_it = |pinned: &&Pinned| pinned.is_read && pinned.is_for(subject);
+        let opened = self.all.iter().filter(is_of_it).filter_map(|pinned| pinned.opened.as_ref());
+        opened.into_iter().any(|opened| opened.map.has_read(subject))
     }
 }

@@ -15,11 +15,11 @@
 //! counters into the slots when that is due, and sleeps until something comes.
 //!
 //! **What a restart finds.** The memory of a source dies with the process, other than that of a plane. So every session stands in
-//! a [`register`] in the state directory before its Up is said, until its Down is durable. The next life makes a memory of its own,
-//! announces the sessions of the register between RESYNC_BEGIN and RESYNC_END, and then lets the source say who has come and gone
-//! meanwhile. Counters go on: a session keeps the *generation* of its slot over restarts, which tells the engine that they are the
-//! same, and the slot is published only once its totals are known to be no less than before. Interfaces and maps have counted on
-//! meanwhile; what events have counted stands in the register.
+//! a [`register`] in the state directory before its Up is said, until its Down is durable, and totals stand there before the engine
+//! sees them. The next life makes a memory of its own, announces the sessions of the register between RESYNC_BEGIN and RESYNC_END with
+//! the totals of then, and lets the source say who has come and gone meanwhile. A session keeps the *generation* of its slot over
+//! restarts, which tells the engine that its totals go on; they never fall. Interfaces and maps have counted on meanwhile, and are read
+//! as soon as all are announced.
 //!
 //! **The end of a session** carries its final totals: the counters are read once more when it goes, and of an interface that is
 //! gone the kernel tells what it had counted at its end.

@@ -1,6 +1,6 @@
 //! One session source as a packet plane: its sessions, their counter slots, and what is said of them on the link.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use model::counters::CounterSlot;
-use model::event::{Down, PlaneEvent, Reset, Up, Update};
+use model::event::{Down, PlaneEvent, Up, Update};
 use model::time::Wall;
 use plane::client::{Options, PlaneClient};
 use plane::{Geometry, OwnedVerdict, SendError};
 use serde_json::{Map, Value};
 
 use super::register::{Entry, Gone, Register};
-use super::tally::{Tally, leave_past};
+use super::tally::Tally;
 use crate::script::{self, Op, Person, Told};
 
 /// One ring, and sessions of both families.
@@ -54,20 +54,20 @@ fn refused<T>(why: impl Into<String>) -> Result<T, Fault> {
 /// A session that is up.
 #[derive(Debug)]
 pub(crate) struct Live {
-    /// As it is in the register.
+    /// What is known of it; the register has it, but for what [`SourcePlane::take`] has changed since.
     pub(crate) entry: Entry,
     /// Who it is.
     pub(crate) person: Person,
     slot: CounterSlot,
-    /// The engine reads the slot: what the session has counted is known.
-    published: bool,
+    /// Something in its tallies has changed beside the readings, and the register does not have it yet.
+    unwritten: bool,
 }
 
 #[cfg(test)]
 impl Live {
-    /// What the engine sees: the slot, and its totals where they are published.
-    pub(crate) fn seen(&self) -> (CounterSlot, Option<model::counters::Counters>) {
-        (self.slot, self.published.then(|| self.entry.total()))
+    /// What the engine may see.
+    pub(crate) fn slot(&self) -> CounterSlot {
+        self.slot
     }
 }
 
@@ -81,6 +81,7 @@ pub(crate) struct SourcePlane {
     live: HashMap<String, Live>,
     /// Sessions whose Down is not durable yet, in the order of their Downs.
     leaving: VecDeque<(Position, String)>,
+    leaving_names: HashSet<String>,
     /// Verdicts that came while something else was waited for.
     heard: VecDeque<OwnedVerdict>,
     stop: Arc<AtomicBool>,
@@ -99,8 +100,16 @@ impl SourcePlane {
     ) -> io::Result<(SourcePlane, Vec<Entry>, bool)> {
         let client = PlaneClient::create(&Options { name, geometry: GEOMETRY })?;
         let (register, entries, was_there) = Register::open(directory, boot_id)?;
-        let (live, leaving, heard) = (HashMap::new(), VecDeque::new(), VecDeque::new());
-        Ok((SourcePlane { client, register, live, leaving, heard, stop }, entries, was_there))
+        let plane = SourcePlane {
+            client,
+            register,
+            live: HashMap::new(),
+            leaving: VecDeque::new(),
+            leaving_names: HashSet::new(),
+            heard: VecDeque::new(),
+            stop,
+        };
+        Ok((plane, entries, was_there))
     }
 
     /// The plane's end of the link, for whoever introduces it to the workers.
@@ -113,33 +122,27 @@ impl SourcePlane {
         &self.live
     }
 
-    /// Goes on with the sessions of an earlier life: ends those that were to end, and announces the others. `recount` says what
-    /// a session has counted by now, where that is known. Gives back what is wrong with those that cannot be announced: they end as
-    /// they were sampled last, and the others go on.
+    /// Goes on with the sessions of an earlier life: ends those that were to end, and announces the others with what the register says
+    /// that they have counted. Gives back what is wrong with those that cannot be announced: they end as they were sampled last, and the
+    /// others go on.
     ///
     /// # Errors
     /// The source is to end.
-    pub(crate) fn restore(
-        &mut self,
-        entries: Vec<Entry>,
-        mut recount: impl FnMut(&mut Entry) -> Recounted,
-    ) -> Result<Vec<String>, Fault> {
+    pub(crate) fn restore(&mut self, entries: Vec<Entry>) -> Result<Vec<String>, Fault> {
         let mut problems = Vec::new();
         let (gone, alive): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|entry| entry.gone.is_some());
         for entry in gone {
             let Some(gone) = &entry.gone else { continue };
-            let totals = gone.final_totals.then(|| entry.total());
             let (session, at) = (entry.session.as_bytes(), gone.at.map(Wall::from_millis));
-            self.say(&PlaneEvent::Down(Down { session, cause: gone.cause, totals, at }))?;
-            self.leaving.push_back((self.client.said(0), entry.session));
+            self.say(&PlaneEvent::Down(Down { session, cause: gone.cause, totals: Some(entry.total()), at }))?;
+            self.leaves(entry.session);
         }
         let slots = alive.iter().map(|entry| entry.slot).collect();
         self.client.keep_slots(&slots);
         self.say(&PlaneEvent::ResyncBegin)?;
-        for mut entry in alive {
-            let recounted = recount(&mut entry);
+        for entry in alive {
             let session = entry.session.clone();
-            match self.announce(entry, &recounted) {
+            match self.announce(entry) {
                 Ok(()) => {}
                 Err(Fault::Stopped) => return Err(Fault::Stopped),
                 Err(Fault::Refused(why)) => {
@@ -152,32 +155,26 @@ impl SourcePlane {
         Ok(problems)
     }
 
-    /// Says that a session of an earlier life is up.
-    fn announce(&mut self, mut entry: Entry, recounted: &Recounted) -> Result<(), Fault> {
-        let person = person_of(&entry.session, entry.said.clone()).map_err(Fault::Refused)?;
-        let mut slot = CounterSlot { slot: entry.slot, generation: entry.generation };
-        if matches!(recounted, Recounted::Others) {
-            // Counters that are not those of before: the engine keeps what they counted and adds what these do.
-            let Some(fresh) = self.client.alloc_slot_after(slot) else { return refused(too_many()) };
-            self.client.free_unpublished(slot);
-            slot = fresh;
-            (entry.slot, entry.generation) = (slot.slot, slot.generation);
-        }
-        let published = !matches!(recounted, Recounted::Unknown);
-        if published {
-            self.client.counters().publish(slot, entry.total());
-        }
-        if matches!(recounted, Recounted::Others) {
-            self.write(&entry)?;
-        }
+    /// Says that a session of an earlier life is up. Its slot and generation are those of before, by which the engine knows that
+    /// what it has counted goes on.
+    fn announce(&mut self, entry: Entry) -> Result<(), Fault> {
+        let slot = CounterSlot { slot: entry.slot, generation: entry.generation };
+        let person = match person_of(&entry.session, entry.said.clone()) {
+            Ok(person) => person,
+            Err(why) => {
+                self.client.free_unpublished(slot);
+                return refused(why);
+            }
+        };
+        self.client.counters().publish(slot, entry.total());
         let (name, at) = (entry.session.clone(), entry.at.map(Wall::from_millis));
         let up = Up { session: name.as_bytes(), subscriber: person.subscriber(), counters: slot, at };
         let said = self.say(&PlaneEvent::Up(up));
         if matches!(said, Err(Fault::Refused(_))) {
-            self.give_back(slot, published);
+            self.client.free_slot(slot);
             return said;
         }
-        self.live.insert(name, Live { entry, person, slot, published });
+        self.live.insert(name, Live { entry, person, slot, unwritten: false });
         said
     }
 
@@ -196,7 +193,7 @@ impl SourcePlane {
         }
         // A name stands for one session at a time, in the register as well.
         let mut was_here = false;
-        while self.leaving.iter().any(|(_, leaving)| leaving == session) {
+        while self.leaving_names.contains(session) {
             was_here = true;
             self.pause()?;
         }
@@ -206,7 +203,8 @@ impl SourcePlane {
             self.heard.retain(|verdict| verdict.session() != session.as_bytes());
         }
         let Some(slot) = self.client.alloc_slot() else { return refused(too_many()) };
-        let entry = Entry {
+        let mut entry = Entry {
+            stamp: 0,
             session: session.to_owned(),
             said,
             interface,
@@ -217,14 +215,14 @@ impl SourcePlane {
             gone: None,
         };
         self.client.counters().store(slot, entry.total());
-        let written = self.write(&entry);
+        let written = self.write(&mut entry);
         if written.is_err() {
             self.client.free_slot(slot);
         }
         written?;
         let up = Up { session: session.as_bytes(), subscriber: person.subscriber(), counters: slot, at };
         let said = self.say(&PlaneEvent::Up(up));
-        self.live.insert(session.to_owned(), Live { entry, person, slot, published: true });
+        self.live.insert(session.to_owned(), Live { entry, person, slot, unwritten: false });
         if matches!(said, Err(Fault::Refused(_))) {
             self.forget(session);
         }
@@ -241,106 +239,119 @@ impl SourcePlane {
         changed.retain(|key, _| !is_about_the_line(key));
         let change = change_of(session, changed.clone()).map_err(Fault::Refused)?;
         let Some(live) = self.live.get(session) else { return refused("no such session is up") };
-        let before = live.entry.clone();
+        let mut before = live.entry.clone();
         let mut entry = before.clone();
         entry.said.extend(changed);
         let person = person_of(session, entry.said.clone()).map_err(Fault::Refused)?;
         // Written down first: the next life says what stands in the register.
         let update = PlaneEvent::Update(Update { session: session.as_bytes(), changed: change.subscriber(), at });
-        let said = self.write(&entry).and_then(|()| self.say(&update));
+        let said = self.write(&mut entry).and_then(|()| self.say(&update));
         match said {
             Ok(()) => {}
             Err(Fault::Stopped) => return Err(Fault::Stopped),
             Err(Fault::Refused(why)) => {
-                self.write(&before)?;
+                self.write(&mut before)?;
                 return refused(why);
             }
         }
         if let Some(live) = self.live.get_mut(session) {
-            (live.entry, live.person) = (entry, person);
+            (live.entry, live.person, live.unwritten) = (entry, person, false);
         }
         Ok(self.client.said(0))
     }
 
-    /// Totals came with an event. They are written down, for nobody says them again.
+    /// Totals came with an event. Nobody says them again, so they count when they are written down.
     pub(crate) fn count(&mut self, session: &str, told: Told) -> Result<(), Fault> {
-        let Some(live) = self.live.get_mut(session) else { return refused("no such session is up") };
-        let tally = &mut live.entry.tallies[0];
-        tally.take(told.over(tally.last().unwrap_or_default()));
-        let entry = live.entry.clone();
-        self.publish(session);
-        self.write(&entry)
+        self.change(session, |tally| {
+            tally.take(told.over(tally.last().unwrap_or_default()));
+        })
     }
 
     /// The counters that events tell begin again at zero.
     pub(crate) fn reset(&mut self, session: &str) -> Result<(), Fault> {
-        let Some(live) = self.live.get_mut(session) else { return refused("no such session is up") };
-        live.entry.tallies[0].begin_again();
-        let entry = live.entry.clone();
-        self.write(&entry)
+        self.change(session, Tally::begin_again)
     }
 
-    /// Totals were read where they are kept; they can be read there again. `change` puts them into the tallies.
-    pub(crate) fn sample(&mut self, session: &str, change: impl FnOnce(&mut [Tally; 2]) -> Taken) {
-        let Some(live) = self.live.get_mut(session) else { return };
-        let mut tallies = live.entry.tallies;
-        let taken = change(&mut tallies);
-        let is_elsewhere = |part: usize| tallies[part].origin() != live.entry.tallies[part].origin();
-        let is_new = [0, 1].map(|part| taken.begun_again[part] || is_elsewhere(part));
-        if is_new != [false; 2] && !live.published {
-            leave_past(&mut tallies, is_new);
-            if let Err(fault) = self.renew(session, tallies) {
-                tracing::warn!(session, "the counters of a session cannot be followed: {fault}");
-            }
-            return;
+    fn change(&mut self, session: &str, change: impl FnOnce(&mut Tally)) -> Result<(), Fault> {
+        let Some(live) = self.live.get(session) else { return refused("no such session is up") };
+        let mut entry = live.entry.clone();
+        change(&mut entry.tallies[0]);
+        self.write(&mut entry)?;
+        if let Some(live) = self.live.get_mut(session) {
+            (live.entry, live.unwritten) = (entry, false);
         }
-        let must_be_written = taken.has_base || is_new != [false; 2];
-        live.entry.tallies = tallies;
-        if must_be_written && let Err(fault) = self.register.write(&live.entry) {
-            tracing::warn!(session, "a session whose counters are others now is not in the register: {fault}");
-        }
-        if live.published || taken.is_known {
-            self.publish(session);
-        }
-    }
-
-    /// What a session of an earlier life had counted is not known here, and what counts it now is something else: the engine keeps
-    /// what it knows, and adds what these counters say.
-    fn renew(&mut self, session: &str, tallies: [Tally; 2]) -> Result<(), Fault> {
-        let Some(live) = self.live.get_mut(session) else { return Ok(()) };
-        let old = live.slot;
-        let Some(fresh) = self.client.alloc_slot_after(old) else { return refused(too_many()) };
-        (live.entry.tallies, live.slot, live.published) = (tallies, fresh, true);
-        (live.entry.slot, live.entry.generation) = (fresh.slot, fresh.generation);
-        let entry = live.entry.clone();
-        self.client.counters().store(fresh, entry.total());
-        self.write(&entry)?;
-        self.say(&PlaneEvent::Reset(Reset { session: session.as_bytes(), counters: fresh }))?;
-        self.client.free_unpublished(old);
+        self.publish(session);
         Ok(())
+    }
+
+    /// Totals were read where they are kept. `take` puts them into the tallies, and says whether anything has changed beside the readings.
+    /// The engine sees them when they are written down: by [`keep_all`](Self::keep_all), or with the session's Down.
+    pub(crate) fn take(&mut self, session: &str, take: impl FnOnce(&mut [Tally; 2]) -> bool) {
+        if let Some(live) = self.live.get_mut(session) {
+            live.unwritten |= take(&mut live.entry.tallies);
+        }
+    }
+
+    /// Writes down what was taken of all sessions, and shows it to the engine. `highest`: the greatest index of an interface.
+    ///
+    /// # Errors
+    /// What the disk says; the engine sees what it saw before, and the next time may go well.
+    pub(crate) fn keep_all(&mut self, highest: u32) -> Result<(), String> {
+        let failed = |error: io::Error| format!("readings cannot be written down in the state directory: {error}");
+        for live in self.live.values_mut().filter(|live| live.unwritten) {
+            self.register.write(&mut live.entry).map_err(failed)?;
+            live.unwritten = false;
+        }
+        self.register.write_readings(highest, self.live.values().map(|live| &live.entry)).map_err(failed)?;
+        for live in self.live.values() {
+            self.client.counters().store(live.slot, live.entry.total());
+        }
+        Ok(())
+    }
+
+    /// As [`keep_all`](Self::keep_all), of one session.
+    pub(crate) fn keep(&mut self, session: &str) -> Result<(), String> {
+        let Some(live) = self.live.get_mut(session) else { return Ok(()) };
+        self.register
+            .write(&mut live.entry)
+            .map_err(|error| format!("session {session} cannot be written down: {error}"))?;
+        live.unwritten = false;
+        self.publish(session);
+        Ok(())
+    }
+
+    /// The greatest index that an interface had when an earlier life has swept last; 0: none has.
+    pub(crate) fn swept_highest(&self) -> u32 {
+        self.register.swept_highest()
     }
 
     /// A subscriber went offline. Its totals are final.
     pub(crate) fn down(&mut self, session: &str, cause: u8, at: Option<Wall>) -> Result<Position, Fault> {
-        let Some(Live { mut entry, slot, published, .. }) = self.live.remove(session) else {
+        let Some(Live { mut entry, slot, .. }) = self.live.remove(session) else {
             return refused("no such session is up");
         };
-        let totals = published.then(|| entry.total());
-        entry.gone = Some(Gone { cause, at: at.map(Wall::as_millis), final_totals: published });
-        if let Err(fault) = self.write(&entry) {
+        entry.gone = Some(Gone { cause, at: at.map(Wall::as_millis) });
+        if let Err(fault) = self.write(&mut entry) {
             // Killed now, the next life would end it as one that is not announced, with what was sampled last.
             tracing::warn!(session, "{fault}");
         }
+        let totals = Some(entry.total());
         let said = self.say(&PlaneEvent::Down(Down { session: session.as_bytes(), cause, totals, at }));
-        self.give_back(slot, published);
-        self.leaving.push_back((self.client.said(0), entry.session));
+        self.client.free_slot(slot);
+        self.leaves(entry.session);
         said.map(|()| self.client.said(0))
+    }
+
+    /// The Down of a session was said.
+    fn leaves(&mut self, session: String) {
+        self.leaving_names.insert(session.clone());
+        self.leaving.push_back((self.client.said(0), session));
     }
 
     /// The session was refused: nobody has to say that it is gone.
     pub(crate) fn forget(&mut self, session: &str) {
         if let Some(live) = self.live.remove(session) {
-            self.give_back(live.slot, live.published);
+            self.client.free_slot(live.slot);
             self.register.remove(session);
         }
     }
@@ -364,9 +375,8 @@ impl SourcePlane {
     pub(crate) fn durable(&mut self) -> Position {
         let durable = self.client.durable(0);
         while self.leaving.front().is_some_and(|(position, _)| *position <= durable) {
-            if let Some((_, session)) = self.leaving.pop_front()
-                && !self.live.contains_key(&session)
-            {
+            if let Some((_, session)) = self.leaving.pop_front() {
+                self.leaving_names.remove(&session);
                 self.register.remove(&session);
             }
         }
@@ -390,25 +400,13 @@ impl SourcePlane {
         self.durable();
     }
 
-    fn publish(&mut self, session: &str) {
-        let Some(live) = self.live.get_mut(session) else { return };
-        if live.published {
+    fn publish(&self, session: &str) {
+        if let Some(live) = self.live.get(session) {
             self.client.counters().store(live.slot, live.entry.total());
-        } else {
-            self.client.counters().publish(live.slot, live.entry.total());
-            live.published = true;
         }
     }
 
-    fn give_back(&mut self, slot: CounterSlot, published: bool) {
-        if published {
-            self.client.free_slot(slot);
-        } else {
-            self.client.free_unpublished(slot);
-        }
-    }
-
-    fn write(&self, entry: &Entry) -> Result<(), Fault> {
+    fn write(&self, entry: &mut Entry) -> Result<(), Fault> {
         self.register.write(entry).map_err(|error| {
             Fault::Refused(format!("the session cannot be written down in the state directory: {error}"))
         })
@@ -443,27 +441,6 @@ impl SourcePlane {
             self.heard.push_back(verdict);
         }
     }
-}
-
-/// What a reading has changed in the tallies of a session.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Taken {
-    /// All of its counters were read: what it has counted is known.
-    pub(crate) is_known: bool,
-    /// It is known from now on where the session begins in one of them.
-    pub(crate) has_base: bool,
-    /// Which of them have begun again.
-    pub(crate) begun_again: [bool; 2],
-}
-
-/// What is known of the counters of a session of an earlier life.
-pub(crate) enum Recounted {
-    /// What it has counted.
-    Known,
-    /// Not yet.
-    Unknown,
-    /// They are others than those of before, and the tally is theirs alone.
-    Others,
 }
 
 fn too_many() -> String {

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use model::counters::Counters;
 use plane::sweep::{Reading, Subject};
 
-use super::source_plane::{SourcePlane, Taken};
-use super::tally::{Origin, Step, Tally};
+use super::source_plane::SourcePlane;
+use super::tally::{Origin, Tally};
 use crate::run::sweep::Sweep;
 use crate::run::sweep::links::Links;
 use crate::script::Person;
@@ -22,6 +22,15 @@ pub(super) enum FoundBy {
     Address,
 }
 
+impl FoundBy {
+    fn finds(self, subject: Subject) -> bool {
+        match subject {
+            Subject::Interface(_) => self == FoundBy::Interface,
+            Subject::V4(_) | Subject::V6(_) => self == FoundBy::Address,
+        }
+    }
+}
+
 /// Swept counters.
 pub(crate) struct Sweeper {
     sweep: Swept,
@@ -29,6 +38,11 @@ pub(crate) struct Sweeper {
     pub(super) interval: Duration,
     pub(super) next: Instant,
     pub(super) followed: HashMap<String, Followed>,
+    /// Whom each counts.
+    followers: HashMap<Subject, Vec<String>>,
+    /// The greatest number of an interface that was there when interfaces were looked for last: one above it came later. `None`: not all
+    /// were known.
+    newest: Option<u32>,
     /// What was heard of counters at their end, and no tally has yet.
     heard: HashMap<String, [Option<Reading>; 2]>,
 }
@@ -48,11 +62,19 @@ impl Swept {
         }
     }
 
-    /// The greatest number that an interface ever had.
-    fn highest(&self) -> u32 {
+    /// The greatest number that an interface ever had; `None`: not all are known.
+    fn highest(&self) -> Option<u32> {
         match self {
-            Swept::Links(links) => links.highest(),
-            Swept::Map(_) => 0,
+            Swept::Links(links) => (!links.is_behind()).then(|| links.highest()),
+            Swept::Map(_) => None,
+        }
+    }
+
+    /// Whether an interface is there.
+    fn has(&self, index: u32) -> bool {
+        match self {
+            Swept::Links(links) => links.link(index).is_some(),
+            Swept::Map(_) => false,
         }
     }
 
@@ -73,12 +95,7 @@ impl Swept {
 }
 
 /// What counts one session: a place for each of its tallies.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Followed {
-    pub(super) counters: [Option<Counter>; 2],
-    /// The greatest number that an interface had when it was looked for last: one above it came later.
-    newest: u32,
-}
+pub(super) type Followed = [Option<Counter>; 2];
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Counter {
@@ -122,8 +139,16 @@ impl Sweeper {
     }
 
     fn new(sweep: Swept, found_by: FoundBy, interval: Duration) -> Sweeper {
-        let next = Instant::now() + interval;
-        Sweeper { sweep, found_by, interval, next, followed: HashMap::new(), heard: HashMap::new() }
+        Sweeper {
+            newest: sweep.highest(),
+            sweep,
+            found_by,
+            interval,
+            next: Instant::now() + interval,
+            followed: HashMap::new(),
+            followers: HashMap::new(),
+            heard: HashMap::new(),
+        }
     }
 
     /// By what a session is counted; `interface`: it is one.
@@ -140,34 +165,48 @@ impl Sweeper {
         }
     }
 
-    /// Counts a session by these from now on.
+    /// Counts a session by these from now on. What counts it already is followed as it was.
     pub(super) fn follow(&mut self, session: &str, subjects: [Option<Subject>; 2]) {
-        let followed =
-            Followed { counters: subjects.map(|subject| subject.map(Counter::of)), newest: self.sweep.highest() };
+        let before = self.followed.get(session).copied().unwrap_or_default();
+        self.forget(session);
+        let mut followed = subjects.map(|subject| subject.map(Counter::of));
+        for (counter, before) in followed.iter_mut().zip(before) {
+            if counter.map(|counter| counter.subject) == before.map(|before| before.subject) {
+                *counter = before;
+            }
+        }
+        for counter in followed.into_iter().flatten() {
+            self.followers.entry(counter.subject).or_default().push(session.to_owned());
+        }
         self.followed.insert(session.to_owned(), followed);
-        self.heard.remove(session);
     }
 
     /// A session is gone.
     pub(super) fn forget(&mut self, session: &str) {
-        self.followed.remove(session);
+        for counter in self.followed.remove(session).into_iter().flatten().flatten() {
+            if let Some(followers) = self.followers.get_mut(&counter.subject) {
+                followers.retain(|follower| follower != session);
+                if followers.is_empty() {
+                    self.followers.remove(&counter.subject);
+                }
+            }
+        }
         self.heard.remove(session);
     }
 
     /// Takes in what the kernel has told of counters that are gone. It is kept until the session's tally has it, whoever asked.
     fn hear_ends(&mut self) {
-        let ended: HashMap<Subject, Reading> =
-            self.sweep.source().take_ended().into_iter().map(|ended| (ended.subject, ended.reading)).collect();
-        if ended.is_empty() {
-            return;
-        }
-        for (session, followed) in &mut self.followed {
-            for (part, counter) in followed.counters.iter_mut().enumerate() {
-                if let Some(counter) = counter.as_mut().filter(|counter| !counter.ended)
-                    && let Some(reading) = ended.get(&counter.subject)
-                {
-                    counter.ended = true;
-                    self.heard.entry(session.clone()).or_default()[part] = Some(*reading);
+        for ended in self.sweep.source().take_ended() {
+            for session in self.followers.get(&ended.subject).into_iter().flatten() {
+                let Some(followed) = self.followed.get_mut(session) else { continue };
+                for (part, counter) in followed.iter_mut().enumerate() {
+                    if let Some(counter) = counter
+                        && counter.subject == ended.subject
+                        && !counter.ended
+                    {
+                        counter.ended = true;
+                        self.heard.entry(session.clone()).or_default()[part] = Some(ended.reading);
+                    }
                 }
             }
         }
@@ -187,7 +226,7 @@ impl Sweeper {
         for session in sessions {
             let Some(followed) = self.followed.get(session) else { continue };
             all.insert(session.to_owned(), Default::default());
-            let standing = followed.counters.iter().enumerate();
+            let standing = followed.iter().enumerate();
             let standing =
                 standing.filter_map(|(part, counter)| Some((part, counter.filter(|counter| !counter.ended)?)));
             asked.extend(standing.map(|(part, counter)| (session, part, counter.subject)));
@@ -217,12 +256,12 @@ impl Sweeper {
     }
 
     /// Puts what was found into the tallies of sessions; says how many nothing counts.
-    pub(super) fn apply(&mut self, findings: Findings, plane: &mut SourcePlane) -> u64 {
+    fn apply(&mut self, findings: Findings, plane: &mut SourcePlane) -> u64 {
         let mut missing = 0;
         for (session, found) in findings {
             let Some(followed) = self.followed.get_mut(&session) else { continue };
             missing += u64::from(!found.iter().any(|found| matches!(found, Found::Read(_))));
-            plane.sample(&session, |tallies| take(followed, found, tallies));
+            plane.take(&session, |tallies| take(followed, found, tallies));
         }
         missing
     }
@@ -235,73 +274,142 @@ impl Sweeper {
         kept_up.and(read)
     }
 
+    /// Reads all sessions now, and shows the engine what was read; says how many nothing counts, and what went wrong.
+    pub(super) fn read_all(&mut self, plane: &mut SourcePlane) -> (u64, Result<(), String>) {
+        let kept_up = self.keep_up();
+        self.settle_ends(plane);
+        self.look_for_others(plane);
+        let (findings, read) = self.read(plane.live().keys().map(String::as_str));
+        let nowhere = plane.live().keys().filter(|session| !findings.contains_key(*session)).count() as u64;
+        let missing = self.apply(findings, plane);
+        let settled = plane.keep_all(self.newest.unwrap_or(0));
+        (nowhere + missing, kept_up.and(read).and(settled))
+    }
+
     /// Puts what was heard of counters that are gone into the tallies.
-    pub(super) fn settle_ends(&mut self, plane: &mut SourcePlane) {
+    fn settle_ends(&mut self, plane: &mut SourcePlane) {
         let found = |reading: Option<Reading>| reading.map_or(Found::Unknown, Found::Read);
         let heard = std::mem::take(&mut self.heard).into_iter();
         self.apply(heard.map(|(session, readings)| (session, readings.map(found))).collect(), plane);
     }
 
     /// Sessions whose interface is gone, or was not there, may have one by now.
-    pub(super) fn look_for_others(&mut self, plane: &mut SourcePlane) {
+    fn look_for_others(&mut self, plane: &mut SourcePlane) {
         if self.found_by != FoundBy::Interface {
             return;
         }
-        let mut moved = Vec::new();
+        let mut found = Vec::new();
         for (session, live) in plane.live().iter().filter(|(_, live)| live.entry.interface.is_none()) {
-            let followed = self.followed.get(session).copied().unwrap_or_default();
-            let counter = followed.counters[0];
-            let index = live.person.nas_port_id().and_then(|name| self.sweep.index(name));
-            if let Some(index) = index.filter(|_| counter.is_none_or(|counter| counter.ended)) {
-                let comes_again = counter.is_some_and(|counter| counter.subject == Subject::Interface(index));
-                moved.push((session.clone(), index, comes_again || index > followed.newest));
+            let counter = self.followed.get(session).and_then(|followed| followed[0]);
+            if counter.is_none_or(|counter| counter.ended || !self.has(&counter))
+                && let Some(index) = live.person.nas_port_id().and_then(|name| self.sweep.index(name))
+            {
+                found.push((session.clone(), counter.map(|counter| counter.subject), index));
             }
         }
-        for (session, index, is_new) in moved {
-            self.follow(&session, [Some(Subject::Interface(index)), None]);
-            // All that one has counted that came after the session is the session's.
-            let base = is_new.then_some(Counters::ZERO);
-            plane.sample(&session, |tallies| {
-                tallies[0].go_on_from(Origin::Interface(index), base);
-                Taken::default()
+        for (session, before, index) in found {
+            let subject = Subject::Interface(index);
+            if before == Some(subject) {
+                // It was lent to somebody, or another one has its number: what it says goes on, or has begun again at zero.
+                if let Some([Some(counter), _]) = self.followed.get_mut(&session) {
+                    *counter = Counter::of(subject);
+                }
+                continue;
+            }
+            self.follow(&session, [Some(subject), None]);
+            // All that one has counted that came just now is the session's.
+            let base = self.is_new(index).then_some(Counters::ZERO);
+            plane.take(&session, |tallies| {
+                tallies[0].go_on_from(subject.into(), base);
+                true
             });
         }
+        self.newest = self.sweep.highest();
+    }
+
+    /// Whether an interface has come since interfaces were looked for last.
+    fn is_new(&self, index: u32) -> bool {
+        self.newest.is_some_and(|newest| index > newest)
+    }
+
+    fn has(&self, counter: &Counter) -> bool {
+        matches!(counter.subject, Subject::Interface(index) if self.sweep.has(index))
+    }
+
+    /// Follows the sessions that an earlier life has left, and reads them. Of counters that are others than those of then only what came
+    /// since that life has swept last is a session's from zero.
+    pub(super) fn resume(&mut self, plane: &mut SourcePlane) -> Result<(), String> {
+        let sessions: Vec<String> = plane.live().keys().cloned().collect();
+        let by = self.found_by;
+        for session in &sessions {
+            let Some(live) = plane.live().get(session) else { continue };
+            let subject = |tally: Tally| tally.origin().and_then(Origin::subject).filter(|subject| by.finds(*subject));
+            self.follow(session, live.entry.tallies.map(subject));
+        }
+        // Whatever has gone since the kernel is heard was followed by them.
+        let kept_up = self.keep_up();
+        self.settle_ends(plane);
+        let highest = plane.swept_highest();
+        self.newest = (highest != 0).then_some(highest);
+        for session in &sessions {
+            let Some(live) = plane.live().get(session) else { continue };
+            let mut subjects = self.subjects_of(live.entry.interface, &live.person);
+            let followed = self.followed.get(session).copied().unwrap_or_default();
+            if by == FoundBy::Interface {
+                // It may come again.
+                subjects[0] = subjects[0].or(followed[0].map(|counter| counter.subject));
+            }
+            self.follow(session, subjects);
+            plane.take(session, |tallies| {
+                let parts = tallies.iter_mut().zip(subjects);
+                parts.fold(false, |has_changed, (tally, subject)| self.take_up(tally, subject) || has_changed)
+            });
+        }
+        kept_up.and(self.read_all(plane).1)
+    }
+
+    /// A tally of an earlier life is counted here now; says whether that is elsewhere.
+    fn take_up(&self, tally: &mut Tally, subject: Option<Subject>) -> bool {
+        let (before, now) = (tally.origin(), subject.map(Origin::from));
+        match (before, now) {
+            _ if now == before => return false,
+            (_, None) => tally.stand_still(),
+            (Some(Origin::Interface(_)), Some(now @ Origin::Interface(index))) if self.is_new(index) => {
+                tally.go_on_from(now, Some(Counters::ZERO));
+            }
+            (_, Some(now)) => tally.go_on_from(now, None),
+        }
+        true
     }
 }
 
-/// Puts what was found of one session into its tallies.
-pub(super) fn take(followed: &mut Followed, found: [Found; 2], tallies: &mut [Tally; 2]) -> Taken {
-    let mut taken = Taken { is_known: followed.counters.iter().any(Option::is_some), ..Taken::default() };
-    let parts = followed.counters.iter_mut().zip(found).zip(tallies).zip(&mut taken.begun_again);
-    for (((counter, found), tally), begun_again) in parts {
+/// Puts what was found of one session into its tallies; says whether anything has changed beside the readings.
+pub(super) fn take(followed: &mut Followed, found: [Found; 2], tallies: &mut [Tally; 2]) -> bool {
+    let mut has_changed = false;
+    for ((counter, found), tally) in followed.iter_mut().zip(found).zip(tallies) {
         let Some(counter) = counter else { continue };
-        let step = match found {
+        has_changed |= match found {
             Found::Read(reading) if counter.generation.is_some_and(|generation| generation != reading.generation) => {
                 tally.begin_again();
                 tally.take(reading.counters);
-                Step::BegunAgain
+                true
             }
             Found::Read(reading) if counter.ended => tally.take_last(reading.counters),
             Found::Read(reading) => tally.take(reading.counters),
             // What comes to be there counts from zero.
             Found::Absent if tally.last().is_none() => tally.take(Counters::ZERO),
-            Found::Absent | Found::Unknown => {
-                taken.is_known = false;
-                Step::On
-            }
+            Found::Absent | Found::Unknown => false,
         };
         if let Found::Read(reading) = found {
             counter.generation = Some(reading.generation);
         }
-        taken.has_base |= step == Step::Based;
-        *begun_again = step == Step::BegunAgain;
     }
-    taken
+    has_changed
 }
 
 /// The tallies of a session that has counted nothing, by its counters; `base`: what its interface says, if that is known.
 pub(super) fn begun(followed: Option<&Followed>, base: Option<Counters>) -> [Tally; 2] {
-    let counters = followed.map(|followed| followed.counters).unwrap_or_default();
+    let counters = followed.copied().unwrap_or_default();
     counters.map(|counter| match counter.map(|counter| counter.subject) {
         None => Tally::default(),
         Some(subject @ Subject::Interface(_)) => Tally::from_here(subject.into(), base),

@@ -11,6 +11,7 @@
 use std::net::IpAddr;
 
 use model::counters::{Counters, Totals};
+use model::event::Prefix;
 use plane::sweep::Subject;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,18 @@ impl From<Subject> for Origin {
             Subject::Interface(index) => Origin::Interface(index),
             Subject::V4(address) => Origin::Entry(address.into(), 32),
             Subject::V6(prefix) => Origin::Entry(prefix.address.into(), prefix.length),
+        }
+    }
+}
+
+impl Origin {
+    /// What is swept there; `None`: nothing is.
+    pub(crate) fn subject(self) -> Option<Subject> {
+        match self {
+            Origin::Told => None,
+            Origin::Interface(index) => Some(Subject::Interface(index)),
+            Origin::Entry(IpAddr::V4(address), _) => Some(Subject::V4(address)),
+            Origin::Entry(IpAddr::V6(address), length) => Some(Subject::V6(Prefix { address, length })),
         }
     }
 }
@@ -58,17 +71,6 @@ struct Present {
     read: Counters,
 }
 
-/// What a reading was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// As much as before, or more.
-    On,
-    /// The first, where the session begins.
-    Based,
-    /// Less than before: counters that have begun again.
-    BegunAgain,
-}
-
 impl Tally {
     /// A session that has counted nothing. `base`: what its counters say as it begins, if that is known.
     pub(crate) fn from_here(origin: Origin, base: Option<Counters>) -> Tally {
@@ -91,24 +93,37 @@ impl Tally {
         self.present.map(|present| present.read)
     }
 
-    /// The counters were read. Less than before: they have begun again at zero.
-    pub(crate) fn take(&mut self, read: Counters) -> Step {
-        let step = match self.present {
-            None => Step::Based,
-            Some(present) if read.falls_below(present.read) => {
-                self.begin_again();
-                Step::BegunAgain
-            }
-            Some(_) => Step::On,
+    /// The counters were read. A direction that says less than before has begun again at zero; the others go on. True: something else
+    /// than the reading has changed.
+    pub(crate) fn take(&mut self, read: Counters) -> bool {
+        let Some(present) = self.present else {
+            self.present = Some(Present { base: read, read });
+            return true;
         };
-        self.present = Some(Present { base: self.present.map_or(read, |present| present.base), read });
-        step
+        let (before, now) = (directions(present.read), directions(read));
+        let fell = std::array::from_fn(|at| now[at].0 < before[at].0 || now[at].1 < before[at].1);
+        if fell.contains(&true) {
+            let only = |of: Counters| only(of, fell);
+            self.carried = self.carried.plus(only(present.read.minus(present.base)));
+            let base = present.base.minus(only(present.base));
+            self.present = Some(Present { base, read });
+            return true;
+        }
+        self.present = Some(Present { read, ..present });
+        false
     }
 
     /// The counters were read for the last time. Less than before is no new beginning then: of a pair of interfaces that was taken
     /// apart one direction is not told any more.
-    pub(crate) fn take_last(&mut self, read: Counters) -> Step {
+    pub(crate) fn take_last(&mut self, read: Counters) -> bool {
         self.take(self.last().map_or(read, |last| read.most(last)))
+    }
+
+    /// A reading of an earlier life, behind that which stands here.
+    pub(crate) fn recall(&mut self, read: Counters) {
+        if let Some(present) = &mut self.present {
+            present.read = read;
+        }
     }
 
     /// Other counters count from now on. `base`: what they say already, if that is known.
@@ -128,14 +143,22 @@ impl Tally {
     }
 }
 
-/// Leaves behind what was counted before counters that are new; of others what was counted up to now. For whoever has kept what it knew
-/// of the session, and adds what is counted from here.
-pub(crate) fn leave_past(tallies: &mut [Tally; 2], is_new: [bool; 2]) {
-    for (tally, is_new) in tallies.iter_mut().zip(is_new) {
-        let present =
-            tally.present.map(|present| if is_new { present } else { Present { base: present.read, ..present } });
-        *tally = Tally { carried: Counters::ZERO, present, ..*tally };
-    }
+/// Octets and packets of each direction of each family.
+fn directions(Counters { v4, v6 }: Counters) -> [(u64, u64); 4] {
+    let inward = |of: Totals| (of.in_octets, of.in_packets);
+    let outward = |of: Totals| (of.out_octets, of.out_packets);
+    [inward(v4), outward(v4), inward(v6), outward(v6)]
+}
+
+/// What was counted in these directions, and nothing in the others.
+fn only(of: Counters, [v4_in, v4_out, v6_in, v6_out]: [bool; 4]) -> Counters {
+    let family = |of: Totals, inward: bool, outward: bool| Totals {
+        in_octets: of.in_octets * u64::from(inward),
+        in_packets: of.in_packets * u64::from(inward),
+        out_octets: of.out_octets * u64::from(outward),
+        out_packets: of.out_packets * u64::from(outward),
+    };
+    Counters { v4: family(of.v4, v4_in, v4_out), v6: family(of.v6, v6_in, v6_out) }
 }
 
 /// Counters as eight numbers.
@@ -176,7 +199,7 @@ mod tests {
         let mut tally = Tally::from_here(PPP, Some(octets(100)));
         assert_eq!(tally.total(), Counters::ZERO);
         for (read, total) in [(150, 50), (160, 60), (5, 65)] {
-            assert_eq!(tally.take(octets(read)), if read == 5 { Step::BegunAgain } else { Step::On });
+            assert_eq!(tally.take(octets(read)), read == 5);
             assert_eq!(tally.total(), octets(total), "{read}");
         }
         tally.go_on_from(Origin::Interface(9), Some(octets(700)));
@@ -193,7 +216,7 @@ mod tests {
     fn what_counters_said_when_nobody_could_read_them_is_not_counted() {
         let mut tally = Tally::from_here(PPP, None);
         for (read, total) in [(5_000, 0), (5_010, 10)] {
-            assert_eq!(tally.take(octets(read)), if total == 0 { Step::Based } else { Step::On });
+            assert_eq!(tally.take(octets(read)), total == 0);
             assert_eq!(tally.total(), octets(total));
         }
         tally.go_on_from(Origin::Told, None);
@@ -206,15 +229,21 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_kept_what_was_counted_is_told_of_nothing_twice() {
-        let mut old = Tally::from_here(PPP, Some(octets(7)));
-        old.take(octets(100));
-        let mut new = old;
-        assert_eq!(new.take(octets(5)), Step::BegunAgain);
-        let mut tallies = [old, new];
-        leave_past(&mut tallies, [false, true]);
-        assert_eq!(tallies.map(|tally| tally.total()), [Counters::ZERO, octets(5)]);
-        assert_eq!(tallies.map(|tally| tally.last()), [Some(octets(100)), Some(octets(5))]);
+    fn a_direction_that_begins_again_takes_no_other_with_it() {
+        let of = |in_octets, out_octets, v6: u64| Counters {
+            v4: Totals { in_octets, out_octets, ..Totals::default() },
+            v6: Totals { in_octets: v6, ..Totals::default() },
+        };
+        let mut tally = Tally::from_here(PPP, Some(of(1_000, 2_000_000, 7)));
+        for (read, total) in [
+            (of(1_500, 2_000_500, 8), of(500, 500, 1)),
+            (of(100, 2_000_600, 9), of(600, 600, 2)),
+            (of(110, 5, 9), of(610, 605, 2)),
+            (of(111, 6, 1), of(611, 606, 3)),
+        ] {
+            tally.take(read);
+            assert_eq!(tally.total(), total, "{read:?}");
+        }
     }
 
     #[test]

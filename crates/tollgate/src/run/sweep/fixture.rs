@@ -13,14 +13,14 @@ use model::counters::Totals;
 use namespaces::{Flow, Sockets, receive_both_ways, send_both_ways};
 
 /// A network namespace, with everything in it removed on drop.
-pub(super) struct Namespace {
-    pub(super) name: String,
+pub(crate) struct Namespace {
+    pub(crate) name: String,
 }
 
 impl Namespace {
     /// # Panics
     /// Without the right to make namespaces: root has it.
-    pub(super) fn new() -> Namespace {
+    pub(crate) fn new() -> Namespace {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         assert!(rustix::process::geteuid().is_root(), "this test makes network namespaces: it has to be run as root");
         let name = format!("tgsweep{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -32,26 +32,26 @@ impl Namespace {
     }
 
     /// `ip` in it, with the words of a line.
-    pub(super) fn ip(&self, line: &str) -> String {
+    pub(crate) fn ip(&self, line: &str) -> String {
         run(Command::new("ip").args(["-n", &self.name]).args(line.split_whitespace()))
     }
 
-    pub(super) fn shell(&self, line: &str) -> String {
+    pub(crate) fn shell(&self, line: &str) -> String {
         run(Command::new("nsenter").arg(format!("--net=/run/netns/{}", self.name)).args(["sh", "-c", line]))
     }
 
     /// Does something in it, on a thread of its own; what is opened there stays there.
-    pub(super) fn within<T: Send>(&self, open: impl FnOnce() -> T + Send) -> T {
+    pub(crate) fn within<T: Send>(&self, open: impl FnOnce() -> T + Send) -> T {
         namespaces::within(&self.name, open)
     }
 
-    pub(super) fn index(&self, interface: &str) -> u32 {
+    pub(crate) fn index(&self, interface: &str) -> u32 {
         let line = self.ip(&format!("-o link show dev {interface}"));
         line.split(':').next().and_then(|index| index.trim().parse().ok()).unwrap()
     }
 
     /// What the kernel itself says that an interface has counted; *in* is what it received.
-    pub(super) fn counted(&self, interface: &str) -> Totals {
+    pub(crate) fn counted(&self, interface: &str) -> Totals {
         let names = ["rx_bytes", "rx_packets", "tx_bytes", "tx_packets"];
         let files = names.map(|name| format!("/sys/class/net/{interface}/statistics/{name}")).join(" ");
         // A mount of /sys belongs to a namespace.
@@ -70,14 +70,14 @@ impl Drop for Namespace {
 
 /// A BNG and one subscriber. The subscriber's interface `wan` leads to `port` of the BNG, and there to `line`, which is an
 /// interface of its own on that port; or `line` is the port itself.
-pub(super) struct Line {
-    pub(super) bng: Namespace,
-    pub(super) subscriber: Namespace,
+pub(crate) struct Line {
+    pub(crate) bng: Namespace,
+    pub(crate) subscriber: Namespace,
 }
 
 /// What `line` is.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// One end of a veth pair.
     Veth,
     /// An interface on top of that, with counters of its own.
@@ -87,16 +87,16 @@ pub(super) enum Kind {
 const PORT: u16 = 9000;
 
 /// The addresses of a line: the BNG's and the subscriber's.
-pub(super) type Ends = [IpAddr; 2];
-pub(super) const V4: Ends = [IpAddr::V4(Ipv4Addr::new(198, 18, 0, 1)), IpAddr::V4(Ipv4Addr::new(198, 18, 0, 2))];
-pub(super) const V6: Ends = [v6(1), v6(2)];
+pub(crate) type Ends = [IpAddr; 2];
+pub(crate) const V4: Ends = [IpAddr::V4(Ipv4Addr::new(198, 18, 0, 1)), IpAddr::V4(Ipv4Addr::new(198, 18, 0, 2))];
+pub(crate) const V6: Ends = [v6(1), v6(2)];
 
 const fn v6(end: u16) -> IpAddr {
     IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, end, 0, 0, 0, 1))
 }
 
 impl Line {
-    pub(super) fn new(kind: Kind) -> Line {
+    pub(crate) fn new(kind: Kind) -> Line {
         let line = Line { bng: Namespace::new(), subscriber: Namespace::new() };
         let (bng, subscriber) = (&line.bng, &line.subscriber);
         let port = if kind == Kind::Veth { "line" } else { "port" };
@@ -135,7 +135,7 @@ impl Line {
     }
 
     /// Sends datagrams of many lengths both ways, and waits until all have arrived.
-    pub(super) fn exchange(&self, ends: Ends, rounds: usize) {
+    pub(crate) fn exchange(&self, ends: Ends, rounds: usize) {
         let (sockets, arrived) = (self.sockets(ends), [0; 2].map(AtomicU64::new));
         for round in 0..rounds {
             send_both_ways(round, &sockets);
@@ -148,13 +148,13 @@ impl Line {
     }
 
     /// The same without an end, also where nothing arrives any more.
-    pub(super) fn flow(&self) -> Flow {
+    pub(crate) fn flow(&self) -> Flow {
         Flow::start(self.sockets(V4), Duration::ZERO)
     }
 }
 
 /// Waits for a condition, at most half a minute.
-pub(super) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {
         assert!(began.elapsed() < Duration::from_secs(30), "{what}: not within half a minute");
@@ -163,7 +163,7 @@ pub(super) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// What a command says, which must go well.
-pub(super) fn run(command: &mut Command) -> String {
+pub(crate) fn run(command: &mut Command) -> String {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.output().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));

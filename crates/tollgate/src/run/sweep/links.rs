@@ -89,6 +89,11 @@ impl Links {
         self.table.link(index)
     }
 
+    /// Whether it is not known who is there.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+
     /// The greatest index that an interface ever had here.
     pub(crate) fn highest(&self) -> u32 {
         self.table.highest()

@@ -1,10 +1,16 @@
 //! One session, the counters that it is told or swept by, and an engine that keeps what it has read. The kernel is two entries of a map.
 
+mod families;
+mod interfaces;
+
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use kernel::shared_memory::SharedMemory;
 use model::counters::{CounterSlot, Totals};
 use plane::sweep::Reading;
+use plane::{CounterTable, Region};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -61,47 +67,50 @@ impl Kernel {
     }
 }
 
-/// What the engine knows of the session: it adds up what the generations of its slot have counted.
+/// What the engine knows of the session: it adds up what the generations of its slot have counted, and takes totals that fall for counters
+/// that have begun again, which they never are.
 #[derive(Debug, Default)]
 struct Engine {
     before: u64,
     slot: Option<CounterSlot>,
-    last: u64,
+    last: Counters,
 }
 
 impl Engine {
     fn read(&mut self, life: &Life) {
-        let live = &life.desk.plane.live()[SESSION];
-        let (slot, total) = live.seen();
+        let slot = life.desk.plane.live()[SESSION].slot();
         if self.slot.is_some_and(|known| known.generation != slot.generation) {
-            (self.before, self.last) = (self.before + self.last, 0);
+            (self.before, self.last) = (self.total(), Counters::ZERO);
         }
         self.slot = Some(slot);
-        if let Some(total) = total {
-            assert!(
-                total.octets() >= self.last,
-                "totals of a generation fell from {} to {}",
-                self.last,
-                total.octets()
-            );
-            self.last = total.octets();
-        }
+        let Some(total) = life.counters.read(slot) else { return };
+        assert!(!total.falls_below(self.last), "totals fell from {:?} to {total:?}", self.last);
+        self.last = total;
     }
 
     fn total(&self) -> u64 {
-        self.before + self.last
+        self.before + self.last.octets()
     }
 }
 
 struct Life {
     desk: Desk,
     kernel: Kernel,
+    /// As the engine reads them.
+    counters: CounterTable<SharedMemory>,
 }
 
 impl Life {
-    fn new(directory: &std::path::Path, kernel: &Kernel, is_swept: bool) -> Life {
-        let (desk, _) = desk(directory, counting(kernel, is_swept));
-        Life { desk, kernel: kernel.clone() }
+    fn new(directory: &Path, kernel: &Kernel, is_swept: bool) -> Life {
+        Life { kernel: kernel.clone(), ..Life::of(directory, counting(kernel, is_swept)) }
+    }
+
+    fn of(directory: &Path, counting: Counting) -> Life {
+        let (desk, _) = desk(directory, counting);
+        let [memory, ..] = desk.plane.client().descriptors().unwrap();
+        let memory = SharedMemory::map(memory, 1 << 30).unwrap();
+        let region = Region::open(memory, desk.plane.client().hello().epoch, 1).unwrap();
+        Life { desk, kernel: Kernel::default(), counters: region.counters() }
     }
 
     fn up(&mut self, at: usize) {
@@ -149,7 +158,7 @@ fn fields(value: Value) -> Map<String, Value> {
 }
 
 /// A session at the first address, which had counted a hundred for somebody else.
-fn begin(directory: &std::path::Path, kernel: &Kernel, is_swept: bool) -> Life {
+fn begin(directory: &Path, kernel: &Kernel, is_swept: bool) -> Life {
     kernel.count(0, 100);
     let mut life = Life::new(directory, kernel, is_swept);
     life.up(0);
@@ -157,7 +166,7 @@ fn begin(directory: &std::path::Path, kernel: &Kernel, is_swept: bool) -> Life {
 }
 
 /// A life in which the engine has read a thousand octets, and which is over.
-fn first_life(directory: &std::path::Path, kernel: &Kernel) -> Engine {
+fn first_life(directory: &Path, kernel: &Kernel) -> Engine {
     let (mut engine, mut life) = (Engine::default(), begin(directory, kernel, true));
     kernel.count(0, 1_000);
     life.desk.sweep();
@@ -296,6 +305,97 @@ fn a_session_whose_counters_were_never_read_again_may_move_all_the_same() {
     life.desk.sweep();
     engine.read(&life);
     assert_eq!(engine.total(), 1_005, "what was read before, and what the new counters have counted since");
+}
+
+#[test]
+fn a_direction_that_is_told_from_zero_takes_no_other_with_it() {
+    let (place, kernel) = (tempfile::tempdir().unwrap(), Kernel::default());
+    let mut life = Life::new(place.path(), &kernel, false);
+    life.up(0);
+    for (line, total) in [
+        (json!({"in_octets": 1_000, "in_packets": 9, "out_octets": 5_000}), 6_000),
+        (json!({"in_octets": 10}), 6_010),
+        (json!({"in_octets": 15, "out_octets": 5_001}), 6_016),
+    ] {
+        let mut line = fields(line);
+        line.extend(fields(json!({"op": "count", "session": SESSION})));
+        life.desk.count(SESSION, crate::script::read_object(line).unwrap().counted.unwrap()).unwrap();
+        assert_eq!(life.total(), total);
+    }
+}
+
+#[test]
+fn counters_that_begin_again_and_again_are_added_over_a_restart() {
+    let (place, kernel) = (tempfile::tempdir().unwrap(), Kernel::default());
+    let (mut engine, mut life) = (Engine::default(), begin(place.path(), &kernel, true));
+    kernel.count(0, 900);
+    life.desk.sweep();
+    kernel.forget(0);
+    for octets in [10, 490] {
+        kernel.count(0, octets);
+        life.desk.sweep();
+    }
+    engine.read(&life);
+    assert_eq!(engine.total(), 1_400);
+    drop(life);
+    kernel.forget(0);
+    kernel.count(0, 50);
+    let life = Life::new(place.path(), &kernel, true);
+    engine.read(&life);
+    assert_eq!(engine.total(), 1_450);
+}
+
+#[test]
+fn a_count_that_cannot_be_written_down_is_not_taken() {
+    let (place, kernel) = (tempfile::tempdir().unwrap(), Kernel::default());
+    let (mut engine, mut life) = (Engine::default(), Life::new(place.path(), &kernel, false));
+    life.up(0);
+    life.desk.count(SESSION, told(500)).unwrap();
+    // Where the file of the session is written first.
+    let in_the_way = place.path().join("register/7331.new");
+    std::fs::create_dir(&in_the_way).unwrap();
+    assert!(life.desk.count(SESSION, told(1_000)).is_err());
+    assert!(life.desk.reset(SESSION).is_err());
+    engine.read(&life);
+    assert_eq!(engine.total(), 500);
+    std::fs::remove_dir(&in_the_way).unwrap();
+    drop(life);
+    let mut life = Life::new(place.path(), &kernel, false);
+    life.desk.count(SESSION, told(1_200)).unwrap();
+    engine.read(&life);
+    assert_eq!(engine.total(), 1_200);
+}
+
+#[test]
+fn what_cannot_be_written_down_is_not_shown() {
+    let (place, kernel) = (tempfile::tempdir().unwrap(), Kernel::default());
+    let (mut engine, mut life) = (Engine::default(), begin(place.path(), &kernel, true));
+    kernel.count(0, 500);
+    life.desk.sweep();
+    let in_the_way = place.path().join("register/readings.new");
+    std::fs::create_dir(&in_the_way).unwrap();
+    kernel.count(0, 70);
+    life.desk.sweep();
+    engine.read(&life);
+    assert_eq!(engine.total(), 500);
+    std::fs::remove_dir(&in_the_way).unwrap();
+    life.desk.sweep();
+    engine.read(&life);
+    assert_eq!(engine.total(), 570);
+}
+
+#[test]
+fn a_full_source_goes_on_with_everybody_where_octets_are_counted_elsewhere_now() {
+    let (place, kernel) = (tempfile::tempdir().unwrap(), Kernel::default());
+    let mut life = Life::new(place.path(), &kernel, false);
+    let said = || fields(json!({"user": "u", "framed_ip": ADDRESSES[0]}));
+    let sessions = (0..).take_while(|number| life.desk.up(&format!("x{number}"), said(), None, None).is_ok()).count();
+    drop(life);
+    let mut life = Life::new(place.path(), &kernel, true);
+    assert_eq!(life.desk.plane.live().len(), sessions);
+    assert!(life.desk.up("y", said(), None, None).is_err());
+    life.desk.down("x0", 0, None).unwrap();
+    life.desk.up("y", said(), None, None).unwrap();
 }
 
 /// What may happen to a session.

@@ -1,0 +1,101 @@
+//! What a sweep has read, in one file for all sessions of a source: octets ↔ readings.
+//!
+//! ```text
+//!   8 stamp: what was written under a greater one is newer     4 the greatest index of an interface
+//!   for each session:
+//!     1 length of the name, the name, 4 slot, 4 generation, 1 of which tallies there is a reading (bits 0 and 1)
+//!     64 for each: octets and packets in, octets and packets out, of IPv4 and of IPv6
+//! ```
+//!
+//! Little-endian. The file is replaced as a whole, so it is there whole or not at all; what makes no sense all the same is
+//! not read.
+
+use std::collections::HashMap;
+
+use model::counters::{Counters, Totals};
+
+use super::Entry;
+
+/// What stands in the file.
+#[derive(Debug, Default)]
+pub(super) struct Readings {
+    pub(super) stamp: u64,
+    /// The greatest index of an interface at the sweep; 0: none was looked for.
+    pub(super) highest: u32,
+    sessions: HashMap<String, Read>,
+}
+
+#[derive(Debug)]
+struct Read {
+    slot: u32,
+    generation: u32,
+    read: [Option<Counters>; 2],
+}
+
+impl Readings {
+    /// Puts what was read into an entry that was written before.
+    pub(super) fn complete(&self, entry: &mut Entry) {
+        let is_of_it = |read: &&Read| read.slot == entry.slot && read.generation == entry.generation;
+        let Some(read) = self.sessions.get(&entry.session).filter(is_of_it).filter(|_| self.stamp > entry.stamp) else {
+            return;
+        };
+        for (tally, read) in entry.tallies.iter_mut().zip(read.read) {
+            read.into_iter().for_each(|read| tally.recall(read));
+        }
+    }
+
+    /// What a file says; `None`: nothing that makes sense.
+    pub(super) fn read(octets: &[u8]) -> Option<Readings> {
+        let mut rest = octets;
+        let (stamp, highest) = (u64::from_le_bytes(take(&mut rest)?), u32::from_le_bytes(take(&mut rest)?));
+        let mut sessions = HashMap::new();
+        while !rest.is_empty() {
+            let [length] = take(&mut rest)?;
+            let (name, behind) = rest.split_at_checked(length.into())?;
+            rest = behind;
+            let name = str::from_utf8(name).ok()?.to_owned();
+            let (slot, generation) = (u32::from_le_bytes(take(&mut rest)?), u32::from_le_bytes(take(&mut rest)?));
+            let [parts] = take(&mut rest)?;
+            let mut read = [None; 2];
+            for (_, read) in read.iter_mut().enumerate().filter(|(bit, _)| parts & 1 << bit != 0) {
+                *read = Some(Counters { v4: totals(&mut rest)?, v6: totals(&mut rest)? });
+            }
+            sessions.insert(name, Read { slot, generation, read });
+        }
+        Some(Readings { stamp, highest, sessions })
+    }
+}
+
+/// The file that says this.
+pub(super) fn write<'a>(stamp: u64, highest: u32, entries: impl Iterator<Item = &'a Entry>) -> Vec<u8> {
+    let mut out = [&stamp.to_le_bytes()[..], &highest.to_le_bytes()].concat();
+    for entry in entries {
+        let read = entry.tallies.map(|tally| tally.last());
+        // A name has 64 octets at most.
+        let Ok(length) = u8::try_from(entry.session.len()) else { continue };
+        out.push(length);
+        out.extend_from_slice(entry.session.as_bytes());
+        out.extend_from_slice(&entry.slot.to_le_bytes());
+        out.extend_from_slice(&entry.generation.to_le_bytes());
+        out.push(u8::from(read[0].is_some()) | u8::from(read[1].is_some()) << 1);
+        for Counters { v4, v6 } in read.into_iter().flatten() {
+            for Totals { in_octets, in_packets, out_octets, out_packets } in [v4, v6] {
+                let numbers = [in_octets, in_packets, out_octets, out_packets];
+                numbers.iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
+            }
+        }
+    }
+    out
+}
+
+fn totals(rest: &mut &[u8]) -> Option<Totals> {
+    let mut number = || take(rest).map(u64::from_le_bytes);
+    let [in_octets, in_packets, out_octets, out_packets] = [number()?, number()?, number()?, number()?];
+    Some(Totals { in_octets, in_packets, out_octets, out_packets })
+}
+
+fn take<const LENGTH: usize>(rest: &mut &[u8]) -> Option<[u8; LENGTH]> {
+    let (taken, behind) = rest.split_first_chunk()?;
+    *rest = behind;
+    Some(*taken)
+}
