@@ -112,7 +112,7 @@ impl Reader {
         })?;
         let indices = links.iter().map(|link| link.index).collect();
         self.table.dump_begins();
-        self.table.handle_links(links);
+        self.table.handle_links(links, true);
         Ok(indices)
     }
 

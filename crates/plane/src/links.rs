@@ -11,6 +11,10 @@
 //! before a dump can tell of that one. So a caller says [`LinkTable::dump_begins`], dumps, reads the group up to its end,
 //! and hands the dump in; what the dump said of an index that was taken away meanwhile is not used, for it may be of
 //! either owner. A dump that breaks off is ended by [`LinkTable::dump_ends`].
+//!
+//! A dump is marked when interfaces came or went under it (NLM_F_DUMP_INTR). What such a one names is true, but only one
+//! without the mark tells by its silence that somebody is gone. Where the group lost something meanwhile a dump tells nothing
+//! that could be used, for what it names may have gone unheard.
 
 mod table;
 
@@ -51,7 +55,7 @@ pub enum LinkNews {
     Here {
         /// As it is now.
         link: Link,
-        /// What it had counted by then, as far as the kernel had said it; `None`: nothing was said of it.
+        /// What it had counted by then, as the group said it; `None`: a dump has found it, and nobody knows since when it is so.
         reading: Option<Reading>,
     },
     /// It is gone, and this is the last that was known of it.

@@ -94,15 +94,18 @@ impl LinkTable {
         self.dump_ends();
     }
 
-    /// A dump of all interfaces is complete, and the group is read up to its end. What the dump does not name is gone, and
-    /// its RTM_DELLINK was lost.
-    pub fn handle_links(&mut self, dump: Vec<Link>) {
-        let named: HashSet<u32> = dump.iter().map(|link| link.index).collect();
-        let is_missing = |index: &u32| !named.contains(index) && !self.told.contains(index);
-        let mut missing: Vec<u32> = self.cells.keys().copied().filter(is_missing).collect();
-        missing.sort_unstable();
-        for index in missing {
-            self.lose(index);
+    /// A dump of all interfaces is complete, and the group is read up to its end, of which nothing was lost meanwhile. What the
+    /// dump names is there. `is_whole`: what it does not name is gone, and its RTM_DELLINK was lost; a dump that was interrupted
+    /// may lack somebody who is there.
+    pub fn handle_links(&mut self, dump: Vec<Link>, is_whole: bool) {
+        if is_whole {
+            let named: HashSet<u32> = dump.iter().map(|link| link.index).collect();
+            let is_missing = |index: &u32| !named.contains(index) && !self.told.contains(index);
+            let mut missing: Vec<u32> = self.cells.keys().copied().filter(is_missing).collect();
+            missing.sort_unstable();
+            for index in missing {
+                self.lose(index);
+            }
         }
         // What the group says of an index after the dump began is at least as new as the dump.
         for link in dump {
@@ -171,7 +174,8 @@ impl LinkTable {
             if cell.link == link {
                 return;
             }
-            let reading = cell.reading();
+            // What it had counted when it changed only the group says; a dump finds that later.
+            let reading = counted.and_then(|_| cell.reading());
             let before = mem::replace(&mut cell.link, link.clone());
             self.forget_name(&before);
             reading

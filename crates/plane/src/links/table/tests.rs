@@ -1,3 +1,7 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
 use super::*;
 use crate::netlink::LinkMessage;
 use crate::sweep::Meter;
@@ -18,7 +22,7 @@ fn link(index: u32, name: &'static str) -> Link {
 fn table(links: &[Link]) -> LinkTable {
     let mut table = LinkTable::new();
     table.dump_begins();
-    table.handle_links(links.to_vec());
+    table.handle_links(links.to_vec(), true);
     assert_eq!(table.take_news(), links.iter().cloned().map(|link| here(link, None, 0)).collect::<Vec<_>>());
     table
 }
@@ -144,19 +148,42 @@ fn what_the_group_lost_is_found_by_a_dump() {
     table.dump_begins();
     let renamed = Link { name: "wan".to_owned(), ..renamed };
     // 7 is gone, 8 is another interface, 9 has another name, 10 has come.
-    table.handle_links(vec![link(1, "lo"), link(8, "other"), renamed.clone(), link(10, "ppp3")]);
+    table.handle_links(vec![link(1, "lo"), link(8, "other"), renamed.clone(), link(10, "ppp3")], true);
     assert_eq!(
         table.take_news(),
         [
             gone(link(7, "ppp0"), totals(5, 6), first),
             gone(link(8, "ppp1"), totals(1, 1), second),
             here(link(8, "other"), None, 0),
-            here(renamed, Some(totals(3, 3)), third),
+            here(renamed, None, third),
             here(link(10, "ppp3"), None, 0),
         ]
     );
     assert_eq!((table.unread_ends(), table.reading(8)), (2, None));
     assert_eq!(table.reading(9).unwrap().generation, third);
+}
+
+#[test]
+fn nobody_is_gone_because_an_interrupted_dump_does_not_name_it() {
+    let mut table = table(&[link(7, "ppp0"), link(8, "ppp1")]);
+    sweep(&mut table, &[(7, totals(5, 6)), (8, totals(1, 1))]);
+    let of_other = table.reading(8).unwrap().generation;
+    table.dump_begins();
+    table.handle_told(&Body::DelLink(message(9, "ppp2", None)));
+    // 7 is left out, 8 is another interface, 9 has gone behind the dump's back, 10 has come.
+    table.handle_links(vec![link(8, "other"), link(9, "ppp2"), link(10, "ppp3")], false);
+    assert_eq!(
+        table.take_news(),
+        [
+            gone(link(8, "ppp1"), totals(1, 1), of_other),
+            here(link(8, "other"), None, 0),
+            here(link(10, "ppp3"), None, 0)
+        ]
+    );
+    assert_eq!((counted(&table, 7), table.unread_ends()), (Some(totals(5, 6)), 1));
+    table.dump_begins();
+    table.handle_links(vec![link(8, "other"), link(10, "ppp3")], true);
+    assert_eq!((table.index("ppp0"), table.len(), table.unread_ends()), (None, 2, 2));
 }
 
 #[test]
@@ -166,7 +193,7 @@ fn the_group_knows_better_than_a_dump_that_had_begun() {
     table.dump_begins();
     table.handle_told(&Body::DelLink(message(7, "ppp0", None)));
     table.handle_told(&Body::NewLink(message(9, "ppp2", None)));
-    table.handle_links(vec![link(7, "ppp0"), link(8, "ppp1")]);
+    table.handle_links(vec![link(7, "ppp0"), link(8, "ppp1")], true);
     assert_eq!((table.index("ppp0"), table.index("ppp1"), table.index("ppp2")), (None, Some(8), Some(9)));
     assert_eq!(table.unread_ends(), 0);
 }
@@ -192,4 +219,90 @@ fn who_comes_and_goes_between_two_dumps_is_not_remembered() {
     assert_eq!(remembered(&table), (998, 998));
     table.dump_ends();
     assert_eq!(remembered(&table), (0, 0), "a dump has broken off");
+}
+
+/// An interface comes, or one of those that are there goes.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Come,
+    Go(usize),
+}
+
+/// The interfaces that there really are, each under the index that the kernel gave it.
+#[derive(Default)]
+struct Kernel {
+    indices: BTreeSet<u32>,
+    last: u32,
+}
+
+impl Kernel {
+    fn change(&mut self, change: Change) -> Option<Body<'static>> {
+        match change {
+            Change::Come => {
+                self.last += 1;
+                self.indices.insert(self.last);
+                Some(Body::NewLink(message(self.last, "ppp", None)))
+            }
+            Change::Go(which) => {
+                let index = self.indices.iter().copied().nth(which % self.indices.len().max(1))?;
+                self.indices.remove(&index);
+                Some(Body::DelLink(message(index, "ppp", None)))
+            }
+        }
+    }
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![3 => Just(Change::Come), 2 => any::<usize>().prop_map(Change::Go)]
+}
+
+proptest! {
+    /// A dump names one interface after the other, and each may come or go before the next is named. One under which something has
+    /// changed is marked, and it may leave somebody out.
+    #[test]
+    fn who_is_there_is_known_as_soon_as_any_dump_has_named_it(
+        rounds in proptest::collection::vec(
+            (
+                proptest::collection::vec((change(), any::<bool>()), 0..6),
+                proptest::collection::vec(change(), 0..3),
+                any::<bool>(),
+                any::<prop::sample::Index>(),
+            ),
+            1..12,
+        )
+    ) {
+        let (mut table, mut kernel) = (LinkTable::new(), Kernel::default());
+        for (between, during, leaves_out, left_out) in rounds {
+            for (change, is_heard) in between {
+                let told = kernel.change(change);
+                told.iter().filter(|_| is_heard).for_each(|told| table.handle_told(told));
+            }
+            let known: BTreeSet<u32> = table.cells.keys().copied().collect();
+            table.dump_begins();
+            let (is_whole, mut during, mut group) = (during.is_empty(), during.into_iter(), Vec::new());
+            let (mut named, mut cursor) = (Vec::new(), 0);
+            while let Some(index) = kernel.indices.range(cursor + 1..).next().copied() {
+                named.push(link(index, "ppp"));
+                cursor = index;
+                group.extend(during.next().and_then(|change| kernel.change(change)));
+            }
+            group.extend(during.filter_map(|change| kernel.change(change)));
+            if !is_whole && leaves_out && !named.is_empty() {
+                named.remove(left_out.index(named.len()));
+            }
+            group.iter().for_each(|told| table.handle_told(told));
+            let dump: BTreeSet<u32> = named.iter().map(|link| link.index).collect();
+            table.handle_links(named, is_whole);
+            let there: BTreeSet<u32> = table.cells.keys().copied().collect();
+            let wanted: BTreeSet<u32> =
+                kernel.indices.iter().copied().filter(|index| known.contains(index) || dump.contains(index)).collect();
+            prop_assert!(there.is_superset(&wanted), "{wanted:?} are there, and {there:?} are known");
+            if is_whole {
+                prop_assert_eq!(&there, &kernel.indices);
+            }
+            // Only one of whose end nothing was heard is taken for one that is there.
+            let gone = there.difference(&kernel.indices);
+            prop_assert!(gone.clone().all(|index| known.contains(index)), "{gone:?} have gone");
+        }
+    }
 }

@@ -8,9 +8,13 @@
 //! kernel then tells what it had counted to its end. An interface that is deleted is set down first, so the end of the session
 //! waits for [`SETTLE`], should that come.
 //!
+//! While interfaces come and go, the kernel may not tell of all of them at once ([`Links::is_behind`]). A session of an earlier life
+//! whose interface was not told of stays until it is known that there is none; and an interface that is told of then may have counted
+//! for a long time, so that nobody has what it had counted before.
+//!
 //! A session that was refused, or is to be cut, has its interface set down; that needs CAP_NET_ADMIN.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
@@ -56,8 +60,15 @@ pub(crate) struct Interfaces {
     idle: HashMap<u32, Idle>,
     /// Interfaces that are to be sessions and could not be brought up.
     waiting: HashMap<u32, Waiting>,
-    /// The greatest index that was ever seen: what is above it is new.
+    /// Those of an earlier life that were not told of yet.
+    unseen: HashSet<u32>,
+    /// The greatest index that was ever seen: what is above it is new, if the others were all known.
     highest: u32,
+    /// What the next life is to remember of it.
+    remembered: u32,
+    /// Whether all interfaces were known in the turn before; and ever in this life.
+    was_whole: bool,
+    ever_whole: bool,
 }
 
 struct User {
@@ -91,7 +102,11 @@ impl Interfaces {
             users: HashMap::new(),
             idle: HashMap::new(),
             waiting: HashMap::new(),
+            unseen: HashSet::new(),
             highest: 0,
+            remembered: 0,
+            was_whole: false,
+            ever_whole: false,
         })
     }
 
@@ -161,6 +176,17 @@ impl Interfaces {
         (said, has_own_address)
     }
 
+    /// The interface that a session is. One that is over may have left it here.
+    fn index_of(&self, session: &str, desk: &Desk) -> Option<u32> {
+        match desk.plane.live().get(session) {
+            Some(live) => {
+                let is_its = |index: &u32| self.users.get(index).is_some_and(|user| user.session == session);
+                live.entry.interface.filter(is_its)
+            }
+            None => self.users.iter().find(|(_, user)| user.session == session).map(|(index, _)| *index),
+        }
+    }
+
     /// What the operator says of an interface.
     fn details_of(&self, name: &str, desk: &mut Desk) -> Map<String, Value> {
         let Some(directory) = &self.details else { return Map::new() };
@@ -190,7 +216,9 @@ impl Interfaces {
     fn take(&mut self, news: LinkNews, desk: &mut Desk) -> Result<(), Fault> {
         match news {
             LinkNews::Here { link, reading } => {
-                let is_new = self.note_highest(link.index, desk);
+                // Of one that a dump has found nobody knows since when it is there.
+                let is_new = link.index > self.highest && self.was_whole && reading.is_some();
+                self.highest = self.highest.max(link.index);
                 self.here(&link, counters(reading), is_new, desk)
             }
             LinkNews::Gone { link, reading } => {
@@ -201,14 +229,31 @@ impl Interfaces {
         }
     }
 
-    /// Whether the index is greater than all before.
-    fn note_highest(&mut self, index: u32, desk: &Desk) -> bool {
-        let is_new = index > self.highest;
-        if is_new {
-            self.highest = index;
-            desk.plane.remember_highest(index);
+    /// Remembers how far interfaces are known, for the turn and the life that come next.
+    fn remember(&mut self, desk: &Desk) {
+        self.was_whole = !self.links.is_behind();
+        self.ever_whole |= self.was_whole;
+        // Above the greatest index that was seen there may be others, as long as not all have been. Then none is new.
+        let highest = if self.ever_whole { self.highest } else { u32::MAX };
+        if highest != self.remembered && self.highest != 0 {
+            self.remembered = highest;
+            desk.plane.remember_highest(highest);
         }
-        is_new
+    }
+
+    /// Sessions of an earlier life whose interface was not told of: it is, or there is none.
+    fn judge_unseen(&mut self, desk: &mut Desk) -> Result<(), Fault> {
+        // What has become of one that is there now was among the news.
+        self.unseen.retain(|index| self.links.link(*index).is_none());
+        if self.links.is_behind() {
+            return Ok(());
+        }
+        let gone: Vec<u32> = self.unseen.iter().copied().collect();
+        for index in gone {
+            self.unseen.remove(&index);
+            self.finish(index, None, desk)?;
+        }
+        Ok(())
     }
 
     /// Interfaces that were set down a while ago.
@@ -275,6 +320,12 @@ impl Interfaces {
     }
 }
 
+fn index_of(news: &LinkNews) -> u32 {
+    match news {
+        LinkNews::Here { link, .. } | LinkNews::Gone { link, .. } => link.index,
+    }
+}
+
 fn counters(reading: Option<Reading>) -> Option<Counters> {
     reading.map(|reading| reading.counters)
 }
@@ -301,18 +352,24 @@ impl Teller for Interfaces {
             match self.links.link(index).map(|link| link.up) {
                 Some(true) => {}
                 Some(false) => self.finish(index, counters(self.links.reading(index)), desk)?,
+                None if self.links.is_behind() && index != 0 => drop(self.unseen.insert(index)),
                 None => self.finish(index, None, desk)?,
             }
         }
-        for news in self.links.take_news() {
+        let news = self.links.take_news();
+        let last: HashMap<u32, usize> = news.iter().enumerate().map(|(at, news)| (index_of(news), at)).collect();
+        for (at, news) in news.into_iter().enumerate() {
             let LinkNews::Here { link, reading } = news else {
                 self.take(news, desk)?;
                 continue;
             };
-            self.note_highest(link.index, desk);
-            let counted = counters(reading.or_else(|| self.links.reading(link.index)));
-            self.here(&link, counted, recalled != 0 && link.index > recalled, desk)?;
+            self.highest = self.highest.max(link.index);
+            // The last reading is of what was told last: before that the interface may have been another one, or down.
+            let is_last = last.get(&link.index) == Some(&at);
+            let reading = reading.or_else(|| is_last.then(|| self.links.reading(link.index)).flatten());
+            self.here(&link, counters(reading), recalled != 0 && link.index > recalled, desk)?;
         }
+        self.remember(desk);
         self.take_peers(desk)
     }
 
@@ -323,6 +380,8 @@ impl Teller for Interfaces {
         for news in self.links.take_news() {
             self.take(news, desk)?;
         }
+        self.remember(desk);
+        self.judge_unseen(desk)?;
         self.take_peers(desk)?;
         self.end_settled(desk)?;
         self.try_again(desk)
@@ -333,8 +392,7 @@ impl Teller for Interfaces {
             return Ok(());
         }
         let session = String::from_utf8_lossy(verdict.session()).into_owned();
-        let index = self.users.iter().find(|(_, user)| user.session == session).map(|(index, _)| *index);
-        if let Some(index) = index
+        if let Some(index) = self.index_of(&session, desk)
             && let Err(error) = self.door.set_down(index)
         {
             desk.note(&format!("{session} is to go ({}), and cannot be set down: {error}", verdict.reason.as_str()));
@@ -348,6 +406,10 @@ impl Teller for Interfaces {
 
     fn due(&self) -> Option<Instant> {
         let ends = self.users.values().filter_map(|user| user.ends);
-        ends.chain(self.waiting.values().map(|waiting| waiting.again)).min()
+        let again = self.waiting.values().map(|waiting| waiting.again);
+        ends.chain(again).chain(self.links.due()).min()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,13 @@
 //! interfaces that come, change and go. The last message about an interface has its final statistics, so that a session
 //! ends with every octet.
 
+#[cfg(test)]
+pub(crate) mod churn;
+mod hearing;
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kernel::netlink::{Family, NetlinkSocket, Received};
 use model::counters::Totals;
@@ -14,6 +18,7 @@ use plane::sweep::{Ended, Reading, Subject};
 use rustix::io::Errno;
 
 use super::{Sweep, SweepError};
+pub(crate) use hearing::{DUMPS_MAX, Hearing};
 
 /// Octets of what may wait to be heard: the ends of some ten thousand interfaces at once.
 const GROUP_BUFFER: usize = 64 << 20;
@@ -21,8 +26,6 @@ const GROUP_BUFFER: usize = 64 << 20;
 const DUMP_BUFFER: usize = 1 << 20;
 /// How long the kernel may take for one piece of a dump.
 const PIECE: Duration = Duration::from_secs(10);
-/// How often a dump is begun again because the group could not be heard out meanwhile, or what was dumped changed.
-const DUMPS_MAX: u32 = 4;
 /// An interface that is asked for by itself costs about as much as so many in a dump.
 const QUESTION_COST: usize = 12;
 
@@ -30,6 +33,9 @@ const QUESTION_COST: usize = 12;
 ///
 /// All of them are the first news; after that there is news of each that came, changed or went. News are to be taken after
 /// every [`Links::wait`] and every sweep, by [`Links::take_news`] or by [`Sweep::take_ended`], whichever suits.
+///
+/// While [`Links::is_behind`] holds, somebody may be there who was not told of yet, or be gone. News of them come when they are
+/// known, for every [`Links::wait`] sees to it that the kernel is asked again.
 pub(crate) struct Links {
     group: NetlinkSocket,
     dumps: NetlinkSocket,
@@ -37,8 +43,7 @@ pub(crate) struct Links {
     room: Box<[u8]>,
     statistics: Vec<(u32, Totals)>,
     table: LinkTable,
-    /// The group was not heard out, so that only a dump tells who is there.
-    is_behind: bool,
+    hearing: Hearing,
 }
 
 impl Links {
@@ -48,30 +53,52 @@ impl Links {
     }
 
     fn with_buffer(octets: usize) -> Result<Links, SweepError> {
+        let mut links = Links::listen(octets)?;
+        links.catch_up()?;
+        Ok(links)
+    }
+
+    /// As if no dump had told anything, and the next one were due in a while.
+    #[cfg(test)]
+    pub(crate) fn open_behind() -> Result<Links, SweepError> {
+        let mut links = Links::listen(GROUP_BUFFER)?;
+        links.hearing.tried();
+        Ok(links)
+    }
+
+    fn listen(octets: usize) -> Result<Links, SweepError> {
         let tried = |error| SweepError { tried: "listen to what the kernel says of interfaces", error };
         let group = NetlinkSocket::open(Family::Route, octets).map_err(tried)?;
         group.join(netlink::GROUP_LINK).map_err(tried)?;
-        let mut links = Links {
+        Ok(Links {
             group,
             dumps: dump_socket().map_err(tried)?,
             sequence: 0,
             room: vec![0; netlink::DATAGRAM_BYTES_MAX].into_boxed_slice(),
             statistics: Vec::new(),
             table: LinkTable::new(),
-            is_behind: true,
-        };
-        links.catch_up()?;
-        Ok(links)
+            hearing: Hearing::new(),
+        })
     }
 
     /// Waits until the kernel tells something, and takes it in; `false` when it was silent for so long.
     pub(crate) fn wait(&mut self, longest: Duration) -> Result<bool, SweepError> {
         let tried = |error| SweepError { tried: "wait for what the kernel says of interfaces", error };
         let is_told = self.group.wait(longest).map_err(tried)?;
-        if is_told || self.is_behind {
+        if is_told || self.hearing.wants_dump() {
             self.catch_up()?;
         }
         Ok(is_told)
+    }
+
+    /// Whether a whole dump is still needed: one that is not here may be there, and one that is here be gone.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.hearing.is_behind()
+    }
+
+    /// When [`Links::wait`] is to be called, whatever comes.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.hearing.due()
     }
 
     /// What happened since this was last asked, in order.
@@ -89,11 +116,6 @@ impl Links {
         self.table.link(index)
     }
 
-    /// Whether it is not known who is there.
-    pub(crate) fn is_behind(&self) -> bool {
-        self.is_behind
-    }
-
     /// The greatest index that an interface ever had here.
     pub(crate) fn highest(&self) -> u32 {
         self.table.highest()
@@ -104,37 +126,42 @@ impl Links {
         self.table.reading(index)
     }
 
-    /// Brings the table up to what the kernel has told; where it could not be heard out, by a dump.
+    /// Brings the table up to what the kernel has told; where it could not be heard out, by dumps.
     fn catch_up(&mut self) -> Result<(), SweepError> {
         let tried = |error| SweepError { tried: "ask the kernel for its interfaces", error };
         self.hear_out().map_err(tried)?;
+        if !self.hearing.wants_dump() {
+            return Ok(());
+        }
+        let asked = self.ask_for_links();
+        self.hearing.tried();
+        asked.map_err(tried)
+    }
+
+    fn ask_for_links(&mut self) -> io::Result<()> {
         for _ in 0..DUMPS_MAX {
-            if !self.is_behind {
-                break;
-            }
-            self.is_behind = false;
+            let losses = self.hearing.losses();
             self.table.dump_begins();
-            let dump = self.dump_links().and_then(|dump| self.hear_out().map(|()| dump));
-            if dump.is_err() {
-                self.is_behind = true;
+            let dumped = self.dump_links().and_then(|dump| self.hear_out().map(|()| dump));
+            if dumped.is_err() || self.hearing.losses() != losses {
                 self.table.dump_ends();
             }
-            let dump = match dump {
-                // Whoever stands behind one that went meanwhile is not in the dump, and not gone.
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                // Also what was lost while the dump was on its way makes it worthless.
-                dump => dump.map_err(tried)?,
-            };
-            if !self.is_behind {
-                let lost = self.table.unread_ends();
-                self.table.handle_links(dump);
-                let lost = self.table.unread_ends() - lost;
-                if lost > 0 {
-                    tracing::warn!(
-                        interfaces = lost,
-                        "interfaces ended unheard: their last octets are those of the last sweep"
-                    );
-                }
+            let (links, is_whole) = dumped?;
+            if self.hearing.losses() != losses {
+                continue;
+            }
+            let unread = self.table.unread_ends();
+            self.table.handle_links(links, is_whole);
+            let unread = self.table.unread_ends() - unread;
+            if unread > 0 {
+                tracing::warn!(
+                    interfaces = unread,
+                    "interfaces ended unheard: their last octets are those of the last sweep"
+                );
+            }
+            if is_whole {
+                self.hearing.caught_up();
+                break;
             }
         }
         Ok(())
@@ -153,14 +180,12 @@ impl Links {
         let tried = |error| SweepError { tried: "read the statistics of the interfaces", error };
         for _ in 0..DUMPS_MAX {
             self.catch_up()?;
+            let losses = self.hearing.losses();
             self.table.dump_begins();
-            match self.dump_statistics() {
-                // Whoever is missing keeps its last reading, and nobody is said to be gone by this.
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                dumped => dumped.map_err(tried)?,
-            }
+            // Whoever is missing keeps its last reading, and nobody is said to be gone by this, whole or not.
+            self.dump_statistics().map_err(tried)?;
             self.hear_out().map_err(tried)?;
-            if !self.is_behind {
+            if self.hearing.losses() == losses {
                 self.table.handle_statistics(&self.statistics);
                 return Ok(());
             }
@@ -177,12 +202,18 @@ impl Links {
             if self.table.link(index).is_none() {
                 continue;
             }
+            let losses = self.hearing.losses();
             self.table.dump_begins();
             let counted = self.ask_link(index).and_then(|counted| self.hear_out().map(|()| counted));
             if counted.is_err() {
                 self.table.dump_ends();
             }
-            self.table.handle_statistics(counted.map_err(tried)?.map(|counted| (index, counted)).as_slice());
+            let counted = counted.map_err(tried)?;
+            if self.hearing.losses() != losses {
+                // The answer may be of another interface, which has the index now.
+                return self.read_statistics();
+            }
+            self.table.handle_statistics(counted.map(|counted| (index, counted)).as_slice());
         }
         Ok(())
     }
@@ -205,7 +236,7 @@ impl Links {
                 self.dumps = dump_socket()?;
                 Err(error)
             }
-            Ok(()) => Ok(counted),
+            Ok(_) => Ok(counted),
         }
     }
 
@@ -214,13 +245,13 @@ impl Links {
         loop {
             match self.group.receive(&mut self.room)? {
                 Received::Nothing => return Ok(()),
-                Received::Lost => self.is_behind = true,
+                Received::Lost => self.hearing.lost(),
                 Received::Datagram(octets) => {
                     for message in netlink::messages(&self.room[..octets]) {
                         match message {
-                            Ok(message) if message.body == Body::Overrun => self.is_behind = true,
+                            Ok(message) if message.body == Body::Overrun => self.hearing.lost(),
                             Ok(message) => self.table.handle_told(&message.body),
-                            Err(_) => self.is_behind = true,
+                            Err(_) => self.hearing.lost(),
                         }
                     }
                 }
@@ -228,19 +259,20 @@ impl Links {
         }
     }
 
-    fn dump_links(&mut self) -> io::Result<Vec<Link>> {
+    /// All interfaces, and whether the dump was whole.
+    fn dump_links(&mut self) -> io::Result<(Vec<Link>, bool)> {
         let mut links = Vec::new();
         let sequence = self.next_sequence();
-        self.dump(sequence, &netlink::dump_links(sequence), |body| {
+        let is_whole = self.dump(sequence, &netlink::dump_links(sequence), |body| {
             if let Body::NewLink(message) = body {
                 links.push(message.link());
             }
             Reads::On
         })?;
-        Ok(links)
+        Ok((links, is_whole))
     }
 
-    fn dump_statistics(&mut self) -> io::Result<()> {
+    fn dump_statistics(&mut self) -> io::Result<bool> {
         let mut statistics = std::mem::take(&mut self.statistics);
         statistics.clear();
         let sequence = self.next_sequence();
@@ -254,10 +286,10 @@ impl Links {
         dumped
     }
 
-    /// Asks, and hands on what is answered up to the end of the dump.
-    fn dump(&mut self, sequence: u32, request: &[u8], take: impl FnMut(Body<'_>) -> Reads) -> io::Result<()> {
+    /// Asks, and hands on what is answered up to the end of the dump. `false`: it was interrupted.
+    fn dump(&mut self, sequence: u32, request: &[u8], take: impl FnMut(Body<'_>) -> Reads) -> io::Result<bool> {
         let dumped = self.dumps.send(request).and_then(|()| answers(&self.dumps, &mut self.room, sequence, take));
-        if dumped.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted) {
+        if dumped.is_err() {
             // A socket on which a dump broke off takes no other one.
             self.dumps = dump_socket()?;
         }
@@ -288,7 +320,7 @@ impl Sweep for Links {
     }
 
     fn has_read(&self, subject: Subject) -> bool {
-        matches!(subject, Subject::Interface(_)) && !self.is_behind
+        matches!(subject, Subject::Interface(_)) && !self.is_behind()
     }
 
     fn take_ended(&mut self) -> Vec<Ended> {
@@ -319,14 +351,14 @@ enum Reads {
     Over,
 }
 
-/// Hands on the answers to one request, up to the end of the dump or the last one that is wanted. `Interrupted`: a dump is complete, and
-/// what it tells of changed meanwhile, so that it may lack something.
+/// Hands on the answers to one request, up to the end of the dump or the last one that is wanted. `false`: what a dump tells of
+/// changed meanwhile, so that it may lack something.
 fn answers(
     socket: &NetlinkSocket,
     room: &mut [u8],
     sequence: u32,
     mut take: impl FnMut(Body<'_>) -> Reads,
-) -> io::Result<()> {
+) -> io::Result<bool> {
     let mut is_whole = true;
     loop {
         let octets = match socket.receive(room)? {
@@ -342,12 +374,11 @@ fn answers(
             }
             is_whole &= !message.interrupted;
             match message.body {
-                Body::Done(0) if is_whole => return Ok(()),
-                Body::Done(0) => return Err(io::ErrorKind::Interrupted.into()),
+                Body::Done(0) => return Ok(is_whole),
                 Body::Done(errno) | Body::Answer(errno) => return Err(io::Error::from_raw_os_error(errno)),
                 body => match take(body) {
                     Reads::On => {}
-                    Reads::Over => return Ok(()),
+                    Reads::Over => return Ok(is_whole),
                 },
             }
         }

@@ -2,6 +2,7 @@
 
 use plane::sweep::Meter;
 
+use super::churn::while_it_changes;
 use super::*;
 use crate::run::sweep::fixture::{Kind, Line, Namespace, V4, wait_until};
 
@@ -230,4 +231,31 @@ fn what_was_not_heard_is_asked_for() {
         if link.index == index && *reading == swept)));
     assert_eq!(links.table.unread_ends(), 1);
     assert!(links.index("ifb60").is_some_and(|index| sweep(&mut links, index).is_some()));
+}
+
+#[test]
+fn who_stands_is_known_and_read_while_others_come_and_go() {
+    const STANDING: u32 = 400;
+    let bng = Namespace::new();
+    bng.shell(&format!("for i in $(seq {STANDING}); do echo link add stands$i type ifb; done | ip -batch -"));
+    let mut links = while_it_changes(&bng, churn::INTERFACES, || {
+        for _ in 0..10 {
+            let mut links = open(&bng);
+            let known = (1..=STANDING).filter(|number| links.index(&format!("stands{number}")).is_some()).count();
+            assert_eq!(known, STANDING as usize);
+            links.read_statistics().unwrap();
+            let index = links.index("stands1").unwrap();
+            assert!(links.reading(index).is_some(), "statistics are good whether or not anything is behind");
+            assert!(
+                links.take_news().iter().all(|news| matches!(news, LinkNews::Here { .. }) || index_of(news) > index)
+            );
+        }
+        open(&bng)
+    });
+    wait_until("a whole dump", || {
+        links.wait(Duration::from_millis(10)).unwrap();
+        !links.is_behind()
+    });
+    assert_eq!((links.due(), links.index("churn")), (None, None));
+    assert_eq!(links.table.unread_ends(), 0);
 }
