@@ -407,7 +407,7 @@ impl Teller for Interfaces {
     fn due(&self) -> Option<Instant> {
         let ends = self.users.values().filter_map(|user| user.ends);
         let again = self.waiting.values().map(|waiting| waiting.again);
-        ends.chain(again).chain(self.links.due()).min()
+        ends.chain(again).chain(self.links.due()).chain(self.peers.due()).min()
     }
 }
 

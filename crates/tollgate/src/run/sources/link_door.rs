@@ -1,18 +1,18 @@
 //! Single questions and orders about network interfaces, by rtnetlink: who is at the other end of each, and that one be set down.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kernel::netlink::{Family, NetlinkSocket, Received};
 use plane::netlink::{self, Body};
 
+use crate::run::sweep::links::{DUMPS_MAX, Hearing};
+
 /// Octets of answers that wait.
 const BUFFER: usize = 1 << 20;
-/// How often a dump is begun again that was not told whole.
-const DUMPS_MAX: u32 = 4;
 /// How long the kernel may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -39,31 +39,27 @@ impl LinkDoor {
             Body::Answer(errno) => Some(answer(*errno)),
             _ => None,
         })
+        .map(drop)
     }
 
-    /// Who is at the other end of each interface that has one there. A dump that addresses have changed under may lack one.
-    fn peers(&mut self) -> io::Result<HashMap<u32, Ipv4Addr>> {
-        for _ in 1..DUMPS_MAX {
-            match self.dump_peers() {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                peers => return peers,
-            }
-        }
-        self.dump_peers()
-    }
-
-    fn dump_peers(&mut self) -> io::Result<HashMap<u32, Ipv4Addr>> {
+    /// Who is at the other end of each interface that has somebody there, and whether the dump was whole: one that addresses have
+    /// changed under may lack some.
+    fn peers(&mut self) -> io::Result<(Vec<(u32, Ipv4Addr)>, bool)> {
         let request = netlink::dump_addresses(self.next());
-        let mut peers = HashMap::new();
-        self.ask(&request, |body| match body {
+        let mut peers = Vec::new();
+        let asked = self.ask(&request, |body| match body {
             Body::NewAddress(address) => {
                 peers.extend(address.peer.map(|peer| (address.index, peer)));
                 None
             }
             Body::Done(errno) | Body::Answer(errno) => Some(answer(*errno)),
             _ => None,
-        })?;
-        Ok(peers)
+        });
+        if asked.is_err() {
+            // A socket on which a dump broke off takes no other one.
+            self.socket = NetlinkSocket::open(Family::Route, BUFFER)?;
+        }
+        Ok((peers, asked?))
     }
 
     fn next(&mut self) -> u32 {
@@ -71,8 +67,8 @@ impl LinkDoor {
         self.sequence
     }
 
-    /// Asks, and hands on what is answered until `take` says how it went.
-    fn ask(&mut self, request: &[u8], mut take: impl FnMut(&Body<'_>) -> Option<io::Result<()>>) -> io::Result<()> {
+    /// Asks, and hands on what is answered until `take` says how it went. `false`: what was dumped changed meanwhile.
+    fn ask(&mut self, request: &[u8], mut take: impl FnMut(&Body<'_>) -> Option<io::Result<()>>) -> io::Result<bool> {
         self.socket.send(request)?;
         let mut is_whole = true;
         loop {
@@ -89,7 +85,7 @@ impl LinkDoor {
                 }
                 is_whole &= !message.interrupted;
                 if let Some(done) = take(&message.body) {
-                    return if is_whole { done } else { done.and(Err(io::ErrorKind::Interrupted.into())) };
+                    return done.map(|()| is_whole);
                 }
             }
         }
@@ -100,22 +96,43 @@ fn answer(errno: i32) -> io::Result<()> {
     if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(errno)) }
 }
 
-/// Who is at the other end of interfaces, as the kernel tells.
+/// Who is at the other end of interfaces, as the kernel tells. Of an interface with several there it is one of them.
 pub(crate) struct Peers {
     group: NetlinkSocket,
     door: LinkDoor,
     room: Box<[u8]>,
+    hearing: Hearing,
+    /// What the group has told and is not taken in.
+    told: Vec<Told>,
     known: HashMap<u32, Ipv4Addr>,
     news: Vec<(u32, Ipv4Addr)>,
 }
 
+/// Somebody at the other end of an interface came, or went.
+enum Told {
+    Come(u32, Ipv4Addr),
+    Gone(u32, Ipv4Addr),
+}
+
 impl Peers {
+    /// Listens, and asks who is there. While addresses change that may not be told whole: the rest comes with [`Peers::hear`].
     pub(crate) fn open() -> io::Result<Peers> {
-        let group = NetlinkSocket::open(Family::Route, BUFFER)?;
+        Peers::with_buffer(BUFFER)
+    }
+
+    fn with_buffer(octets: usize) -> io::Result<Peers> {
+        let group = NetlinkSocket::open(Family::Route, octets)?;
         group.join(netlink::GROUP_IPV4_ADDRESS)?;
-        let room = vec![0; netlink::DATAGRAM_BYTES_MAX].into_boxed_slice();
-        let mut peers = Peers { group, door: LinkDoor::open()?, room, known: HashMap::new(), news: Vec::new() };
-        peers.ask_all()?;
+        let mut peers = Peers {
+            group,
+            door: LinkDoor::open()?,
+            room: vec![0; netlink::DATAGRAM_BYTES_MAX].into_boxed_slice(),
+            hearing: Hearing::new(),
+            told: Vec::new(),
+            known: HashMap::new(),
+            news: Vec::new(),
+        };
+        peers.hear()?;
         Ok(peers)
     }
 
@@ -124,36 +141,24 @@ impl Peers {
         self.known.get(&index).copied()
     }
 
-    /// Takes in what the kernel has told.
+    /// When [`Peers::hear`] is to be called, whatever comes.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.hearing.due()
+    }
+
+    /// Takes in what the kernel has told, and asks for what it could not tell.
     ///
     /// # Errors
-    /// What the system says; what is known stays as it was.
+    /// What the system says; what is known stays as it was, and the next one asks again.
     pub(crate) fn hear(&mut self) -> io::Result<()> {
-        loop {
-            let octets = match self.group.receive(&mut self.room)? {
-                Received::Nothing => return Ok(()),
-                Received::Lost => {
-                    self.ask_all()?;
-                    continue;
-                }
-                Received::Datagram(octets) => octets,
-            };
-            for message in netlink::messages(&self.room[..octets]).flatten() {
-                match message.body {
-                    Body::NewAddress(address) => {
-                        if let Some(peer) = address.peer
-                            && self.known.insert(address.index, peer) != Some(peer)
-                        {
-                            self.news.push((address.index, peer));
-                        }
-                    }
-                    Body::DelAddress(address) if self.known.get(&address.index).copied() == address.peer => {
-                        self.known.remove(&address.index);
-                    }
-                    _ => {}
-                }
-            }
+        self.hear_out()?;
+        self.take_told();
+        if !self.hearing.wants_dump() {
+            return Ok(());
         }
+        let asked = self.ask_all();
+        self.hearing.tried();
+        asked
     }
 
     /// Who has appeared since this was last asked, in order.
@@ -161,11 +166,73 @@ impl Peers {
         std::mem::take(&mut self.news)
     }
 
+    /// Reads what the group has told so far.
+    fn hear_out(&mut self) -> io::Result<()> {
+        loop {
+            let octets = match self.group.receive(&mut self.room)? {
+                Received::Nothing => return Ok(()),
+                Received::Lost => {
+                    self.hearing.lost();
+                    continue;
+                }
+                Received::Datagram(octets) => octets,
+            };
+            for message in netlink::messages(&self.room[..octets]) {
+                let told = match message.map(|message| message.body) {
+                    Ok(Body::NewAddress(address)) => address.peer.map(|peer| Told::Come(address.index, peer)),
+                    Ok(Body::DelAddress(address)) => address.peer.map(|peer| Told::Gone(address.index, peer)),
+                    Ok(Body::Overrun) | Err(_) => {
+                        self.hearing.lost();
+                        None
+                    }
+                    Ok(_) => None,
+                };
+                self.told.extend(told);
+            }
+        }
+    }
+
+    fn take_told(&mut self) {
+        for told in std::mem::take(&mut self.told) {
+            match told {
+                Told::Come(index, peer) => self.learn(index, peer),
+                Told::Gone(index, peer) if self.of(index) == Some(peer) => drop(self.known.remove(&index)),
+                Told::Gone(..) => {}
+            }
+        }
+    }
+
+    fn learn(&mut self, index: u32, peer: Ipv4Addr) {
+        if self.known.insert(index, peer) != Some(peer) {
+            self.news.push((index, peer));
+        }
+    }
+
+    /// Whom a dump names is there, unless the group, which was read behind it, says otherwise. Whom it does not name stays known until
+    /// one is whole.
     fn ask_all(&mut self) -> io::Result<()> {
-        let known = self.door.peers()?;
-        let is_new = |(index, peer): &(&u32, &Ipv4Addr)| self.known.get(index) != Some(peer);
-        self.news.extend(known.iter().filter(is_new).map(|(index, peer)| (*index, *peer)));
-        self.known = known;
+        for _ in 0..DUMPS_MAX {
+            let losses = self.hearing.losses();
+            let (dump, is_whole) = self.door.peers()?;
+            self.hear_out()?;
+            let is_sound = self.hearing.losses() == losses;
+            if is_sound {
+                let named: HashSet<(u32, Ipv4Addr)> = dump.iter().copied().collect();
+                if is_whole {
+                    self.known.retain(|index, peer| named.contains(&(*index, *peer)));
+                    self.hearing.caught_up();
+                }
+                for (index, peer) in dump {
+                    if !self.of(index).is_some_and(|known| named.contains(&(index, known))) {
+                        self.learn(index, peer);
+                    }
+                }
+            }
+            self.take_told();
+            if is_sound && is_whole {
+                break;
+            }
+        }
         Ok(())
     }
 }
@@ -175,3 +242,6 @@ impl AsFd for Peers {
         self.group.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests;
