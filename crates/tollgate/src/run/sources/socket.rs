@@ -12,8 +12,8 @@
 //! the end, and hears for [`VERDICT_PATIENCE`] at most the verdicts on whom it has brought up.
 //!
 //! **Full:** [`CONNECTIONS_MAX`] at once, and more wait to be accepted. A line has 65,536 octets at most. Who has 524,288 octets of
-//! answers to come that are not durable is not read on until they are. Who does not read 1,048,576 octets of answers is
-//! disconnected: its sessions stay.
+//! answers to come that are not durable is not read on until they are. Who is owed more than 1,048,576 octets of answers and takes
+//! none of them for five seconds is disconnected, and so is who is owed more than 16,777,216: its sessions stay.
 
 mod connection;
 

@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -12,8 +12,12 @@ use crate::run::sources::source_plane::Position;
 
 /// Octets of a line.
 const LINE_MAX: usize = 64 << 10;
-/// Octets of answers that wait for whoever does not read them.
+/// Octets of answers that wait for whoever does not read them; somebody who reads may be owed more for a while.
 const UNREAD_MAX: usize = 1 << 20;
+/// How long somebody who is owed more may take none of them.
+const STALL_MAX: Duration = Duration::from_secs(5);
+/// Octets of answers that wait for anybody: verdicts on all sessions that a source can have.
+const UNSENT_MAX: usize = 16 << 20;
 /// Octets of answers that wait for the ledger. When they have it they are all sent at once, which is not to be too much.
 const WAITING_MAX: usize = UNREAD_MAX / 2;
 
@@ -29,6 +33,8 @@ pub(super) struct Connection {
     waiting: usize,
     /// What the peer has not read yet.
     pub(super) unsent: Vec<u8>,
+    /// When it took something last, or was owed nothing.
+    took: Instant,
     /// Whom it has spoken of.
     pub(super) sessions: HashSet<String>,
     /// Whom it has brought up and of whom no verdict has come yet.
@@ -48,6 +54,7 @@ impl Connection {
             answers: VecDeque::new(),
             waiting: 0,
             unsent: Vec::new(),
+            took: Instant::now(),
             sessions: HashSet::new(),
             unjudged: HashSet::new(),
             listens: false,
@@ -108,15 +115,21 @@ impl Connection {
             self.waiting -= answer.len();
             self.unsent.extend(answer);
         }
-        while !self.unsent.is_empty() && !self.broken {
-            match self.stream.write(&self.unsent) {
-                Ok(length) => drop(self.unsent.drain(..length)),
+        let mut sent = 0;
+        while sent < self.unsent.len() && !self.broken {
+            match self.stream.write(&self.unsent[sent..]) {
+                Ok(length) => sent += length,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(_) => self.broken = true,
             }
         }
-        self.broken |= self.unsent.len() > UNREAD_MAX;
+        self.unsent.drain(..sent);
+        if sent > 0 || self.unsent.is_empty() {
+            self.took = Instant::now();
+        }
+        let is_stalled = self.unsent.len() > UNREAD_MAX && self.took.elapsed() > STALL_MAX;
+        self.broken |= is_stalled || self.unsent.len() > UNSENT_MAX;
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -169,5 +182,72 @@ impl Lines {
         let Lines { mut octets, begin, .. } = std::mem::take(self);
         let rest = octets.split_off(begin);
         (!rest.is_empty()).then_some(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIBI: usize = 1 << 10;
+
+    /// A connection to which so much is owed, and its peer.
+    fn owed(octets: usize) -> (Connection, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        let mut connection = Connection::new(ours);
+        for _ in 0..octets / KIBI {
+            connection.queue(0, vec![b'x'; KIBI]);
+        }
+        connection.write(0);
+        (connection, theirs)
+    }
+
+    fn read_some(peer: &mut UnixStream) -> usize {
+        peer.read(&mut vec![0; 64 * KIBI]).unwrap_or(0)
+    }
+
+    fn long_ago() -> Instant {
+        Instant::now().checked_sub(2 * STALL_MAX).unwrap()
+    }
+
+    #[test]
+    fn somebody_who_reads_is_told_everything() {
+        let (mut connection, mut peer) = owed(3 * UNREAD_MAX);
+        let mut read = 0;
+        while read < 3 * UNREAD_MAX {
+            connection.took = long_ago();
+            // All that was on its way: there is room for more.
+            while let more @ 1.. = read_some(&mut peer) {
+                read += more;
+            }
+            connection.write(0);
+            assert!(!connection.is_over(), "{read} octets are read");
+        }
+        assert!(connection.unsent.is_empty());
+    }
+
+    #[test]
+    fn somebody_who_does_not_read_is_sent_away() {
+        let (mut connection, mut peer) = owed(UNREAD_MAX / 2);
+        connection.took = long_ago();
+        connection.write(0);
+        assert!(!connection.is_over(), "so much may wait for ever");
+        connection.queue(0, vec![b'x'; UNREAD_MAX]);
+        while let 1.. = read_some(&mut peer) {}
+        connection.write(0);
+        assert!(!connection.is_over(), "it has read until now");
+        connection.took = long_ago();
+        connection.write(0);
+        assert!(connection.is_over());
+    }
+
+    #[test]
+    fn nobody_is_owed_without_bounds() {
+        let (connection, _peer) = owed(UNSENT_MAX - KIBI);
+        assert!(!connection.is_over());
+        let (connection, _peer) = owed(UNSENT_MAX + UNREAD_MAX);
+        assert!(connection.is_over());
     }
 }

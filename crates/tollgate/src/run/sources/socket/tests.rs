@@ -1,4 +1,4 @@
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
 use super::connection::Lines;
@@ -51,4 +51,45 @@ fn lines_that_wait_are_not_lost() {
     lines.push(b"ree\n");
     assert_eq!((lines.next(), lines.next(), lines.next()), (Some(b"two".to_vec()), Some(b"three".to_vec()), None));
     assert_eq!((lines.length(), lines.octets.len()), (0, 0));
+}
+
+#[test]
+fn a_listener_that_reads_hears_of_all_cuts_that_stand() {
+    const SESSIONS: usize = 30_000;
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("socket");
+    let mut socket = Socket::open(&path).unwrap();
+    let (mut desk, _) = desk(place.path(), Counting::Told);
+    let line = |number: usize| {
+        let name = format!("session-{number:06}");
+        let line = json!({ "session": name, "verdict": "cut", "reason": "admin", "at": 1_795_000_000.25 });
+        (name, format!("{line}\n").into_bytes())
+    };
+    let standing: HashMap<String, Vec<u8>> = (0..SESSIONS).map(line).collect();
+    let owed: usize = standing.values().map(Vec::len).sum();
+    assert!(owed > 2 << 20);
+    socket.standing.clone_from(&standing);
+    let mut hook = UnixStream::connect(&path).unwrap();
+    writeln!(hook, "{}", json!({ "op": "listen" })).unwrap();
+    std::thread::scope(|scope| {
+        let heard = scope.spawn(move || {
+            let mut all = Vec::new();
+            hook.read_to_end(&mut all).unwrap();
+            all
+        });
+        socket.turn(&mut desk).unwrap();
+        loop {
+            socket.durable(0);
+            assert_eq!(socket.connections.len(), 1, "it reads");
+            if socket.connections[0].unsent.is_empty() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        drop(socket);
+        let heard = heard.join().unwrap();
+        let greeting = heard.iter().position(|octet| *octet == b'\n').unwrap() + 1;
+        assert_eq!(heard.len() - greeting, owed);
+        assert_eq!(heard.split(|octet| *octet == b'\n').filter(|line| !line.is_empty()).count(), 1 + SESSIONS);
+    });
 }
