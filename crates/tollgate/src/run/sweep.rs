@@ -29,6 +29,11 @@ pub(crate) trait Sweep: Send {
     /// Whether the last sweep could read where this subject is counted. Then one without a reading is not there.
     fn has_read(&self, subject: Subject) -> bool;
 
+    /// What tells the place where this subject is counted from others, in any life of the process.
+    fn place(&self, _subject: Subject) -> u64 {
+        0
+    }
+
     /// The subjects that ended since this was last asked, each with its final reading: to be asked after every sweep. A
     /// session that counts by such a subject has its last totals then, and must not read on.
     fn take_ended(&mut self) -> Vec<Ended> {

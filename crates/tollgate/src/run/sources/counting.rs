@@ -7,10 +7,9 @@
 use std::time::{Duration, Instant};
 
 use model::counters::Counters;
-use plane::sweep::Subject;
 
 use super::source_plane::SourcePlane;
-use super::sweeper::{Findings, FoundBy, Sweeper, begun, take};
+use super::sweeper::{Findings, FoundBy, Sweeper, take};
 use super::tally::{Origin, Tally};
 use crate::script::Person;
 
@@ -41,6 +40,8 @@ impl Counting {
     ) -> ([Tally; 2], Result<(), String>) {
         let Counting::Swept(sweeper) = self else { return (told_from_zero(), Ok(())) };
         let kept_up = sweeper.keep_up();
+        // Nothing of one that had the name before.
+        sweeper.forget(session);
         sweeper.follow(session, sweeper.subjects_of(port.map(|port| port.index), person));
         let known = port.filter(|_| sweeper.found_by == FoundBy::Interface).and_then(|port| port.base);
         let (findings, read) = match known {
@@ -48,7 +49,7 @@ impl Counting {
             None => sweeper.read([session].into_iter()),
         };
         let found = findings.get(session).copied().unwrap_or_default();
-        let mut tallies = begun(sweeper.followed.get(session), known);
+        let mut tallies = sweeper.begun(session, known);
         if let Some(followed) = sweeper.followed.get_mut(session) {
             take(followed, found, &mut tallies);
         }
@@ -74,11 +75,10 @@ impl Counting {
         }
         let read = sweeper.read_now(session, plane);
         sweeper.follow(session, subjects);
+        let origins = subjects.map(|subject| subject.map(|subject| sweeper.origin_of(subject)));
         plane.take(session, |tallies| {
-            for ((tally, subject), before) in tallies.iter_mut().zip(subjects).zip(before) {
-                if subject != before {
-                    count_at(tally, subject);
-                }
+            for (part, tally) in tallies.iter_mut().enumerate().filter(|(part, _)| subjects[*part] != before[*part]) {
+                count_at(tally, origins[part]);
             }
             true
         });
@@ -105,8 +105,9 @@ impl Counting {
             let Some(live) = plane.live().get(session) else { continue };
             let subjects = sweeper.subjects_of(live.entry.interface, &live.person);
             sweeper.follow(session, subjects);
+            let origins = subjects.map(|subject| subject.map(|subject| sweeper.origin_of(subject)));
             plane.take(session, |tallies| {
-                tallies.iter_mut().zip(subjects).for_each(|(tally, subject)| count_at(tally, subject));
+                tallies.iter_mut().zip(origins).for_each(|(tally, origin)| count_at(tally, origin));
                 true
             });
         }
@@ -176,15 +177,23 @@ impl Counting {
         Some((began.elapsed(), uncounted, read))
     }
 
-    /// The interface that a session is said this last; false where its octets are counted elsewhere.
-    pub(crate) fn end(&mut self, session: &str, last: Counters, plane: &mut SourcePlane) -> bool {
-        match self {
-            Counting::Swept(sweeper) if sweeper.found_by == FoundBy::Interface => {
-                plane.take(session, |tallies| tallies[0].take_last(last));
-                true
-            }
-            Counting::Swept(_) | Counting::Told => false,
+    /// The session of an interface is over. Gives back what the interface said last, where that counts. `told`: what the source has
+    /// heard of it, which serves where nothing else can be had.
+    pub(crate) fn end(
+        &mut self,
+        session: &str,
+        told: Option<Counters>,
+        plane: &mut SourcePlane,
+    ) -> (Option<Counters>, Result<(), String>) {
+        let Counting::Swept(sweeper) = self else { return (None, Ok(())) };
+        let read = sweeper.read_now(session, plane);
+        if sweeper.found_by == FoundBy::Address {
+            return (None, read);
         }
+        if let Some(told) = told.filter(|_| !sweeper.is_there(session)) {
+            plane.take(session, |tallies| tallies[0].take_last(told));
+        }
+        (plane.live().get(session).and_then(|live| live.entry.tallies[0].last()), read)
     }
 
     /// Keeps up with what the kernel tells between sweeps, lest it be lost.
@@ -201,9 +210,9 @@ impl Counting {
 }
 
 /// A session is counted elsewhere from now on, where something may stand already.
-fn count_at(tally: &mut Tally, subject: Option<Subject>) {
-    match subject {
-        Some(subject) => tally.go_on_from(subject.into(), None),
+fn count_at(tally: &mut Tally, origin: Option<Origin>) {
+    match origin {
+        Some(origin) => tally.go_on_from(origin, None),
         None => tally.stand_still(),
     }
 }

@@ -108,13 +108,17 @@ impl Desk {
         self.end(session, cause, at)
     }
 
-    /// As [`down`](Self::down), of a session that is an interface, which said this last.
-    pub(crate) fn down_with(&mut self, session: &str, cause: u8, last: Option<Counters>) -> Result<Position, Fault> {
-        let is_told = last.is_some_and(|last| self.counting.end(session, last, &mut self.plane));
-        if !is_told {
-            return self.down(session, cause, None);
-        }
-        self.end(session, cause, None)
+    /// As [`down`](Self::down), of a session that is an interface, of which this was heard last. Gives back what it has said last, where
+    /// that counts.
+    pub(crate) fn down_with(
+        &mut self,
+        session: &str,
+        cause: u8,
+        told: Option<Counters>,
+    ) -> Result<Option<Counters>, Fault> {
+        let (last, read) = self.counting.end(session, told, &mut self.plane);
+        self.note_failed(read);
+        self.end(session, cause, None).map(|_| last)
     }
 
     fn end(&mut self, session: &str, cause: u8, at: Option<Wall>) -> Result<Position, Fault> {

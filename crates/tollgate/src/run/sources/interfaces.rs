@@ -120,8 +120,9 @@ impl Interfaces {
             }
             Some(User { ends: None, .. }) => Ok(()),
             Some(_) => {
-                self.finish(link.index, counted, desk)?;
-                self.come_up(link, counted, desk)
+                // What the one has counted to its end is not the other's.
+                let last = self.finish(link.index, counted, desk)?;
+                self.come_up(link, last.or(counted), desk)
             }
             None if is_ours => {
                 let base = match (self.waiting.remove(&link.index), self.idle.remove(&link.index)) {
@@ -203,14 +204,14 @@ impl Interfaces {
         })
     }
 
-    /// The session of an interface is over, with what the interface says last.
-    fn finish(&mut self, index: u32, last: Option<Counters>, desk: &mut Desk) -> Result<(), Fault> {
-        let Some(user) = self.users.remove(&index) else { return Ok(()) };
+    /// The session of an interface is over, of which this was told last. Gives back what it has said last, where that counts.
+    fn finish(&mut self, index: u32, told: Option<Counters>, desk: &mut Desk) -> Result<Option<Counters>, Fault> {
+        let Some(user) = self.users.remove(&index) else { return Ok(None) };
         // One that was refused is over already.
         if !desk.plane.live().contains_key(&user.session) {
-            return Ok(());
+            return Ok(None);
         }
-        desk.down_with(&user.session, LOST_CARRIER, last).map(drop)
+        desk.down_with(&user.session, LOST_CARRIER, told)
     }
 
     fn take(&mut self, news: LinkNews, desk: &mut Desk) -> Result<(), Fault> {
@@ -224,7 +225,7 @@ impl Interfaces {
             LinkNews::Gone { link, reading } => {
                 self.idle.remove(&link.index);
                 self.waiting.remove(&link.index);
-                self.finish(link.index, counters(reading), desk)
+                self.finish(link.index, counters(reading), desk).map(drop)
             }
         }
     }
@@ -275,8 +276,8 @@ impl Interfaces {
                 continue;
             }
             let last = counters(reading.or_else(|| self.links.reading(index)));
-            self.idle.insert(index, Idle { up: false, counted: last });
-            self.finish(index, last, desk)?;
+            let counted = self.finish(index, last, desk)?.or(last);
+            self.idle.insert(index, Idle { up: false, counted });
         }
         Ok(())
     }
@@ -351,9 +352,9 @@ impl Teller for Interfaces {
             self.users.insert(index, User { session, ends: None, has_own_address });
             match self.links.link(index).map(|link| link.up) {
                 Some(true) => {}
-                Some(false) => self.finish(index, counters(self.links.reading(index)), desk)?,
+                Some(false) => drop(self.finish(index, counters(self.links.reading(index)), desk)?),
                 None if self.links.is_behind() && index != 0 => drop(self.unseen.insert(index)),
-                None => self.finish(index, None, desk)?,
+                None => drop(self.finish(index, None, desk)?),
             }
         }
         let news = self.links.take_news();

@@ -116,6 +116,13 @@ impl Sweep for Maps {
         failed.map_or(Ok(()), Err)
     }
 
+    fn place(&self, subject: Subject) -> u64 {
+        let pinned = self.all.iter().find(|pinned| pinned.is_for(subject));
+        pinned.map_or(0, |pinned| {
+            plane::record::session_hash(format!("{:?} {:?}", pinned.path, pinned.layout).as_bytes())
+        })
+    }
+
     fn has_read(&self, subject: Subject) -> bool {
         let is_of_it = |pinned: &&Pinned| pinned.is_read && pinned.is_for(subject);
         let opened = self.all.iter().filter(is_of_it).filter_map(|pinned| pinned.opened.as_ref());

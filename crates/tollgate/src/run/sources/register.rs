@@ -59,6 +59,11 @@ impl Entry {
     pub(crate) fn total(&self) -> Counters {
         self.tallies[0].total().plus(self.tallies[1].total())
     }
+
+    /// What its counters said last.
+    pub(crate) fn read(&self) -> [Option<Counters>; 2] {
+        self.tallies.map(|tally| tally.last())
+    }
 }
 
 /// The end of a session.
@@ -127,8 +132,12 @@ impl Register {
     ///
     /// # Errors
     /// The disk does not take it; what was written before stays.
-    pub(crate) fn write_readings<'a>(&self, highest: u32, entries: impl Iterator<Item = &'a Entry>) -> io::Result<()> {
-        replace(&self.directory.join(READINGS), &readings::write(self.next_stamp(), highest, entries))
+    pub(crate) fn write_readings<'a>(
+        &self,
+        highest: u32,
+        read: impl Iterator<Item = (&'a Entry, [Option<Counters>; 2])>,
+    ) -> io::Result<()> {
+        replace(&self.directory.join(READINGS), &readings::write(self.next_stamp(), highest, read))
     }
 
     /// The greatest index that an interface had when an earlier life of this boot has swept last; 0: none has.
@@ -231,7 +240,9 @@ mod tests {
             read
         };
         let of_another = Entry { generation: 9, ..read(&other, octets(3)) };
-        register.write_readings(17, [&read(&old, octets(9)), &of_another].into_iter()).unwrap();
+        let swept = read(&old, octets(9));
+        let all = [&swept, &of_another].into_iter().map(|entry| (entry, entry.read()));
+        register.write_readings(17, all).unwrap();
         let opened = || {
             let (register, mut entries, _) = Register::open(place.path(), &[1; 16]).unwrap();
             entries.sort_by(|one, other| one.session.cmp(&other.session));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use model::counters::CounterSlot;
+use model::counters::{CounterSlot, Counters};
 use model::event::{Down, PlaneEvent, Up, Update};
 use model::time::Wall;
 use plane::client::{Options, PlaneClient};
@@ -61,6 +61,21 @@ pub(crate) struct Live {
     slot: CounterSlot,
     /// Something in its tallies has changed beside the readings, and the register does not have it yet.
     unwritten: bool,
+    /// The readings that the register has.
+    kept: [Option<Counters>; 2],
+}
+
+impl Live {
+    /// As the register has it.
+    fn new(entry: Entry, person: Person, slot: CounterSlot) -> Live {
+        let kept = entry.read();
+        Live { entry, person, slot, unwritten: false, kept }
+    }
+
+    /// The register has all of it.
+    fn is_kept(&mut self) {
+        (self.unwritten, self.kept) = (false, self.entry.read());
+    }
 }
 
 #[cfg(test)]
@@ -174,7 +189,7 @@ impl SourcePlane {
             self.client.free_slot(slot);
             return said;
         }
-        self.live.insert(name, Live { entry, person, slot, unwritten: false });
+        self.live.insert(name, Live::new(entry, person, slot));
         said
     }
 
@@ -222,7 +237,7 @@ impl SourcePlane {
         written?;
         let up = Up { session: session.as_bytes(), subscriber: person.subscriber(), counters: slot, at };
         let said = self.say(&PlaneEvent::Up(up));
-        self.live.insert(session.to_owned(), Live { entry, person, slot, unwritten: false });
+        self.live.insert(session.to_owned(), Live::new(entry, person, slot));
         if matches!(said, Err(Fault::Refused(_))) {
             self.forget(session);
         }
@@ -255,7 +270,8 @@ impl SourcePlane {
             }
         }
         if let Some(live) = self.live.get_mut(session) {
-            (live.entry, live.person, live.unwritten) = (entry, person, false);
+            (live.entry, live.person) = (entry, person);
+            live.is_kept();
         }
         Ok(self.client.said(0))
     }
@@ -278,7 +294,8 @@ impl SourcePlane {
         change(&mut entry.tallies[0]);
         self.write(&mut entry)?;
         if let Some(live) = self.live.get_mut(session) {
-            (live.entry, live.unwritten) = (entry, false);
+            live.entry = entry;
+            live.is_kept();
         }
         self.publish(session);
         Ok(())
@@ -298,15 +315,24 @@ impl SourcePlane {
     /// What the disk says; the engine sees what it saw before, and the next time may go well.
     pub(crate) fn keep_all(&mut self, highest: u32) -> Result<(), String> {
         let failed = |error: io::Error| format!("readings cannot be written down in the state directory: {error}");
+        let mut kept = Ok(());
         for live in self.live.values_mut().filter(|live| live.unwritten) {
-            self.register.write(&mut live.entry).map_err(failed)?;
-            live.unwritten = false;
+            match self.register.write(&mut live.entry) {
+                Ok(()) => live.is_kept(),
+                // The others go on.
+                Err(error) => kept = Err(failed(error)),
+            }
         }
-        self.register.write_readings(highest, self.live.values().map(|live| &live.entry)).map_err(failed)?;
-        for live in self.live.values() {
+        let readings = self.live.values().map(|live| match live.unwritten {
+            true => (&live.entry, live.kept),
+            false => (&live.entry, live.entry.read()),
+        });
+        self.register.write_readings(highest, readings).map_err(failed)?;
+        for live in self.live.values_mut().filter(|live| !live.unwritten) {
+            live.is_kept();
             self.client.counters().store(live.slot, live.entry.total());
         }
-        Ok(())
+        kept
     }
 
     /// As [`keep_all`](Self::keep_all), of one session.
@@ -315,7 +341,7 @@ impl SourcePlane {
         self.register
             .write(&mut live.entry)
             .map_err(|error| format!("session {session} cannot be written down: {error}"))?;
-        live.unwritten = false;
+        live.is_kept();
         self.publish(session);
         Ok(())
     }
@@ -332,8 +358,9 @@ impl SourcePlane {
         };
         entry.gone = Some(Gone { cause, at: at.map(Wall::as_millis) });
         if let Err(fault) = self.write(&mut entry) {
-            // Killed now, the next life would end it as one that is not announced, with what was sampled last.
+            // Killed now, the next life ends it as one that is not announced, with what was sampled last.
             tracing::warn!(session, "{fault}");
+            self.register.remove(session);
         }
         let totals = Some(entry.total());
         let said = self.say(&PlaneEvent::Down(Down { session: session.as_bytes(), cause, totals, at }));

@@ -1,6 +1,6 @@
 //! Counters that are swept: which of them count which session, and what is found of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
@@ -43,6 +43,8 @@ pub(crate) struct Sweeper {
     /// The greatest number of an interface that was there when interfaces were looked for last: one above it came later. `None`: not all
     /// were known.
     newest: Option<u32>,
+    /// Interfaces that were given to a session since: they are not new to another one.
+    given: HashSet<u32>,
     /// What was heard of counters at their end, and no tally has yet.
     heard: HashMap<String, [Option<Reading>; 2]>,
 }
@@ -147,6 +149,7 @@ impl Sweeper {
             next: Instant::now() + interval,
             followed: HashMap::new(),
             followers: HashMap::new(),
+            given: HashSet::new(),
             heard: HashMap::new(),
         }
     }
@@ -176,6 +179,9 @@ impl Sweeper {
             }
         }
         for counter in followed.into_iter().flatten() {
+            if let Subject::Interface(index) = counter.subject {
+                self.given.insert(index);
+            }
             self.followers.entry(counter.subject).or_default().push(session.to_owned());
         }
         self.followed.insert(session.to_owned(), followed);
@@ -301,8 +307,12 @@ impl Sweeper {
         let mut found = Vec::new();
         for (session, live) in plane.live().iter().filter(|(_, live)| live.entry.interface.is_none()) {
             let counter = self.followed.get(session).and_then(|followed| followed[0]);
+            let is_free = |index: &u32| {
+                let subject = Subject::Interface(*index);
+                counter.is_some_and(|counter| counter.subject == subject) || !self.followers.contains_key(&subject)
+            };
             if counter.is_none_or(|counter| counter.ended || !self.has(&counter))
-                && let Some(index) = live.person.nas_port_id().and_then(|name| self.sweep.index(name))
+                && let Some(index) = live.person.nas_port_id().and_then(|name| self.sweep.index(name)).filter(is_free)
             {
                 found.push((session.clone(), counter.map(|counter| counter.subject), index));
             }
@@ -316,20 +326,32 @@ impl Sweeper {
                 }
                 continue;
             }
-            self.follow(&session, [Some(subject), None]);
             // All that one has counted that came just now is the session's.
             let base = self.is_new(index).then_some(Counters::ZERO);
+            self.follow(&session, [Some(subject), None]);
             plane.take(&session, |tallies| {
-                tallies[0].go_on_from(subject.into(), base);
+                tallies[0].go_on_from(Origin::Interface(index), base);
                 true
             });
         }
         self.newest = self.sweep.highest();
+        self.given.clear();
     }
 
-    /// Whether an interface has come since interfaces were looked for last.
+    /// Whether an interface has come since interfaces were looked for last, and was nobody's.
     fn is_new(&self, index: u32) -> bool {
-        self.newest.is_some_and(|newest| index > newest)
+        self.newest.is_some_and(|newest| index > newest) && !self.given.contains(&index)
+    }
+
+    /// Where a subject is counted.
+    pub(super) fn origin_of(&mut self, subject: Subject) -> Origin {
+        Origin::of(subject, self.sweep.source().place(subject))
+    }
+
+    /// Whether the counter of a session's interface may still be asked.
+    pub(super) fn is_there(&self, session: &str) -> bool {
+        let counter = self.followed.get(session).and_then(|followed| followed[0]);
+        counter.is_some_and(|counter| counter.ended || self.has(&counter))
     }
 
     fn has(&self, counter: &Counter) -> bool {
@@ -359,22 +381,26 @@ impl Sweeper {
                 // It may come again.
                 subjects[0] = subjects[0].or(followed[0].map(|counter| counter.subject));
             }
-            self.follow(session, subjects);
+            let origins = subjects.map(|subject| subject.map(|subject| self.origin_of(subject)));
             plane.take(session, |tallies| {
-                let parts = tallies.iter_mut().zip(subjects);
-                parts.fold(false, |has_changed, (tally, subject)| self.take_up(tally, subject) || has_changed)
+                let parts = tallies.iter_mut().zip(origins);
+                parts.fold(false, |has_changed, (tally, origin)| self.take_up(tally, origin) || has_changed)
             });
+            self.follow(session, subjects);
         }
         kept_up.and(self.read_all(plane).1)
     }
 
     /// A tally of an earlier life is counted here now; says whether that is elsewhere.
-    fn take_up(&self, tally: &mut Tally, subject: Option<Subject>) -> bool {
-        let (before, now) = (tally.origin(), subject.map(Origin::from));
+    fn take_up(&self, tally: &mut Tally, now: Option<Origin>) -> bool {
+        let before = tally.origin();
         match (before, now) {
             _ if now == before => return false,
             (_, None) => tally.stand_still(),
-            (Some(Origin::Interface(_)), Some(now @ Origin::Interface(index))) if self.is_new(index) => {
+            // Gone, and here again under another number.
+            (Some(Origin::Interface(old)), Some(now @ Origin::Interface(index)))
+                if self.is_new(index) && !self.sweep.has(old) =>
+            {
                 tally.go_on_from(now, Some(Counters::ZERO));
             }
             (_, Some(now)) => tally.go_on_from(now, None),
@@ -407,12 +433,14 @@ pub(super) fn take(followed: &mut Followed, found: [Found; 2], tallies: &mut [Ta
     has_changed
 }
 
-/// The tallies of a session that has counted nothing, by its counters; `base`: what its interface says, if that is known.
-pub(super) fn begun(followed: Option<&Followed>, base: Option<Counters>) -> [Tally; 2] {
-    let counters = followed.copied().unwrap_or_default();
-    counters.map(|counter| match counter.map(|counter| counter.subject) {
-        None => Tally::default(),
-        Some(subject @ Subject::Interface(_)) => Tally::from_here(subject.into(), base),
-        Some(subject) => Tally::from_here(subject.into(), None),
-    })
+impl Sweeper {
+    /// The tallies of a session that has counted nothing, by its counters; `base`: what its interface says, if that is known.
+    pub(super) fn begun(&mut self, session: &str, base: Option<Counters>) -> [Tally; 2] {
+        let counters = self.followed.get(session).copied().unwrap_or_default();
+        counters.map(|counter| match counter.map(|counter| counter.subject) {
+            None => Tally::default(),
+            Some(subject @ Subject::Interface(_)) => Tally::from_here(self.origin_of(subject), base),
+            Some(subject) => Tally::from_here(self.origin_of(subject), None),
+        })
+    }
 }

@@ -22,28 +22,27 @@ pub(crate) enum Origin {
     Told,
     /// At the network interface of this index.
     Interface(u32),
-    /// In a map, for this prefix.
-    Entry(IpAddr, u8),
-}
-
-impl From<Subject> for Origin {
-    fn from(subject: Subject) -> Origin {
-        match subject {
-            Subject::Interface(index) => Origin::Interface(index),
-            Subject::V4(address) => Origin::Entry(address.into(), 32),
-            Subject::V6(prefix) => Origin::Entry(prefix.address.into(), prefix.length),
-        }
-    }
+    /// In a map, for this prefix. The last says which map, by where it is pinned and what stands in it.
+    Entry(IpAddr, u8, u64),
 }
 
 impl Origin {
+    /// Where a subject is counted; `map` says in which map.
+    pub(crate) fn of(subject: Subject, map: u64) -> Origin {
+        match subject {
+            Subject::Interface(index) => Origin::Interface(index),
+            Subject::V4(address) => Origin::Entry(address.into(), 32, map),
+            Subject::V6(prefix) => Origin::Entry(prefix.address.into(), prefix.length, map),
+        }
+    }
+
     /// What is swept there; `None`: nothing is.
     pub(crate) fn subject(self) -> Option<Subject> {
         match self {
             Origin::Told => None,
             Origin::Interface(index) => Some(Subject::Interface(index)),
-            Origin::Entry(IpAddr::V4(address), _) => Some(Subject::V4(address)),
-            Origin::Entry(IpAddr::V6(address), length) => Some(Subject::V6(Prefix { address, length })),
+            Origin::Entry(IpAddr::V4(address), ..) => Some(Subject::V4(address)),
+            Origin::Entry(IpAddr::V6(address), length, _) => Some(Subject::V6(Prefix { address, length })),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use kernel::shared_memory::SharedMemory;
 use model::counters::{CounterSlot, Totals};
-use plane::sweep::Reading;
+use plane::sweep::{Reading, Subject};
 use plane::{CounterTable, Region};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -29,8 +29,10 @@ struct Counted {
     entries: HashMap<Subject, Reading>,
     generation: u32,
     is_broken: bool,
+    map: u64,
 }
 
+/// Two are two maps.
 #[derive(Clone, Debug, Default)]
 struct Kernel(Arc<Mutex<Counted>>);
 
@@ -42,6 +44,10 @@ impl Sweep for Kernel {
         }
         subjects.iter().zip(readings).for_each(|(subject, reading)| *reading = counted.entries.get(subject).copied());
         Ok(())
+    }
+
+    fn place(&self, _: Subject) -> u64 {
+        self.0.lock().unwrap().map
     }
 
     fn has_read(&self, _: Subject) -> bool {
@@ -364,6 +370,59 @@ fn a_count_that_cannot_be_written_down_is_not_taken() {
     life.desk.count(SESSION, told(1_200)).unwrap();
     engine.read(&life);
     assert_eq!(engine.total(), 1_200);
+}
+
+#[test]
+fn another_map_is_no_map_that_has_counted_on() {
+    let (place, kernel, other) = (tempfile::tempdir().unwrap(), Kernel::default(), Kernel::default());
+    let mut engine = first_life(place.path(), &kernel);
+    other.0.lock().unwrap().map = 7;
+    other.count(0, 50_000);
+    let mut life = Life::new(place.path(), &other, true);
+    other.count(0, 3);
+    life.desk.sweep();
+    engine.read(&life);
+    assert_eq!(engine.total(), 1_003);
+}
+
+#[test]
+fn a_session_whose_end_cannot_be_written_down_is_not_up_in_the_next_life() {
+    let (place, kernel) = (tempfile::tempdir().unwrap(), Kernel::default());
+    let mut life = begin(place.path(), &kernel, true);
+    kernel.count(0, 500);
+    life.desk.sweep();
+    let in_the_way = place.path().join("register/7331.new");
+    std::fs::create_dir(&in_the_way).unwrap();
+    life.desk.down(SESSION, 1, None).unwrap();
+    std::fs::remove_dir(&in_the_way).unwrap();
+    life.desk.sweep();
+    drop(life);
+    assert_eq!(Life::new(place.path(), &kernel, true).desk.plane.live().len(), 0);
+}
+
+#[test]
+fn one_session_that_cannot_be_written_down_holds_no_other_one_up() {
+    let (place, kernel) = (tempfile::tempdir().unwrap(), Kernel::default());
+    let (mut engine, mut life) = (Engine::default(), begin(place.path(), &kernel, true));
+    life.desk.up("s2", fields(json!({"user": "u", "framed_ip": ADDRESSES[1]})), None, None).unwrap();
+    kernel.count(0, 70);
+    life.desk.sweep();
+    engine.read(&life);
+    let in_the_way = place.path().join("register/7331.new");
+    std::fs::create_dir(&in_the_way).unwrap();
+    // Its counters begin again, and that has to be written down.
+    kernel.forget(0);
+    kernel.count(0, 5);
+    kernel.count(1, 500);
+    life.desk.sweep();
+    let slot = life.desk.plane.live()["s2"].slot();
+    assert_eq!(life.counters.read(slot).unwrap().octets(), 500);
+    engine.read(&life);
+    assert_eq!(engine.total(), 70);
+    std::fs::remove_dir(&in_the_way).unwrap();
+    drop(life);
+    engine.read(&Life::new(place.path(), &kernel, true));
+    assert_eq!(engine.total(), 75);
 }
 
 #[test]

@@ -67,10 +67,13 @@ impl Readings {
 }
 
 /// The file that says this.
-pub(super) fn write<'a>(stamp: u64, highest: u32, entries: impl Iterator<Item = &'a Entry>) -> Vec<u8> {
+pub(super) fn write<'a>(
+    stamp: u64,
+    highest: u32,
+    sessions: impl Iterator<Item = (&'a Entry, [Option<Counters>; 2])>,
+) -> Vec<u8> {
     let mut out = [&stamp.to_le_bytes()[..], &highest.to_le_bytes()].concat();
-    for entry in entries {
-        let read = entry.tallies.map(|tally| tally.last());
+    for (entry, read) in sessions {
         // A name has 64 octets at most.
         let Ok(length) = u8::try_from(entry.session.len()) else { continue };
         out.push(length);

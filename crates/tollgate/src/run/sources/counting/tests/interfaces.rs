@@ -104,6 +104,43 @@ fn an_interface_that_gets_the_name_later_brings_nothing_of_its_own() {
 }
 
 #[test]
+fn an_interface_that_has_a_session_is_no_other_one_s() {
+    let (place, bng) = (tempfile::tempdir().unwrap(), Namespace::new());
+    interface(&bng, "ppp5", 1);
+    let mut life = Life::of(place.path(), swept(&bng));
+    up(&mut life, SESSION, "ppp5");
+    life.desk.sweep();
+    let before = life.total();
+    // The subscriber comes again, and nobody has said yet that the one before is over.
+    bng.ip("link del dev ppp5");
+    interface(&bng, "ppp5", 1);
+    up(&mut life, "other", "ppp5");
+    send(&bng, "ppp5", 1);
+    life.desk.sweep();
+    assert!(life.desk.plane.live()["other"].entry.total().octets() > 100_000);
+    life.desk.down("other", 1, None).unwrap();
+    life.desk.sweep();
+    assert!(life.total() < before + 1_000, "{before} {}", life.total());
+}
+
+#[test]
+fn an_update_that_was_not_followed_brings_nothing_of_an_interface_that_is_new() {
+    let (place, bng) = (tempfile::tempdir().unwrap(), Namespace::new());
+    interface(&bng, "wana", 1);
+    let mut life = Life::of(place.path(), swept(&bng));
+    up(&mut life, SESSION, "wana");
+    life.desk.sweep();
+    interface(&bng, "wanb", 2);
+    up(&mut life, "other", "wanb");
+    send(&bng, "wanb", 2);
+    life.desk.down("other", 1, None).unwrap();
+    life.desk.plane.update(SESSION, fields(json!({"nas_port_id": "wanb"})), None).unwrap();
+    drop(life);
+    let life = Life::of(place.path(), swept(&bng));
+    assert!(life.total() < 1_000, "{}", life.total());
+}
+
+#[test]
 fn an_interface_that_goes_while_a_daemon_starts_has_all_that_it_had_counted() {
     let (place, line) = (tempfile::tempdir().unwrap(), Line::new(Kind::Macvlan));
     let mut life = Life::of(place.path(), swept(&line.bng));
