@@ -58,12 +58,17 @@ impl Links {
         Ok(links)
     }
 
-    /// As if no dump had told anything, and the next one were due in a while.
+    /// As if no dump had told anything, and the next one were due then.
     #[cfg(test)]
-    pub(crate) fn open_behind() -> Result<Links, SweepError> {
+    pub(crate) fn open_behind(due: Instant) -> Result<Links, SweepError> {
         let mut links = Links::listen(GROUP_BUFFER)?;
-        links.hearing.tried();
+        links.set_due(due);
         Ok(links)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set_due(&mut self, due: Instant) {
+        self.hearing.set_due(due);
     }
 
     fn listen(octets: usize) -> Result<Links, SweepError> {

@@ -81,7 +81,8 @@ fn a_session_goes_on_until_it_is_known_that_its_interface_is_gone() {
     // These come while nobody runs, and one of them says something while they are not known.
     let later = [4, 5].map(|net| interface(&bng, net));
     let mut life = Life::open(&bng, place.path());
-    life.source.links = bng.within(|| Links::open_behind().unwrap());
+    let due = Instant::now() + Duration::from_secs(3_600);
+    life.source.links = bng.within(|| Links::open_behind(due).unwrap());
     // As a life leaves it that never knew all.
     life.desk.plane.remember_highest(u32::MAX);
     life.begin();
@@ -90,15 +91,14 @@ fn a_session_goes_on_until_it_is_known_that_its_interface_is_gone() {
     let told = format!("sub4#{}", later[0]);
     assert_eq!(life.names(), [&*stays, &*falls, &*goes, &*told]);
     assert_eq!(life.desk.plane.recall_highest(), u32::MAX, "above those that are known may be others");
-    let due = life.source.due().unwrap();
-    assert!(due <= Instant::now() + Duration::from_secs(1));
+    assert_eq!(life.source.due(), Some(due));
+    life.source.links.set_due(Instant::now());
     let found = format!("sub5#{}", later[1]);
     wait_until("all are known", || {
         life.turn();
         life.names() == [&*stays, &*told, &*found]
     });
-    assert!(Instant::now() >= due && life.source.due().is_none());
-    assert!(life.source.unseen.is_empty());
+    assert!(life.source.due().is_none() && life.source.unseen.is_empty());
     assert!(life.sessions().iter().all(|(_, octets)| *octets < 100_000), "{:?}", life.sessions());
     let highest = life.desk.plane.recall_highest();
     assert!((later[1]..u32::MAX).contains(&highest), "{highest}");
@@ -111,7 +111,7 @@ fn a_session_goes_on_until_it_is_known_that_its_interface_is_gone() {
 }
 
 #[test]
-fn sessions_go_on_in_a_life_that_begins_while_interfaces_come_and_go() {
+fn sessions_go_on_in_a_life_that_begins_while_interfaces_come() {
     let (place, bng) = (tempfile::tempdir().unwrap(), Namespace::new());
     let name = format!("sub1#{}", interface(&bng, 1));
     bng.shell("for i in $(seq 400); do echo link add other$i type ifb; done | ip -batch -");
@@ -121,7 +121,7 @@ fn sessions_go_on_in_a_life_that_begins_while_interfaces_come_and_go() {
     life.desk.sweep();
     drop(life);
     while_it_changes(&bng, churn::INTERFACES, || {
-        for _ in 0..5 {
+        for _ in 0..2 {
             let mut life = Life::open(&bng, place.path());
             life.begin();
             life.turn();

@@ -5,17 +5,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::run::sweep::fixture::Namespace;
 
-/// Interfaces that come and go.
-pub(crate) const INTERFACES: &str = "link add churn type ifb\nlink delete churn\n";
+/// Interfaces that come: they do that faster than others go.
+pub(crate) const INTERFACES: &str = "link add type ifb\n";
+/// How often `ip` is begun at most: a slow machine is not to be filled up.
+const ROUNDS_MAX: usize = 200;
 
-/// Gives `ip` these lines again and again while something is done. They leave things as they were.
+/// Gives `ip` these lines again and again while something is done.
 pub(crate) fn while_it_changes<T>(namespace: &Namespace, lines: &str, act: impl FnOnce() -> T) -> T {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), lines.repeat(20)).unwrap();
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            while !is_over.load(Ordering::Relaxed) {
+            for _ in 0..ROUNDS_MAX {
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
                 namespace.ip(&format!("-batch {}", file.path().display()));
             }
         });

@@ -60,6 +60,11 @@ impl Hearing {
     pub(crate) fn due(&self) -> Option<Instant> {
         self.is_behind.then(|| self.again.unwrap_or_else(Instant::now))
     }
+
+    #[cfg(test)]
+    pub(super) fn set_due(&mut self, due: Instant) {
+        self.again = Some(due);
+    }
 }
 
 #[cfg(test)]
@@ -75,7 +80,7 @@ mod tests {
         assert!(hearing.due().is_some_and(|due| due > Instant::now()));
         hearing.lost();
         assert!(!hearing.wants_dump(), "one that is behind already gets no dump before its time");
-        hearing.again = Some(Instant::now());
+        hearing.set_due(Instant::now());
         assert!(hearing.wants_dump());
         hearing.caught_up();
         hearing.tried();

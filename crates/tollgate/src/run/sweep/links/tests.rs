@@ -234,21 +234,19 @@ fn what_was_not_heard_is_asked_for() {
 }
 
 #[test]
-fn who_stands_is_known_and_read_while_others_come_and_go() {
-    const STANDING: u32 = 400;
+fn who_stands_is_known_and_read_while_others_come() {
+    const STANDING: u32 = 1_000;
     let bng = Namespace::new();
     bng.shell(&format!("for i in $(seq {STANDING}); do echo link add stands$i type ifb; done | ip -batch -"));
     let mut links = while_it_changes(&bng, churn::INTERFACES, || {
-        for _ in 0..10 {
+        for _ in 0..2 {
             let mut links = open(&bng);
             let known = (1..=STANDING).filter(|number| links.index(&format!("stands{number}")).is_some()).count();
             assert_eq!(known, STANDING as usize);
             links.read_statistics().unwrap();
             let index = links.index("stands1").unwrap();
             assert!(links.reading(index).is_some(), "statistics are good whether or not anything is behind");
-            assert!(
-                links.take_news().iter().all(|news| matches!(news, LinkNews::Here { .. }) || index_of(news) > index)
-            );
+            assert!(links.take_news().iter().all(|news| matches!(news, LinkNews::Here { .. })), "nobody has gone");
         }
         open(&bng)
     });
@@ -256,6 +254,5 @@ fn who_stands_is_known_and_read_while_others_come_and_go() {
         links.wait(Duration::from_millis(10)).unwrap();
         !links.is_behind()
     });
-    assert_eq!((links.due(), links.index("churn")), (None, None));
-    assert_eq!(links.table.unread_ends(), 0);
+    assert_eq!((links.due(), links.table.unread_ends()), (None, 0));
 }
