@@ -399,6 +399,7 @@ fn a_connection_whose_answers_wait_for_the_ledger_is_not_read_on() {
     assert!(daemon.load(seconds(1)) < 0.7, "it spins");
     disk.restore();
     // Everything is answered, in order.
+    stream.set_read_timeout(Some(seconds(60))).unwrap();
     let reader = BufReader::new(stream.try_clone().unwrap());
     let rest = &line.as_bytes()[said % line.len()..];
     let answered = std::thread::scope(|scope| {
