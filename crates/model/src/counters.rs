@@ -47,8 +47,14 @@ impl Totals {
         }
     }
 
-    fn fields(self) -> [u64; 4] {
+    /// Octets and packets in, octets and packets out.
+    pub const fn fields(self) -> [u64; 4] {
         [self.in_octets, self.in_packets, self.out_octets, self.out_packets]
+    }
+
+    /// Totals of what [`fields`](Self::fields) has.
+    pub const fn from_fields([in_octets, in_packets, out_octets, out_packets]: [u64; 4]) -> Totals {
+        Totals { in_octets, in_packets, out_octets, out_packets }
     }
 
     /// Field by field, whatever is more.

@@ -75,7 +75,7 @@ impl Counting {
         }
         let read = sweeper.read_now(session, plane);
         sweeper.follow(session, subjects);
-        let origins = subjects.map(|subject| subject.map(|subject| sweeper.origin_of(subject)));
+        let origins = sweeper.origins_of(subjects);
         plane.take(session, |tallies| {
             for (part, tally) in tallies.iter_mut().enumerate().filter(|(part, _)| subjects[*part] != before[*part]) {
                 count_at(tally, origins[part]);
@@ -88,24 +88,14 @@ impl Counting {
 
     /// Octets of all sessions are counted here from now on, and were counted elsewhere before.
     pub(crate) fn take_over(&mut self, plane: &mut SourcePlane) -> Result<(), String> {
+        let Counting::Swept(sweeper) = self else { return count_as_told(plane) };
         let sessions: Vec<String> = plane.live().keys().cloned().collect();
-        let Counting::Swept(sweeper) = self else {
-            // Totals are told since the session came up: those of before were counted elsewhere.
-            for session in &sessions {
-                plane.take(session, |tallies| {
-                    tallies[0].go_on_from(Origin::Told, None);
-                    tallies[1].stand_still();
-                    true
-                });
-            }
-            return plane.keep_all(0);
-        };
         let kept_up = sweeper.keep_up();
         for session in &sessions {
             let Some(live) = plane.live().get(session) else { continue };
             let subjects = sweeper.subjects_of(live.entry.interface, &live.person);
             sweeper.follow(session, subjects);
-            let origins = subjects.map(|subject| subject.map(|subject| sweeper.origin_of(subject)));
+            let origins = sweeper.origins_of(subjects);
             plane.take(session, |tallies| {
                 tallies.iter_mut().zip(origins).for_each(|(tally, origin)| count_at(tally, origin));
                 true
@@ -125,19 +115,7 @@ impl Counting {
     /// Goes on with the sessions that an earlier life has left.
     pub(crate) fn resume(&mut self, plane: &mut SourcePlane) -> Result<(), String> {
         match self {
-            Counting::Told => {
-                for session in plane.live().keys().cloned().collect::<Vec<String>>() {
-                    plane.take(&session, |tallies| {
-                        let was_told = tallies[0].origin() == Some(Origin::Told);
-                        if !was_told {
-                            tallies[0].go_on_from(Origin::Told, None);
-                            tallies[1].stand_still();
-                        }
-                        !was_told
-                    });
-                }
-                plane.keep_all(0)
-            }
+            Counting::Told => count_as_told(plane),
             Counting::Swept(sweeper) => sweeper.resume(plane),
         }
     }
@@ -215,6 +193,21 @@ fn count_at(tally: &mut Tally, origin: Option<Origin>) {
         Some(origin) => tally.go_on_from(origin, None),
         None => tally.stand_still(),
     }
+}
+
+/// Octets of all sessions are told from now on: those of before were counted elsewhere, where they were not told already.
+fn count_as_told(plane: &mut SourcePlane) -> Result<(), String> {
+    let is_elsewhere = |tallies: &[Tally; 2]| tallies[0].origin() != Some(Origin::Told);
+    let live = plane.live().iter().filter(|(_, live)| is_elsewhere(&live.entry.tallies));
+    let sessions: Vec<String> = live.map(|(session, _)| session.clone()).collect();
+    for session in &sessions {
+        plane.take(session, |tallies| {
+            count_at(&mut tallies[0], Some(Origin::Told));
+            count_at(&mut tallies[1], None);
+            true
+        });
+    }
+    plane.keep_all(0)
 }
 
 /// The tallies of a session whose octets are told from its beginning.

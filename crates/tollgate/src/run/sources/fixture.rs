@@ -14,7 +14,7 @@ use super::source_plane::SourcePlane;
 /// A life of a source, with what an earlier one has left in the register under `directory`.
 pub(super) fn desk(directory: &Path, counting: Counting) -> (Desk, SharedReport) {
     let stop = Arc::new(AtomicBool::new(false));
-    let (plane, entries, _) = SourcePlane::open("stage", &directory.join("register"), &[1; 16], stop).unwrap();
+    let (plane, entries) = SourcePlane::open("stage", &directory.join("register"), &[1; 16], stop).unwrap();
     let place = SourcePlace { kind: SourceKind::Socket, at: directory.display().to_string() };
     let report = Arc::new(Mutex::new(SourceReport::new(place, "stage")));
     let mut desk = Desk::new(plane, counting, None, report.clone());

@@ -69,7 +69,7 @@ impl Running {
         let stop = Arc::new(AtomicBool::new(false));
         let boot_id = kernel::clock::boot_id().map_err(failed)?;
         let opened = SourcePlane::open(&name, &directory.join(&name), &boot_id, stop.clone()).map_err(failed)?;
-        let (plane, entries, _) = opened;
+        let (plane, entries) = opened;
         let report: SharedReport = Arc::new(Mutex::new(SourceReport::new(place.clone(), &name)));
         let bell = Arc::new(Waker::new().map_err(failed)?);
         let (orders, inbox) = unbounded();

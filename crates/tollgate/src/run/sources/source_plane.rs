@@ -103,7 +103,7 @@ pub(crate) struct SourcePlane {
 }
 
 impl SourcePlane {
-    /// A plane of this name, and the sessions that an earlier life has left; false where none of this boot has run.
+    /// A plane of this name, and the sessions that an earlier life has left.
     ///
     /// # Errors
     /// The memory or the register cannot be had.
@@ -112,9 +112,9 @@ impl SourcePlane {
         directory: &Path,
         boot_id: &[u8; 16],
         stop: Arc<AtomicBool>,
-    ) -> io::Result<(SourcePlane, Vec<Entry>, bool)> {
+    ) -> io::Result<(SourcePlane, Vec<Entry>)> {
         let client = PlaneClient::create(&Options { name, geometry: GEOMETRY })?;
-        let (register, entries, was_there) = Register::open(directory, boot_id)?;
+        let (register, entries, _) = Register::open(directory, boot_id)?;
         let plane = SourcePlane {
             client,
             register,
@@ -124,7 +124,7 @@ impl SourcePlane {
             heard: VecDeque::new(),
             stop,
         };
-        Ok((plane, entries, was_there))
+        Ok((plane, entries))
     }
 
     /// The plane's end of the link, for whoever introduces it to the workers.
@@ -475,7 +475,7 @@ fn too_many() -> String {
 }
 
 /// Whether a field of a line is about the line, and not about the subscriber.
-fn is_about_the_line(key: &str) -> bool {
+pub(crate) fn is_about_the_line(key: &str) -> bool {
     matches!(key, "op" | "session" | "at" | "cause")
 }
 

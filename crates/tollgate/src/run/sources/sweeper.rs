@@ -343,9 +343,24 @@ impl Sweeper {
         self.newest.is_some_and(|newest| index > newest) && !self.given.contains(&index)
     }
 
+    /// The tallies of a session that has counted nothing, by its counters; `base`: what its interface says, if that is known.
+    pub(super) fn begun(&mut self, session: &str, base: Option<Counters>) -> [Tally; 2] {
+        let counters = self.followed.get(session).copied().unwrap_or_default();
+        counters.map(|counter| match counter.map(|counter| counter.subject) {
+            None => Tally::default(),
+            Some(subject @ Subject::Interface(_)) => Tally::from_here(self.origin_of(subject), base),
+            Some(subject) => Tally::from_here(self.origin_of(subject), None),
+        })
+    }
+
     /// Where a subject is counted.
-    pub(super) fn origin_of(&mut self, subject: Subject) -> Origin {
+    fn origin_of(&mut self, subject: Subject) -> Origin {
         Origin::of(subject, self.sweep.source().place(subject))
+    }
+
+    /// Where those of a session are.
+    pub(super) fn origins_of(&mut self, subjects: [Option<Subject>; 2]) -> [Option<Origin>; 2] {
+        subjects.map(|subject| subject.map(|subject| self.origin_of(subject)))
     }
 
     /// Whether the counter of a session's interface may still be asked.
@@ -381,7 +396,7 @@ impl Sweeper {
                 // It may come again.
                 subjects[0] = subjects[0].or(followed[0].map(|counter| counter.subject));
             }
-            let origins = subjects.map(|subject| subject.map(|subject| self.origin_of(subject)));
+            let origins = self.origins_of(subjects);
             plane.take(session, |tallies| {
                 let parts = tallies.iter_mut().zip(origins);
                 parts.fold(false, |has_changed, (tally, origin)| self.take_up(tally, origin) || has_changed)
@@ -431,16 +446,4 @@ pub(super) fn take(followed: &mut Followed, found: [Found; 2], tallies: &mut [Ta
         }
     }
     has_changed
-}
-
-impl Sweeper {
-    /// The tallies of a session that has counted nothing, by its counters; `base`: what its interface says, if that is known.
-    pub(super) fn begun(&mut self, session: &str, base: Option<Counters>) -> [Tally; 2] {
-        let counters = self.followed.get(session).copied().unwrap_or_default();
-        counters.map(|counter| match counter.map(|counter| counter.subject) {
-            None => Tally::default(),
-            Some(subject @ Subject::Interface(_)) => Tally::from_here(self.origin_of(subject), base),
-            Some(subject) => Tally::from_here(self.origin_of(subject), None),
-        })
-    }
 }

@@ -167,19 +167,12 @@ mod numbers {
     use super::{Counters, Deserialize, Serialize, Totals};
 
     pub(super) fn serialize<S: Serializer>(counters: &Counters, serializer: S) -> Result<S::Ok, S::Error> {
-        let of = |totals: Totals| [totals.in_octets, totals.in_packets, totals.out_octets, totals.out_packets];
-        [of(counters.v4), of(counters.v6)].serialize(serializer)
+        [counters.v4.fields(), counters.v6.fields()].serialize(serializer)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Counters, D::Error> {
         let [v4, v6] = <[[u64; 4]; 2]>::deserialize(deserializer)?;
-        let of = |[in_octets, in_packets, out_octets, out_packets]: [u64; 4]| Totals {
-            in_octets,
-            in_packets,
-            out_octets,
-            out_packets,
-        };
-        Ok(Counters { v4: of(v4), v6: of(v6) })
+        Ok(Counters { v4: Totals::from_fields(v4), v6: Totals::from_fields(v6) })
     }
 }
 

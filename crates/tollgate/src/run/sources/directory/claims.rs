@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use model::time::Wall;
 use serde_json::{Map, Value};
 
+use crate::run::sources::source_plane::is_about_the_line;
 use crate::script::Told;
 
 /// What a file says.
@@ -88,10 +89,6 @@ impl News {
         self.touched.insert(content.session.clone());
         Some(next)
     }
-}
-
-fn is_about_the_line(key: &str) -> bool {
-    matches!(key, "op" | "session" | "at" | "cause")
 }
 
 fn is_counter(key: &str) -> bool {

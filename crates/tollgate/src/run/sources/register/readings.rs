@@ -57,7 +57,10 @@ impl Readings {
             let (slot, generation) = (u32::from_le_bytes(take(&mut rest)?), u32::from_le_bytes(take(&mut rest)?));
             let [parts] = take(&mut rest)?;
             let mut read = [None; 2];
-            for (_, read) in read.iter_mut().enumerate().filter(|(bit, _)| parts & 1 << bit != 0) {
+            for (bit, read) in read.iter_mut().enumerate() {
+                if parts & 1 << bit == 0 {
+                    continue;
+                }
                 *read = Some(Counters { v4: totals(&mut rest)?, v6: totals(&mut rest)? });
             }
             sessions.insert(name, Read { slot, generation, read });
@@ -82,9 +85,8 @@ pub(super) fn write<'a>(
         out.extend_from_slice(&entry.generation.to_le_bytes());
         out.push(u8::from(read[0].is_some()) | u8::from(read[1].is_some()) << 1);
         for Counters { v4, v6 } in read.into_iter().flatten() {
-            for Totals { in_octets, in_packets, out_octets, out_packets } in [v4, v6] {
-                let numbers = [in_octets, in_packets, out_octets, out_packets];
-                numbers.iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
+            for number in [v4.fields(), v6.fields()].as_flattened() {
+                out.extend_from_slice(&number.to_le_bytes());
             }
         }
     }
@@ -93,8 +95,7 @@ pub(super) fn write<'a>(
 
 fn totals(rest: &mut &[u8]) -> Option<Totals> {
     let mut number = || take(rest).map(u64::from_le_bytes);
-    let [in_octets, in_packets, out_octets, out_packets] = [number()?, number()?, number()?, number()?];
-    Some(Totals { in_octets, in_packets, out_octets, out_packets })
+    Some(Totals::from_fields([number()?, number()?, number()?, number()?]))
 }
 
 fn take<const LENGTH: usize>(rest: &mut &[u8]) -> Option<[u8; LENGTH]> {
