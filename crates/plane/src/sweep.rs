@@ -1,9 +1,8 @@
-//! Counters that are fetched by the sweep: who is asked for, what is answered, and what a session makes of it.
+//! Counters that are fetched by the sweep: who is asked for, and what is answered.
 //!
-//! A source answers a batch of [`Subject`]s with [`Reading`]s. Within one generation the totals of a subject only grow. A
-//! source that finds them fallen, or finds somebody else behind the subject, gives the next readings another generation;
-//! then they have begun at zero again. A [`Meter`] adds the readings of one session up over all generations, so that
-//! nothing is lost that was read, and nothing is counted twice.
+//! A source answers a batch of [`Subject`]s with [`Reading`]s. A source that finds somebody else behind a subject gives the next
+//! readings another generation; then they have begun at zero. Within one generation the totals of a direction grow, or they have
+//! fallen because that direction has begun again at zero: who adds readings up looks at each by itself.
 //!
 //! Directions: *in* is what the subscriber sent, as everywhere. On an interface of the BNG that is what was received (RX).
 
@@ -52,82 +51,10 @@ pub struct Ended {
     pub reading: Reading,
 }
 
-/// What one session has moved, from the readings of one subject.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Meter {
-    /// Counted in generations that are over.
-    carried: Counters,
-    /// What the last reading's generation had counted before the session came up.
-    begin: Counters,
-    last: Option<Reading>,
-}
-
-impl Meter {
-    /// A session that came up together with its subject: everything that the subject ever counts is the session's.
-    pub fn from_birth() -> Meter {
-        Meter::default()
-    }
-
-    /// A session that came up on a subject which had counted this much for somebody else.
-    pub fn from_now(reading: Reading) -> Meter {
-        Meter { carried: Counters::ZERO, begin: reading.counters, last: Some(reading) }
-    }
-
-    /// Takes a new reading, and says what the session has moved.
-    pub fn read(&mut self, reading: Reading) -> Counters {
-        if self.last.is_some_and(|last| last.generation != reading.generation) {
-            self.carried = self.moved();
-            self.begin = Counters::ZERO;
-        }
-        self.last = Some(reading);
-        self.moved()
-    }
-
-    /// What the session has moved, by the last reading.
-    pub fn moved(&self) -> Counters {
-        self.last.map_or(self.carried, |last| self.carried.plus(last.counters.minus(self.begin)))
-    }
-
-    /// The generation of the last reading, if there was one.
-    pub fn generation(&self) -> Option<u32> {
-        self.last.map(|last| last.generation)
-    }
-}
-
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests {
     use super::*;
-
-    fn reading(generation: u32, in_octets: u64) -> Reading {
-        let totals = Totals { in_octets, ..Totals::default() };
-        Reading { counters: Subject::Interface(1).counters(totals), generation }
-    }
-
-    /// Feeds the readings; what the session has moved after each.
-    fn check(mut meter: Meter, readings: &[(u32, u64)], moved: &[u64]) {
-        for (&(generation, octets), &expected) in readings.iter().zip(moved) {
-            assert_eq!(meter.read(reading(generation, octets)).octets(), expected, "{generation} {octets}");
-            assert_eq!(meter.moved().octets(), expected);
-        }
-    }
-
-    #[test]
-    fn a_session_moves_what_its_subject_counts() {
-        check(Meter::from_birth(), &[(3, 5), (3, 5), (3, 9)], &[5, 5, 9]);
-        assert_eq!(Meter::from_birth().moved(), Counters::ZERO);
-    }
-
-    #[test]
-    fn what_stood_there_before_is_not_the_session_s() {
-        check(Meter::from_now(reading(3, 100)), &[(3, 100), (3, 130)], &[0, 30]);
-    }
-
-    #[test]
-    fn a_new_generation_adds_to_what_was_read() {
-        check(Meter::from_now(reading(3, 100)), &[(3, 130), (4, 7), (4, 8), (9, 0), (9, 2)], &[30, 37, 38, 38, 40]);
-        check(Meter::from_birth(), &[(3, 5), (4, 7)], &[5, 12]);
-    }
 
     #[test]
     fn families_are_kept_apart() {

@@ -12,10 +12,9 @@ use crate::sweep::{Reading, Subject};
 /// The interfaces of a system. It takes what the group and the dumps say, in the order of the module's page; after that it
 /// answers for every interface, and has news of those that came, changed or went.
 ///
-/// Within a generation totals only grow. An interface has one generation for life, but for one case: where both
-/// directions fall, its driver has begun again, and a new generation with it. Where one direction falls alone, it keeps what
-/// it had, and what is counted anew is added: a veth counts what it receives at its peer, and has nothing to show for it as
-/// soon as the pair is taken apart.
+/// An interface has one generation for life, and its totals are what the kernel says of them. A direction of them falls where
+/// its driver begins again, or where it was counted elsewhere: a veth counts what it receives at its peer, and has nothing to
+/// show for it as soon as the pair is taken apart. What is told at the end is never less than what was known.
 ///
 /// Some 200 octets for each interface. News wait until they are taken.
 #[derive(Debug, Default)]
@@ -26,6 +25,8 @@ pub struct LinkTable {
     highest: u32,
     /// The last generation that was given away.
     generation: u32,
+    /// The number of this sweep.
+    sweep: u64,
     news: Vec<LinkNews>,
     /// A dump is on its way.
     is_dumping: bool,
@@ -39,10 +40,10 @@ pub struct LinkTable {
 struct Cell {
     link: Link,
     generation: u32,
-    /// What a direction had counted before it fell alone.
-    kept: Totals,
     /// What the kernel said last.
     counted: Option<Totals>,
+    /// The sweep that read it last, 0 when none has.
+    swept: u64,
 }
 
 impl LinkTable {
@@ -84,12 +85,21 @@ impl LinkTable {
         self.taken_away.clear();
     }
 
+    /// Whatever was read before is of an earlier sweep from now on.
+    pub fn sweep_begins(&mut self) {
+        self.sweep += 1;
+    }
+
     /// A dump of statistics is complete, and the group is read up to its end.
     pub fn handle_statistics(&mut self, dump: &[(u32, Totals)]) {
         for &(index, totals) in dump.iter().filter(|(index, _)| !self.taken_away.contains(index)) {
-            if let Some(cell) = self.cells.get_mut(&index) {
-                cell.count(totals, &mut self.generation);
+            let Some(cell) = self.cells.get_mut(&index) else { continue };
+            // Where the group has told of it meanwhile, either may be the older word.
+            match self.told.contains(&index) {
+                true => cell.raise(Some(totals)),
+                false => cell.counted = Some(totals),
             }
+            cell.swept = self.sweep;
         }
         self.dump_ends();
     }
@@ -123,6 +133,11 @@ impl LinkTable {
     /// What an interface has counted; `None` where there is no such interface, or it was never counted.
     pub fn reading(&self, index: u32) -> Option<Reading> {
         self.cells.get(&index)?.reading()
+    }
+
+    /// What this sweep has read of an interface; `None` where it has not.
+    pub fn swept(&self, index: u32) -> Option<Reading> {
+        self.cells.get(&index).filter(|cell| cell.swept == self.sweep)?.reading()
     }
 
     /// The interface with this index.
@@ -181,7 +196,7 @@ impl LinkTable {
             reading
         } else {
             self.generation += 1;
-            let cell = Cell { link: link.clone(), generation: self.generation, kept: Totals::default(), counted };
+            let cell = Cell { link: link.clone(), generation: self.generation, counted, swept: 0 };
             let reading = cell.reading();
             self.cells.insert(link.index, cell);
             reading
@@ -221,26 +236,8 @@ impl Cell {
         }
     }
 
-    /// A dump's word.
-    fn count(&mut self, totals: Totals, generation: &mut u32) {
-        let before = self.counted.replace(totals).unwrap_or_default();
-        let received_falls = totals.in_octets < before.in_octets || totals.in_packets < before.in_packets;
-        let sent_falls = totals.out_octets < before.out_octets || totals.out_packets < before.out_packets;
-        match (received_falls, sent_falls) {
-            (false, false) => {}
-            (true, false) => self.kept = self.kept.plus(Totals { out_octets: 0, out_packets: 0, ..before }),
-            (false, true) => self.kept = self.kept.plus(Totals { in_octets: 0, in_packets: 0, ..before }),
-            (true, true) => {
-                *generation += 1;
-                self.generation = *generation;
-                self.kept = Totals::default();
-            }
-        }
-    }
-
     fn reading(&self) -> Option<Reading> {
-        let totals = self.kept.plus(self.counted?);
-        let counters = Subject::Interface(self.link.index).counters(totals);
+        let counters = Subject::Interface(self.link.index).counters(self.counted?);
         Some(Reading { counters, generation: self.generation })
     }
 }

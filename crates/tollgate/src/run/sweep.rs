@@ -1,7 +1,7 @@
 //! Counters that nobody shares with us: the daemon fetches them from the operating system, many at a time.
 //!
 //! A source belongs to a thread of its own, for a sweep waits for the kernel: a millisecond or two for a thousand
-//! interfaces. What comes out are readings with generations; [`plane::sweep::Meter`] makes a session's totals of them.
+//! interfaces. What comes out are readings with generations, of which a session's tally makes its totals.
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -16,8 +16,8 @@ use plane::sweep::{Ended, Reading, Subject};
 
 /// A source of counters that is read in batches.
 pub(crate) trait Sweep: Send {
-    /// Reads every subject once: a reading for each, in the same order, or `None` where nothing is known of it (it is not
-    /// there, or another source's kind). A subject whose interface or entry went away keeps no reading.
+    /// Reads every subject once: a reading for each, in the same order, or `None` where it was not read (it is not there, the
+    /// kernel left it out, or it is another source's kind).
     ///
     /// # Errors
     /// [`SweepError`]; there are readings then of whatever could be read all the same, and the next sweep may go well.

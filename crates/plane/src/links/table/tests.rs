@@ -4,7 +4,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::netlink::LinkMessage;
-use crate::sweep::Meter;
 
 fn totals(received: u64, sent: u64) -> Totals {
     Totals { in_octets: 100 * received, in_packets: received, out_octets: 10 * sent, out_packets: sent }
@@ -114,26 +113,45 @@ fn an_index_that_was_given_away_again_has_another_generation() {
 }
 
 #[test]
-fn an_interface_that_counts_anew_has_another_generation() {
-    let mut table = table(&[link(7, "ppp0")]);
-    let mut meter = Meter::from_birth();
-    for (said, moved) in [(totals(5, 6), totals(5, 6)), (totals(1, 2), totals(6, 8)), (totals(1, 3), totals(6, 9))] {
-        sweep(&mut table, &[(7, said)]);
-        assert_eq!(meter.read(table.reading(7).unwrap()).v4, moved);
+fn an_interface_is_one_for_life_whatever_its_counters_say() {
+    let mut table = table(&[link(7, "veth0")]);
+    for (received, sent) in [(5, 6), (0, 7), (0, 8), (2, 0), (1, 0), (0, 0), (3, 4)] {
+        sweep(&mut table, &[(7, totals(received, sent))]);
+        assert_eq!((counted(&table, 7), table.reading(7).unwrap().generation), (Some(totals(received, sent)), 1));
     }
-    assert_eq!(table.reading(7).unwrap().generation, 2);
+    // Of a pair that was taken apart one direction is told no more.
+    table.handle_told(&Body::DelLink(message(7, "veth0", Some(totals(0, 9)))));
+    assert_eq!(table.take_news(), [gone(link(7, "veth0"), totals(3, 9), 1)]);
 }
 
 #[test]
-fn a_veth_that_loses_its_peer_loses_nothing() {
-    let mut table = table(&[link(7, "veth0")]);
-    for (said, known) in [((5, 6), (5, 6)), ((0, 7), (5, 7)), ((0, 8), (5, 8)), ((2, 8), (7, 8)), ((2, 0), (7, 8))] {
-        sweep(&mut table, &[(7, totals(said.0, said.1))]);
-        assert_eq!(table.reading(7).unwrap().generation, 1);
-        assert_eq!(counted(&table, 7), Some(totals(known.0, known.1)), "{said:?}");
-    }
-    table.handle_told(&Body::DelLink(message(7, "veth0", Some(totals(0, 3)))));
-    assert_eq!(table.take_news(), [gone(link(7, "veth0"), totals(7, 11), 1)]);
+fn what_the_group_says_while_a_dump_runs_may_be_newer_than_the_dump() {
+    let mut table = table(&[link(7, "ppp0"), link(8, "ppp1")]);
+    sweep(&mut table, &[(7, totals(5, 6)), (8, totals(5, 6))]);
+    table.dump_begins();
+    // It changes while traffic flows: the dump has read it before that, or behind it.
+    table.handle_told(&Body::NewLink(message(7, "wan", Some(totals(9, 8)))));
+    table.handle_told(&Body::NewLink(message(8, "lan", Some(totals(7, 7)))));
+    table.handle_statistics(&[(7, totals(8, 8)), (8, totals(8, 8))]);
+    assert_eq!((counted(&table, 7), counted(&table, 8)), (Some(totals(9, 8)), Some(totals(8, 8))));
+}
+
+#[test]
+fn a_sweep_has_read_what_its_dumps_name() {
+    let mut table = table(&[link(7, "ppp0"), link(8, "ppp1")]);
+    let swept = |table: &LinkTable| [7, 8].map(|index| table.swept(index).map(|reading| reading.counters.v4));
+    table.sweep_begins();
+    sweep(&mut table, &[(7, totals(5, 6))]);
+    assert_eq!(swept(&table), [Some(totals(5, 6)), None]);
+    sweep(&mut table, &[(8, totals(1, 1))]);
+    assert_eq!(swept(&table), [Some(totals(5, 6)), Some(totals(1, 1))]);
+    table.sweep_begins();
+    assert_eq!(swept(&table), [None, None]);
+    // Neither what the group says nor what an interrupted dump leaves out was read.
+    table.handle_told(&Body::NewLink(message(8, "ppp1", Some(totals(2, 1)))));
+    sweep(&mut table, &[(7, totals(5, 7))]);
+    assert_eq!(swept(&table), [Some(totals(5, 7)), None]);
+    assert_eq!(counted(&table, 8), Some(totals(2, 1)));
 }
 
 #[test]

@@ -4,29 +4,24 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use kernel::netlink::{Family, NetlinkSocket, Received};
 use plane::netlink::{self, Body};
 
-use crate::run::sweep::links::{DUMPS_MAX, Hearing};
+use crate::run::sweep::links::{DUMPS_MAX, Hearing, Questions, Reads};
 
-/// Octets of answers that wait.
+/// Octets of what may wait to be heard.
 const BUFFER: usize = 1 << 20;
-/// How long the kernel may take for an answer.
-const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A socket for questions, each of which is answered before the next.
+/// Where single interfaces are asked about and told what to do.
 pub(crate) struct LinkDoor {
-    socket: NetlinkSocket,
-    sequence: u32,
-    room: Box<[u8]>,
+    questions: Questions,
 }
 
 impl LinkDoor {
     pub(crate) fn open() -> io::Result<LinkDoor> {
-        let room = vec![0; netlink::DATAGRAM_BYTES_MAX].into_boxed_slice();
-        Ok(LinkDoor { socket: NetlinkSocket::open(Family::Route, BUFFER)?, sequence: 0, room })
+        Ok(LinkDoor { questions: Questions::open()? })
     }
 
     /// Sets an interface down.
@@ -34,66 +29,21 @@ impl LinkDoor {
     /// # Errors
     /// There is no such interface, the daemon may not do that (CAP_NET_ADMIN), or what the system says.
     pub(crate) fn set_down(&mut self, index: u32) -> io::Result<()> {
-        let request = netlink::set_down(self.next(), index);
-        self.ask(&request, |body| match body {
-            Body::Answer(errno) => Some(answer(*errno)),
-            _ => None,
-        })
-        .map(drop)
+        self.questions.ask(|number| netlink::set_down(number, index), |_| Reads::On).map(drop)
     }
 
     /// Who is at the other end of each interface that has somebody there, and whether the dump was whole: one that addresses have
     /// changed under may lack some.
     fn peers(&mut self) -> io::Result<(Vec<(u32, Ipv4Addr)>, bool)> {
-        let request = netlink::dump_addresses(self.next());
         let mut peers = Vec::new();
-        let asked = self.ask(&request, |body| match body {
-            Body::NewAddress(address) => {
+        let is_whole = self.questions.ask(netlink::dump_addresses, |body| {
+            if let Body::NewAddress(address) = body {
                 peers.extend(address.peer.map(|peer| (address.index, peer)));
-                None
             }
-            Body::Done(errno) | Body::Answer(errno) => Some(answer(*errno)),
-            _ => None,
-        });
-        if asked.is_err() {
-            // A socket on which a dump broke off takes no other one.
-            self.socket = NetlinkSocket::open(Family::Route, BUFFER)?;
-        }
-        Ok((peers, asked?))
+            Reads::On
+        })?;
+        Ok((peers, is_whole))
     }
-
-    fn next(&mut self) -> u32 {
-        self.sequence = self.sequence.wrapping_add(1).max(1);
-        self.sequence
-    }
-
-    /// Asks, and hands on what is answered until `take` says how it went. `false`: what was dumped changed meanwhile.
-    fn ask(&mut self, request: &[u8], mut take: impl FnMut(&Body<'_>) -> Option<io::Result<()>>) -> io::Result<bool> {
-        self.socket.send(request)?;
-        let mut is_whole = true;
-        loop {
-            let octets = match self.socket.receive(&mut self.room)? {
-                Received::Datagram(octets) => octets,
-                Received::Lost => return Err(io::ErrorKind::OutOfMemory.into()),
-                Received::Nothing if self.socket.wait(PATIENCE)? => continue,
-                Received::Nothing => return Err(io::ErrorKind::TimedOut.into()),
-            };
-            for message in netlink::messages(&self.room[..octets]) {
-                let message = message.map_err(|_| io::ErrorKind::InvalidData)?;
-                if message.sequence != self.sequence {
-                    continue;
-                }
-                is_whole &= !message.interrupted;
-                if let Some(done) = take(&message.body) {
-                    return done.map(|()| is_whole);
-                }
-            }
-        }
-    }
-}
-
-fn answer(errno: i32) -> io::Result<()> {
-    if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(errno)) }
 }
 
 /// Who is at the other end of interfaces, as the kernel tells. Of an interface with several there it is one of them.

@@ -5,6 +5,7 @@
 #[cfg(test)]
 pub(crate) mod churn;
 mod hearing;
+mod questions;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -19,13 +20,10 @@ use rustix::io::Errno;
 
 use super::{Sweep, SweepError};
 pub(crate) use hearing::{DUMPS_MAX, Hearing};
+pub(crate) use questions::{Questions, Reads};
 
 /// Octets of what may wait to be heard: the ends of some ten thousand interfaces at once.
 const GROUP_BUFFER: usize = 64 << 20;
-/// Octets of the pieces of a dump that wait; the kernel writes the next one when there is room.
-const DUMP_BUFFER: usize = 1 << 20;
-/// How long the kernel may take for one piece of a dump.
-const PIECE: Duration = Duration::from_secs(10);
 /// An interface that is asked for by itself costs about as much as so many in a dump.
 const QUESTION_COST: usize = 12;
 
@@ -38,8 +36,7 @@ const QUESTION_COST: usize = 12;
 /// known, for every [`Links::wait`] sees to it that the kernel is asked again.
 pub(crate) struct Links {
     group: NetlinkSocket,
-    dumps: NetlinkSocket,
-    sequence: u32,
+    questions: Questions,
     room: Box<[u8]>,
     statistics: Vec<(u32, Totals)>,
     table: LinkTable,
@@ -77,8 +74,7 @@ impl Links {
         group.join(netlink::GROUP_LINK).map_err(tried)?;
         Ok(Links {
             group,
-            dumps: dump_socket().map_err(tried)?,
-            sequence: 0,
+            questions: Questions::open().map_err(tried)?,
             room: vec![0; netlink::DATAGRAM_BYTES_MAX].into_boxed_slice(),
             statistics: Vec::new(),
             table: LinkTable::new(),
@@ -187,7 +183,7 @@ impl Links {
             self.catch_up()?;
             let losses = self.hearing.losses();
             self.table.dump_begins();
-            // Whoever is missing keeps its last reading, and nobody is said to be gone by this, whole or not.
+            // Whoever is missing was not read, and nobody is said to be gone by this, whole or not.
             self.dump_statistics().map_err(tried)?;
             self.hear_out().map_err(tried)?;
             if self.hearing.losses() == losses {
@@ -225,23 +221,20 @@ impl Links {
 
     /// What an interface has counted; `None`: there is none.
     fn ask_link(&mut self, index: u32) -> io::Result<Option<Totals>> {
-        let sequence = self.next_sequence();
-        self.dumps.send(&netlink::get_link(sequence, index))?;
         let mut counted = None;
-        let answered = answers(&self.dumps, &mut self.room, sequence, |body| match body {
-            Body::NewLink(link) if link.index == index => {
-                counted = link.totals;
-                Reads::Over
-            }
-            _ => Reads::On,
-        });
-        match answered {
+        let asked = self.questions.ask(
+            |number| netlink::get_link(number, index),
+            |body| match body {
+                Body::NewLink(link) if link.index == index => {
+                    counted = link.totals;
+                    Reads::Over
+                }
+                _ => Reads::On,
+            },
+        );
+        match asked {
             Err(error) if error.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => Ok(None),
-            Err(error) => {
-                self.dumps = dump_socket()?;
-                Err(error)
-            }
-            Ok(_) => Ok(counted),
+            asked => asked.map(|_| counted),
         }
     }
 
@@ -267,8 +260,7 @@ impl Links {
     /// All interfaces, and whether the dump was whole.
     fn dump_links(&mut self) -> io::Result<(Vec<Link>, bool)> {
         let mut links = Vec::new();
-        let sequence = self.next_sequence();
-        let is_whole = self.dump(sequence, &netlink::dump_links(sequence), |body| {
+        let is_whole = self.questions.ask(netlink::dump_links, |body| {
             if let Body::NewLink(message) = body {
                 links.push(message.link());
             }
@@ -278,46 +270,27 @@ impl Links {
     }
 
     fn dump_statistics(&mut self) -> io::Result<bool> {
-        let mut statistics = std::mem::take(&mut self.statistics);
-        statistics.clear();
-        let sequence = self.next_sequence();
-        let dumped = self.dump(sequence, &netlink::dump_statistics(sequence), |body| {
+        self.statistics.clear();
+        self.questions.ask(netlink::dump_statistics, |body| {
             if let Body::Statistics { index, totals } = body {
-                statistics.push((index, totals));
+                self.statistics.push((index, totals));
             }
             Reads::On
-        });
-        self.statistics = statistics;
-        dumped
-    }
-
-    /// Asks, and hands on what is answered up to the end of the dump. `false`: it was interrupted.
-    fn dump(&mut self, sequence: u32, request: &[u8], take: impl FnMut(Body<'_>) -> Reads) -> io::Result<bool> {
-        let dumped = self.dumps.send(request).and_then(|()| answers(&self.dumps, &mut self.room, sequence, take));
-        if dumped.is_err() {
-            // A socket on which a dump broke off takes no other one.
-            self.dumps = dump_socket()?;
-        }
-        dumped
-    }
-
-    fn next_sequence(&mut self) -> u32 {
-        // What nobody asked for has the number 0.
-        self.sequence = self.sequence.wrapping_add(1).max(1);
-        self.sequence
+        })
     }
 }
 
 impl Sweep for Links {
     fn sweep(&mut self, subjects: &[Subject], readings: &mut [Option<Reading>]) -> Result<(), SweepError> {
         assert_eq!(subjects.len(), readings.len(), "one place for each subject");
+        self.table.sweep_begins();
         match subjects.len().saturating_mul(QUESTION_COST) < self.table.len() {
             true => self.read_each(subjects)?,
             false => self.read_statistics()?,
         }
         for (subject, reading) in subjects.iter().zip(readings) {
             *reading = match subject {
-                Subject::Interface(index) => self.table.reading(*index),
+                Subject::Interface(index) => self.table.swept(*index),
                 Subject::V4(_) | Subject::V6(_) => None,
             };
         }
@@ -343,50 +316,6 @@ impl AsFd for Links {
     /// Readable when there is something for [`Links::wait`].
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.group.as_fd()
-    }
-}
-
-fn dump_socket() -> io::Result<NetlinkSocket> {
-    NetlinkSocket::open(Family::Route, DUMP_BUFFER)
-}
-
-/// Whether more answers are to come.
-enum Reads {
-    On,
-    Over,
-}
-
-/// Hands on the answers to one request, up to the end of the dump or the last one that is wanted. `false`: what a dump tells of
-/// changed meanwhile, so that it may lack something.
-fn answers(
-    socket: &NetlinkSocket,
-    room: &mut [u8],
-    sequence: u32,
-    mut take: impl FnMut(Body<'_>) -> Reads,
-) -> io::Result<bool> {
-    let mut is_whole = true;
-    loop {
-        let octets = match socket.receive(room)? {
-            Received::Datagram(octets) => octets,
-            Received::Lost => return Err(io::ErrorKind::OutOfMemory.into()),
-            Received::Nothing if socket.wait(PIECE)? => continue,
-            Received::Nothing => return Err(io::ErrorKind::TimedOut.into()),
-        };
-        for message in netlink::messages(&room[..octets]) {
-            let message = message.map_err(|_| io::ErrorKind::InvalidData)?;
-            if message.sequence != sequence {
-                continue;
-            }
-            is_whole &= !message.interrupted;
-            match message.body {
-                Body::Done(0) => return Ok(is_whole),
-                Body::Done(errno) | Body::Answer(errno) => return Err(io::Error::from_raw_os_error(errno)),
-                body => match take(body) {
-                    Reads::On => {}
-                    Reads::Over => return Ok(is_whole),
-                },
-            }
-        }
     }
 }
 
