@@ -12,6 +12,7 @@ use plane::netlink::{self, Body};
 
 /// Octets of a message's header.
 const HEADER: usize = 16;
+
 /// What every interface was read with last.
 type Known = BTreeMap<u32, (u32, Counters)>;
 

@@ -1,8 +1,8 @@
 //! Counters that are fetched by the sweep: who is asked for, and what is answered.
 //!
 //! A source answers a batch of [`Subject`]s with [`Reading`]s. A source that finds somebody else behind a subject gives the next
-//! readings another generation; then they have begun at zero. Within one generation the totals of a direction grow, or they have
-//! fallen because that direction has begun again at zero: who adds readings up looks at each by itself.
+//! readings another generation, and may do so where totals have begun again at zero. Within one generation the totals of a direction
+//! grow, or they have fallen because that direction has begun again: who adds readings up looks at each by itself.
 //!
 //! Directions: *in* is what the subscriber sent, as everywhere. On an interface of the BNG that is what was received (RX).
 
@@ -35,7 +35,7 @@ impl Subject {
 /// What stands in a source for one subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// Totals since the generation began.
+    /// Totals, as they stand there.
     pub counters: Counters,
     /// Who or what counted them; never 0. Numbers mean nothing beyond being equal, and are not reused while the source lives.
     pub generation: u32,

@@ -1,5 +1,6 @@
 //! All interfaces with their counters.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::mem;
 
@@ -12,9 +13,9 @@ use crate::sweep::{Reading, Subject};
 /// The interfaces of a system. It takes what the group and the dumps say, in the order of the module's page; after that it
 /// answers for every interface, and has news of those that came, changed or went.
 ///
-/// An interface has one generation for life, and its totals are what the kernel says of them. A direction of them falls where
-/// its driver begins again, or where it was counted elsewhere: a veth counts what it receives at its peer, and has nothing to
-/// show for it as soon as the pair is taken apart. What is told at the end is never less than what was known.
+/// An interface has one generation for life, and its totals are those of the last dump, or what the group has said since if that
+/// is more. By a dump's word a direction falls: where its driver begins again, or where it was counted elsewhere, for a veth
+/// counts what it receives at its peer, and has nothing to show for it as soon as the pair is taken apart.
 ///
 /// Some 200 octets for each interface. News wait until they are taken.
 #[derive(Debug, Default)]
@@ -30,8 +31,9 @@ pub struct LinkTable {
     news: Vec<LinkNews>,
     /// A dump is on its way.
     is_dumping: bool,
-    /// Of which indices the group has told since that dump began, and which of them it has taken away.
-    told: HashSet<u32>,
+    /// Of which indices the group has told since that dump began, what it said that they had counted, and which of them it has
+    /// taken away.
+    told: HashMap<u32, Option<Totals>>,
     taken_away: HashSet<u32>,
     unread_ends: u64,
 }
@@ -40,7 +42,7 @@ pub struct LinkTable {
 struct Cell {
     link: Link,
     generation: u32,
-    /// What the kernel said last.
+    /// What the last dump said, and no less than the group did since.
     counted: Option<Totals>,
     /// The sweep that read it last, 0 when none has.
     swept: u64,
@@ -56,11 +58,11 @@ impl LinkTable {
     pub fn handle_told(&mut self, body: &Body<'_>) {
         match body {
             Body::NewLink(message) => {
-                self.note_told(message.index);
+                self.note_told(message.index, message.totals);
                 self.insert(message.link(), message.totals);
             }
             Body::DelLink(message) => {
-                self.note_told(message.index);
+                self.note_told(message.index, None);
                 if self.is_dumping {
                     self.taken_away.insert(message.index);
                 }
@@ -94,11 +96,9 @@ impl LinkTable {
     pub fn handle_statistics(&mut self, dump: &[(u32, Totals)]) {
         for &(index, totals) in dump.iter().filter(|(index, _)| !self.taken_away.contains(index)) {
             let Some(cell) = self.cells.get_mut(&index) else { continue };
-            // Where the group has told of it meanwhile, either may be the older word.
-            match self.told.contains(&index) {
-                true => cell.raise(Some(totals)),
-                false => cell.counted = Some(totals),
-            }
+            // What the group has told meanwhile may be newer.
+            let told = self.told.get(&index).copied().flatten();
+            cell.counted = Some(told.map_or(totals, |told| told.most(totals)));
             cell.swept = self.sweep;
         }
         self.dump_ends();
@@ -110,7 +110,7 @@ impl LinkTable {
     pub fn handle_links(&mut self, dump: Vec<Link>, is_whole: bool) {
         if is_whole {
             let named: HashSet<u32> = dump.iter().map(|link| link.index).collect();
-            let is_missing = |index: &u32| !named.contains(index) && !self.told.contains(index);
+            let is_missing = |index: &u32| !named.contains(index) && !self.told.contains_key(index);
             let mut missing: Vec<u32> = self.cells.keys().copied().filter(is_missing).collect();
             missing.sort_unstable();
             for index in missing {
@@ -119,7 +119,7 @@ impl LinkTable {
         }
         // What the group says of an index after the dump began is at least as new as the dump.
         for link in dump {
-            if self.told.contains(&link.index) {
+            if self.told.contains_key(&link.index) {
                 continue;
             }
             if self.cells.get(&link.index).is_some_and(|cell| !link.may_be(&cell.link)) {
@@ -171,14 +171,21 @@ impl LinkTable {
         mem::take(&mut self.news)
     }
 
-    /// How many interfaces ended while the group was not heard: their final reading is the last one that was swept.
+    /// How many interfaces ended while the group was not heard: their final reading is the last one that was swept or told.
     pub fn unread_ends(&self) -> u64 {
         self.unread_ends
     }
 
-    fn note_told(&mut self, index: u32) {
-        if self.is_dumping {
-            self.told.insert(index);
+    fn note_told(&mut self, index: u32, counted: Option<Totals>) {
+        if !self.is_dumping {
+            return;
+        }
+        match self.told.entry(index) {
+            Entry::Vacant(place) => drop(place.insert(counted)),
+            Entry::Occupied(mut told) => {
+                let before = told.get().unwrap_or_default();
+                told.insert(counted.map(|counted| counted.most(before)).or(*told.get()));
+            }
         }
     }
 

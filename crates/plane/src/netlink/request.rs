@@ -42,7 +42,7 @@ pub fn dump_links(sequence: u32) -> [u8; DUMP_LINKS_BYTES] {
 }
 
 /// Asks for one interface (RTM_GETLINK), statistics included: the answer is [`Body::NewLink`](super::Body::NewLink), or
-/// [`Body::Answer`](super::Body::Answer) with an error. For comparison: a sweep does not ask this.
+/// [`Body::Answer`](super::Body::Answer) with an error. For a few of many interfaces that is less than a dump.
 pub fn get_link(sequence: u32, index: u32) -> [u8; GET_LINK_BYTES] {
     let mut out = request(RTM_GETLINK, 0, sequence);
     out[HEADER_BYTES + 4..HEADER_BYTES + 8].copy_from_slice(&index.to_ne_bytes());

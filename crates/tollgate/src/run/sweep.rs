@@ -26,7 +26,7 @@ pub(crate) trait Sweep: Send {
     /// When there is not one place for each subject.
     fn sweep(&mut self, subjects: &[Subject], readings: &mut [Option<Reading>]) -> Result<(), SweepError>;
 
-    /// Whether the last sweep could read where this subject is counted. Then one without a reading is not there.
+    /// Whether the last sweep has read all that is where this subject is counted. Then one without a reading is not there.
     fn has_read(&self, subject: Subject) -> bool;
 
     /// What tells the place where this subject is counted from others, in any life of the process.

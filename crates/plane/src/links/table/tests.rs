@@ -134,6 +134,12 @@ fn what_the_group_says_while_a_dump_runs_may_be_newer_than_the_dump() {
     table.handle_told(&Body::NewLink(message(8, "lan", Some(totals(7, 7)))));
     table.handle_statistics(&[(7, totals(8, 8)), (8, totals(8, 8))]);
     assert_eq!((counted(&table, 7), counted(&table, 8)), (Some(totals(9, 8)), Some(totals(8, 8))));
+    // A driver that has begun again is known by both.
+    table.dump_begins();
+    table.handle_told(&Body::NewLink(message(7, "wan", Some(totals(1, 0)))));
+    table.handle_told(&Body::NewLink(message(7, "ppp0", Some(totals(2, 1)))));
+    table.handle_statistics(&[(7, totals(1, 1)), (8, totals(9, 9))]);
+    assert_eq!((counted(&table, 7), counted(&table, 8)), (Some(totals(2, 1)), Some(totals(9, 9))));
 }
 
 #[test]

@@ -73,7 +73,7 @@ impl Counting {
         if before == subjects {
             return kept_up;
         }
-        let read = sweeper.read_now(session, plane);
+        let (_, read) = sweeper.read_now(session, plane);
         sweeper.follow(session, subjects);
         let origins = sweeper.origins_of(subjects);
         plane.take(session, |tallies| {
@@ -82,7 +82,7 @@ impl Counting {
             }
             true
         });
-        let read = kept_up.and(read).and(sweeper.read_now(session, plane));
+        let read = kept_up.and(read).and(sweeper.read_now(session, plane).1);
         read.and(plane.keep(session))
     }
 
@@ -156,7 +156,7 @@ impl Counting {
     }
 
     /// The session of an interface is over. Gives back what the interface said last, where that counts. `told`: what the source has
-    /// heard of it, which serves where nothing else can be had.
+    /// heard of it, which serves where it cannot be read now: it may be gone, and its end not heard here.
     pub(crate) fn end(
         &mut self,
         session: &str,
@@ -164,11 +164,11 @@ impl Counting {
         plane: &mut SourcePlane,
     ) -> (Option<Counters>, Result<(), String>) {
         let Counting::Swept(sweeper) = self else { return (None, Ok(())) };
-        let read = sweeper.read_now(session, plane);
+        let (was_read, read) = sweeper.read_now(session, plane);
         if sweeper.found_by == FoundBy::Address {
             return (None, read);
         }
-        if let Some(told) = told.filter(|_| !sweeper.is_there(session)) {
+        if let Some(told) = told.filter(|_| !was_read) {
             plane.take(session, |tallies| tallies[0].take_last(told));
         }
         (plane.live().get(session).and_then(|live| live.entry.tallies[0].last()), read)
@@ -183,7 +183,7 @@ impl Counting {
     /// Reads one session, for the last time.
     pub(crate) fn read_last(&mut self, session: &str, plane: &mut SourcePlane) -> Result<(), String> {
         let Counting::Swept(sweeper) = self else { return Ok(()) };
-        sweeper.read_now(session, plane)
+        sweeper.read_now(session, plane).1
     }
 }
 

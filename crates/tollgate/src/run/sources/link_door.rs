@@ -29,7 +29,8 @@ impl LinkDoor {
     /// # Errors
     /// There is no such interface, the daemon may not do that (CAP_NET_ADMIN), or what the system says.
     pub(crate) fn set_down(&mut self, index: u32) -> io::Result<()> {
-        self.questions.ask(|number| netlink::set_down(number, index), |_| Reads::On).map(drop)
+        let done = |body: Body<'_>| if body == Body::Answer(0) { Reads::Over } else { Reads::On };
+        self.questions.ask(|number| netlink::set_down(number, index), done).map(drop)
     }
 
     /// Who is at the other end of each interface that has somebody there, and whether the dump was whole: one that addresses have

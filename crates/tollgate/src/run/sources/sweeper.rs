@@ -140,6 +140,12 @@ impl Sweeper {
         Sweeper::new(Swept::Map(map), FoundBy::Address, interval)
     }
 
+    /// Interfaces that are read by something else.
+    #[cfg(test)]
+    pub(super) fn of_ports(ports: Box<dyn Sweep>) -> Sweeper {
+        Sweeper::new(Swept::Map(ports), FoundBy::Interface, Duration::ZERO)
+    }
+
     fn new(sweep: Swept, found_by: FoundBy, interval: Duration) -> Sweeper {
         Sweeper {
             newest: sweep.highest(),
@@ -244,12 +250,11 @@ impl Sweeper {
             false => self.sweep.source().sweep(&subjects, &mut readings).map_err(|error| error.to_string()),
         };
         self.hear_ends();
-        let is_map = self.found_by == FoundBy::Address;
         for ((session, part, subject), reading) in asked.into_iter().zip(readings) {
             let Some(of_session) = all.get_mut(session) else { continue };
             of_session[part] = match reading {
                 Some(reading) => Found::Read(reading),
-                None if is_map && self.sweep.source().has_read(subject) => Found::Absent,
+                None if self.sweep.source().has_read(subject) => Found::Absent,
                 None => Found::Unknown,
             };
         }
@@ -272,12 +277,15 @@ impl Sweeper {
         missing
     }
 
-    /// Reads one session now.
-    pub(super) fn read_now(&mut self, session: &str, plane: &mut SourcePlane) -> Result<(), String> {
+    /// Reads one session now; says whether all that counts it was read, and what went wrong.
+    pub(super) fn read_now(&mut self, session: &str, plane: &mut SourcePlane) -> (bool, Result<(), String>) {
         let kept_up = self.keep_up();
         let (findings, read) = self.read([session].into_iter());
+        let counters = self.followed.get(session).into_iter().flatten();
+        let found = findings.get(session).into_iter().flatten();
+        let was_read = counters.zip(found).all(|(counter, found)| counter.is_none() || matches!(found, Found::Read(_)));
         self.apply(findings, plane);
-        kept_up.and(read)
+        (was_read, kept_up.and(read))
     }
 
     /// Reads all sessions now, and shows the engine what was read; says how many nothing counts, and what went wrong.
@@ -361,12 +369,6 @@ impl Sweeper {
     /// Where those of a session are.
     pub(super) fn origins_of(&mut self, subjects: [Option<Subject>; 2]) -> [Option<Origin>; 2] {
         subjects.map(|subject| subject.map(|subject| self.origin_of(subject)))
-    }
-
-    /// Whether the counter of a session's interface may still be asked.
-    pub(super) fn is_there(&self, session: &str) -> bool {
-        let counter = self.followed.get(session).and_then(|followed| followed[0]);
-        counter.is_some_and(|counter| counter.ended || self.has(&counter))
     }
 
     fn has(&self, counter: &Counter) -> bool {

@@ -457,6 +457,33 @@ fn a_full_source_goes_on_with_everybody_where_octets_are_counted_elsewhere_now()
     life.desk.up("y", said(), None, None).unwrap();
 }
 
+#[test]
+fn what_the_source_has_heard_of_an_interface_serves_where_it_cannot_be_read_at_the_end() {
+    // Read; or not, because that failed or a dump has left it out.
+    for (was_read, is_broken) in [(true, false), (false, true), (false, false)] {
+        let (place, kernel) = (tempfile::tempdir().unwrap(), Kernel::default());
+        let sweeper = Sweeper::of_ports(Box::new(kernel.clone()));
+        let mut life = Life::of(place.path(), Counting::Swept(Box::new(sweeper)));
+        let port = Port { index: 7, base: Some(of(100)) };
+        life.desk.up(SESSION, fields(json!({"user": "u"})), None, Some(port)).unwrap();
+        let read = |octets| {
+            let reading = Reading { counters: of(octets), generation: 1 };
+            kernel.0.lock().unwrap().entries.insert(Subject::Interface(7), reading);
+        };
+        read(1_000);
+        life.desk.sweep();
+        read(5_010);
+        kernel.set_broken(is_broken);
+        if !was_read {
+            kernel.0.lock().unwrap().entries.clear();
+        }
+        let (last, _) = life.desk.counting.end(SESSION, Some(of(5_000)), &mut life.desk.plane);
+        let known = if was_read { 5_010 } else { 5_000 };
+        assert_eq!(last, Some(of(known)), "the next session on it begins there");
+        assert_eq!(life.total(), known - 100, "{was_read} {is_broken}");
+    }
+}
+
 /// What may happen to a session.
 #[derive(Clone, Copy, Debug)]
 enum Event {

@@ -45,7 +45,7 @@ impl Questions {
         let request = request(self.sequence);
         let asked = self.socket.send(request.as_ref()).and_then(|()| self.answers(take));
         if asked.is_err() {
-            // A socket on which a dump broke off takes no other one.
+            // On this one a dump may have broken off, and then it takes no other one.
             self.socket = socket()?;
         }
         asked
@@ -67,8 +67,10 @@ impl Questions {
                 }
                 is_whole &= !message.interrupted;
                 match message.body {
-                    Body::Done(0) | Body::Answer(0) => return Ok(is_whole),
-                    Body::Done(errno) | Body::Answer(errno) => return Err(io::Error::from_raw_os_error(errno)),
+                    Body::Done(0) => return Ok(is_whole),
+                    Body::Done(errno @ 1..) | Body::Answer(errno @ 1..) => {
+                        return Err(io::Error::from_raw_os_error(errno));
+                    }
                     body => match take(body) {
                         Reads::On => {}
                         Reads::Over => return Ok(is_whole),
