@@ -2,6 +2,8 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`doze`] | when a thread that waits for work must be woken |
+//! | [`growing`] | a number that only grows, from one thread to others |
 //! | [`md5`] | digests of many messages at once, on the widest vectors that the processor has |
 //! | [`prefetch`] | asks for memory before it is needed |
 //! | [`ring`] | the single-producer ring core |
@@ -11,7 +13,13 @@
 //! 4 KiB, and nothing is allocated. There is no *full*: a larger batch is taken in pieces. It knows neither RADIUS nor
 //! secrets. Code for a processor feature runs only after the processor was asked for it.
 
+pub mod doze;
+pub mod growing;
 pub mod md5;
 pub mod prefetch;
 pub mod ring;
 pub mod sync;
+
+#[cfg(test)]
+#[cfg(loom)]
+mod loom_tests;

@@ -5,10 +5,10 @@
 //! loom it is nothing.
 
 #[cfg(not(loom))]
-pub use std::sync::atomic::{AtomicU64, Ordering, fence};
+pub use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 #[cfg(loom)]
-pub use loom::sync::atomic::{AtomicU64, Ordering, fence};
+pub use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 /// A value that shares its cache line, and the line that the prefetcher brings with it, with nothing else.
 #[derive(Debug, Default)]

@@ -49,6 +49,7 @@ use engine::relay::Relay;
 use engine::{Birth, Boot, Limits, Memory, Shard};
 use kernel::datapath::{self, Choice, Datapath};
 use kernel::waker::Waker;
+use lanes::growing::Growing;
 use ledger::keeper::{Keeper, KeeperStart};
 use ledger::log::LogBounds;
 use ledger::recover::Life;
@@ -71,7 +72,7 @@ use messages::{WorkerHandle, WorkerMessage, WriterMessage};
 use planes::LinkedPlanes;
 use relay::{NewSockets, START_PATIENCE};
 use restore::Heirs;
-use ring::{Durable, Needed, ShardEnd, WriterSleep};
+use ring::{ShardEnd, WriterSleep};
 use server_news::WorkerNews;
 use sources::{NewSources, Sources};
 use store::Store;
@@ -204,7 +205,7 @@ impl Engine {
             let (ring, consumer) = lanes::ring::ring(RING_OCTETS);
             let waker =
                 Arc::new(Waker::new().map_err(|error| Failure::failed(format!("no descriptor left: {error}")))?);
-            let (durable, needed) = (Arc::new(Durable::default()), Arc::new(Needed::default()));
+            let (durable, needed) = (Arc::<Growing>::default(), Arc::<Growing>::default());
             let end =
                 ShardEnd { ring: consumer, durable: durable.clone(), needed: needed.clone(), worker: waker.clone() };
             ends.push(end);

@@ -14,6 +14,7 @@ use engine::relay::Arrived;
 use engine::{Found, Notice, PortId, Search, Searched, Shard, Survey, TransmitBatch};
 use kernel::datapath::{Completion, Datapath};
 use kernel::waker::Waker;
+use lanes::growing::Growing;
 use lanes::ring::Producer;
 use ledger::frame::{self, RECORD_LEN_MAX};
 use model::ids::BillId;
@@ -28,7 +29,7 @@ use super::clock;
 use super::messages::{WorkerInbox, WorkerMessage, WriterMessage};
 use super::planes::LinkedPlanes;
 use super::relay::RelaySetup;
-use super::ring::{Durable, Needed, WriterBell};
+use super::ring::WriterBell;
 use super::server_news::{AnnouncingNews, ServerNews, WorkerNews};
 use super::tls::TlsClients;
 use receive::ReceiveBatch;
@@ -58,9 +59,9 @@ pub(crate) struct Worker {
     pub(crate) shard: Shard,
     pub(crate) datapath: Datapath,
     pub(crate) ring: Producer,
-    pub(crate) durable: Arc<Durable>,
+    pub(crate) durable: Arc<Growing>,
     /// What the shard still needs of its records, for whoever throws segments away.
-    pub(crate) needed: Arc<Needed>,
+    pub(crate) needed: Arc<Growing>,
     pub(crate) writer: WriterBell,
     writer_inbox: Sender<WriterMessage>,
     pub(crate) inbox: WorkerInbox,
@@ -103,8 +104,8 @@ enum Wanted {
 pub(crate) struct Seat {
     pub(crate) number: u16,
     pub(crate) ring: Producer,
-    pub(crate) durable: Arc<Durable>,
-    pub(crate) needed: Arc<Needed>,
+    pub(crate) durable: Arc<Growing>,
+    pub(crate) needed: Arc<Growing>,
     /// Ends the worker's sleep.
     pub(crate) waker: Arc<Waker>,
 }
@@ -167,7 +168,7 @@ impl Worker {
             self.bind_late(now);
             self.shard.sweep(now, self.planes.counters());
             // What has become durable may leave in this round: nothing else would end the sleep behind it.
-            let durable = self.durable.through();
+            let durable = self.durable.reached();
             self.shard.handle_durable(now, durable);
             self.go_on_surveying();
             self.go_on_searching(now);
@@ -369,7 +370,7 @@ impl Worker {
     /// Step 1 and 2: events of the planes, as long as the ledger keeps up.
     fn take_events(&mut self, now: Now) {
         // With a full ring, what the planes say stays with them.
-        let under_way = self.shard.record_count() - self.durable.through();
+        let under_way = self.shard.record_count() - self.durable.reached();
         self.gated = self.shard.owes_records() || under_way > UNDER_WAY_MAX;
         self.relay.gate(self.gated);
         if self.gated {
@@ -486,7 +487,7 @@ impl Worker {
 
     fn tell_needed(&self) {
         let needed = self.shard.needed_from();
-        if self.needed.from() != needed {
+        if self.needed.reached() != needed {
             self.needed.announce(needed);
         }
     }
@@ -498,7 +499,7 @@ impl Worker {
         self.hand_over_records();
         let patience = clock::now().mono.plus(LAST_WORDS);
         while self.shard.owes_records() && clock::now().mono < patience {
-            self.shard.handle_durable(clock::now(), self.durable.through());
+            self.shard.handle_durable(clock::now(), self.durable.reached());
             std::thread::sleep(Duration::from_millis(1));
             self.hand_over_records();
         }

@@ -204,7 +204,7 @@ impl Writer {
                 source.ring.publish();
             }
             any |= taken;
-            self.keeper.handle_needed_from(number, source.needed.from());
+            self.keeper.handle_needed_from(number, source.needed.reached());
         }
         any
     }
@@ -238,7 +238,7 @@ impl Writer {
     fn announce(&mut self) {
         for (number, source) in (0..).zip(&self.sources) {
             let through = self.keeper.durable_through(number);
-            if source.durable.through() < through {
+            if source.durable.reached() < through {
                 source.durable.announce(through);
                 source.worker.wake();
             }

@@ -3,8 +3,9 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-use super::{Site, run_command};
+use super::{Site, run_command, wait_until};
 
 /// Shuts a file system down: nothing is written to it any more, not even what its journal has not got yet
 /// (`EXT4_IOC_SHUTDOWN` with `EXT4_GOING_FLAGS_NOLOGFLUSH`).
@@ -89,9 +90,15 @@ impl Disk {
         self.mount();
     }
 
-    /// It is taken away. Nobody may have a file of it open.
+    /// It is taken away. Nobody may have a file of it open. Whoever has made a mount namespace of his own meanwhile may still have
+    /// it mounted: until he ends, it would be the same file system that is mounted again, as it was left.
     pub(crate) fn unmount(&self) {
         run(Command::new("umount").arg(&self.mounted_at));
+        wait_until("nobody has the disk any more", Duration::from_secs(20), || {
+            let devices = Command::new("losetup").arg("-j").arg(&self.image).output().unwrap();
+            assert!(devices.status.success(), "{devices:?}");
+            devices.stdout.is_empty()
+        });
     }
 
     /// It is put where it was.
