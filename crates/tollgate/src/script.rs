@@ -199,12 +199,27 @@ fn octets(text: Option<&String>) -> Option<&[u8]> {
 
 /// Reads one line; the error says what is wrong with it.
 pub(crate) fn read(text: &str) -> Result<Line, String> {
-    line(serde_json::from_str(text).map_err(|error| error.to_string())?)
+    let written = serde_json::from_str(text).map_err(|error| error.to_string());
+    written.and_then(line).map_err(|why| on_one_line(&why))
 }
 
 /// As [`read`], of an object that was read already.
 pub(crate) fn read_object(object: Map<String, Value>) -> Result<Line, String> {
-    line(serde_json::from_value(Value::Object(object)).map_err(|error| error.to_string())?)
+    let written = serde_json::from_value(Value::Object(object)).map_err(|error| error.to_string());
+    written.and_then(line).map_err(|why| on_one_line(&why))
+}
+
+/// What is wrong may be told in the line's own words, which may hold anything: told as they are, they could end the line of a log
+/// and begin another.
+pub(crate) fn on_one_line(why: &str) -> String {
+    let mut told = String::with_capacity(why.len());
+    for character in why.chars() {
+        match character.is_control() {
+            true => told.extend(character.escape_default()),
+            false => told.push(character),
+        }
+    }
+    told
 }
 
 fn line(written: Written) -> Result<Line, String> {
@@ -324,7 +339,8 @@ fn mac(text: &str) -> Result<[u8; 6], String> {
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || !text.len().is_multiple_of(2) {
+    // A number might begin with a sign.
+    if !text.bytes().all(|digit| digit.is_ascii_hexdigit()) || !text.len().is_multiple_of(2) {
         return None;
     }
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
@@ -372,6 +388,8 @@ mod tests {
             (r#"{"op":"up","session":"s","user":"u","cause":19}"#, "1 to 18"),
             (r#"{"op":"up","session":"s","user":"u","mac":"02:00"}"#, "MAC"),
             (r#"{"op":"up","session":"s","user":"u","class":["0"]}"#, "hexadecimal"),
+            (r#"{"op":"up","session":"s","user":"u","class":["+1"]}"#, "hexadecimal"),
+            (r#"{"op":"up","session":"s","user":"u","mac":"02:00:00:00:00:+1"}"#, "MAC"),
             (r#"{"op":"up","session":"s","user":"u","framed_ipv6_prefix":"::/129"}"#, "prefix"),
             (r#"{"op":"up","session":"s","user":"u","framed_ipp":"1.2.3.4"}"#, "unknown field"),
             (r#"{"op":"down","session":"s","at":-1}"#, "negative"),
@@ -379,5 +397,21 @@ mod tests {
             let error = read(line).unwrap_err();
             assert!(error.contains(what), "{line}: {error}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_on_one_line() {
+        for line in [
+            r#"{"op":"up","session":"s","user":"u","x\ny\u001b[1m":1}"#,
+            r#"{"op":"a\nb","session":"s"}"#,
+            r#"{"op":"up","session":"s","user":"u","mac":"\n\r"}"#,
+            r#"{"op":"up","session":"s","user":"u","access":"\u0085x"}"#,
+        ] {
+            let object = serde_json::from_str(line).unwrap();
+            for error in [read(line).unwrap_err(), read_object(object).unwrap_err()] {
+                assert!(!error.contains(char::is_control), "{error:?}");
+            }
+        }
+        assert!(read(r#"{"op":"a\nb","session":"s"}"#).unwrap_err().contains(r"a\nb"), "and can be read");
     }
 }
