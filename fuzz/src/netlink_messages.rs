@@ -1,11 +1,8 @@
 //! Any octets as datagrams of rtnetlink: each message is read or called malformed, the reader comes to an end, and what the
 //! table of interfaces makes of them falls by nothing but a dump's word.
 
-#![no_main]
-
 use std::collections::BTreeMap;
 
-use libfuzzer_sys::fuzz_target;
 use model::counters::Counters;
 use plane::links::{LinkNews, LinkTable};
 use plane::netlink::{self, Body};
@@ -16,7 +13,7 @@ const HEADER: usize = 16;
 /// What every interface was read with last.
 type Known = BTreeMap<u32, (u32, Counters)>;
 
-fn check(table: &mut LinkTable, known: &mut Known, may_fall: bool) {
+fn holds(table: &mut LinkTable, known: &mut Known, may_fall: bool) {
     for news in table.take_news() {
         match news {
             LinkNews::Here { link, .. } => {
@@ -38,7 +35,8 @@ fn check(table: &mut LinkTable, known: &mut Known, may_fall: bool) {
     }
 }
 
-fuzz_target!(|input: &[u8]| {
+/// Runs it on one input.
+pub fn check(input: &[u8]) {
     assert!(netlink::messages(input).count() <= input.len() / HEADER + 1);
     let mut table = LinkTable::new();
     let (mut links, mut statistics, mut known) = (Vec::new(), Vec::new(), Known::new());
@@ -51,20 +49,20 @@ fuzz_target!(|input: &[u8]| {
             Body::Done(_) if message.sequence % 2 == 0 => {
                 table.sweep_begins();
                 table.handle_statistics(&std::mem::take(&mut statistics));
-                check(&mut table, &mut known, true);
+                holds(&mut table, &mut known, true);
                 table.dump_begins();
             }
             Body::Done(_) => {
                 let (is_whole, before) = (!message.interrupted, table.len());
                 table.handle_links(std::mem::take(&mut links), is_whole);
                 assert!(is_whole || table.len() >= before, "nobody is gone by an interrupted dump");
-                check(&mut table, &mut known, false);
+                holds(&mut table, &mut known, false);
                 table.dump_begins();
             }
             body => {
                 table.handle_told(&body);
-                check(&mut table, &mut known, false);
+                holds(&mut table, &mut known, false);
             }
         }
     }
-});
+}

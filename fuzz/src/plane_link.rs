@@ -4,12 +4,9 @@
 //!
 //! The input is a list of steps of ten octets: what is written or done, where, and a value.
 
-#![no_main]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use libfuzzer_sys::fuzz_target;
 use model::counters::CounterSlot;
 use model::ids::PlaneIndex;
 use model::verdict::{Reason, Sentence, Verdict};
@@ -75,7 +72,8 @@ impl Engine {
     }
 }
 
-fuzz_target!(|input: &[u8]| {
+/// Runs it on one input.
+pub fn check(input: &[u8]) {
     let words = memory();
     let mut engine = Engine::open(&words);
     for step in input.chunks_exact(STEP_BYTES) {
@@ -109,4 +107,4 @@ fuzz_target!(|input: &[u8]| {
             }
         }
     }
-});
+}
