@@ -99,6 +99,9 @@ impl Uring {
         let ring = setup::ring(&limits)?;
         let outbox = Outbox::new(limits.transmit_slots, limits.sockets, limits.coalesce)?;
         let inbox = Inbox::register(&ring.submitter(), limits.receive_buffers)?;
+        // Last, for what was registered until here is not asked for again. Linux has had this since 5.10, and every kernel that
+        // has the rest has it.
+        setup::restrict(&ring).map_err(setup::missing)?;
         let places = usize::from(limits.sockets) + usize::from(limits.watches);
         let ready_max = usize::from(limits.receive_buffers) + usize::from(limits.transmit_slots) + places;
         Ok(Uring {
@@ -606,5 +609,41 @@ mod tests {
             assert_eq!(engine.in_flight, 0);
             assert_eq!(engine.outbox.room(), usize::from(Limits::default().transmit_slots));
         }
+    }
+
+    #[test]
+    fn a_ring_refuses_what_this_engine_never_asks_for() {
+        let mut engine = match Uring::open(Limits::default()) {
+            Ok(engine) => engine,
+            Err(error) => return println!("skipped: {error}"),
+        };
+        engine.submit_and_wait(Some(Duration::ZERO), 1).unwrap();
+        let path = c"/proc/self/status";
+        let nobody = io_uring::types::Fd(-1);
+        let file = Fixed(0);
+        let refused = [
+            opcode::Nop::new().build(),
+            opcode::OpenAt::new(nobody, path.as_ptr()).build(),
+            opcode::Socket::new(libc::AF_INET, libc::SOCK_STREAM, 0).build(),
+            opcode::Close::new(nobody).build(),
+            opcode::UringCmd16::new(file, 0).build(),
+            // An operation that is its own, with a flag that is not: it would run in another context.
+            opcode::PollAdd::new(file, 1).build().flags(squeue::Flags::ASYNC),
+            opcode::PollAdd::new(file, 1).build().flags(squeue::Flags::IO_LINK),
+        ];
+        for (number, entry) in refused.into_iter().enumerate() {
+            // SAFETY: the path outlives the request, which has ended before the next one begins; nothing else points anywhere.
+            unsafe { engine.ring.submission().push(&entry) }.unwrap();
+            assert_eq!(engine.ring.submit_and_wait(1).unwrap(), 1);
+            let ended = engine.ring.completion().next().unwrap();
+            assert_eq!(ended.result(), -libc::EACCES, "request {number}");
+        }
+        let submitter = engine.ring.submitter();
+        let refused = |asked: io::Result<()>| asked.unwrap_err().raw_os_error();
+        assert_eq!(refused(submitter.register_personality().map(drop)), Some(libc::EACCES));
+        assert_eq!(refused(submitter.unregister_files()), Some(libc::EACCES));
+        assert_eq!(refused(submitter.register_probe(&mut io_uring::Probe::new())), Some(libc::EACCES));
+        // It cannot be made wider afterwards.
+        assert!(setup::restrict(&engine.ring).is_err());
     }
 }

@@ -1,8 +1,10 @@
-//! Setting a ring up: the newest mode that the kernel has, and the check that it has what we need.
+//! Setting a ring up: the newest mode that the kernel has, the check that it has what we need, and the end of everything else
+//! that a ring could do.
 
 use std::io;
 
-use io_uring::{IoUring, Probe, opcode};
+use io_uring::register::Restriction;
+use io_uring::{IoUring, Probe, opcode, squeue};
 
 use super::super::{Limits, Missing, OpenError};
 
@@ -28,6 +30,27 @@ pub(super) fn ring(limits: &Limits) -> Result<IoUring, OpenError> {
     }
     ring.submitter().register_files_sparse(sockets + watches).map_err(missing)?;
     Ok(ring)
+}
+
+/// What a ring may be asked for once it is enabled (`IORING_REGISTER_*` of io_uring_register(2)): to be enabled, to change a place
+/// in its table of descriptors, and to forget its group of buffers.
+const ENABLE_RINGS: u8 = 12;
+const FILES_UPDATE: u8 = 6;
+const UNREGISTER_PBUF_RING: u8 = 23;
+
+/// From its first use on the ring takes the four requests of this engine, and no other. Operations of a ring pass by every filter
+/// of system calls, so the ring itself has to refuse what nobody here asks for: to open a file, to connect, to send by itself.
+///
+/// # Errors
+/// Those of io_uring_register(2); the ring is as it was then.
+pub(super) fn restrict(ring: &IoUring) -> io::Result<()> {
+    let operations =
+        [opcode::RecvMsgMulti::CODE, opcode::SendMsg::CODE, opcode::PollAdd::CODE, opcode::AsyncCancel2::CODE];
+    let flags = squeue::Flags::FIXED_FILE | squeue::Flags::BUFFER_SELECT;
+    let mut allowed: Vec<Restriction> = operations.map(Restriction::sqe_op).into();
+    allowed.extend([ENABLE_RINGS, FILES_UPDATE, UNREGISTER_PBUF_RING].map(Restriction::register_op));
+    allowed.push(Restriction::sqe_flags_allowed(flags.bits()));
+    ring.submitter().register_restrictions(&mut allowed)
 }
 
 /// The cause behind an error from setting up.
