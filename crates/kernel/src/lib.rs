@@ -18,6 +18,7 @@
 //! | [`cores`] | pinning a thread |
 //! | [`random`] | unpredictable bytes |
 //! | [`limits`] | how many descriptors may be open |
+//! | [`sandbox`] | nothing: it closes what is not needed any more |
 //! | [`notify`] | telling the service manager that start-up is over |
 //!
 //! **Comes in:** bytes with an address or an offset, and descriptors that a plane passed.
@@ -46,6 +47,7 @@ mod mapping;
 pub mod netlink;
 pub mod notify;
 pub mod random;
+pub mod sandbox;
 pub mod seqpacket;
 pub mod shared_memory;
 mod sockopt;
