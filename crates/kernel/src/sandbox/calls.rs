@@ -139,6 +139,8 @@ const OURSELVES: &[c_long] = &[
     libc::SYS_getuid,
     libc::SYS_madvise,
     libc::SYS_membarrier,
+    // A session source is a packet plane inside the daemon, and has its memory from here.
+    libc::SYS_memfd_create,
     libc::SYS_mincore,
     libc::SYS_mremap,
     libc::SYS_munmap,
