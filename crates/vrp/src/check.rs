@@ -3,6 +3,7 @@
 mod authorization;
 mod hwtacacs;
 mod relay;
+mod secrets;
 mod sources;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use model::settings::{
 };
 
 use crate::command::Place;
+pub use secrets::short_secrets;
 
 /// Something that the tree as a whole is told.
 #[derive(Clone, Debug, PartialEq, Eq)]

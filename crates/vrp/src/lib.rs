@@ -49,7 +49,7 @@ mod shell;
 mod syntax;
 mod value;
 
-pub use check::{Finding, Problem, check};
+pub use check::{Finding, Problem, check, short_secrets};
 pub use command::{ActionRequest, Command, CommitPoint, CommitTerms, DisplayRequest, Place, View};
 pub use error::{CommandError, Fault, Misstep, Refusal};
 pub use grammar::commands;
