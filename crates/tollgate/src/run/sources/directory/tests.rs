@@ -171,8 +171,13 @@ fn what_is_no_file_is_not_waited_for_and_changes_nothing() {
     fs::write(stage.path("d.json"), vec![b' '; 100_000]).unwrap();
     stage.turn();
     assert_eq!(stage.problem(), "d.json: it has more than 65536 octets");
+    // A link may lead to what only the daemon can read: it is not followed, however well that would be written.
+    fs::write(stage.path("elsewhere"), user("s5", "mallory").to_string()).unwrap();
+    symlink(stage.path("elsewhere"), stage.path("e.json")).unwrap();
+    stage.walk_through();
+    assert_eq!(stage.problem(), "e.json: it is no regular file");
     assert_eq!((stage.users(), stage.counted()), (vec![is("s1", "alice")], (1, 0)));
-    ["a.json", "b.json", "c.json", "d.json"].iter().for_each(|name| stage.remove(name));
+    ["a.json", "b.json", "c.json", "d.json", "e.json"].iter().for_each(|name| stage.remove(name));
     stage.turn();
     assert_eq!((stage.users(), stage.counted()), (vec![], (1, 1)));
 }
