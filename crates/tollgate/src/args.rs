@@ -52,6 +52,13 @@ pub(crate) struct RunArgs {
     /// Key of stored secrets [default: secret.key in the state directory]
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
+    /// A directory to write to beside those of the arguments and the startup configuration; for paths that are
+    /// configured later. May be given several times
+    #[arg(long, value_name = "DIR")]
+    pub(crate) writable: Vec<PathBuf>,
+    /// Confine neither files nor system calls: to look for a fault
+    #[arg(long)]
+    pub(crate) no_sandbox: bool,
     /// Worker threads, each with its own sessions
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) shards: u16,

@@ -81,6 +81,8 @@ fn engine_args(args: &DemoArgs, schedule: &Schedule, state_dir: PathBuf) -> RunA
         state_dir,
         card_dir: None,
         key_file: None,
+        writable: Vec::new(),
+        no_sandbox: true,
         shards: 1,
         cores: Vec::new(),
         sessions: schedule.lives(),

@@ -2,6 +2,7 @@
 //! (INTERFACES.md section 2).
 
 use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use chacha20poly1305::aead::{Aead, KeyInit};
@@ -26,7 +27,10 @@ impl KeySealer {
     /// Reads the key file, or draws a key that [`KeySealer::keep`] writes.
     pub(crate) fn load_or_draw(path: &Path) -> Result<KeySealer, Failure> {
         match std::fs::read(path) {
-            Ok(octets) => KeySealer::from_file(path, &Zeroizing::new(octets)),
+            Ok(octets) => {
+                warn_if_others_read(path);
+                KeySealer::from_file(path, &Zeroizing::new(octets))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let mut key = Zeroizing::new([0; KEY_LEN]);
                 kernel::random::fill(&mut *key).map_err(|error| Failure::failed(format!("no randomness: {error}")))?;
@@ -58,6 +62,17 @@ impl KeySealer {
                 .map_err(|error| Failure::failed(format!("cannot write the key file: {error}")))?;
         }
         Ok(())
+    }
+}
+
+/// A key that others may read protects nothing from them, and they may have read it already.
+fn warn_if_others_read(path: &Path) {
+    let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode() & 0o777);
+    if mode & 0o077 != 0 {
+        tracing::warn!(
+            "the key file {} has mode {mode:o}, so others than its owner may read it: make that 600, and draw new secrets",
+            path.display()
+        );
     }
 }
 

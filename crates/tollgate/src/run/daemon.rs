@@ -19,6 +19,7 @@ use super::link::{self, Planes};
 use super::messages::{WorkerHandle, WorkerMessage, WriterMessage};
 use super::relay::{COMMIT_PATIENCE, NewSockets};
 use super::ring::WriterBell;
+use super::sandbox::Sandbox;
 use super::sources::Sources;
 use super::tls;
 use crate::bills::Whereabouts;
@@ -52,6 +53,8 @@ pub(crate) struct Daemon {
     pub(crate) sources: Sources,
     /// What was read of certificate files.
     pub(crate) certificates: RefCell<tls::Book>,
+    /// Where it may write.
+    pub(crate) sandbox: Sandbox,
 }
 
 /// Writes where nobody waits for the disk: packets, planes and shells go on meanwhile. Whoever calls has the turn, so that files
@@ -82,6 +85,7 @@ impl Daemon {
                 .to_owned());
         }
         // What can fail comes first.
+        self.sandbox.check(&settings)?;
         let listener = match &settings.plane_link.path {
             Some(path) if before.plane_link.path.as_ref() != Some(path) => Some(
                 link::bind(path.as_ref())
@@ -106,6 +110,8 @@ impl Daemon {
         {
             problems.push(format!("the control socket keeps its mode: {error}"));
         }
+        let known = vrp::short_secrets(&before);
+        problems.extend(vrp::short_secrets(&settings).into_iter().filter(|problem| !known.contains(problem)));
         *self.settings.borrow_mut() = settings.clone();
         let whereabouts = self.whereabouts(&settings);
         if whereabouts != self.whereabouts(&before) {

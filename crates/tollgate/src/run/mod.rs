@@ -8,7 +8,7 @@
 //!
 //! The order of the start is the order of what may go wrong without harm: the configuration is read before anything
 //! is made, the store is recovered and this life's first record is durable before a worker exists, every socket is bound
-//! before the first event is taken.
+//! before the first event is taken. What is not needed any more is given up on the way (`sandbox`).
 
 pub(crate) mod authorization;
 pub(crate) mod bills;
@@ -28,6 +28,7 @@ pub(crate) mod planes;
 pub(crate) mod relay;
 pub(crate) mod restore;
 pub(crate) mod ring;
+mod sandbox;
 mod server_news;
 mod shutdown;
 mod sources;
@@ -73,6 +74,7 @@ use planes::LinkedPlanes;
 use relay::{NewSockets, START_PATIENCE};
 use restore::Heirs;
 use ring::{ShardEnd, WriterSleep};
+use sandbox::Sandbox;
 use server_news::WorkerNews;
 use sources::{NewSources, Sources};
 use store::Store;
@@ -94,6 +96,7 @@ pub(crate) fn run(args: &RunArgs) -> Outcome {
     if let Err(error) = kernel::limits::raise_open_files() {
         tracing::warn!("the limit of open files stays as it is: {error}");
     }
+    sandbox::keep_secrets_in_memory();
     let key_file = args.key_file.clone().unwrap_or_else(|| args.state_dir.join("secret.key"));
     let mut sealer = KeySealer::load_or_draw(&key_file)?;
     let settings = Arc::new(read_configuration(&args.config, &sealer)?);
@@ -111,8 +114,10 @@ pub(crate) fn run(args: &RunArgs) -> Outcome {
     let doors = control_thread.block_on(&runtime, async { Doors::open(args, &settings) })?;
     let relay = NewSockets::bind(&settings, None, args.shards.into(), START_PATIENCE);
     let relay = control_thread.block_on(&runtime, relay).map_err(Failure::failed)?;
+    // Every thread but this one is started from here on.
+    let sandbox = Sandbox::enter(args, &key_file, &settings);
     let engine = Engine::start(args, &store, &settings, relay)?;
-    let ran = control_thread.block_on(&runtime, serve(args, &store, settings, sealer, &engine, doors));
+    let ran = control_thread.block_on(&runtime, serve(args, &store, (settings, sealer, sandbox), &engine, doors));
     let stopped = engine.stop();
     drop(store);
     ran.and(stopped)
@@ -144,6 +149,7 @@ fn read_configuration(path: &Path, sealer: &KeySealer) -> Result<Settings, Failu
     for finding in vrp::check(&settings) {
         tracing::warn!("{}", finding.problem);
     }
+    vrp::short_secrets(&settings).iter().for_each(|problem| tracing::warn!("{problem}"));
     Ok(settings)
 }
 
@@ -442,8 +448,7 @@ impl Doors {
 async fn serve(
     args: &RunArgs,
     store: &Store,
-    settings: Arc<Settings>,
-    sealer: KeySealer,
+    (settings, sealer, sandbox): (Arc<Settings>, KeySealer, Sandbox),
     engine: &Engine,
     doors: Doors,
 ) -> Outcome {
@@ -469,6 +474,7 @@ async fn serve(
         stories: tokio::sync::Mutex::default(),
         hwtacacs_counted: RefCell::default(),
         commits: Commits::open(&store.directory),
+        sandbox,
     });
     daemon.whereabouts(&daemon.running()).record(&store.directory)?;
     daemon.write_down_startup().await;
@@ -487,6 +493,7 @@ async fn serve(
         let is_silent = move |server: &ServerPath| configured.running().is_alarm_disabled(server);
         tokio::task::spawn_local(server_news::serve(news, engine.workers.clone(), is_silent));
     }
+    daemon.sandbox.close();
     tracing::info!("tollgate ready");
     if let Err(error) = kernel::notify::sd_notify("READY=1") {
         tracing::warn!("the service manager was not told: {error}");

@@ -13,6 +13,7 @@ mod bad_lines;
 mod bills;
 mod come_through;
 mod commands;
+mod confined;
 mod copies;
 mod crashes;
 mod cuts;
