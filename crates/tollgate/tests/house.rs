@@ -88,3 +88,20 @@ fn the_top_level_is_as_the_map_says() {
         assert!(known.contains(&top.as_str()) || top.starts_with("LICENSE"), "{top} has no place at the top level");
     }
 }
+
+/// The security page is worth what its tests are worth.
+#[test]
+fn the_security_page_names_tests_that_are_there() {
+    let manual = std::fs::read_to_string(root().join("crates/tollgate/doc/manual.md")).unwrap();
+    let page = manual.split_once("\n## 8. Security\n").unwrap().1.split_once("\n## 9. ").unwrap().0;
+    // A word between back quotes with four underscores or more is a test's name.
+    let names: BTreeSet<&str> =
+        page.split('`').skip(1).step_by(2).filter(|word| word.matches('_').count() > 3).collect();
+    assert!(names.len() > 25, "{names:?}");
+    let listed = Command::new("git").args(["ls-files", "*.rs"]).current_dir(root()).output();
+    let Ok(listed) = listed else { return };
+    let files = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let sources: String = files.lines().filter_map(|file| std::fs::read_to_string(root().join(file)).ok()).collect();
+    let missing: Vec<_> = names.iter().filter(|name| !sources.contains(&format!("fn {name}("))).collect();
+    assert!(missing.is_empty(), "the manual names tests that are not there: {missing:?}");
+}
