@@ -22,6 +22,11 @@
 //! Verdicts: a session keeps its own; while 1,024 refusals wait, no event is taken. Two walks over the session table
 //! write samples and checkpoints; both are paced, and wait for room like any record.
 //!
+//! **What gives way first** under too much of everything, in this order: interims, of which a session has the newest only and
+//! for which every other kind of work goes before; Stops that have rested longest in a queue that is full, which become bills;
+//! then events, which wait in the plane's ring. No Start is dropped, no session is forgotten, and a datagram that no server
+//! signed costs its checksum and a count.
+//!
 //! **How many, how much:** per session 64 octets that each interim touches, an account, its name and attributes, about
 //! 9 octets of timer and 6 of index; all counted out by [`Limits`]. Nothing is allocated after [`Shard::new`] but for
 //! configurations, displays, baselines and orders; while authorization servers are configured, their index of sessions has 12

@@ -140,9 +140,14 @@ impl Shard {
         }
     }
 
-    /// Has the plane lead the subscriber elsewhere; a plane that has forgotten it is told again.
+    /// Has the plane lead the subscriber elsewhere; a plane that has forgotten it is told again. That lets it in, so who waits for
+    /// its Start is led nowhere before a later life would know that the Start was accepted.
     pub(super) fn pronounce_redirect(&mut self, slot: Slot) {
-        self.pronounce(slot, Sentence::Redirect, Reason::QuotaOut);
+        let session = self.session(slot);
+        let is_accepted = session.state != State::Accounting || session.flags.has(Flags::ACCEPTED_DURABLE);
+        if is_accepted || !self.waits_for_start(slot) {
+            self.pronounce(slot, Sentence::Redirect, Reason::QuotaOut);
+        }
     }
 }
 

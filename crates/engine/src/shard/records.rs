@@ -217,8 +217,12 @@ impl Shard {
                 if self.sends_update(slot) {
                     self.session_mut(slot).flags.set(Flags::INTERIM_DUE);
                 }
-                if self.waits_for_start(slot) && !self.session(slot).flags.has(Flags::CUT) {
-                    self.pronounce(slot, Sentence::Admit, Reason::StartAccepted);
+                let flags = self.session(slot).flags;
+                match self.waits_for_start(slot) && !flags.has(Flags::CUT) {
+                    // It has used up its quota while the record was on its way.
+                    true if flags.has(Flags::REDIRECTED) => self.pronounce_redirect(slot),
+                    true => self.pronounce(slot, Sentence::Admit, Reason::StartAccepted),
+                    false => {}
                 }
             }
             Flags::REFUSED_DURABLE if self.session(slot).flags.has(Flags::DELAYED) => {

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use model::domain::QuotaOut;
 use model::event::Subscriber;
-use model::settings::{AccountingMode, IntervalUnit, Settings};
+use model::settings::{AccountingMode, IntervalUnit, Settings, StartFail};
+use model::verdict::{Reason, Sentence};
 use wire::radius::attribute::{Type, acct_status_type};
 
 use crate::scene::{Scene, domain, plain, scheme};
+use crate::stage::{Stage, at};
 use crate::vectors::interval;
 
 fn timeout(seconds: u32) -> Subscriber<'static> {
@@ -228,4 +230,23 @@ fn row_3_2_no_send_when_the_time_quota_is_nearly_used() {
     let seconds: Vec<u64> = of_a.iter().map(|at| (at - 100_000) / 1_000).collect();
     assert_eq!(seconds, [0, 60, 120, 240]);
     assert_eq!(scene.sent.iter().filter(|asked| asked.user() == "b").count(), 5);
+}
+
+/// To be led elsewhere is to be let in: who waits for its Start is not before a later life would know of the answer.
+#[test]
+fn nobody_is_led_elsewhere_before_its_start_is_known_to_be_accepted() {
+    let mut settings = redirect(false);
+    scheme(&mut settings).start_fail = StartFail::Offline;
+    let mut stage = Stage::with(1, at(0), &settings, 4).linked(1, 0);
+    stage.up_with("a", 1, time(60));
+    stage.turn();
+    stage.answer();
+    stage.hand_out(usize::MAX);
+    // The disk is slow: the quota is used up while `accepted` is on its way.
+    stage.pass(Duration::from_secs(61));
+    stage.shard.handle_timeout(stage.now, &stage.table);
+    assert!(stage.shard.poll_verdict().is_none(), "nothing is durable but `opened`");
+    stage.turn();
+    let verdicts: Vec<_> = stage.verdicts.iter().map(|(_, sentence, reason)| (*sentence, *reason)).collect();
+    assert_eq!(verdicts, [(Sentence::Redirect, Reason::QuotaOut)]);
 }
