@@ -103,7 +103,8 @@ impl Sealer for KeySealer {
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || !text.len().is_multiple_of(2) {
+    // A number might begin with a sign.
+    if !text.bytes().all(|digit| digit.is_ascii_hexdigit()) || !text.len().is_multiple_of(2) {
         return None;
     }
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
@@ -124,6 +125,8 @@ impl Sealer for NoKey {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn sealer(octet: u8) -> KeySealer {
@@ -140,5 +143,36 @@ mod tests {
             assert_eq!(sealer(1).open(broken), Err(SealError), "{broken}");
         }
         assert!(sealer(1).seal(&[b'x'; 255]).len() <= 640);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        /// A configuration file may have been written by anybody; only who has the key seals a secret.
+        #[test]
+        fn what_the_key_has_not_sealed_opens_with_nothing(text in ".{0,80}", hex in "[0-9a-f+ %^#]{0,120}") {
+            for stored in [text.clone(), format!("{MARK}{text}{MARK}"), format!("{MARK}{hex}{MARK}")] {
+                prop_assert_eq!(sealer(1).open(&stored), Err(SealError));
+            }
+        }
+
+        /// One character more, less or another one: it is not the secret any more, and no other one either.
+        #[test]
+        fn a_sealed_secret_that_was_changed_opens_with_nothing(
+            secret in prop::collection::vec(any::<u8>(), 0..64),
+            at in any::<prop::sample::Index>(),
+            what in 0..3,
+            character in "[0-9a-fG+]",
+        ) {
+            let stored = sealer(1).seal(&secret);
+            prop_assert_eq!(sealer(1).open(&stored), Ok(secret));
+            let (at, mut changed) = (at.index(stored.len()), stored.clone());
+            match what {
+                0 => changed.insert_str(at, &character),
+                1 => drop(changed.remove(at)),
+                _ => changed.replace_range(at..=at, &character),
+            }
+            prop_assert_eq!(sealer(1).open(&changed).is_ok(), changed == stored);
+        }
     }
 }

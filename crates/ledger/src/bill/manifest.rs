@@ -144,7 +144,8 @@ fn wall(seconds: &Value) -> Option<Wall> {
 
 fn unhex(text: &str) -> Option<[u8; 32]> {
     let mut out = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
+    // A number might begin with a sign.
+    if text.len() != 64 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
     for (octet, at) in out.iter_mut().zip((0..64).step_by(2)) {

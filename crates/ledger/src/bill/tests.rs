@@ -341,3 +341,15 @@ fn a_manifest_is_read_as_it_is_written() {
     assert_eq!(Manifest::parse(b"{}"), Err(BadManifest));
     assert_eq!(Manifest::parse(b"\xff"), Err(BadManifest));
 }
+
+#[test]
+fn a_manifest_whose_digest_is_not_all_digits_is_none() {
+    let (_, manifest) = BillFile::new(Format::Json, "BNG1").finish("bills.lam", Wall::from_millis(0));
+    let good = manifest.to_json();
+    let digit = manifest.sha256[0];
+    for (digits, is_good) in [(format!("{digit:02x}"), true), (format!("{digit:02X}"), true), ("+1".to_owned(), false)]
+    {
+        let text = good.replacen(&format!("\"{digit:02x}"), &format!("\"{digits}"), 1);
+        assert_eq!(Manifest::parse(text.as_bytes()).is_ok(), is_good, "{text}");
+    }
+}

@@ -251,3 +251,32 @@ impl Daemon {
         self.settings.borrow().clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whoever may open the socket may write anything into it. What is taken says the same when it is said again.
+        #[test]
+        fn a_line_is_a_saying_or_none(
+            text in ".{0,40}",
+            word in prop::sample::select(vec!["line", "expected", "bills", "Line", "lines"]),
+            field in prop::sample::select(vec!["text", "json", "shape", "unbilled"]),
+            octets in prop::collection::vec(any::<u8>(), 0..60),
+        ) {
+            let nearly = format!("{{{word:?}:{{\"text\":{text:?},\"json\":false,{field:?}:true}}}}");
+            let whole = format!("{{\"line\":{{\"text\":{},\"json\":true}}}}", serde_json::to_string(&text).unwrap());
+            prop_assert!(serde_json::from_slice::<Saying>(whole.as_bytes()).is_ok(), "{}", whole);
+            for line in [text.as_bytes(), &octets, nearly.as_bytes(), whole.as_bytes()] {
+                let Ok(saying) = serde_json::from_slice::<Saying>(line) else { continue };
+                let again = serde_json::to_vec(&saying).unwrap();
+                prop_assert!(!again.contains(&b'\n'), "it is one line");
+                let read: Saying = serde_json::from_slice(&again).unwrap();
+                prop_assert_eq!(serde_json::to_vec(&read).unwrap(), again);
+            }
+        }
+    }
+}

@@ -13,7 +13,7 @@ use super::counting::{Counting, Port};
 use super::register::Entry;
 use super::source_plane::{Fault, Position, SourcePlane, person_of};
 use crate::run::clock;
-use crate::script::Told;
+use crate::script::{Told, on_one_line};
 
 /// A report that the control thread reads and the source's thread writes.
 pub(crate) type SharedReport = Arc<Mutex<SourceReport>>;
@@ -174,6 +174,8 @@ impl Desk {
 
     /// Something went wrong, and the operator should know. The same again is counted and not logged.
     pub(crate) fn note(&mut self, problem: &str) {
+        // A session may be called anything.
+        let problem = &*on_one_line(problem);
         let now = clock::now().wall;
         let mut is_new = false;
         self.change(|report| {
@@ -201,5 +203,20 @@ impl Desk {
         if let Err(problem) = done {
             self.note(&problem);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::counting::Counting;
+    use super::super::fixture;
+
+    #[test]
+    fn a_session_whose_name_has_a_line_end_does_not_end_the_line() {
+        let place = tempfile::tempdir().unwrap();
+        let (mut desk, report) = fixture::desk(place.path(), Counting::Told);
+        desk.note("session a\nb: it is refused");
+        let noted = report.lock().unwrap().last_error.as_ref().unwrap().1.clone();
+        assert_eq!(noted, r"session a\nb: it is refused");
     }
 }

@@ -103,3 +103,72 @@ fn take<const LENGTH: usize>(rest: &mut &[u8]) -> Option<[u8; LENGTH]> {
     *rest = behind;
     Some(*taken)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::run::sources::tally::{Origin, Tally};
+
+    fn entry(session: &str, generation: u32) -> Entry {
+        let tally = Tally::from_here(Origin::Told, Some(Counters::ZERO));
+        Entry {
+            stamp: 0,
+            session: session.to_owned(),
+            said: serde_json::Map::new(),
+            interface: None,
+            at: None,
+            slot: 3,
+            generation,
+            tallies: [tally; 2],
+            gone: None,
+        }
+    }
+
+    fn counters() -> impl Strategy<Value = Option<Counters>> {
+        let totals = || any::<[u64; 4]>().prop_map(Totals::from_fields);
+        prop::option::of((totals(), totals()).prop_map(|(v4, v6)| Counters { v4, v6 }))
+    }
+
+    /// What a file tells of a session that it was written for.
+    fn told(octets: &[u8], session: &str) -> Option<[Option<Counters>; 2]> {
+        Readings::read(octets)?.sessions.get(session).map(|read| read.read)
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read_and_a_piece_of_it_tells_nothing_else(
+            sessions in prop::collection::btree_map("[a-z/]{1,64}", (any::<u32>(), [counters(), counters()]), 0..5),
+            cut in any::<prop::sample::Index>(),
+            at in any::<prop::sample::Index>(),
+            octet in any::<u8>(),
+        ) {
+            let entries: Vec<_> = sessions.iter().map(|(name, (generation, read))| (entry(name, *generation), *read)).collect();
+            let file = write(7, 9, entries.iter().map(|(entry, read)| (entry, *read)));
+            let whole = Readings::read(&file).expect("it was written");
+            prop_assert_eq!((whole.stamp, whole.highest, whole.sessions.len()), (7, 9, sessions.len()));
+            for (entry, read) in &entries {
+                prop_assert_eq!(told(&file, &entry.session), Some(*read));
+            }
+            let cut = &file[..cut.index(file.len())];
+            for (entry, read) in &entries {
+                prop_assert!(told(cut, &entry.session).is_none_or(|told| told == *read));
+            }
+            // A changed one may say another number, and is borne.
+            let mut changed = file.clone();
+            let at = at.index(changed.len());
+            changed[at] = octet;
+            if let Some(readings) = Readings::read(&changed) {
+                entries.iter().for_each(|(entry, _)| readings.complete(&mut entry.clone()));
+            }
+        }
+
+        #[test]
+        fn any_octets_are_borne(octets in prop::collection::vec(any::<u8>(), 0..400)) {
+            if let Some(readings) = Readings::read(&octets) {
+                prop_assert!(octets.len() >= 12 + 10 * readings.sessions.len());
+            }
+        }
+    }
+}

@@ -187,6 +187,8 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const KIBI: usize = 1 << 10;
@@ -249,5 +251,31 @@ mod tests {
         assert!(!connection.is_over());
         let (connection, _peer) = owed(UNSENT_MAX + UNREAD_MAX);
         assert!(connection.is_over());
+    }
+
+    proptest! {
+        /// However they were cut on the way, and whenever they are taken.
+        #[test]
+        fn lines_are_the_same_however_they_arrive(
+            text in prop::collection::vec(prop_oneof![Just(b'\n'), any::<u8>()], 0..200),
+            pieces in prop::collection::vec((1..40_usize, 0..4_usize), 1..60),
+        ) {
+            let (mut lines, mut taken, mut rest) = (Lines::default(), Vec::new(), &text[..]);
+            for (length, takes) in pieces.into_iter().cycle() {
+                let (piece, behind) = rest.split_at(rest.len().min(length));
+                lines.push(piece);
+                taken.extend(std::iter::from_fn(|| lines.next()).take(takes));
+                rest = behind;
+                prop_assert_eq!(lines.length(), text.len() - rest.len() - taken.iter().map(|line| line.len() + 1).sum::<usize>());
+                if rest.is_empty() {
+                    break;
+                }
+            }
+            taken.extend(std::iter::from_fn(|| lines.next()));
+            taken.extend(lines.rest());
+            let mut whole: Vec<Vec<u8>> = text.split(|octet| *octet == b'\n').map(<[u8]>::to_vec).collect();
+            whole.pop_if(|last| last.is_empty());
+            prop_assert_eq!(taken, whole);
+        }
     }
 }
