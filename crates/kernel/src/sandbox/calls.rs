@@ -164,7 +164,7 @@ const OURSELVES: &[c_long] = &[
 ];
 
 /// `PR_SET_VMA` of prctl(2): the C library names its memory.
-const PR_SET_VMA: u64 = 0x5356_4d41;
+const PR_SET_VMA: i32 = 0x5356_4d41;
 
 /// `SIOCGIFNAME` of netdevice(7): the name of an interface.
 const SIOCGIFNAME: u64 = 0x8910;
@@ -228,7 +228,11 @@ fn judged() -> Result<Vec<(c_long, Vec<SeccompRule>)>, BackendError> {
         (libc::SYS_socket, one_of(0, &families)?),
         (libc::SYS_socketpair, one_of(0, &[bits(libc::AF_UNIX)])?),
         (libc::SYS_clone, vec![rule(0, Is::MaskedEq(thread), thread)?]),
-        (libc::SYS_prctl, one_of(0, &[bits(libc::PR_SET_NAME), bits(libc::PR_GET_NAME), PR_SET_VMA])?),
+        // The user database of systemd asks which capabilities there are.
+        (
+            libc::SYS_prctl,
+            one_of(0, &[libc::PR_SET_NAME, libc::PR_GET_NAME, libc::PR_CAPBSET_READ, PR_SET_VMA].map(bits))?,
+        ),
         // The own limits are read; somebody else's, and new ones, are none of ours.
         (libc::SYS_prlimit64, vec![SeccompRule::new(vec![own, is_question])?]),
         // abort(3) signals the process itself, and nobody signals another.
