@@ -135,11 +135,11 @@ fn read(object: &Value) -> Option<Manifest> {
     })
 }
 
-/// Epoch seconds with three decimals; a double holds them exactly enough until the year 200,000.
+/// Epoch seconds with three decimals; a double holds them exactly enough until the year 128,000, and later ones are none.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in range")]
 fn wall(seconds: &Value) -> Option<Wall> {
     let millis = (seconds.as_f64()? * 1000.0).round();
-    (0.0..9e15).contains(&millis).then_some(Wall::from_millis(millis as u64))
+    (0.0..4e15).contains(&millis).then_some(Wall::from_millis(millis as u64))
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {

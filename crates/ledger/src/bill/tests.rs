@@ -353,3 +353,15 @@ fn a_manifest_whose_digest_is_not_all_digits_is_none() {
         assert_eq!(Manifest::parse(text.as_bytes()).is_ok(), is_good, "{text}");
     }
 }
+
+#[test]
+fn the_time_of_a_manifest_is_read_to_the_millisecond_or_refused() {
+    let (_, manifest) = BillFile::new(Format::Json, "BNG1").finish("bills.lam", Wall::from_millis(0));
+    for first in [0, 999, 1_795_000_100_500, 3_999_999_999_990_000, 4_398_046_511_104_000, 8_990_000_000_000_000] {
+        for millis in first..first + 999 {
+            let manifest = Manifest { created: Wall::from_millis(millis), ..manifest.clone() };
+            let expected = if millis < 4_000_000_000_000_000 { Ok(manifest.clone()) } else { Err(BadManifest) };
+            assert_eq!(Manifest::parse(manifest.to_json().as_bytes()), expected);
+        }
+    }
+}
