@@ -14,6 +14,7 @@ use wire::radius::{Authenticator, Code, Encoder, Packet};
 
 use crate::oracle::Oracle;
 use crate::plane::Plane;
+use crate::scenario::Stretch;
 use crate::seed::Dice;
 
 /// Where it is, and what it signs with.
@@ -58,6 +59,7 @@ pub(crate) struct Asked {
 /// The server.
 pub(crate) struct Authorizer {
     dice: Dice,
+    stretch: Stretch,
     count: u32,
     /// What it has said, by its authenticator.
     said: BTreeMap<Authenticator, Vec<u8>>,
@@ -66,8 +68,8 @@ pub(crate) struct Authorizer {
 }
 
 impl Authorizer {
-    pub(crate) fn new(dice: Dice) -> Authorizer {
-        Authorizer { dice, count: 0, said: BTreeMap::new(), open: None }
+    pub(crate) fn new(dice: Dice, stretch: Stretch) -> Authorizer {
+        Authorizer { dice, stretch, count: 0, said: BTreeMap::new(), open: None }
     }
 
     /// It is known to the engine.
@@ -99,7 +101,8 @@ impl Authorizer {
             Some(_) => self.dice.pick(&[2, 2000, 5000]),
             None => self.dice.pick(&[100, 5000, 20_000]),
         };
-        (octets, self.dice.millis(pause / 2, pause))
+        let pause = self.dice.millis(pause / 2, pause);
+        (octets, if self.open.is_some() { pause } else { self.stretch.of(pause) })
     }
 
     /// An answer came.
@@ -147,8 +150,14 @@ impl Authorizer {
         }
         let class = u8::try_from(self.dice.below(250)).unwrap_or_default();
         Wish::Change {
-            interim_s: self.dice.pick(&[None, Some(60), Some(75), Some(120)]),
-            timeout_s: self.dice.pick(&[None, None, Some(86_400), Some(90_000)]),
+            interim_s: self
+                .dice
+                .pick(&[None, Some(60), Some(75), Some(120)])
+                .map(|seconds| self.stretch.of_interval_s(seconds)),
+            timeout_s: self
+                .dice
+                .pick(&[None, None, Some(86_400), Some(90_000)])
+                .map(|seconds| self.stretch.of_s(seconds)),
             class: Some(vec![class; 4]),
         }
     }

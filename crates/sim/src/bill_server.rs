@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ledger::transfer::{Outcome, Upload, UploadFailure};
 
+use crate::fallible::FailingUpload;
 use crate::oracle::Oracle;
 use crate::seed::Dice;
 
@@ -27,6 +28,8 @@ pub(crate) enum BillMood {
 /// The server.
 pub(crate) struct BillServer {
     pub(crate) mood: BillMood,
+    /// An attempt takes up to so many seconds longer.
+    pub(crate) slowness_s: u64,
     dice: Dice,
     /// Whole files.
     pub(crate) files: BTreeMap<String, Vec<u8>>,
@@ -36,13 +39,14 @@ pub(crate) struct BillServer {
 
 impl BillServer {
     pub(crate) fn new(dice: Dice) -> BillServer {
-        BillServer { mood: BillMood::Well, dice, files: BTreeMap::new(), foreign: Vec::new() }
+        BillServer { mood: BillMood::Well, slowness_s: 0, dice, files: BTreeMap::new(), foreign: Vec::new() }
     }
 
     /// How long an attempt takes.
     pub(crate) fn delay(&mut self) -> Duration {
         let most = self.dice.pick(&[50, 1000, 10_000]);
-        self.dice.millis(1, most)
+        let usual = self.dice.millis(1, most);
+        if self.slowness_s > 0 { usual + self.dice.seconds(60, 60 + self.slowness_s) } else { usual }
     }
 
     /// A file arrives, or does not.
@@ -79,6 +83,19 @@ impl BillServer {
             _ => {
                 self.store(upload, oracle);
                 Outcome::Delivered
+            }
+        }
+    }
+
+    /// A file does not arrive, or nobody hears that it has.
+    pub(crate) fn fail(&mut self, upload: &Upload, failing: FailingUpload, oracle: &mut Oracle) -> Outcome {
+        match failing {
+            FailingUpload::Refused(failure) => Outcome::Failed(failure),
+            FailingUpload::Unheard => {
+                if !self.foreign.contains(&upload.name) {
+                    self.store(upload, oracle);
+                }
+                Outcome::Failed(UploadFailure::Timeout)
             }
         }
     }

@@ -14,6 +14,7 @@ use ledger::log::DiskFault;
 use ledger::segment::BLOCK;
 use model::time::Mono;
 
+use crate::fallible::Failing;
 use crate::seed::Dice;
 
 /// One operation that the keeper has asked for.
@@ -52,6 +53,20 @@ pub(crate) enum Brought {
     Segments(Vec<(u64, Vec<u8>)>),
 }
 
+impl Operation {
+    /// For the trace.
+    pub(crate) const fn word(&self) -> &'static str {
+        match self {
+            Operation::Create { .. } => "create",
+            Operation::Write { .. } => "write",
+            Operation::Sync { .. } => "sync",
+            Operation::Read { .. } => "read",
+            Operation::Remove { .. } => "remove",
+            Operation::Open => "open",
+        }
+    }
+}
+
 impl From<Request<'_>> for Operation {
     fn from(request: Request<'_>) -> Operation {
         match request {
@@ -77,8 +92,13 @@ pub(crate) struct Disk {
     pub(crate) fault: DiskFault,
     /// It is not there: everything fails.
     pub(crate) is_away: bool,
+    /// Some of what is read has rotted.
+    pub(crate) rot: Option<Dice>,
+    pub(crate) rotten: u64,
     /// Segments with something in them that were removed.
     pub(crate) removed: u64,
+    /// Segments that there were at once.
+    pub(crate) most: u64,
 }
 
 #[derive(Debug, Default)]
@@ -123,7 +143,10 @@ impl Disk {
             failing_until: Mono::ZERO,
             fault: DiskFault::Io,
             is_away: false,
+            rot: None,
+            rotten: 0,
             removed: 0,
+            most: 0,
         }
     }
 
@@ -176,12 +199,35 @@ impl Disk {
             Operation::Read { segment, offset, len } => {
                 let file = self.files.get(segment).ok_or(DiskFault::Io)?;
                 let at = usize::try_from(*offset).unwrap_or(usize::MAX);
-                return Ok(Brought::Octets(file.octets_of(at..at + len)));
+                let mut octets = file.octets_of(at..at + len);
+                if let Some(dice) = self.rot.as_mut().filter(|_| *len > 0)
+                    && dice.chance(10)
+                {
+                    octets[dice.index(*len)] ^= 1 << dice.below(8);
+                    self.rotten += 1;
+                }
+                return Ok(Brought::Octets(octets));
             }
             Operation::Remove { segment } => self.removed += u64::from(self.files.remove(segment).is_some()),
             Operation::Open => return Ok(Brought::Segments(self.segments().collect())),
         }
         Ok(Brought::Nothing)
+    }
+
+    /// Fails as it is told to.
+    pub(crate) fn fail(&mut self, operation: &Operation, failing: Failing) -> DiskFault {
+        match (operation, failing) {
+            (Operation::Create { segment, len }, Failing::InPart(_)) => self.create(*segment, len / 2),
+            (Operation::Write { segment, offset, bytes }, Failing::InPart(_)) => {
+                self.write(*segment, *offset, &bytes[..bytes.len() / 2 / BLOCK * BLOCK]);
+            }
+            (Operation::Sync { segment }, _) => {
+                self.file(*segment).cached.iter_mut().for_each(|write| write.is_dirty = false);
+            }
+            _ => {}
+        }
+        let (Failing::Whole(fault) | Failing::InPart(fault)) = failing;
+        fault
     }
 
     /// The process was killed while this was under way: it may have been done, and nobody was told.
@@ -223,6 +269,7 @@ impl Disk {
     fn create(&mut self, number: u64, len: u64) {
         let file = File { durable: vec![0; usize::try_from(len).unwrap_or_default()], cached: Vec::new() };
         self.files.insert(number, file);
+        self.most = self.most.max(self.files.len() as u64);
     }
 
     fn write(&mut self, number: u64, at: u64, octets: &[u8]) {

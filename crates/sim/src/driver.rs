@@ -9,9 +9,11 @@
 
 mod boot;
 mod orders;
+mod rot;
 mod worker;
 mod writer;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use engine::{Boot, Ceasing, News};
@@ -25,6 +27,7 @@ use model::time::{Mono, Now, Wall};
 pub(crate) use boot::{Memory, read_card, read_store};
 use orders::Desk;
 pub(crate) use orders::EAR;
+pub(crate) use rot::{rot_of_card, rot_of_store};
 use worker::Worker;
 pub(crate) use worker::shard_of;
 pub(crate) use writer::Command;
@@ -32,6 +35,7 @@ use writer::{Outside, Writer};
 
 use crate::bill_server::BillServer;
 use crate::disk::Disk;
+use crate::fallible::Fallible;
 use crate::network::Datagram;
 use crate::oracle::Oracle;
 use crate::plane::Plane;
@@ -95,6 +99,7 @@ pub(crate) struct Around {
     pub(crate) planes: Vec<Plane>,
     pub(crate) oracle: Oracle,
     pub(crate) trace: Trace,
+    pub(crate) fallible: Fallible,
     /// Datagrams that have just left.
     pub(crate) sent: Vec<Datagram>,
     /// What shards have just found out of servers.
@@ -192,16 +197,16 @@ pub(crate) struct Start<'a> {
 }
 
 impl Process {
-    /// Reads the disk and begins a log. The shards come when the log has settled.
-    pub(crate) fn start(start: &Start<'_>, disk: &Disk, around: &mut Around, mut dice: Dice) -> Process {
+    /// Reads the disk and begins a log. The shards come when the log has settled. `None`: the disk cannot be read.
+    pub(crate) fn start(start: &Start<'_>, disk: &Disk, around: &mut Around, mut dice: Dice) -> Option<Process> {
         let Start { life, now, shard_count, port_next, .. } = *start;
         // What nobody had heard when the last process died, nobody hears.
         around.server_news.clear();
         around.announcing_news.clear();
-        let (mut recovered, begin) = boot::recover(disk, around);
+        let (mut recovered, begin) = boot::recover(disk, around)?;
         let (keeper, started, boot) = boot::begin(&mut recovered, begin, start, &mut dice);
         around.trace.say(format_args!("life {life}: epoch {}, {shard_count} shards", started.epoch));
-        Process {
+        Some(Process {
             life,
             commands: Vec::new(),
             boot,
@@ -218,7 +223,7 @@ impl Process {
             key: started.key,
             dice,
             port_next,
-        }
+        })
     }
 
     /// The source port that the next life may use.
@@ -425,8 +430,19 @@ impl Process {
     /// A datagram for one of the process's ports; says whose it is.
     pub(crate) fn receive(&mut self, datagram: &Datagram) -> Option<usize> {
         let owner = self.workers.iter().position(|worker| worker.owns(datagram.to.port()))?;
-        self.workers[owner].inbox.push_back(datagram.clone());
+        self.workers[owner].receive(datagram);
         Some(owner)
+    }
+
+    /// One of the ports that requests leave from.
+    pub(crate) fn some_port(&self, dice: &mut Dice) -> Option<SocketAddr> {
+        let worker = (!self.workers.is_empty()).then(|| dice.index(self.workers.len()))?;
+        Some(SocketAddr::new(boot::NAS, self.workers[worker].some_port(dice)?))
+    }
+
+    /// Datagrams that found no room.
+    pub(crate) fn shed(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.shed).sum()
     }
 
     /// Told to end, and nothing is left in memory only.
@@ -460,6 +476,6 @@ impl Process {
 }
 
 fn outside<'a>(disks: &'a mut Disks, around: &'a mut Around) -> Outside<'a> {
-    let Around { bill_server, oracle, trace, .. } = around;
-    Outside { disks, bill_server, oracle, trace }
+    let Around { bill_server, oracle, trace, fallible, .. } = around;
+    Outside { disks, bill_server, oracle, trace, fallible }
 }

@@ -18,12 +18,14 @@
 //!
 //! | module | what it plays |
 //! |---|---|
-//! | `world` | what happens when; the faults, reboots of the box and the operator's commands among them |
+//! | `world` | what happens when; the faults, reboots of the box and the operator's commands among them; what rots, and what
+//! | | some worlds are loaded with |
 //! | `plane` | a packet plane: event ring, counters, verdicts, restarts |
 //! | `network`, `server` | the way, which forges and loses; RADIUS accounting servers with moods |
 //! | `authorizer` | who has subscribers logged out and changed |
 //! | `bill_server` | what takes files of bills, refuses them, or takes them and is not heard |
 //! | `disk` | sectors that survive, vanish or tear; a card that is pulled out |
+//! | `fallible` | which operation of all fails, where each is to fail once |
 //! | `driver` | the process around the shards and the ledger: the loops of worker and writer, recovery |
 //! | `oracle` | the truth, and the rules |
 //! | `scenario`, `seed`, `trace` | what a seed sets up; chance; what happened |
@@ -38,6 +40,7 @@ mod authorizer;
 mod bill_server;
 mod disk;
 mod driver;
+mod fallible;
 mod network;
 mod oracle;
 mod plane;
@@ -47,6 +50,7 @@ mod server;
 mod trace;
 mod world;
 
+pub use fallible::{Fails, Struck};
 pub use oracle::Violation;
 pub use scenario::Knobs;
-pub use world::{Outcome, World};
+pub use world::{Load, Outcome, World};

@@ -24,10 +24,35 @@ pub(crate) struct Badness {
     pub(crate) delay_ms: u64,
 }
 
+/// Servers to which the way is cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Partition {
+    servers: Vec<SocketAddr>,
+    /// What goes to them is lost.
+    to: bool,
+    /// What comes from them is.
+    from: bool,
+}
+
+impl Partition {
+    /// Some of these servers, perhaps all of them; or none, and the way is whole.
+    pub(crate) fn new(dice: &mut Dice, all: &[SocketAddr]) -> Option<Partition> {
+        let percent = dice.pick(&[0, 50, 100]);
+        let servers: Vec<_> = all.iter().copied().filter(|_| dice.chance(percent)).collect();
+        let (to, from) = dice.pick(&[(true, true), (true, false), (false, true)]);
+        (!servers.is_empty()).then_some(Partition { servers, to, from })
+    }
+
+    fn stops(&self, datagram: &Datagram) -> bool {
+        self.to && self.servers.contains(&datagram.to) || self.from && self.servers.contains(&datagram.from)
+    }
+}
+
 /// The way.
 pub(crate) struct Network {
     dice: Dice,
     pub(crate) badness: Badness,
+    pub(crate) partition: Option<Partition>,
     /// Replies that were seen on the way, to be played again.
     recorded: Vec<Datagram>,
     pub(crate) counts: Counts,
@@ -44,6 +69,8 @@ pub(crate) struct Counts {
     pub duplicated: u64,
     /// Changed on the way.
     pub corrupted: u64,
+    /// Lost where the way was cut.
+    pub cut_off: u64,
     /// Replies that no server sent.
     pub forged: u64,
 }
@@ -54,13 +81,17 @@ const RECORDED_MAX: usize = 32;
 impl Network {
     pub(crate) fn new(dice: Dice) -> Network {
         let badness = Badness { delay_ms: 5, ..Badness::default() };
-        Network { dice, badness, recorded: Vec::new(), counts: Counts::default() }
+        Network { dice, badness, partition: None, recorded: Vec::new(), counts: Counts::default() }
     }
 
     /// What arrives of it, and after how long.
     pub(crate) fn carry(&mut self, datagram: &Datagram) -> Vec<(Duration, Datagram)> {
         let mut arriving = Vec::new();
         self.counts.carried += 1;
+        if self.partition.as_ref().is_some_and(|partition| partition.stops(datagram)) {
+            self.counts.cut_off += 1;
+            return arriving;
+        }
         let mut copies = 1;
         if self.dice.rarely(self.badness.loss) {
             self.counts.lost += 1;

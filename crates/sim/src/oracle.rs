@@ -25,7 +25,7 @@ mod reckoning;
 mod verdicts;
 mod wire;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 
 use engine::News;
@@ -95,6 +95,8 @@ pub(crate) struct Oracle {
     /// The newest session of each name that the engine was told of, by plane.
     newest: BTreeMap<(usize, Vec<u8>), usize>,
     books: BTreeMap<SessionSerial, Book>,
+    /// Books that there have been of each session.
+    by_incarnation: BTreeMap<usize, BTreeSet<SessionSerial>>,
     by_session_id: BTreeMap<Vec<u8>, SessionSerial>,
     bills: Bills,
     boots: Boots,
@@ -133,6 +135,7 @@ impl Oracle {
             said: BTreeMap::new(),
             newest: BTreeMap::new(),
             books: BTreeMap::new(),
+            by_incarnation: BTreeMap::new(),
             by_session_id: BTreeMap::new(),
             bills: Bills::default(),
             boots: Boots::new(scenario.planes, scenario.samples_in_time(), interval_s.into()),
@@ -141,7 +144,7 @@ impl Oracle {
             appended: Vec::new(),
             just_read: BTreeMap::new(),
             read: BTreeMap::new(),
-            disk_is_well: !scenario.faults.disk && !scenario.faults.card,
+            disk_is_well: !scenario.faults.disk && !scenario.faults.card && !scenario.fails_once && !scenario.is_odd,
             may_drop: scenario.settings.local_aaa_server.cache.backup_mode == CacheBackupMode::None,
             clock_is_set: false,
             attempts: BTreeMap::new(),
@@ -307,7 +310,8 @@ impl Oracle {
     }
 
     fn books_of(&self, incarnation: usize) -> impl Iterator<Item = &Book> {
-        self.books.values().filter(move |book| book.incarnation == incarnation)
+        let serials = self.by_incarnation.get(&incarnation).into_iter().flatten();
+        serials.filter_map(|serial| self.books.get(serial))
     }
 }
 

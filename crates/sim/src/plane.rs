@@ -14,7 +14,7 @@ use model::verdict::Sentence;
 pub(crate) use says::{Limits, Saying, What, Who};
 
 use crate::oracle::Oracle;
-use crate::scenario::{Scenario, TERMS};
+use crate::scenario::{Scenario, Stretch, TERMS};
 use crate::seed::Dice;
 
 /// The session that a resync's begin and end are about.
@@ -51,8 +51,11 @@ pub(crate) struct Plane {
     domains: Vec<String>,
     /// So few that several subscribers have the same.
     has_few_addresses: bool,
+    stretch: Stretch,
     /// No subscriber comes any more.
     pub(crate) closing: bool,
+    /// Events that found the ring full.
+    pub(crate) waited: u64,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -94,7 +97,9 @@ impl Plane {
             dual_stack: dice.chance(50),
             domains: scenario.domains.clone(),
             has_few_addresses: scenario.is_ordered(),
+            stretch: scenario.stretch,
             closing: false,
+            waited: 0,
             dice,
         }
     }
@@ -143,8 +148,9 @@ impl Plane {
         (slot.generation != 0 && found.generation == slot.generation).then_some(found.counters)
     }
 
-    /// Everybody moves some octets. More than 2³³ of them where a subscriber is that fast.
-    pub(crate) fn count(&mut self, now: Now, oracle: &mut Oracle) {
+    /// Everybody moves some octets. More than 2³³ of them where a subscriber is that fast. Returns how many moved some.
+    pub(crate) fn count(&mut self, now: Now, oracle: &mut Oracle) -> u32 {
+        let mut up = 0;
         for live in self.live.values().filter(|live| live.admitted) {
             let Totals { in_octets, in_packets, out_octets, out_packets } =
                 Totals { in_octets: live.rate / 9, in_packets: 1, out_octets: live.rate, out_packets: 2 };
@@ -160,7 +166,9 @@ impl Plane {
             let slot = &mut self.slots[live.counters.slot as usize];
             slot.counters = slot.counters.plus(counted);
             oracle.counted(now.mono, live.incarnation, counted);
+            up += 1;
         }
+        up
     }
 
     /// The subscriber of this name does something; says when it does the next thing.
@@ -295,10 +303,13 @@ impl Plane {
             domain: self.dice.chance(50).then(|| self.domains[domain].clone().into_bytes()),
             framed_ip: address(number & if self.has_few_addresses { 0x1f } else { 0xffff }),
             framed_ipv6: self.limits.as_mut().and_then(|dice| dice.chance(50).then(|| ipv6(number))),
-            limits: self.limits.as_mut().map(limits).unwrap_or_default(),
+            limits: self.limits.as_mut().map(|dice| limits(dice, self.stretch)).unwrap_or_default(),
             mac: [2, 0, 0, 0, 0, number.to_le_bytes()[2]],
             class: (0..self.dice.below(3)).map(|n| vec![n.to_le_bytes()[0]; 8]).collect(),
-            acct_interim_interval: self.dice.chance(10).then(|| self.dice.pick(&[30, 60, 75])),
+            acct_interim_interval: self
+                .dice
+                .chance(10)
+                .then(|| self.stretch.of_interval_s(self.dice.pick(&[30, 60, 75]))),
         };
         let at = self.tells_time.then_some(now.wall);
         let counters = self.take_slot();
@@ -387,6 +398,7 @@ impl Plane {
         oracle.said(&self.name, self.epoch, position, incarnation);
         self.backlog.push_back((incarnation, what));
         self.fill_ring();
+        self.waited += u64::from(!self.backlog.is_empty());
         end
     }
 
@@ -408,10 +420,10 @@ impl Plane {
     }
 }
 
-fn limits(dice: &mut Dice) -> Limits {
+fn limits(dice: &mut Dice, stretch: Stretch) -> Limits {
     Limits {
-        session_timeout: dice.chance(10).then(|| dice.pick(&[20, 90])),
-        time_quota: dice.chance(10).then(|| dice.pick(&[20, 90])),
+        session_timeout: dice.chance(10).then(|| stretch.of_s(dice.pick(&[20, 90]))),
+        time_quota: dice.chance(10).then(|| stretch.of_s(dice.pick(&[20, 90])).into()),
         volume_quota: dice.chance(10).then(|| dice.pick(&[10_000, 1 << 30])),
     }
 }

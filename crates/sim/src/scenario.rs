@@ -1,5 +1,7 @@
 //! What one seed sets up: who is configured how, and which faults this world has.
 
+mod stretch;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,7 +15,10 @@ use model::settings::{
     RadiusLimits, RadiusServer, RecoveryDetect, Secret, Settings, SpeedLimit, StartFail,
 };
 
+use crate::fallible::Fails;
 use crate::seed::Dice;
+use crate::world::Load;
+pub(crate) use stretch::Stretch;
 
 /// Beside the stream of a world: what domains say was asked of chance later than all the rest, and worlds without it, those
 /// that tests name among them, are what they were.
@@ -32,6 +37,12 @@ pub struct Knobs {
     pub minutes: Option<u64>,
     /// Session names over all planes.
     pub sessions: Option<usize>,
+    /// Sessions, their intervals and the pauses between faults last so many times longer than the seed says; 1–1,000.
+    pub stretch: Option<u64>,
+    /// One operation fails, besides what the seed says.
+    pub fails: Option<Fails>,
+    /// This instead of faults.
+    pub load: Option<Load>,
 }
 
 /// Which kinds of faults a world has.
@@ -87,6 +98,13 @@ pub(crate) struct Scenario {
     pub(crate) has_terms: bool,
     /// How long the world is in trouble.
     pub(crate) trouble: Duration,
+    pub(crate) stretch: Stretch,
+    /// One operation of a disk, of the bill server or of the network fails besides.
+    pub(crate) fails_once: bool,
+    /// More goes wrong than `faults` says.
+    pub(crate) is_odd: bool,
+    /// It is loaded so that what is due may be late.
+    pub(crate) is_loaded: bool,
 }
 
 /// The group that has copies.
@@ -160,6 +178,10 @@ impl Scenario {
             faults: faults(dice),
             has_terms,
             trouble: Duration::from_secs(60 * minutes),
+            stretch: Stretch::default(),
+            fails_once: knobs.fails.is_some(),
+            is_odd: false,
+            is_loaded: false,
         };
         set_recovery(&mut probes, &mut scenario.settings);
         for group in scenario.settings.radius_groups.values_mut() {
@@ -167,6 +189,9 @@ impl Scenario {
         }
         if copies.chance(25) {
             scenario.copy(&mut copies);
+        }
+        if let Some(times) = knobs.stretch {
+            scenario.lengthen(Stretch::new(times), knobs.minutes.is_none());
         }
         scenario
     }
@@ -204,22 +229,28 @@ impl Scenario {
         !self.settings.radius_authorization.servers.is_empty()
     }
 
+    /// Whether something is in the way that `faults` does not say.
+    pub(crate) fn is_disturbed(&self) -> bool {
+        self.fails_once || self.is_odd || self.is_loaded
+    }
+
     /// Whether a sample that is due can only be late by the engine's own doing.
     pub(crate) fn samples_in_time(&self) -> bool {
         let Faults { disk, disk_slow, stalls, reboots, .. } = self.faults;
-        reboots && !disk && !disk_slow && !stalls
+        reboots && !disk && !disk_slow && !stalls && !self.is_disturbed()
     }
 
     /// Whether a copy server hears everything in time.
     pub(crate) fn copies_in_time(&self) -> bool {
         let Faults { network, servers, operator, reboots, .. } = self.faults;
-        !network && !servers && !operator && !reboots && self.settings.radius_limits.is_empty()
+        let is_calm = !network && !servers && !operator && !reboots && !self.is_disturbed();
+        is_calm && self.settings.radius_limits.is_empty()
     }
 
     /// Whether an interim that is due can only be late by the engine's own doing.
     pub(crate) fn is_punctual(&self) -> bool {
         let Faults { network, servers, stalls, .. } = self.faults;
-        let limited = !self.settings.radius_limits.is_empty();
+        let limited = !self.settings.radius_limits.is_empty() || self.is_disturbed();
         !network && !servers && !stalls && !limited && self.names_per_plane <= 40
     }
 }

@@ -33,6 +33,24 @@ pub(crate) enum Mood {
     Flapping,
     /// Answers twice.
     Twice,
+    /// Has another secret than the box: it checks nothing, writes nothing down, and answers under its own.
+    Misled,
+    /// Answers Status-Server, and nothing else.
+    HalfDead,
+    /// Is away, and does not know afterwards whom it answered.
+    Restarting,
+}
+
+impl Mood {
+    /// For figures.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Mood::Misled => "servers under another secret",
+            Mood::HalfDead => "servers half dead",
+            Mood::Restarting => "servers restarted",
+            _ => "server moods",
+        }
+    }
 }
 
 /// One server.
@@ -131,7 +149,17 @@ impl Server {
         if self.mood == Mood::Silent || self.mood == Mood::Flapping && self.dice.chance(50) {
             return Vec::new();
         }
+        if self.mood == Mood::Restarting {
+            self.seen.clear();
+            return Vec::new();
+        }
         let Ok(packet) = Packet::parse(octets) else { return Vec::new() };
+        if self.mood == Mood::Misled {
+            return self.answer(&packet, b"a secret that nobody else has");
+        }
+        if self.mood == Mood::HalfDead && packet.code() != Code::STATUS_SERVER {
+            return Vec::new();
+        }
         let Some(secret) = self.secrets.iter().find(|secret| verify_request(&packet, secret).is_ok()).cloned() else {
             self.refused += 1;
             return Vec::new();

@@ -3,6 +3,8 @@
 //! First comes trouble, as long as the scenario says. Then all faults stop; a while later every subscriber leaves; and
 //! then the engine has so long to bring everything to an end.
 
+mod load;
+mod oddities;
 mod operator;
 mod orders;
 mod trouble;
@@ -16,13 +18,15 @@ use crate::authorizer::Authorizer;
 use crate::bill_server::BillServer;
 use crate::disk::Disk;
 use crate::driver::{Around, Command, Disks, EAR, Process, Start, Wants, read_card, read_store};
+use crate::fallible::{Fallible, Struck};
 use crate::network::{Datagram, Network};
 use crate::oracle::{Oracle, Violation};
 use crate::plane::Plane;
-use crate::scenario::{CopyServer, Knobs, Scenario};
+use crate::scenario::{CopyServer, Knobs, Scenario, Stretch};
 use crate::seed::Dice;
 use crate::server::Server;
 use crate::trace::Trace;
+pub use load::Load;
 use trouble::Trouble;
 
 /// The wall clock when the box started.
@@ -67,6 +71,10 @@ enum Happening {
     Heal,
     /// Somebody sets the wall clock.
     SetClock(i64),
+    /// More of what the world is loaded with.
+    Load,
+    /// Something odd.
+    Oddity,
     /// An operator commits other groups.
     Commit,
     /// An operator shuts accounting down; everybody is to go until then.
@@ -88,8 +96,14 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// Sessions that there were.
     pub sessions: u64,
+    /// How long they were up, all together, as the planes saw them each time that they counted.
+    pub up: Duration,
     /// Faults by kind.
     pub faults: BTreeMap<&'static str, u64>,
+    /// Operations that were counted, where one was to fail; and that one.
+    pub operations: u64,
+    /// `None`: there were not so many, and nothing failed.
+    pub struck: Option<Struck>,
 }
 
 /// One seed's world.
@@ -114,6 +128,9 @@ pub struct World {
     authorizer: Option<Authorizer>,
     /// Of an operator who changes groups, and shuts accounting down.
     changes: Option<Dice>,
+    /// Of what goes wrong besides.
+    oddities: Option<Dice>,
+    load: Option<(Load, Dice)>,
     disks: Disks,
     network: Network,
     servers: Vec<Server>,
@@ -125,6 +142,7 @@ pub struct World {
     port_next: u16,
     healed: bool,
     closed: Option<Mono>,
+    up: Duration,
     faults: BTreeMap<&'static str, u64>,
 }
 
@@ -134,6 +152,13 @@ impl World {
         let mut dice = Dice::new(seed);
         let mut scenario = Scenario::new(&mut dice.fork(), knobs);
         let authorizer = World::authorizer(seed, &mut scenario);
+        let mut oddities = World::oddities(seed, &mut scenario);
+        let mut changes = World::changes(seed);
+        let load = knobs.load.map(|load| (load, Dice::new(seed).fork()));
+        if let Some(load) = knobs.load {
+            scenario.load(load, knobs.minutes.is_some(), knobs.sessions.is_some());
+            (oddities, changes) = (None, None);
+        }
         scenario.tell_servers(&mut Dice::new(seed.rotate_left(46)));
         let servers =
             scenario.servers.iter().map(|(address, secret)| Server::new(*address, secret.clone(), dice.fork()));
@@ -160,6 +185,7 @@ impl World {
                 planes,
                 oracle,
                 trace: Trace::new(traced),
+                fallible: Fallible::new(knobs.fails),
                 sent: Vec::new(),
                 server_news: Vec::new(),
                 announcing_news: Vec::new(),
@@ -170,11 +196,14 @@ impl World {
             port_next: 20_000,
             healed: false,
             closed: None,
+            up: Duration::ZERO,
             faults: BTreeMap::new(),
             scenario,
             dice,
             authorizer,
-            changes: World::changes(seed),
+            changes,
+            oddities,
+            load,
             hasty: seed.is_multiple_of(4).then(|| Dice::new(!seed)),
         };
         world.begin();
@@ -188,7 +217,7 @@ impl World {
     fn set_clock_now_and_then(&mut self, dice: &mut Dice) {
         for _ in 0..dice.between(1, 4) {
             let by = i64::try_from(dice.below(14_400_000)).unwrap_or_default() - 7_200_000;
-            let at = dice.seconds(5, 300);
+            let at = self.scenario.stretch.of(dice.seconds(5, 300));
             self.after(at, Happening::SetClock(by));
         }
     }
@@ -201,6 +230,12 @@ impl World {
             self.around.trace.at(at);
             self.happen(happening);
             self.send();
+            if let Some(with_power) = self.around.fallible.take_kill() {
+                self.die("killed where that was wanted");
+                if with_power {
+                    self.cut_power();
+                }
+            }
         }
         if self.around.oracle.violation.is_none() {
             self.reckon();
@@ -211,6 +246,11 @@ impl World {
             ("duplicated", counts.duplicated),
             ("corrupted", counts.corrupted),
             ("forged", counts.forged),
+            ("cut off", counts.cut_off),
+            ("datagrams shed", self.process.as_ref().map_or(0, Process::shed)),
+            ("events that waited with their plane", self.around.planes.iter().map(|plane| plane.waited).sum()),
+            ("segments at most", self.disks.ledger.most),
+            ("bits rotten when read", self.disks.ledger.rotten + self.disks.card.rotten),
             ("segments removed", self.disks.ledger.removed),
             ("card segments removed", self.disks.card.removed),
         ] {
@@ -223,7 +263,10 @@ impl World {
             violation: self.around.oracle.violation.clone(),
             elapsed: self.now.since(Mono::ZERO),
             sessions: self.around.oracle.incarnation_count(),
+            up: self.up,
             faults: self.faults.clone(),
+            operations: self.around.fallible.count,
+            struck: self.around.fallible.struck,
         }
     }
 
@@ -261,6 +304,8 @@ impl World {
             self.after(Duration::from_secs(1), Happening::Order);
         }
         self.plan_changes();
+        self.plan_oddities();
+        self.plan_load();
         self.after(trouble, Happening::Heal);
         self.after(trouble + CALM, Happening::Close);
     }
@@ -284,7 +329,7 @@ impl World {
         match happening {
             Happening::Start => self.start(),
             Happening::Turn { life, worker } => self.turn(life, worker),
-            Happening::Write { life } if life == self.life => self.write(),
+            Happening::Write { life } if life == self.life && !self.is_written_already() => self.write(),
             Happening::Write { .. } => {}
             Happening::DiskDone { life, number } => self.disk_done(life, number),
             Happening::Uploaded { life, number } => self.uploaded(life, number),
@@ -299,8 +344,10 @@ impl World {
             Happening::Order => self.order(),
             Happening::Count { plane } => {
                 let now = self.now();
-                self.around.planes[plane].count(now, &mut self.around.oracle);
-                self.after(Duration::from_secs(2), Happening::Count { plane });
+                let up = self.around.planes[plane].count(now, &mut self.around.oracle);
+                let next = self.scenario.stretch.of_interval(Duration::from_secs(2));
+                self.up += next * up;
+                self.after(next, Happening::Count { plane });
             }
             Happening::Verdicts { plane } => {
                 let now = self.now();
@@ -318,14 +365,27 @@ impl World {
                 self.around.trace.say(format_args!("the wall clock is set by {by} ms"));
                 *self.faults.entry("clock set").or_default() += 1;
             }
+            Happening::Load => self.load(),
+            Happening::Oddity => self.odd(),
             Happening::Commit => self.commit_groups(),
             Happening::ShutDown { life, until } => self.shut_down(life, until),
             Happening::Cease { life } => self.cease(life),
             Happening::Reset => self.command(&Command::CfcardReset),
-            Happening::Close => {
-                self.closed = Some(self.now);
-                self.around.trace.say(format_args!("everybody leaves"));
-                self.around.planes.iter_mut().for_each(|plane| plane.closing = true);
+            Happening::Close => self.close(),
+        }
+    }
+
+    /// Everybody leaves, who would leave next of itself; where that may last for hours, soon.
+    fn close(&mut self) {
+        self.closed = Some(self.now);
+        self.around.trace.say(format_args!("everybody leaves"));
+        self.around.planes.iter_mut().for_each(|plane| plane.closing = true);
+        if self.scenario.stretch != Stretch::default() || self.load.is_some() {
+            for plane in 0..self.around.planes.len() {
+                for name in Plane::names(self.scenario.names_per_plane) {
+                    let goes = self.dice.seconds(0, 60);
+                    self.after(goes, Happening::Subscriber { plane, name });
+                }
             }
         }
     }
@@ -342,12 +402,19 @@ impl World {
         } else {
             1 + u16::try_from(self.dice.below(3)).unwrap_or_default()
         };
+        self.look_at_rot();
         let dice = self.dice.fork();
         let (now, port_next) = (self.now(), self.port_next);
         let mut boot_id = *b"boot No.        ";
         boot_id[8..].copy_from_slice(&self.boots.to_be_bytes());
         let start = Start { scenario: &self.scenario, life: self.life, boot_id, now, shard_count, port_next };
-        self.process = Some(Process::start(&start, &self.disks.ledger, &mut self.around, dice));
+        self.around.fallible.begins();
+        self.process = Process::start(&start, &self.disks.ledger, &mut self.around, dice);
+        if self.process.is_none() {
+            self.around.trace.say(format_args!("life {}: the store cannot be read", self.life));
+            self.life += 1;
+            return self.after(Duration::from_secs(1), Happening::Start);
+        }
         self.write();
         for plane in 0..self.around.planes.len() {
             let link = self.dice.millis(1, 5000);
@@ -381,6 +448,12 @@ impl World {
         }
     }
 
+    /// Where things last long, only the last call for the writer counts: each that is out asks for another, and they add up.
+    /// Elsewhere they are left to come, for the worlds that tests name are made of them.
+    fn is_written_already(&self) -> bool {
+        self.scenario.stretch != Stretch::default() && self.write_at != Some(self.now)
+    }
+
     fn write(&mut self) {
         let now = self.now();
         self.write_at = None;
@@ -390,6 +463,7 @@ impl World {
         process.write(now, &mut self.disks, &mut self.around, &self.scenario.settings, &mut wants);
         if !running && process.is_running() {
             wants.workers.extend((0..process.workers.len()).map(|worker| (now.mono, worker)));
+            self.around.fallible.has_recovered();
         }
         self.grant(wants);
     }
@@ -458,6 +532,10 @@ impl World {
     /// Puts what has just left on its way.
     fn send(&mut self) {
         for datagram in std::mem::take(&mut self.around.sent) {
+            if self.around.fallible.send() {
+                self.around.trace.say(format_args!("a datagram to {} does not leave", datagram.to));
+                continue;
+            }
             for (delay, datagram) in self.network.carry(&datagram) {
                 self.after(delay, Happening::ToServer(datagram));
             }
@@ -505,7 +583,8 @@ impl World {
 
     fn patience(&self) -> Duration {
         let has_rounds = self.scenario.settings.radius_cache.rounds.is_some();
-        if has_rounds { PATIENCE + PATIENCE_OF_ROUNDS } else { PATIENCE }
+        let patience = if has_rounds { PATIENCE + PATIENCE_OF_ROUNDS } else { PATIENCE };
+        patience + self.patience_of_oddities()
     }
 
     fn has_ended(&self) -> bool {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sim::{Knobs, World};
 
 fn knobs() -> Knobs {
-    Knobs { minutes: None, sessions: None }
+    Knobs::default()
 }
 
 #[test]
@@ -37,6 +37,13 @@ fn worlds_break_no_rule() {
         "accounting-off",
         "commits of groups",
         "shutdowns to the end",
+        "partitions",
+        "cut off",
+        "servers half dead",
+        "servers restarted",
+        "servers under another secret",
+        "bits rotten at rest",
+        "bits rotten when read",
     ] {
         assert!(happened.get(what).is_some_and(|count| *count > 0), "no {what}: {happened:?}");
     }

@@ -7,7 +7,7 @@ use engine::{Boot, Restored};
 use ledger::card::{CardFound, CardReading};
 use ledger::keeper::{Keeper, KeeperStart};
 use ledger::log::LogBounds;
-use ledger::recover::{CheckedSegment, Life, LogStart, RecordBatch, RecordSink, Recovered, Recovery};
+use ledger::recover::{CheckedSegment, Life, LogStart, RecordBatch, RecordSink, Recovered, Recovery, RecoveryError};
 use ledger::replay::{Replay, RingPosition};
 use ledger::segment::Place;
 use model::record::{Record, Started, TakenOver};
@@ -63,27 +63,33 @@ impl RecordSink for Memory {
     }
 }
 
-/// Reads the store and lets the oracle know.
-pub(super) fn recover(disk: &Disk, around: &mut Around) -> (Recovered<Memory>, LogStart) {
-    let (recovered, start) = read(disk);
+/// Reads the store and lets the oracle know. `None`: the disk does not bring all of it.
+pub(super) fn recover(disk: &Disk, around: &mut Around) -> Option<(Recovered<Memory>, LogStart)> {
+    if disk.segments().any(|_| around.fallible.recovery()) {
+        return None;
+    }
+    let (recovered, start) = read_segments(disk.segments()).expect("nothing later has written to the store");
     around.oracle.recovered(&recovered);
-    (recovered, start)
+    Some((recovered, start))
 }
 
 /// What the store says now, for whoever does not go on with it.
 pub(crate) fn read_store(disk: &Disk) -> Recovered<Memory> {
-    read(disk).0
+    read_segments(disk.segments()).expect("nothing later has written to the store").0
 }
 
-fn read(disk: &Disk) -> (Recovered<Memory>, LogStart) {
+/// Reads segments as they are.
+pub(super) fn read_segments(
+    segments: impl Iterator<Item = (u64, Vec<u8>)>,
+) -> Result<(Recovered<Memory>, LogStart), RecoveryError> {
     let memory = Memory { replay: Replay::new(), records: Vec::new(), boot_last: None };
     let mut recovery = Recovery::new(memory);
-    for (number, octets) in disk.segments() {
+    for (number, octets) in segments {
         let _ = recovery.checked_segment(CheckedSegment::new(number, octets));
     }
-    let (mut recovered, start) = recovery.finish().expect("nothing later has written to the store");
+    let (mut recovered, start) = recovery.finish()?;
     recovered.state.boot_last = recovered.boot_id;
-    (recovered, start)
+    Ok((recovered, start))
 }
 
 /// What the card says now, for whoever does not go on with it.

@@ -23,6 +23,8 @@ use crate::trace::text;
 const EVENTS_MAX: usize = 16;
 /// Records of a ring that are not given back for a while.
 const HELD_MAX: u64 = 48;
+/// Datagrams that the socket's buffer holds; no more come together but in a flood.
+const INBOX_MAX: usize = 4096;
 /// More sessions than any world has at once, Stops that wait included.
 const LIMITS: Limits = Limits { sessions: 4096, requests: 512 };
 
@@ -47,7 +49,9 @@ pub(crate) struct Worker {
     number: usize,
     shard_count: usize,
     sockets: Vec<Socket>,
-    pub(crate) inbox: VecDeque<Datagram>,
+    inbox: VecDeque<Datagram>,
+    /// Datagrams that found no room in the buffer.
+    pub(super) shed: u64,
     /// Encoded records on their way to the writer.
     pub(crate) ring: VecDeque<Vec<u8>>,
     /// Bills to be sent once more, in the octets of their records.
@@ -88,6 +92,7 @@ impl Worker {
             shard_count: birth.shard_count.into(),
             sockets: Vec::new(),
             inbox: VecDeque::new(),
+            shed: 0,
             ring: VecDeque::new(),
             replays: VecDeque::new(),
             orders: VecDeque::new(),
@@ -113,6 +118,21 @@ impl Worker {
             self.shard.handle_bound(server, source);
         }
         number
+    }
+
+    /// A datagram arrives, and is lost where there is no room for it.
+    pub(super) fn receive(&mut self, datagram: &Datagram) {
+        if self.inbox.len() < INBOX_MAX {
+            self.inbox.push_back(datagram.clone());
+        } else {
+            self.shed += 1;
+        }
+    }
+
+    /// One of its ports.
+    pub(super) fn some_port(&self, dice: &mut Dice) -> Option<u16> {
+        let place = (!self.sockets.is_empty()).then(|| dice.index(self.sockets.len()))?;
+        Some(self.sockets[place].number)
     }
 
     pub(super) fn owns(&self, number: u16) -> bool {

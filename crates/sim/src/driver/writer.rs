@@ -19,6 +19,7 @@ use super::worker::{Worker, shard_of};
 use super::{Disks, Wants};
 use crate::bill_server::BillServer;
 use crate::disk::{Brought, Operation};
+use crate::fallible::Fallible;
 use crate::oracle::Oracle;
 use crate::seed::Dice;
 use crate::trace::Trace;
@@ -29,6 +30,7 @@ pub(super) struct Outside<'a> {
     pub(super) bill_server: &'a mut BillServer,
     pub(super) oracle: &'a mut Oracle,
     pub(super) trace: &'a mut Trace,
+    pub(super) fallible: &'a mut Fallible,
 }
 
 /// What an operator does with bills.
@@ -216,7 +218,14 @@ impl Writer {
     pub(super) fn completed(&mut self, number: u64, now: Now, outside: &mut Outside<'_>) {
         let Some(at) = self.under_way.iter().position(|waiting| waiting.number == number) else { return };
         let UnderWay { id, area, operation, .. } = self.under_way.swap_remove(at);
-        let outcome = outside.disks.of(area).perform(&operation, now.mono);
+        let disk = outside.disks.of(area);
+        let outcome = match outside.fallible.disk(&operation) {
+            None => disk.perform(&operation, now.mono),
+            Some(failing) => {
+                outside.trace.say(format_args!("{area:?} fails, {failing:?}: {}", operation.word()));
+                Err(disk.fail(&operation, failing))
+            }
+        };
         match (operation, outcome) {
             (Operation::Read { .. }, Ok(Brought::Octets(octets))) => self.keeper.handle_read(id, Ok(&octets), now),
             (Operation::Read { .. }, Err(fault)) => self.keeper.handle_read(id, Err(fault), now),
@@ -242,7 +251,10 @@ impl Writer {
     pub(super) fn uploaded(&mut self, number: u64, now: Now, outside: &mut Outside<'_>) {
         let Some(at) = self.uploads.iter().position(|upload| upload.number == number) else { return };
         let upload = self.uploads.swap_remove(at);
-        let outcome = outside.bill_server.take(&upload, outside.oracle);
+        let outcome = match outside.fallible.upload() {
+            None => outside.bill_server.take(&upload, outside.oracle),
+            Some(failing) => outside.bill_server.fail(&upload, failing, outside.oracle),
+        };
         outside.trace.say(format_args!("file {}: {outcome:?}", upload.name));
         self.keeper.handle_uploaded(number, outcome, now);
     }

@@ -139,6 +139,11 @@ impl Oracle {
         }
     }
 
+    /// Whether there ever was a bill of this number.
+    pub(crate) fn was_written(&self, id: BillId) -> bool {
+        self.bills.sessions.contains_key(&id)
+    }
+
     /// The operator hears of something.
     pub(crate) fn alarm(&mut self, alarm: &Alarm) {
         let word = match alarm {

@@ -461,6 +461,7 @@ impl Oracle {
             ordered: Ordered::new(opened),
         };
         self.books.insert(serial, book);
+        self.by_incarnation.entry(incarnation).or_default().insert(serial);
     }
 
     fn owed_accepted(&mut self, accepted: &Accepted) {

@@ -5,6 +5,7 @@ use model::settings::{AccountingMode, InterimFailPolicy, StartFail};
 use model::verdict::{CutBy, Reason, Sentence, Verdict};
 
 use super::Oracle;
+use super::book::Book;
 use crate::plane::Limits;
 use crate::trace::text;
 
@@ -81,6 +82,11 @@ impl Oracle {
             QuotaAction::Cut | QuotaAction::Tell | QuotaAction::SendInterim => false,
         };
         let any = self.has_run_out(incarnation, Reason::AccountingStopped);
+        // Elsewhere it is online too: a later life that does not know of its Start might refuse it.
+        let waits = |book: &Book| book.scheme.start_fail == StartFail::Offline && !book.scheme.shadow;
+        let book = self.books_of(incarnation).last().filter(|book| waits(book));
+        let accepted = book.is_none_or(|book| book.accepted.is_some_and(|accepted| accepted.durable));
+        self.require(accepted, "under `offline` nobody is redirected before `accepted` is durable", || who.to_owned());
         self.require(rightly && any, "who has used up a quota is led elsewhere where the domain says so", || {
             format!("{who}: {}", reason.as_str())
         });

@@ -26,6 +26,7 @@ impl World {
     pub(super) fn plan_changes(&mut self) {
         let Some(dice) = &mut self.changes else { return };
         let (commit, shut_down) = (dice.seconds(0, 40), dice.chance(60).then(|| dice.seconds(0, 300)));
+        let shut_down = shut_down.map(|at| self.scenario.stretch.of(at));
         self.after(commit, Happening::Commit);
         if let Some(at) = shut_down {
             self.after(at, Happening::ShutDown { life: 0, until: Mono::ZERO });
@@ -61,7 +62,7 @@ impl World {
         }
         if let Some(dice) = &mut self.changes {
             let next = dice.pick(&[300, 3_000, 60_000]);
-            let next = dice.millis(next / 3, next);
+            let next = self.scenario.stretch.of(dice.millis(next / 3, next));
             self.after(next, Happening::Commit);
         }
     }
@@ -122,7 +123,7 @@ impl World {
         }
         *self.faults.entry("shutdowns to the end").or_default() += 1;
         process.ending = true;
-        let again = dice.chance(50).then(|| dice.seconds(10, 200));
+        let again = dice.chance(50).then(|| self.scenario.stretch.of(dice.seconds(10, 200)));
         self.around.oracle.ends(now);
         self.wake_workers();
         if let Some(next) = again.filter(|_| !self.healed) {

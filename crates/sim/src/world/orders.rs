@@ -13,7 +13,7 @@ impl World {
         let mut dice = Dice::new(seed.rotate_left(18));
         dice.chance(25).then(|| {
             Authorizer::introduce(&mut scenario.settings);
-            Authorizer::new(dice)
+            Authorizer::new(dice, scenario.stretch)
         })
     }
 

@@ -146,6 +146,7 @@ impl World {
             Trouble::Operator => self.dice.seconds(1, 30),
             _ => self.dice.seconds(1, 90),
         };
+        let next = self.scenario.stretch.of(next);
         self.after(next, Happening::Trouble(trouble));
     }
 
@@ -169,10 +170,7 @@ impl World {
         process.die(&mut self.disks, &mut self.around, now);
         let is_booted = self.reboots_next || self.scenario.faults.reboots && !self.healed && self.dice.chance(10);
         if (self.scenario.faults.power || is_booted) && self.dice.chance(50) {
-            self.around.trace.say(format_args!("what was not synced is lost"));
-            *self.faults.entry("power cuts").or_default() += 1;
-            self.disks.ledger.cut_power();
-            self.disks.card.cut_power();
+            self.cut_power();
         }
         if is_booted {
             self.reboot();
@@ -181,6 +179,13 @@ impl World {
         let next = self.dice.pick(&[10, 500, 5000, 40_000]);
         let next = self.dice.millis(next / 2, next);
         self.after(next, Happening::Start);
+    }
+
+    pub(super) fn cut_power(&mut self) {
+        self.around.trace.say(format_args!("what was not synced is lost"));
+        *self.faults.entry("power cuts").or_default() += 1;
+        self.disks.ledger.cut_power();
+        self.disks.card.cut_power();
     }
 
     /// The box is booted: its clock begins anew, and nothing is left of the planes' memory.
@@ -250,6 +255,8 @@ impl World {
         self.reboots_next = false;
         self.network.badness = Badness { delay_ms: 5, ..Badness::default() };
         self.servers.iter_mut().for_each(|server| server.mood = Mood::Well);
+        self.heal_oddities();
+        self.around.bill_server.slowness_s = 0;
         for disk in [&mut self.disks.ledger, &mut self.disks.card] {
             disk.failing_until = Mono::ZERO;
             disk.slowness_ms = 0;
