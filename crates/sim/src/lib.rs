@@ -33,6 +33,17 @@
 //! **Comes in:** a seed. **Goes out:** what was violated, a trace, figures. **Never:** a clock, a thread's chance, the
 //! order of a hash map, a test switch inside a machine. **Full** means what it means to the machines: rings, verdicts and
 //! identifiers are kept scarce on purpose. A world takes a few megabytes and a fraction of a second.
+//!
+//! **Who watches the oracle:** bugs that are planted on purpose, one patch for each in `mutants/`. Each is put into a copy of the
+//! workspace below the target directory, and 2,000 seeds must find it:
+//!
+//! ```text
+//! TOLLGATE_TEST_FULL=1 cargo test -p sim --test mutants -- --nocapture
+//! ```
+//!
+//! It names each bug, the seed and the rule that found it, and says at last that these seeds find nothing without any of them. A
+//! bug that is not found is a hole in what worlds do or in what the oracle knows; the patch stays as it is. A patch that does not
+//! apply any more, because its place was written anew, fails in every run of the tests: its bug is planted there again.
 
 #![forbid(unsafe_code)]
 

@@ -5,6 +5,7 @@
 //! | this one | the truth: who was online, what was counted, who was let in |
 //! | `boots` | how sessions end with the box, and what of them is missing then |
 //! | `book` | what the ledger is told of each session, and what of it is durable |
+//! | `interims` | that what is due leaves |
 //! | `bills` | where bills are, and what is done with them |
 //! | `wire` | what leaves, in which order, under which identifier; which replies are genuine |
 //! | `orders` | what authorization servers ask for, and are told |
@@ -19,6 +20,7 @@ mod bills;
 mod book;
 mod boots;
 mod copies;
+mod interims;
 mod orders;
 mod probes;
 mod reckoning;
@@ -42,6 +44,7 @@ use bills::Bills;
 use book::{Book, Fact};
 use boots::Boots;
 use copies::Copies;
+use interims::Wellness;
 use orders::Orders;
 use probes::Probes;
 use wire::Attempt;
@@ -104,6 +107,8 @@ pub(crate) struct Oracle {
     announcing: Announcing,
     /// What each shard's records of this life say, and how many of them the log has announced.
     appended: Vec<(Vec<Fact>, usize)>,
+    /// Every record that the ledger was ever asked to write.
+    written: BTreeSet<Vec<u8>>,
     /// What recovery has just read, and what it read that is durable since.
     just_read: BTreeMap<u64, Vec<u8>>,
     read: BTreeMap<u64, Vec<u8>>,
@@ -117,6 +122,7 @@ pub(crate) struct Oracle {
     /// When the engine last changed its mind about a server.
     health_changed: Option<Mono>,
     probes: Probes,
+    wellness: Wellness,
     copies: Copies,
     lives: u32,
     pub(crate) violation: Option<Violation>,
@@ -142,6 +148,7 @@ impl Oracle {
             orders: Orders::default(),
             announcing: Announcing::default(),
             appended: Vec::new(),
+            written: BTreeSet::new(),
             just_read: BTreeMap::new(),
             read: BTreeMap::new(),
             disk_is_well: !scenario.faults.disk && !scenario.faults.card && !scenario.fails_once && !scenario.is_odd,
@@ -150,6 +157,7 @@ impl Oracle {
             attempts: BTreeMap::new(),
             health_changed: None,
             probes: Probes::default(),
+            wellness: Wellness::new(scenario),
             copies: Copies::new(scenario.copy_server.clone(), scenario.copies_in_time()),
             lives: 0,
             violation: None,

@@ -2,6 +2,7 @@
 //! memory, so it outlives the engine; only a restart of the plane itself loses it.
 
 mod says;
+mod table;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -12,6 +13,7 @@ use model::time::{Now, Wall};
 use model::verdict::Sentence;
 
 pub(crate) use says::{Limits, Saying, What, Who};
+use table::Table;
 
 use crate::oracle::Oracle;
 use crate::scenario::{Scenario, Stretch, TERMS};
@@ -22,6 +24,9 @@ const NOBODY: usize = usize::MAX;
 
 /// Event records that the ring holds.
 const RING_RECORDS: u64 = 64;
+/// Counter slots of a plane: some for each subscriber, for a slot is kept until the engine has read it, and some besides.
+const SLOTS_PER_NAME: usize = 8;
+const SLOTS_LEAST: usize = 1024;
 /// Verdicts that the plane leaves unread at most.
 pub(crate) const VERDICTS_MAX: usize = 8;
 
@@ -42,6 +47,9 @@ pub(crate) struct Plane {
     /// Events that found no room in the ring.
     backlog: VecDeque<(usize, What)>,
     slots: Vec<Slot>,
+    /// What stands in them, for the engine to read.
+    table: Table,
+    slots_max: usize,
     /// Sessions by their names.
     live: BTreeMap<Vec<u8>, Live>,
     /// Verdicts that it has not read, with the session that each is meant for.
@@ -60,8 +68,6 @@ pub(crate) struct Plane {
 
 #[derive(Clone, Copy, Default)]
 struct Slot {
-    generation: u32,
-    last_generation: u32,
     counters: Counters,
     used: bool,
     /// Free again when so much of the ring is consumed: the engine is still to read the last count.
@@ -81,16 +87,21 @@ struct Live {
 
 impl Plane {
     pub(crate) fn new(number: usize, scenario: &Scenario, mut dice: Dice) -> Plane {
+        let slots_max = SLOTS_LEAST + SLOTS_PER_NAME * scenario.names_per_plane;
+        let limits = scenario.has_terms.then(|| dice.beside(TERMS));
+        let epoch = 1 + dice.below(1 << 40);
         Plane {
-            limits: scenario.has_terms.then(|| dice.beside(TERMS)),
+            limits,
             number,
             name: format!("vpp{number}"),
-            epoch: 1 + dice.below(1 << 40),
+            epoch,
             ring: VecDeque::new(),
             produced: 0,
             consumed: 0,
             backlog: VecDeque::new(),
             slots: Vec::new(),
+            table: Table::new(epoch, slots_max),
+            slots_max,
             live: BTreeMap::new(),
             verdicts: VecDeque::new(),
             tells_time: dice.chance(30),
@@ -115,8 +126,11 @@ impl Plane {
             self.ring.pop_front();
         }
         self.consumed = position;
-        for slot in self.slots.iter_mut().filter(|slot| slot.held_until.is_some_and(|until| until <= position)) {
-            *slot = Slot { last_generation: slot.last_generation, ..Slot::default() };
+        for (index, slot) in (0..).zip(&mut self.slots) {
+            if slot.held_until.is_some_and(|until| until <= position) {
+                *slot = Slot::default();
+                self.table.free(index);
+            }
         }
         self.fill_ring();
     }
@@ -144,8 +158,7 @@ impl Plane {
 
     /// What stands in a slot.
     pub(crate) fn read(&self, slot: CounterSlot) -> Option<Counters> {
-        let found = self.slots.get(slot.slot as usize)?;
-        (slot.generation != 0 && found.generation == slot.generation).then_some(found.counters)
+        self.table.read(slot)
     }
 
     /// Everybody moves some octets. More than 2³³ of them where a subscriber is that fast. Returns how many moved some.
@@ -165,6 +178,7 @@ impl Plane {
             let counted = Counters { v4, v6 };
             let slot = &mut self.slots[live.counters.slot as usize];
             slot.counters = slot.counters.plus(counted);
+            self.table.store(live.counters, slot.counters);
             oracle.counted(now.mono, live.incarnation, counted);
             up += 1;
         }
@@ -285,6 +299,7 @@ impl Plane {
         }
         self.verdicts.clear();
         self.slots.clear();
+        self.table = Table::new(self.epoch, self.slots_max);
         unheard
     }
 
@@ -375,18 +390,15 @@ impl Plane {
         self.renew(index)
     }
 
-    /// A generation that this slot never had, in any memory.
-    #[expect(clippy::cast_possible_truncation, reason = "few slots; the low bits of an epoch")]
+    /// The slot is one session's from now on, or in another generation.
     fn renew(&mut self, index: usize) -> CounterSlot {
-        let slot = &mut self.slots[index];
-        let generation = slot.last_generation.max((self.epoch as u32) << 12).wrapping_add(1).max(1);
-        *slot = Slot { generation, last_generation: generation, used: true, ..Slot::default() };
-        CounterSlot { slot: index as u32, generation }
+        self.slots[index] = Slot { used: true, ..Slot::default() };
+        self.table.renew(index)
     }
 
     fn release(&mut self, slot: CounterSlot) {
-        let slot = &mut self.slots[slot.slot as usize];
-        *slot = Slot { last_generation: slot.last_generation, ..Slot::default() };
+        self.slots[slot.slot as usize] = Slot::default();
+        self.table.free(slot.slot);
     }
 
     /// Says it, and lets the oracle know where it stands. The position behind it is known before there is room: what

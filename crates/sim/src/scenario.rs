@@ -250,8 +250,25 @@ impl Scenario {
     /// Whether an interim that is due can only be late by the engine's own doing.
     pub(crate) fn is_punctual(&self) -> bool {
         let Faults { network, servers, stalls, .. } = self.faults;
-        let limited = !self.settings.radius_limits.is_empty() || self.is_disturbed();
-        !network && !servers && !stalls && !limited && self.names_per_plane <= 40
+        let limited = !self.settings.radius_limits.is_empty();
+        !network && !servers && !stalls && !limited && self.is_roomy()
+    }
+
+    /// Whether servers bear all that they are asked, be that limited or not, and nothing else is in the way.
+    pub(crate) fn is_roomy(&self) -> bool {
+        self.names_per_plane <= 40 && !self.is_disturbed()
+    }
+
+    /// Whether no fault but the death of the process keeps a request from its server, or an answer from the engine.
+    pub(crate) fn is_heard(&self) -> bool {
+        let Faults { network, servers, stalls, .. } = self.faults;
+        !network && !servers && !stalls && !self.is_disturbed()
+    }
+
+    /// Whether the ledger takes at once what it is told.
+    pub(crate) fn is_disk_in_time(&self) -> bool {
+        let Faults { disk, disk_slow, .. } = self.faults;
+        !disk && !disk_slow && !self.is_disturbed()
     }
 }
 

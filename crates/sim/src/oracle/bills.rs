@@ -109,7 +109,9 @@ fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
 impl Oracle {
     /// A write to the ledger was asked for.
     pub(crate) fn written(&mut self, write: &[u8]) {
-        for octets in records_of(write).into_iter().filter(|octets| frame::is_of_the_book(octets)) {
+        let records = records_of(write);
+        self.written.extend(records.iter().map(|octets| octets.to_vec()));
+        for octets in records.into_iter().filter(|octets| frame::is_of_the_book(octets)) {
             let bill = match frame::decode(octets) {
                 Ok(Record::Billed(bill)) => bill,
                 Ok(Record::TransferBegun(begun)) => {

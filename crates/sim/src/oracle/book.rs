@@ -149,7 +149,10 @@ impl Oracle {
                 self.owed_sampled(&sampled, now);
             }),
             Record::Announced(announced) => self.owed_announced(announced),
-            Record::Closed(closed) => self.owed_closed(closed, now),
+            Record::Closed(closed) => {
+                self.check_interim_was_due(closed);
+                self.owed_closed(closed, now);
+            }
             Record::Acknowledged(acknowledged) => self.owed_acknowledged(acknowledged.serial),
             Record::Billed(bill) => self.owed_billed(bill),
             Record::Departed(_) | Record::Returned(_) => self.owed_outcome(record),
@@ -200,6 +203,8 @@ impl Oracle {
         for (sequence, octets) in records {
             let known = self.read.get(sequence).is_none_or(|known| known == octets);
             self.require(known, "a record is read as it was", || format!("record {sequence}"));
+            let was_written = self.written.contains(octets);
+            self.require(was_written, "what is read was written", || format!("record {sequence}: {octets:?}"));
         }
         self.remember(records);
         self.settle_replays(&recovered.state);

@@ -105,6 +105,11 @@ impl Boots {
         self.shard_count
     }
 
+    /// When the present life began.
+    pub(super) fn began(&self) -> Mono {
+        self.began
+    }
+
     /// Whether the process was not told to end.
     pub(super) fn is_running(&self) -> bool {
         self.ends.is_none()
@@ -118,6 +123,7 @@ impl Oracle {
         self.boots.began = now;
         self.boots.held_until = now.plus(OLD_STOPS_FIRST);
         self.boots.old_stops.clear();
+        self.interims_begin();
         let boot = self.boots.current();
         let is_old = |book: &&Book| {
             book.boot < boot && book.over.is_none() && book.start_failed.is_none() && !book.is_never_begun()
@@ -175,6 +181,7 @@ impl Oracle {
     pub(crate) fn died(&mut self, now: Mono) {
         let now = self.boots.ends.take().unwrap_or(now);
         self.orders_died(now);
+        self.interims_died(now);
         let Boots { samples_in_time, interval_nanos, .. } = self.boots;
         let boot = self.boots.current();
         if samples_in_time {

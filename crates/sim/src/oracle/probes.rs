@@ -42,6 +42,11 @@ impl Probes {
         };
     }
 
+    /// Whether every server is asked.
+    pub(super) fn is_nobody_down(&self) -> bool {
+        self.down.is_empty()
+    }
+
     /// Nothing is known of any server.
     pub(super) fn new_life(&mut self) {
         self.down.clear();

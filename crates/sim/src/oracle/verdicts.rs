@@ -1,6 +1,7 @@
 //! Who may be admitted, refused, cut; and which session is meant.
 
 use model::domain::QuotaAction;
+use model::ids::SessionSerial;
 use model::settings::{AccountingMode, InterimFailPolicy, StartFail};
 use model::verdict::{CutBy, Reason, Sentence, Verdict};
 
@@ -57,6 +58,30 @@ impl Oracle {
         let rightly = reason == Reason::StartFailed && offline || reason == Reason::StartDelay && late;
         self.require(rightly, "who has a domain is refused by an `offline` policy only", || {
             format!("{who}: {}", reason.as_str())
+        });
+    }
+
+    /// Whether the failures of a session's interims are known exactly: unless the engine may have counted what nobody saw, an
+    /// interim that failed unsent, or another life's.
+    fn sees_failures(&self, book: &Book) -> bool {
+        let (sure_since, health) = (book.sent.sure_since, self.health_changed);
+        !book.group.is_empty()
+            && !book.sent.unsure
+            // Otherwise a server may answer, and be Down all the same.
+            && !self.settings.radius_health.recover_count_invalid
+            && health.is_none_or(|at| sure_since.is_some_and(|since| at < since))
+    }
+
+    /// Another interim begins: the last one that failed was not one too many.
+    pub(super) fn check_may_fail(&mut self, serial: SessionSerial) {
+        let Some(book) = self.books.get(&serial) else { return };
+        let rule = book.scheme.interim_fail;
+        let cuts = rule.policy == InterimFailPolicy::Offline && !book.scheme.shadow;
+        let (failures, limit) = (book.sent.failures(), u32::from(rule.max_times) + 1);
+        let is_kept = cuts && self.sees_failures(book) && failures >= limit;
+        let id = text(&book.session_id).into_owned();
+        self.require(!is_kept, "the cut comes with failure T + 1", || {
+            format!("{id} goes on after {failures} failures, T + 1 is {limit}")
         });
     }
 
@@ -125,13 +150,7 @@ impl Oracle {
         let rule = book.scheme.interim_fail;
         let limit = u32::from(rule.max_times) + 1;
         let failures = book.sent.failures();
-        // Exact unless the engine may have counted what nobody saw: an interim that failed unsent, or another life's.
-        let (sure_since, health) = (book.sent.sure_since, self.health_changed);
-        let seen = !book.group.is_empty()
-            && !book.sent.unsure
-            // Otherwise a server may answer, and be Down all the same.
-            && !self.settings.radius_health.recover_count_invalid
-            && health.is_none_or(|at| sure_since.is_some_and(|since| at < since));
+        let seen = self.sees_failures(book);
         let offline = rule.policy == InterimFailPolicy::Offline && !book.scheme.shadow;
         let durable = book.cut_durable;
         self.require(offline && reason == Reason::InterimFailed, "only `interim-fail offline` cuts", || who.to_owned());

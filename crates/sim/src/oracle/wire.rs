@@ -111,6 +111,8 @@ pub(super) struct Sent {
     pub(super) start_answered: bool,
     pub(super) stop_answered: bool,
     stop: Option<(Counters, u32, u32, u32)>,
+    /// When the last datagram left.
+    left: Mono,
     zero_stops: Vec<SocketAddr>,
     zero_stop_life: u32,
     /// Event time and session time of the last interim, which are one transaction's own.
@@ -138,6 +140,11 @@ pub(super) struct Sent {
 impl Sent {
     pub(super) fn anything(&self) -> bool {
         self.starts + self.interims + self.stops > 0 || !self.zero_stops.is_empty()
+    }
+
+    /// When the last datagram left.
+    pub(super) fn left(&self) -> Mono {
+        self.left
     }
 
     /// The interval is another.
@@ -212,6 +219,7 @@ impl Oracle {
         let group = self.group_of(serial);
         let before = self.attempts.get_mut(&key).filter(|attempt| attempt.authenticator == *packet.authenticator());
         let again = before.map(|attempt| (attempt.leaves_again(now.mono, to, octets), attempt.most));
+        self.check_interim_is_due(now.mono, serial);
         if let Some((again, most)) = &again {
             self.check_again(again, *most, &id);
         } else {
@@ -235,6 +243,9 @@ impl Oracle {
             if let Some(book) = self.books.get_mut(&serial) {
                 book.sent.current = Some(key);
             }
+        }
+        if let Some(book) = self.books.get_mut(&serial) {
+            book.sent.left = now.mono;
         }
         // A Start that had no turn yet still has its first datagram.
         let first = self
@@ -393,6 +404,7 @@ impl Oracle {
 
     /// The first datagram of an interim, which is not the same interim on its way to the next server.
     fn interim_begins(&mut self, now: Now, serial: SessionSerial, said: &Said, id: &str) {
+        self.check_may_fail(serial);
         let Some(book) = self.books.get_mut(&serial) else { return };
         let group = self.settings.radius_groups.get(&ObjectName::from(book.group.as_str()));
         let resends = group.is_some_and(|group| group.interim_resend > 0);

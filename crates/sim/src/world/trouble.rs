@@ -252,6 +252,8 @@ impl World {
     pub(super) fn heal(&mut self) {
         self.around.trace.say(format_args!("faults stop"));
         self.healed = true;
+        let now = self.now().mono;
+        self.around.oracle.healed(now);
         self.reboots_next = false;
         self.network.badness = Badness { delay_ms: 5, ..Badness::default() };
         self.servers.iter_mut().for_each(|server| server.mood = Mood::Well);
