@@ -30,6 +30,9 @@ const PROBES: u64 = 7666;
 /// The same of copies, and of Stops for those who are refused.
 const BESIDE_COPIES: u64 = 4111;
 
+/// The same of servers that hear not all of it.
+const HALF_DEAF: u64 = 3187;
+
 /// What the command line may fix; the seed fixes the rest.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Knobs {
@@ -96,6 +99,8 @@ pub(crate) struct Scenario {
     pub(crate) faults: Faults,
     /// Domains say how subscribers are counted, delayed and limited, and some are limited.
     pub(crate) has_terms: bool,
+    /// Servers never answer some sessions' interims, and nothing else is wrong on the way to them.
+    pub(crate) is_half_deaf: bool,
     /// How long the world is in trouble.
     pub(crate) trouble: Duration,
     pub(crate) stretch: Stretch,
@@ -124,6 +129,7 @@ impl Scenario {
         let has_terms = terms.chance(50);
         let mut probes = dice.beside(PROBES);
         let mut copies = dice.beside(BESIDE_COPIES);
+        let mut half_deaf = dice.beside(HALF_DEAF);
         let servers: Vec<_> = (1..=dice.between(1, 3))
             .map(|n| {
                 let address = SocketAddr::from(([10, 0, 0, n.to_le_bytes()[0]], 1813));
@@ -177,12 +183,15 @@ impl Scenario {
             has_card,
             faults: faults(dice),
             has_terms,
+            is_half_deaf: false,
             trouble: Duration::from_secs(60 * minutes),
             stretch: Stretch::default(),
             fails_once: knobs.fails.is_some(),
             is_odd: false,
             is_loaded: false,
         };
+        let may_be_half_deaf = scenario.is_punctual();
+        scenario.is_half_deaf = half_deaf.chance(25) && may_be_half_deaf;
         set_recovery(&mut probes, &mut scenario.settings);
         for group in scenario.settings.radius_groups.values_mut() {
             group.send_force = copies.chance(25);
@@ -251,7 +260,7 @@ impl Scenario {
     pub(crate) fn is_punctual(&self) -> bool {
         let Faults { network, servers, stalls, .. } = self.faults;
         let limited = !self.settings.radius_limits.is_empty();
-        !network && !servers && !stalls && !limited && self.is_roomy()
+        !network && !servers && !stalls && !limited && !self.is_half_deaf && self.is_roomy()
     }
 
     /// Whether servers bear all that they are asked, be that limited or not, and nothing else is in the way.

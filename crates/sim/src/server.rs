@@ -39,6 +39,8 @@ pub(crate) enum Mood {
     HalfDead,
     /// Is away, and does not know afterwards whom it answered.
     Restarting,
+    /// Sees nothing of some sessions' interims.
+    HalfDeaf,
 }
 
 impl Mood {
@@ -168,6 +170,11 @@ impl Server {
             return self.answer(&packet, &secret);
         }
         let Some(said) = Said::read(&packet) else { return Vec::new() };
+        let is_unheard = said.status == acct_status_type::INTERIM_UPDATE
+            && said.session_id.last().is_some_and(|last| last.is_multiple_of(5));
+        if self.mood == Mood::HalfDeaf && is_unheard {
+            return Vec::new();
+        }
         let key = (from, packet.identifier());
         let again = self
             .seen

@@ -24,7 +24,7 @@ use crate::oracle::{Oracle, Violation};
 use crate::plane::Plane;
 use crate::scenario::{CopyServer, Knobs, Scenario, Stretch};
 use crate::seed::Dice;
-use crate::server::Server;
+use crate::server::{Mood, Server};
 use crate::trace::Trace;
 pub use load::Load;
 use trouble::Trouble;
@@ -163,6 +163,9 @@ impl World {
         let servers =
             scenario.servers.iter().map(|(address, secret)| Server::new(*address, secret.clone(), dice.fork()));
         let mut servers: Vec<_> = servers.collect();
+        if scenario.is_half_deaf {
+            servers.iter_mut().for_each(|server| server.mood = Mood::HalfDeaf);
+        }
         let copy_server = scenario.copy_server.iter().cloned();
         servers.extend(copy_server.map(|CopyServer { address, secret, dice }| Server::new(address, secret, dice)));
         let planes = (0..scenario.planes).map(|number| Plane::new(number, &scenario, dice.fork())).collect();

@@ -116,7 +116,9 @@ impl Oracle {
             healed => healed?.plus(GRACE),
         };
         let health = self.health_changed.map_or(Mono::ZERO, |at| at.plus(GRACE));
-        let since = book.sent.left().max(self.boots.began()).max(well).max(health);
+        // Its last datagram may have been waited for in vain.
+        let timeout = Duration::from_secs(self.group_of(book.serial).timeout_s.into());
+        let since = book.sent.left().plus(timeout).max(self.boots.began()).max(well).max(health);
         Some(since.plus(interval).max(accepted.at.plus(2 * interval)).plus(SLACK))
     }
 }

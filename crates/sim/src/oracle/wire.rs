@@ -297,7 +297,7 @@ impl Oracle {
         }
     }
 
-    fn group_of(&self, serial: SessionSerial) -> RadiusGroup {
+    pub(super) fn group_of(&self, serial: SessionSerial) -> RadiusGroup {
         let name = self.books.get(&serial).map_or("", |book| &book.group);
         self.settings.radius_groups.get(&ObjectName::from(name)).cloned().unwrap_or_default()
     }

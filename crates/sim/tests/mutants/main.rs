@@ -22,7 +22,7 @@ use tree::{Ran, Tree};
 const SEEDS: u64 = 2000;
 
 /// All of them.
-const BUGS: [&str; 10] = [
+const BUGS: [&str; 11] = [
     "ack-before-sync",
     "bill-transferred-and-replayed",
     "identifier-reused-early",
@@ -31,6 +31,7 @@ const BUGS: [&str; 10] = [
     "stale-generation-read",
     "stop-before-closed-is-durable",
     "stop-with-zero-counters",
+    "superseded-interim-lost",
     "timer-lost-at-wheel-wrap",
     "torn-record-accepted",
 ];
