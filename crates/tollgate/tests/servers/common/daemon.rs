@@ -215,16 +215,19 @@ impl Daemon {
         bills(&self.state)
     }
 
-    /// Waits until all records that were handed to the ledger are in its file: no more come.
+    /// Waits until all records that were handed to the ledger are in its file: no more come. Its file is the same when it is read
+    /// again a second later, and the writer has had its turn in between, however little of a processor it gets.
     pub(crate) fn wait_until_quiet(&self) {
         let mut before = (String::new(), Instant::now());
         wait_until("the ledger is quiet", seconds(30), || {
+            let begun = Instant::now();
             let verdict = tollgate(["bills", "verify", "--state-dir", path(&self.state)]).out;
             if before.0 != verdict {
                 before = (verdict, Instant::now());
             }
+            self.display("display local-bill information");
             // Samples alone do not wake the writer, which looks after half a second at the latest.
-            before.1.elapsed() >= seconds(1)
+            begun.saturating_duration_since(before.1) >= seconds(1)
         });
     }
 }
