@@ -51,7 +51,6 @@ impl Sum {
 
     /// The closing line of worlds that took so long.
     pub(crate) fn line(&self, took: Duration) -> String {
-        let faults: Vec<String> = self.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
         format!(
             "{} seeds, {:.1} virtual hours in {:.1} s, {} sessions, {:.1} session-days, {} violations; {}",
             self.seeds,
@@ -60,9 +59,23 @@ impl Sum {
             self.sessions,
             self.up.as_secs_f64() / 86_400.0,
             self.violations,
-            faults.join(", ")
+            listed(&self.faults)
         )
     }
+}
+
+/// What was counted, by kind.
+pub(crate) fn listed(counts: &BTreeMap<&str, u64>) -> String {
+    counts.iter().map(|(kind, count)| format!("{kind} {count}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Works on every core until all are done.
+pub(crate) fn on_all_cores(work: impl Fn() + Sync) {
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(&work);
+        }
+    });
 }
 
 /// A seed that breaks a rule, and how it is told again.
@@ -117,11 +130,7 @@ pub(crate) fn run(from: u64, end: End, knobs: Knobs) -> ExitCode {
         is_over: false.into(),
         sum: Mutex::new((Sum::default(), began)),
     };
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| campaign.work());
-        }
-    });
+    on_all_cores(|| campaign.work());
     let (sum, _) = campaign.sum.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
     println!("{}", sum.line(began.elapsed()));
     sum.exit()

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use sim::{Fails, Knobs, Outcome, World};
 
-use crate::campaign::{Broken, live};
+use crate::campaign::{Broken, listed, live, on_all_cores};
 
 /// Kills whose recovery is gone through, spread over the operations of a world; the power goes with about every second.
 const KILLS: u64 = 8;
@@ -28,7 +28,7 @@ pub(crate) fn run(from: u64, count: u64, knobs: Knobs) -> ExitCode {
     let began = Instant::now();
     let next = AtomicU64::new(from);
     let sum = Mutex::new(Sum::default());
-    let work = || {
+    on_all_cores(|| {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= from.saturating_add(count) {
@@ -40,11 +40,6 @@ pub(crate) fn run(from: u64, count: u64, knobs: Knobs) -> ExitCode {
                 next.store(u64::MAX / 2, Ordering::Relaxed);
             }
             sum.add(each);
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(work);
         }
     });
     let sum = sum.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -93,16 +88,12 @@ impl Sum {
     }
 
     fn line(&self, seeds: u64) -> String {
-        let list = |failed: &BTreeMap<&str, u64>| {
-            let each: Vec<String> = failed.iter().map(|(what, count)| format!("{what} {count}")).collect();
-            each.join(", ")
-        };
         format!(
             "each operation of {seeds} seeds failed once: {} worlds, {} violations; {}; in recovery: {}",
             self.worlds,
             self.violations,
-            list(&self.failed),
-            list(&self.failed_in_recovery)
+            listed(&self.failed),
+            listed(&self.failed_in_recovery)
         )
     }
 }

@@ -33,15 +33,11 @@ impl FromStr for Fails {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Fails, String> {
-        let numbers: Vec<u64> = text.split(':').map_while(|number| number.parse().ok()).collect();
+        let numbers: Result<Vec<u64>, _> = text.split(':').map(str::parse).collect();
         let way = |way: u64| usize::try_from(way).unwrap_or(usize::MAX);
-        match numbers[..] {
-            [number, first] if text.split(':').count() == 2 => {
-                Ok(Fails { number, way: way(first), killed_after: None })
-            }
-            [number, first, after] if text.split(':').count() == 3 => {
-                Ok(Fails { number, way: way(first), killed_after: Some(after) })
-            }
+        match numbers.as_deref() {
+            Ok(&[number, first]) => Ok(Fails { number, way: way(first), killed_after: None }),
+            Ok(&[number, first, after]) => Ok(Fails { number, way: way(first), killed_after: Some(after) }),
             _ => Err("NUMBER:WAY or NUMBER:WAY:KILLED-AFTER is wanted, as `sim --fail-each` prints it".to_owned()),
         }
     }
