@@ -1,6 +1,5 @@
 //! All interfaces with their counters.
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::mem;
 
@@ -177,15 +176,9 @@ impl LinkTable {
     }
 
     fn note_told(&mut self, index: u32, counted: Option<Totals>) {
-        if !self.is_dumping {
-            return;
-        }
-        match self.told.entry(index) {
-            Entry::Vacant(place) => drop(place.insert(counted)),
-            Entry::Occupied(mut told) => {
-                let before = told.get().unwrap_or_default();
-                told.insert(counted.map(|counted| counted.most(before)).or(*told.get()));
-            }
+        if self.is_dumping {
+            let told = self.told.entry(index).or_default();
+            *told = told.iter().copied().chain(counted).reduce(Totals::most);
         }
     }
 

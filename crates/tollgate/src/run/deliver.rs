@@ -5,7 +5,7 @@
 //! planes and the workers have other threads.
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +46,7 @@ pub(crate) async fn serve(mut uploads: UnboundedReceiver<Upload>, daemon: Rc<Dae
                 let longest = Patience::for_upload(&upload).whole + GRACE;
                 let delivery = move || async move {
                     let _present = presence;
-                    deliver(&settings, known_hosts, &upload).await
+                    deliver(&settings, &known_hosts, &upload).await
                 };
                 apart(longest, delivery).await
             };
@@ -86,10 +86,9 @@ where
     }
 }
 
-async fn deliver(settings: &Settings, known_hosts: PathBuf, upload: &Upload) -> Outcome {
+async fn deliver(settings: &Settings, known_hosts: &Path, upload: &Upload) -> Outcome {
     let settings = &settings.local_aaa_server;
     let Some(server) = &settings.bill_server else { return Outcome::Failed(UploadFailure::NotConfigured) };
-    let known_hosts: &Path = &known_hosts;
     let (file, address) = (&*upload.name, server.address);
     match bill_server::deliver(server, settings, known_hosts, upload).await {
         Ok(Delivered::Verified) => {

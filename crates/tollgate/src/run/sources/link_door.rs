@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
-use kernel::netlink::{Family, NetlinkSocket, Received};
+use kernel::netlink::{Family, NetlinkSocket};
 use plane::netlink::{self, Body};
 
 use crate::run::sweep::links::{DUMPS_MAX, Hearing, Questions, Reads};
@@ -119,28 +119,13 @@ impl Peers {
 
     /// Reads what the group has told so far.
     fn hear_out(&mut self) -> io::Result<()> {
-        loop {
-            let octets = match self.group.receive(&mut self.room)? {
-                Received::Nothing => return Ok(()),
-                Received::Lost => {
-                    self.hearing.lost();
-                    continue;
-                }
-                Received::Datagram(octets) => octets,
-            };
-            for message in netlink::messages(&self.room[..octets]) {
-                let told = match message.map(|message| message.body) {
-                    Ok(Body::NewAddress(address)) => address.peer.map(|peer| Told::Come(address.index, peer)),
-                    Ok(Body::DelAddress(address)) => address.peer.map(|peer| Told::Gone(address.index, peer)),
-                    Ok(Body::Overrun) | Err(_) => {
-                        self.hearing.lost();
-                        None
-                    }
-                    Ok(_) => None,
-                };
-                self.told.extend(told);
-            }
-        }
+        self.hearing.hear_out(&self.group, &mut self.room, |body| {
+            self.told.extend(match body {
+                Body::NewAddress(address) => address.peer.map(|peer| Told::Come(address.index, peer)),
+                Body::DelAddress(address) => address.peer.map(|peer| Told::Gone(address.index, peer)),
+                _ => None,
+            });
+        })
     }
 
     fn take_told(&mut self) {

@@ -11,7 +11,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use kernel::netlink::{Family, NetlinkSocket, Received};
+use kernel::netlink::{Family, NetlinkSocket};
 use model::counters::Totals;
 use plane::links::{Link, LinkNews, LinkTable};
 use plane::netlink::{self, Body};
@@ -240,21 +240,7 @@ impl Links {
 
     /// Reads what the group has told so far.
     fn hear_out(&mut self) -> io::Result<()> {
-        loop {
-            match self.group.receive(&mut self.room)? {
-                Received::Nothing => return Ok(()),
-                Received::Lost => self.hearing.lost(),
-                Received::Datagram(octets) => {
-                    for message in netlink::messages(&self.room[..octets]) {
-                        match message {
-                            Ok(message) if message.body == Body::Overrun => self.hearing.lost(),
-                            Ok(message) => self.table.handle_told(&message.body),
-                            Err(_) => self.hearing.lost(),
-                        }
-                    }
-                }
-            }
-        }
+        self.hearing.hear_out(&self.group, &mut self.room, |body| self.table.handle_told(body))
     }
 
     /// All interfaces, and whether the dump was whole.

@@ -4,7 +4,11 @@
 //! names is taken in all the same; only who is gone unheard has to wait for a whole one. That is asked for again and again, with
 //! rests in between, for the kernel has other things to do than to answer. A dump under which the group lost something is worthless.
 
+use std::io;
 use std::time::{Duration, Instant};
+
+use kernel::netlink::{NetlinkSocket, Received};
+use plane::netlink::{self, Body};
 
 /// How often a dump is asked for in one go until it is whole.
 pub(crate) const DUMPS_MAX: u32 = 4;
@@ -33,6 +37,34 @@ impl Hearing {
     /// How often something of the group was lost. A dump tells something if that was the same before it and behind it.
     pub(crate) fn losses(&self) -> u64 {
         self.losses
+    }
+
+    /// Reads what the group has told so far, in pieces of `room`.
+    ///
+    /// # Errors
+    /// What the system says; what was read before is taken.
+    pub(crate) fn hear_out(
+        &mut self,
+        group: &NetlinkSocket,
+        room: &mut [u8],
+        mut take: impl FnMut(&Body<'_>),
+    ) -> io::Result<()> {
+        loop {
+            let octets = match group.receive(room)? {
+                Received::Nothing => return Ok(()),
+                Received::Lost => {
+                    self.lost();
+                    continue;
+                }
+                Received::Datagram(octets) => octets,
+            };
+            for message in netlink::messages(&room[..octets]) {
+                match message.map(|message| message.body) {
+                    Ok(Body::Overrun) | Err(_) => self.lost(),
+                    Ok(body) => take(&body),
+                }
+            }
+        }
     }
 
     /// Something of the group was lost.
