@@ -49,6 +49,7 @@ use socket2::Socket;
 use crate::waker::Waker;
 pub use epoll::Epoll;
 pub use missing::Missing;
+pub(crate) use uring::REGISTERED_LATER;
 pub use uring::Uring;
 use watched::Watched;
 

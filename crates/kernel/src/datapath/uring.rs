@@ -41,6 +41,7 @@ use super::{
 use inbox::Inbox;
 use opened::Opened;
 use place::{Kind, Place, Seat, Tag};
+pub(crate) use setup::REGISTERED_LATER;
 
 /// How long a drop waits for the kernel to let go of the buffers.
 const DROP_PATIENCE: Duration = Duration::from_secs(1);

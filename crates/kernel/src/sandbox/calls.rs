@@ -13,6 +13,7 @@ use seccompiler::{
 };
 
 use super::Confined;
+use crate::datapath::REGISTERED_LATER;
 
 /// Files and directories, as far as [`confine_files`](super::confine_files) lets them be changed.
 const FILES: &[c_long] = &[
@@ -242,8 +243,7 @@ fn judged() -> Result<Vec<(c_long, Vec<SeccompRule>)>, BackendError> {
         (libc::SYS_mprotect, vec![without(2, libc::PROT_EXEC)?]),
         // To look up one entry, to open what is pinned, to ask what it is, to look up many.
         (libc::SYS_bpf, one_of(0, &[1, 7, 15, 24])?),
-        // To enable, to change a place in the table of descriptors, to forget the group of buffers.
-        (libc::SYS_io_uring_register, one_of(1, &[12, 6, 23])?),
+        (libc::SYS_io_uring_register, one_of(1, &REGISTERED_LATER.map(u64::from))?),
     ])
 }
 

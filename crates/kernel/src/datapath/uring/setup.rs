@@ -32,11 +32,12 @@ pub(super) fn ring(limits: &Limits) -> Result<IoUring, OpenError> {
     Ok(ring)
 }
 
-/// What a ring may be asked for once it is enabled (`IORING_REGISTER_*` of io_uring_register(2)): to be enabled, to change a place
-/// in its table of descriptors, and to forget its group of buffers.
 const ENABLE_RINGS: u8 = 12;
 const FILES_UPDATE: u8 = 6;
 const UNREGISTER_PBUF_RING: u8 = 23;
+/// What a ring is asked for once it is set up (`IORING_REGISTER_*` of io_uring_register(2)): to be enabled, to change a place in its
+/// table of descriptors, and to forget its group of buffers.
+pub(crate) const REGISTERED_LATER: [u8; 3] = [ENABLE_RINGS, FILES_UPDATE, UNREGISTER_PBUF_RING];
 
 /// From its first use on the ring takes the four requests of this engine, and no other. Operations of a ring pass by every filter
 /// of system calls, so the ring itself has to refuse what nobody here asks for: to open a file, to connect, to send by itself.
@@ -48,7 +49,7 @@ pub(super) fn restrict(ring: &IoUring) -> io::Result<()> {
         [opcode::RecvMsgMulti::CODE, opcode::SendMsg::CODE, opcode::PollAdd::CODE, opcode::AsyncCancel2::CODE];
     let flags = squeue::Flags::FIXED_FILE | squeue::Flags::BUFFER_SELECT;
     let mut allowed: Vec<Restriction> = operations.map(Restriction::sqe_op).into();
-    allowed.extend([ENABLE_RINGS, FILES_UPDATE, UNREGISTER_PBUF_RING].map(Restriction::register_op));
+    allowed.extend(REGISTERED_LATER.map(Restriction::register_op));
     allowed.push(Restriction::sqe_flags_allowed(flags.bits()));
     ring.submitter().register_restrictions(&mut allowed)
 }
