@@ -237,7 +237,10 @@ pub(crate) const NEVER_REPORTED: u64 = u64::MAX;
 /// What a session's records and failures need. What only its end or its limits need stands in its [`Annex`].
 ///
 /// [`Annex`]: crate::annex::Annex
+///
+/// One cache line too, which interims touch: what they do not need stands in its [`Beginning`].
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 pub(crate) struct Account {
     /// Counters of IPv4, or of all, over all generations, as last read; see [`Table::counted`](crate::table::Table::counted).
     pub(crate) counted_v4: Totals,
@@ -245,13 +248,7 @@ pub(crate) struct Account {
     pub(crate) sampled: Mono,
     /// When it entered its lane.
     pub(crate) queued: Mono,
-    /// Event time of Up.
-    pub(crate) opened: Wall,
-    /// When its accounting began: the base of its phase.
-    pub(crate) accounting: Mono,
-    /// The last event that its `opened` record tells of, the Up or what has changed since: its position in the ring that it
-    /// came by. See [`Table::opened_by`](crate::table::Table::opened_by).
-    pub(crate) opened_by: u64,
+    /// Of the ring that the event came by which its `opened` record tells of; see [`Beginning::opened_by`].
     pub(crate) origin: OriginRef,
     /// Consecutive interim failures, 0–256.
     pub(crate) interim_failures: u16,
@@ -268,16 +265,13 @@ pub(crate) struct Account {
     pub(crate) cut: Option<CutBy>,
 }
 
-const _: () = assert!(size_of::<Account>() == 88);
+const _: () = assert!(size_of::<Account>() == 64);
 
 impl Account {
     pub(crate) const FREE: Account = Account {
         counted_v4: Counters::ZERO.v4,
         sampled: Mono::ZERO,
         queued: Mono::ZERO,
-        opened: Wall::from_millis(0),
-        accounting: Mono::ZERO,
-        opened_by: NO_EVENT.position,
         origin: OriginRef::NONE,
         interim_failures: 0,
         annex: AnnexRef::NONE,
@@ -287,6 +281,25 @@ impl Account {
         awaited: 0,
         cut: None,
     };
+}
+
+/// When a session began, and by what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Beginning {
+    /// Event time of Up.
+    pub(crate) opened: Wall,
+    /// When its accounting began: the base of its phase.
+    pub(crate) accounting: Mono,
+    /// The last event that its `opened` record tells of, the Up or what has changed since: its position in the ring that it
+    /// came by. See [`Table::opened_by`](crate::table::Table::opened_by).
+    pub(crate) opened_by: u64,
+}
+
+const _: () = assert!(size_of::<Beginning>() == 24);
+
+impl Beginning {
+    pub(crate) const NONE: Beginning =
+        Beginning { opened: Wall::from_millis(0), accounting: Mono::ZERO, opened_by: NO_EVENT.position };
 }
 
 /// A set of records that a session, or a replay, owes to the ledger, emitted in the order of its life.

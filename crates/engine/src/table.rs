@@ -14,7 +14,7 @@ use crate::attributes::split;
 use crate::blob::{BlobRef, Blobs};
 use crate::names::Names;
 use crate::origins::{OriginRef, Origins};
-use crate::session::{Account, Flags, Lane, NONE, Session, Slot, State};
+use crate::session::{Account, Beginning, Flags, Lane, NONE, Session, Slot, State};
 
 /// Average octets of name and attributes that a session may have before the table is full of them.
 const BLOB_OCTETS_MEAN: usize = 288;
@@ -25,6 +25,7 @@ const BLOB_OCTETS_USUAL: usize = 112;
 pub(crate) struct Table {
     pub(crate) sessions: Vec<Session>,
     pub(crate) accounts: Vec<Account>,
+    pub(crate) beginnings: Vec<Beginning>,
     annexes: Annexes,
     /// What was counted of IPv6, of those who have counted any: memory that nobody has written in takes nothing of the box.
     counted_v6: Vec<[u64; 4]>,
@@ -45,6 +46,7 @@ impl Table {
         Table {
             sessions: Vec::with_capacity(capacity),
             accounts: Vec::with_capacity(capacity),
+            beginnings: Vec::with_capacity(capacity),
             annexes: Annexes::new(capacity),
             counted_v6: vec![[0; 4]; capacity],
             blobs: Blobs::new(capacity.saturating_mul(BLOB_OCTETS_MEAN)),
@@ -63,6 +65,7 @@ impl Table {
         assert!(self.used == 0 && sessions <= self.capacity, "no session is in the way");
         self.sessions.resize(sessions, Session::FREE);
         self.accounts.resize(sessions, Account::FREE);
+        self.beginnings.resize(sessions, Beginning::NONE);
         self.blobs.make_ready(sessions * BLOB_OCTETS_USUAL);
     }
 
@@ -75,6 +78,7 @@ impl Table {
     pub(crate) fn begin(mut self, hash_key: [u8; 16]) -> Table {
         self.sessions.clear();
         self.accounts.clear();
+        self.beginnings.clear();
         Table { hash_key, ..self }
     }
 
@@ -123,12 +127,14 @@ impl Table {
             let slot = self.slots().end;
             self.sessions.push(session);
             self.accounts.push(*account);
+            self.beginnings.push(Beginning::NONE);
             return Some(slot);
         }
         let slot = self.free;
         self.free = self.sessions[slot as usize].next;
         self.sessions[slot as usize] = session;
         self.accounts[slot as usize] = *account;
+        self.beginnings[slot as usize] = Beginning::NONE;
         Some(slot)
     }
 
@@ -164,9 +170,7 @@ impl Table {
     /// Asks for the memory of a session that is served soon.
     pub(crate) fn prefetch(&self, slot: Slot) {
         prefetch::read(&self.sessions[slot as usize]);
-        let account = &self.accounts[slot as usize];
-        prefetch::read(account);
-        prefetch::read(&account.records);
+        prefetch::read(&self.accounts[slot as usize]);
     }
 
     /// What the session has counted over all generations, as last read.
@@ -209,15 +213,14 @@ impl Table {
 
     /// The last event that its `opened` record tells of.
     pub(crate) fn opened_by(&self, slot: Slot) -> TakenOver {
-        let account = &self.accounts[slot as usize];
-        self.origins.event(account.origin, account.opened_by)
+        self.origins.event(self.accounts[slot as usize].origin, self.beginnings[slot as usize].opened_by)
     }
 
     /// It tells of this one now.
     pub(crate) fn set_opened_by(&mut self, slot: Slot, event: TakenOver) {
         let held = self.origins.hold(event);
+        self.beginnings[slot as usize].opened_by = event.position;
         let account = &mut self.accounts[slot as usize];
-        account.opened_by = event.position;
         self.origins.release(std::mem::replace(&mut account.origin, held));
     }
 

@@ -350,10 +350,11 @@ impl Shard {
     pub(super) fn checkpointed(&self, slot: Slot) -> Checkpointed<'_> {
         let (session, account) = (self.session(slot), self.account(slot));
         let serial = session.serial.parts();
-        let was_accepted = account.accounting != Mono::ZERO;
+        let accounting = self.beginning(slot).accounting;
+        let was_accepted = accounting != Mono::ZERO;
         let accepted = match session.state {
             State::Accounting | State::Stopping | State::Parked if was_accepted => {
-                Some(Accepted { serial, at: account.accounting, keep_accounting: session.flags.has(Flags::START_KEPT) })
+                Some(Accepted { serial, at: accounting, keep_accounting: session.flags.has(Flags::START_KEPT) })
             }
             _ => None,
         };

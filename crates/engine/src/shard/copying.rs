@@ -80,7 +80,7 @@ impl Shard {
         // What was last told to the first servers, or would have been.
         let sampled = account.sampled.max(session.opened);
         let event = match kind {
-            Kind::Start => Now { mono: session.opened, wall: account.opened },
+            Kind::Start => Now { mono: session.opened, wall: self.beginning(slot).opened },
             Kind::Stop if session.is_down() => annex.closed,
             Kind::Interim | Kind::Stop => self.reported(slot).map_or(now.at(sampled), |reported| reported.at),
             Kind::ZeroStop => now,

@@ -246,8 +246,7 @@ impl Shard {
         // How it is called follows from what it took.
         self.enlist(slot);
         let taken_over = self.taken_over(origin);
-        let account = self.account_mut(slot);
-        account.opened = event.wall;
+        self.beginning_mut(slot).opened = event.wall;
         self.table.set_opened_by(slot, taken_over);
         self.note(slot, now.mono, Step::Up);
         self.note_authenticator(slot, subscriber);
@@ -419,7 +418,7 @@ impl Shard {
         let cause = account.cut.map_or(ending.cause, CutBy::terminate_cause);
         // Between two times that the plane gave, what it says counts; otherwise the clock that never steps does.
         let lasted = match ending.at {
-            Some(at) => Duration::from_millis(at.as_millis().saturating_sub(account.opened.as_millis())),
+            Some(at) => Duration::from_millis(at.as_millis().saturating_sub(self.beginning(slot).opened.as_millis())),
             None => now.mono.since(opened),
         };
         let lasted = u32::try_from(lasted.as_secs()).unwrap_or(u32::MAX);

@@ -103,8 +103,7 @@ impl Shard {
                 let session = self.session_mut(slot);
                 session.state = State::Accounting;
                 session.flags.put(Flags::START_KEPT, after != AfterStart::Account);
-                let account = self.account_mut(slot);
-                account.accounting = now;
+                self.beginning_mut(slot).accounting = now;
                 if after == AfterStart::Account {
                     // A Start tells that nothing has been counted.
                     self.note_reported(slot, 0);

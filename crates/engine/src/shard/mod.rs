@@ -74,7 +74,7 @@ use crate::request::Requests;
 use crate::run::Run;
 use crate::sequence::Links;
 use crate::server::{PortId, Server};
-use crate::session::{Account, Flags, Lane, Session, Slot};
+use crate::session::{Account, Beginning, Flags, Lane, Session, Slot};
 use crate::table::Table;
 use crate::wheel::Wheel;
 use announcing::Announcing;
@@ -441,6 +441,14 @@ impl Shard {
 
     fn account_mut(&mut self, slot: Slot) -> &mut Account {
         &mut self.table.accounts[slot as usize]
+    }
+
+    fn beginning(&self, slot: Slot) -> &Beginning {
+        &self.table.beginnings[slot as usize]
+    }
+
+    fn beginning_mut(&mut self, slot: Slot) -> &mut Beginning {
+        &mut self.table.beginnings[slot as usize]
     }
 
     /// What it has beside its account.

@@ -277,13 +277,13 @@ impl Shard {
     }
 
     fn owed_record(&self, slot: Slot, owed: Owed) -> Record<'_> {
-        let (session, account) = (self.session(slot), self.account(slot));
+        let session = self.session(slot);
         let serial = session.serial.parts();
         match owed {
             Owed::Opened => Record::Opened(self.opened(slot)),
             Owed::Accepted => Record::Accepted(Accepted {
                 serial,
-                at: account.accounting,
+                at: self.beginning(slot).accounting,
                 keep_accounting: session.flags.has(Flags::START_KEPT),
             }),
             Owed::StartFailed => Record::StartFailed(StartFailed { serial, zero_stop: zero_stop(session.flags) }),
@@ -296,7 +296,7 @@ impl Shard {
 
     /// Its attributes have been [joined](Shard::poll_record).
     pub(super) fn opened(&self, slot: Slot) -> Opened<'_> {
-        let (session, account) = (self.session(slot), self.account(slot));
+        let session = self.session(slot);
         let (contract, annex) = (self.contracts.get(session.contract), self.annex(slot));
         Opened {
             serial: session.serial.parts(),
@@ -310,7 +310,7 @@ impl Shard {
             allowance: annex.allowance,
             interim_s: session.interim_s,
             session_timeout_s: annex.session_timeout_s,
-            at: Now { mono: session.opened, wall: account.opened },
+            at: Now { mono: session.opened, wall: self.beginning(slot).opened },
             counters: session.counters,
             baseline: self.baseline(slot),
             attributes: &self.joined,

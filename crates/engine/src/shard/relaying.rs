@@ -288,9 +288,8 @@ impl Shard {
         session.interim_s = interval;
         session.flags.set(Flags::RELAYED);
         self.enlist(slot);
-        let account = self.account_mut(slot);
-        account.opened = began.wall;
-        account.sampled = began.mono;
+        self.beginning_mut(slot).opened = began.wall;
+        self.account_mut(slot).sampled = began.mono;
         self.table.set_opened_by(slot, NO_EVENT);
         let row = self.relayed.begin(slot);
         row.is_online = true;
@@ -310,7 +309,7 @@ impl Shard {
         } else {
             // Its Start is another server's affair, or came to nobody.
             self.session_mut(slot).state = State::Accounting;
-            self.account_mut(slot).accounting = now.mono;
+            self.beginning_mut(slot).accounting = now.mono;
             self.owe(slot, Owed::Accepted);
             self.arm_first_interim(slot, now.mono);
         }
@@ -597,10 +596,10 @@ impl Shard {
         };
         // What began before the box was booted can only be measured on the wall.
         let lasted = match rebooted.is_some() || opened == Mono::ZERO {
-            true => at.wall.as_millis().saturating_sub(account.opened.as_millis()) / 1000,
+            true => at.wall.as_millis().saturating_sub(self.beginning(slot).opened.as_millis()) / 1000,
             false => sampled.since(opened).as_secs(),
         };
-        let (started, octets) = (account.opened.event_timestamp(), octets_of(&self.table.counted(slot)));
+        let (started, octets) = (self.beginning(slot).opened.event_timestamp(), octets_of(&self.table.counted(slot)));
         let row = self.relayed.begin(slot);
         (row.at, row.heard, row.started, row.is_online) = (at, now.mono, started, true);
         row.last = Event { stamp: None, session_time_s: u32::try_from(lasted).unwrap_or(u32::MAX), octets };
@@ -608,7 +607,7 @@ impl Shard {
         if rebooted.is_some() {
             self.session_mut(slot).opened = Mono::ZERO;
             self.account_mut(slot).sampled = now.mono;
-            self.account_mut(slot).accounting = now.mono;
+            self.beginning_mut(slot).accounting = now.mono;
             // What is measured by this boot's clock is written down in its terms.
             self.owe(slot, Owed::Opened);
             self.owe_sample(slot);
@@ -631,7 +630,7 @@ impl Shard {
             session_time_s: annex.session_time_s,
             octets: octets_of(&self.table.counted(slot)),
         };
-        let started = self.account(slot).opened.event_timestamp();
+        let started = self.beginning(slot).opened.event_timestamp();
         let hash = self.table.hash_of_slot(slot);
         self.relayed.make_room(self.table.capacity());
         self.relayed.end(hash, now, event, started, true);

@@ -56,8 +56,7 @@ impl Shard {
         session.flags.set(Flags::REPLAY);
         session.flags.set(Flags::DOWN);
         session.flags.put(Flags::RELAYED, opened.plane.starts_with(RELAY_PLANE));
-        let account = self.account_mut(slot);
-        account.opened = opened.at.wall;
+        self.beginning_mut(slot).opened = opened.at.wall;
         self.table.set_counted(slot, bill.closed.counters);
         let annex = self.annex_mut(slot);
         annex.closed = Now { mono: Mono::ZERO, wall: bill.closed.at.wall };
@@ -83,7 +82,7 @@ impl Shard {
     }
 
     pub(super) fn replay_ended(&mut self, slot: Slot, outcome: Outcome) {
-        self.account_mut(slot).opened = self.latest.wall;
+        self.beginning_mut(slot).opened = self.latest.wall;
         match outcome {
             Outcome::Acknowledged => self.end(slot, Owed::Acknowledged),
             Outcome::Unanswered => self.end(slot, Owed::Billed),
@@ -101,13 +100,12 @@ impl Shard {
     }
 
     pub(super) fn departed(&self, slot: Slot) -> Departed<'_> {
-        let account = self.account(slot);
         let Counters { v4, v6 } = self.table.counted(slot);
         Departed {
             store: BillStore::Cache,
             departure: Departure::Replayed,
             transfer: 0,
-            at: account.opened,
+            at: self.beginning(slot).opened,
             bills: BillRuns::from_octets(&self.replayed).expect("one run, which was written just now"),
             in_octets: v4.in_octets.wrapping_add(v6.in_octets),
             out_octets: v4.out_octets.wrapping_add(v6.out_octets),

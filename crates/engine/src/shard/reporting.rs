@@ -92,7 +92,7 @@ impl Shard {
             mac: shown.mac,
             state: self.accounting_state(slot),
             group: self.groups[usize::from(contract.group)].name.clone(),
-            opened: account.opened,
+            opened: self.beginning(slot).opened,
             session_time_s: if down {
                 self.annex(slot).session_time_s.into()
             } else {

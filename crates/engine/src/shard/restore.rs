@@ -95,12 +95,12 @@ impl Shard {
         };
         session.flags.set(Flags::OPENED_DURABLE);
         let mut account = Account::FREE;
-        account.opened = opened.at.wall;
         if let Some(sampled) = &restored.sampled {
             account.sampled = sampled.at;
             account.interim_failures = sampled.interim_failures;
         }
         let slot = self.table.place(&session, &account, opened.session, opened.attributes).ok_or(NoSlot)?;
+        self.beginning_mut(slot).opened = opened.at.wall;
         self.table.set_opened_by(slot, opened.taken_over);
         if let Some(sampled) = &restored.sampled {
             self.table.set_counted(slot, sampled.counters);
@@ -191,7 +191,7 @@ impl Shard {
             session.state = State::Accounting;
             session.flags.set(Flags::ACCEPTED_DURABLE);
             session.flags.put(Flags::START_KEPT, accepted.keep_accounting);
-            self.account_mut(slot).accounting = accepted.at;
+            self.beginning_mut(slot).accounting = accepted.at;
         }
     }
 
@@ -221,7 +221,7 @@ impl Shard {
     /// The box was booted, and with it went the plane's memory: the session ended with what the ledger last knew of it. Its
     /// Stop leaves when that is durable, as any other; whose Start waited still has none.
     fn close_rebooted(&mut self, slot: Slot, last: Wall, now: Mono) {
-        let lasted = last.as_millis().saturating_sub(self.account(slot).opened.as_millis()) / 1000;
+        let lasted = last.as_millis().saturating_sub(self.beginning(slot).opened.as_millis()) / 1000;
         let annex = self.annex_mut(slot);
         annex.closed = Now { mono: Mono::ZERO, wall: last };
         annex.session_time_s = u32::try_from(lasted).unwrap_or(u32::MAX);
@@ -272,11 +272,11 @@ impl Shard {
             self.arm(slot);
             return;
         }
-        let account = self.account(slot);
+        let accounting = self.beginning(slot).accounting;
         let serial = session.serial.parts();
         let hash = self.contracts.get(session.contract).scheme.interim_hash;
         let interval = session.interim_s;
-        let first = first_interim(&self.key, serial, interval, hash, account.accounting);
+        let first = first_interim(&self.key, serial, interval, hash, accounting);
         let next = next_interim(first, interval, now.plus(Duration::from_millis(1)));
         self.session_mut(slot).next_interim = next;
         self.arm(slot);

@@ -219,9 +219,8 @@ impl Shard {
         batch: &mut TransmitBatch,
     ) -> bool {
         let kind = self.kind_of(slot);
-        let account = self.account(slot);
         let event = match kind {
-            Kind::Start => Now { mono: self.session(slot).opened, wall: account.opened },
+            Kind::Start => Now { mono: self.session(slot).opened, wall: self.beginning(slot).opened },
             Kind::Interim => self.reported(slot).map_or(now, |reported| reported.at),
             Kind::ZeroStop => now,
             Kind::Stop => self.annex(slot).closed,
@@ -311,7 +310,7 @@ impl Shard {
             let drawn = self.key.tacacs_session(epoch, shard, request.number, turn);
             let session_id = drawn << 8 | u32::from(identifier.value);
             request.authenticator[..4].copy_from_slice(&session_id.to_be_bytes());
-            let opened = self.table.accounts[slot as usize].opened;
+            let opened = self.table.beginnings[slot as usize].opened;
             let offers_single = transport == Transport::TacacsSingle;
             let facts = tacacs::Facts { own, terms, opened, session_id, offers_single, watchdog_alone };
             (tacacs::encode(room, request, &facts), Finish::Obfuscate)
