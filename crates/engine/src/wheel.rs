@@ -205,15 +205,17 @@ impl Wheel {
         }
     }
 
-    /// The cursor has come to a slot: asks for what will be read in it, and for what the next one begins with.
+    /// The cursor has come to a slot: asks for what will be read in it, as far as that was not asked for a tick ago, for what is
+    /// read first in the next one, and for what the one behind that begins with.
     fn begin_slot(&self) {
-        let slot = |tick: u32| self.slots[(tick & SLOT_MASK) as usize].head;
-        let head = slot(self.cursor);
-        if let Some(chunk) = self.chunks.get(head as usize) {
-            self.fetch_due(chunk);
-            self.fetch_after(head);
+        let head = |ahead: u32| self.slots[((self.cursor + ahead) & SLOT_MASK) as usize].head;
+        for slot in [head(0), head(1)] {
+            if let Some(chunk) = self.chunks.get(slot as usize) {
+                self.fetch_due(chunk);
+            }
         }
-        self.fetch(slot(self.cursor + 1));
+        self.fetch_after(head(0));
+        self.fetch(head(2));
     }
 
     /// Hands the owners of the far slot whose turn has come to the near slots.

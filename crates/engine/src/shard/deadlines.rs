@@ -18,8 +18,8 @@ use crate::session::{Flags, Lane, NONE, Slot, State};
 /// Sessions that fall due in one call: what they are read and written in lies in the core's own cache until their packets are
 /// written.
 pub(super) const DUE_MAX: usize = 256;
-/// Sessions whose memory is waited for together.
-pub(super) const FETCHED: usize = 32;
+/// How many sessions before its turn the memory of one is asked for.
+pub(super) const AHEAD: u32 = 16;
 
 impl Shard {
     /// Sets the session's timer to whatever comes first, or takes it away.
@@ -48,8 +48,8 @@ impl Shard {
         }
     }
 
-    /// Timers of sessions that have fired. The memory of some is waited for together: one after the other, that wait would be most
-    /// of the work.
+    /// Timers of sessions that have fired. The memory of each is asked for before its turn, first the session, then what is found by
+    /// way of it: waiting for that one after the other would be most of the work.
     ///
     /// Whoever is due is served when enough others are, or has waited for them: what the worker woke for is no reason to serve
     /// them one by one.
@@ -57,31 +57,28 @@ impl Shard {
         if self.timers.next_expiry().is_none_or(|at| at > now.mono) {
             return;
         }
-        for _ in 0..DUE_MAX / FETCHED {
-            let mut due = ArrayVec::<Slot, FETCHED>::new();
-            while !due.is_full()
-                && let Some(slot) = self.timers.expire(now.mono)
-            {
-                due.push(slot);
+        let mut due = ArrayVec::<Slot, DUE_MAX>::new();
+        while !due.is_full()
+            && let Some(slot) = self.timers.expire(now.mono)
+        {
+            self.table.prefetch(slot);
+            due.push(slot);
+        }
+        for step in 0..due.len() + AHEAD as usize {
+            if let Some(&slot) = due.get(step) {
+                self.fetch_counters(slot, counters);
+                self.table.blobs.prefetch(self.session(slot).blob);
             }
-            self.fetch(&due, counters);
-            for &slot in &due {
+            if let Some(&slot) = step.checked_sub(AHEAD as usize).and_then(|turn| due.get(turn)) {
                 self.session_is_due(slot, now, counters);
-            }
-            if !due.is_full() {
-                return;
             }
         }
     }
 
-    /// Asks for the memory of sessions that are served next, and of what they have counted.
-    pub(super) fn fetch(&self, slots: &[Slot], counters: &impl CounterSource) {
-        slots.iter().for_each(|&slot| self.table.prefetch(slot));
-        for &slot in slots {
-            let session = self.session(slot);
-            counters.prefetch(session.plane, session.counters);
-            self.table.blobs.prefetch(session.blob);
-        }
+    /// Asks for the memory of what a session has counted; its own is there.
+    pub(super) fn fetch_counters(&self, slot: Slot, counters: &impl CounterSource) {
+        let session = self.session(slot);
+        counters.prefetch(session.plane, session.counters);
     }
 
     /// The session's timer has fired.

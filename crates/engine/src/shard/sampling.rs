@@ -8,12 +8,11 @@
 
 use std::time::Duration;
 
-use arrayvec::ArrayVec;
 use model::counters::{CounterSource, Counters};
 use model::time::{Mono, Now};
 
 use super::Shard;
-use super::deadlines::FETCHED;
+use super::deadlines::AHEAD;
 use crate::session::{Flags, Lane, Slot, State};
 
 /// Time between two steps of the cursor, as far as it is not behind.
@@ -85,11 +84,17 @@ impl Shard {
     /// often does no harm, and each call is short.
     pub fn sweep(&mut self, now: Now, counters: &impl CounterSource) {
         self.let_leave();
-        let mut due = self.sampling.step(now.mono, self.table.slots().end);
-        while !due.is_empty() {
-            let some = due.by_ref().take(FETCHED).collect::<ArrayVec<Slot, FETCHED>>();
-            self.fetch(&some, counters);
-            some.into_iter().for_each(|slot| self.sample(slot, now.mono, counters));
+        let end = self.table.slots().end;
+        for slot in self.sampling.step(now.mono, end) {
+            // Those that the next step begins with are asked for as well.
+            let [coming, far] = [AHEAD, 2 * AHEAD].map(|ahead| slot + ahead);
+            if far < end {
+                self.table.prefetch(far);
+            }
+            if coming < end {
+                self.fetch_counters(coming, counters);
+            }
+            self.sample(slot, now.mono, counters);
         }
         self.pace_checkpoints(now.mono);
         self.walk_on(now);
