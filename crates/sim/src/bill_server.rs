@@ -87,6 +87,11 @@ impl BillServer {
         }
     }
 
+    /// How many files it has.
+    pub(crate) fn file_count(&self) -> usize {
+        self.files.len()
+    }
+
     /// A file does not arrive, or nobody hears that it has.
     pub(crate) fn fail(&mut self, upload: &Upload, failing: FailingUpload, oracle: &mut Oracle) -> Outcome {
         match failing {

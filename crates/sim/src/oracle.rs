@@ -121,6 +121,8 @@ pub(crate) struct Oracle {
     attempts: BTreeMap<(SocketAddr, u8), Attempt>,
     /// When the engine last changed its mind about a server.
     health_changed: Option<Mono>,
+    /// When that happened last, or a commit left a group other servers: those that stay may be Down.
+    asked_changed: Option<Mono>,
     probes: Probes,
     wellness: Wellness,
     copies: Copies,
@@ -156,6 +158,7 @@ impl Oracle {
             clock_is_set: false,
             attempts: BTreeMap::new(),
             health_changed: None,
+            asked_changed: None,
             probes: Probes::default(),
             wellness: Wellness::new(scenario),
             copies: Copies::new(scenario.copy_server.clone(), scenario.copies_in_time()),
@@ -226,7 +229,8 @@ impl Oracle {
     }
 
     /// Groups are committed that are other ones; a server may have another secret from now on.
-    pub(crate) fn committed(&mut self, settings: &Settings, secrets: &[(SocketAddr, Vec<u8>)]) {
+    pub(crate) fn committed(&mut self, now: Mono, settings: &Settings, secrets: &[(SocketAddr, Vec<u8>)]) {
+        self.asked_changed = Some(now);
         self.settings = settings.clone();
         for (server, secret) in secrets {
             let known = self.servers.entry(*server).or_default();
@@ -313,7 +317,7 @@ impl Oracle {
 
     /// The engine believes otherwise about a server.
     pub(crate) fn server_health_changed(&mut self, now: Mono, server: SocketAddr, news: News) {
-        self.health_changed = Some(now);
+        (self.health_changed, self.asked_changed) = (Some(now), Some(now));
         self.probes.news(server, news);
     }
 

@@ -38,6 +38,8 @@ const CALM: Duration = Duration::from_secs(100);
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
 /// So much longer where the queue is tried again a few users at a time.
 const PATIENCE_OF_ROUNDS: Duration = Duration::from_secs(60 * 60);
+/// Where thousands of bills have come together, one file goes after the other: so long for the next.
+const PATIENCE_OF_FILES: Duration = Duration::from_secs(10 * 60);
 
 /// Something that happens.
 enum Happening {
@@ -142,6 +144,8 @@ pub struct World {
     port_next: u16,
     healed: bool,
     closed: Option<Mono>,
+    /// When the bill server had one file more.
+    delivered: Mono,
     up: Duration,
     faults: BTreeMap<&'static str, u64>,
 }
@@ -199,6 +203,7 @@ impl World {
             port_next: 20_000,
             healed: false,
             closed: None,
+            delivered: Mono::ZERO,
             up: Duration::ZERO,
             faults: BTreeMap::new(),
             scenario,
@@ -487,7 +492,11 @@ impl World {
         }
         let now = self.now();
         let Some(process) = &mut self.process else { return };
+        let before = self.around.bill_server.file_count();
         process.uploaded(number, now, &mut self.disks, &mut self.around);
+        if self.around.bill_server.file_count() > before {
+            self.delivered = self.now;
+        }
         self.write();
     }
 
@@ -596,7 +605,8 @@ impl World {
         }
         let Some(closed) = self.closed else { return false };
         let quiet = self.around.planes.iter().all(|plane| plane.is_quiet() && plane.is_empty());
-        quiet && self.process.as_ref().is_some_and(Process::is_quiet) || self.now > closed.plus(self.patience())
+        let until = closed.plus(self.patience()).max(self.delivered.plus(PATIENCE_OF_FILES));
+        quiet && self.process.as_ref().is_some_and(Process::is_quiet) || self.now > until
     }
 
     fn reckon(&mut self) {

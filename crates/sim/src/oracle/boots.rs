@@ -207,7 +207,7 @@ impl Oracle {
     pub(crate) fn booted(&mut self) {
         self.boots.current += 1;
         self.announcing.boot();
-        self.health_changed = None;
+        (self.health_changed, self.asked_changed) = (None, None);
     }
 
     /// Recovery has read everything: no sample that was durable is missing.

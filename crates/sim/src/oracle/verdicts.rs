@@ -64,12 +64,12 @@ impl Oracle {
     /// Whether the failures of a session's interims are known exactly: unless the engine may have counted what nobody saw, an
     /// interim that failed unsent, or another life's.
     fn sees_failures(&self, book: &Book) -> bool {
-        let (sure_since, health) = (book.sent.sure_since, self.health_changed);
+        let (sure_since, changed) = (book.sent.sure_since, self.asked_changed);
         !book.group.is_empty()
             && !book.sent.unsure
             // Otherwise a server may answer, and be Down all the same.
             && !self.settings.radius_health.recover_count_invalid
-            && health.is_none_or(|at| sure_since.is_some_and(|since| at < since))
+            && changed.is_none_or(|at| sure_since.is_some_and(|since| at < since))
     }
 
     /// Another interim begins: the last one that failed was not one too many.

@@ -414,7 +414,7 @@ impl Oracle {
         // One that nobody answered may be tried again out of turn, and then it is no other one that fails. So may one that has
         // failed unsent while no server was Up.
         let before = sent.interim_left.replace(now.mono).or(book.accepted.map(|accepted| accepted.fact.at));
-        let unsent = self.health_changed.is_some_and(|at| before.is_none_or(|before| at >= before));
+        let unsent = self.asked_changed.is_some_and(|at| before.is_none_or(|before| at >= before));
         let unanswered = sent.interim.is_some() && !sent.interim_answered;
         let may_be_resent = resends && (unanswered || unsent);
         sent.unsure |= may_be_resent;

@@ -35,6 +35,7 @@ impl World {
 
     /// Groups get other servers, other waits, and other secrets.
     pub(super) fn commit_groups(&mut self) {
+        let now = self.now().mono;
         let (Some(process), Some(dice)) = (&mut self.process, &mut self.changes) else {
             return self.after(Duration::from_secs(3), Happening::Commit);
         };
@@ -55,7 +56,7 @@ impl World {
                 change(dice, group, &servers);
             }
             process.commit(&self.scenario.settings);
-            self.around.oracle.committed(&self.scenario.settings, &servers);
+            self.around.oracle.committed(now, &self.scenario.settings, &servers);
             self.around.trace.say(format_args!("groups are committed: {:?}", self.scenario.settings.radius_groups));
             *self.faults.entry("commits of groups").or_default() += 1;
             self.wake_workers();
