@@ -37,7 +37,7 @@ pub const GATHER: Duration = TICK.saturating_mul(GATHER_TICKS);
 const ENOUGH: u32 = 64;
 
 const TICK_NANOS: u64 = 4_000_000;
-const GATHER_TICKS: u32 = 4;
+const GATHER_TICKS: u32 = 5;
 const SLOT_BITS: u32 = 12;
 const SLOT_COUNT: usize = 1 << SLOT_BITS;
 const SLOT_MASK: u32 = (1 << SLOT_BITS) - 1;

@@ -12,7 +12,7 @@ fn knobs() -> Knobs {
 fn worlds_break_no_rule() {
     let mut sessions = 0;
     let mut happened: BTreeMap<&str, u64> = BTreeMap::new();
-    for seed in 0..44 {
+    for seed in 0..70 {
         let outcome = World::new(seed, knobs(), false).run();
         assert!(outcome.violation.is_none(), "seed {seed}: {:?}", outcome.violation);
         sessions += outcome.sessions;

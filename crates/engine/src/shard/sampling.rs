@@ -17,6 +17,8 @@ use crate::session::{Flags, Lane, Slot, State};
 
 /// Time between two steps of the cursor, as far as it is not behind.
 pub(super) const PACE: Duration = Duration::from_millis(20);
+/// A step waits so long for a worker that wakes for something else.
+const PATIENCE: Duration = Duration::from_millis(40);
 /// Slots that one step looks at.
 const STEP_MAX: u32 = 4096;
 
@@ -70,7 +72,7 @@ impl Sampling {
         let slot = if self.cursor >= slots { slots } else { self.cursor + 1 };
         let after = (u128::from(nanos(self.interval)) * u128::from(slot)).div_ceil(u128::from(slots.max(1)));
         let due = Mono::from_nanos(self.began.as_nanos().saturating_add(u64::try_from(after).unwrap_or(u64::MAX)));
-        due.max(self.stepped.plus(PACE))
+        due.max(self.stepped.plus(PATIENCE))
     }
 }
 
@@ -199,6 +201,17 @@ mod tests {
         assert_eq!(sampling.step(at(30_000), 1), 0..0);
         assert_eq!(sampling.next(1), at(60_000));
         assert_eq!(sampling.step(at(60_000), 1), 0..1);
-        assert_eq!(sampling.next(1), at(60_020), "the next round begins");
+        assert_eq!(sampling.next(1), at(60_040), "the next round begins");
+    }
+
+    #[test]
+    fn a_step_goes_with_what_the_worker_wakes_for() {
+        let mut sampling = Sampling::new(Mono::ZERO);
+        let slots = 60_000;
+        assert_eq!(sampling.step(at(1_000), slots), 0..1_000);
+        assert_eq!(sampling.step(at(1_019), slots), 1_000..1_000);
+        assert_eq!(sampling.next(slots), at(1_040), "for its own sake");
+        assert_eq!(sampling.step(at(1_020), slots), 1_000..1_020);
+        assert_eq!(sampling.next(slots), at(1_060));
     }
 }

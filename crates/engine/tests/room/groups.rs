@@ -318,7 +318,7 @@ fn row_5_1_a_removed_group_keeps_its_servers_until_its_last_session_has_ended() 
     );
     let scene = scene.wake(1).down("a").pass(1).sees("80 stop a to 1");
     assert_eq!(shown(&scene), [server(1), server(2)], "one session is left");
-    let scene = scene.down("b").pass(1).sees("81 stop b to 1");
+    let scene = scene.down("b").pass(1).sees("81 stop b to 1").pass(1);
     assert_eq!(shown(&scene), [], "without another commit");
 }
 
@@ -384,8 +384,8 @@ fn row_5_2_after_dead_time_it_is_tried_and_down_again_if_it_fails() {
          61 interim b to 1
          65 interim a to 1
          66 interim b to 1
-         70 server down
          70 interim a to 1
+         71 server down
          71 interim b to 1
          75 interim a to 2
          76 interim b to 2",

@@ -75,7 +75,7 @@ fn a_down_that_lies_unread_is_waited_for() {
 /// A plane that says more than is read, and for ever, keeps nobody waiting but its own.
 #[test]
 fn a_down_that_lies_unread_is_its_own_plane_s() {
-    for (plane, stop) in [(crate::stage::PLANE, "69.2 stop a to 1"), (PlaneIndex(1), "40 stop a to 1")] {
+    for (plane, stop) in [(crate::stage::PLANE, "70 stop a to 1"), (PlaneIndex(1), "40 stop a to 1")] {
         let settings = each_minute(3, InterimFailPolicy::Online);
         let mut scene = Scene::new(&settings).up("a", 1).pass(10).cut(&user("a"), 1);
         scene.stage.shard.handle_plane_linked(scene.stage.now.mono, PlaneIndex(1), "flooding", 7, 1);

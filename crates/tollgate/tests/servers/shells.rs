@@ -373,7 +373,7 @@ fn health_is_watched_until_a_key_is_pressed() {
     assert_eq!(health["servers"].as_array().map(Vec::len), Some(1), "{health}");
     assert_eq!(daemon.display("display accounting phase")["phases"].as_array().map(Vec::len), Some(60));
     let lateness = daemon.display("display accounting lateness");
-    assert_eq!((&lateness["tick_ms"], &lateness["interims"]), (&16.into(), &0.into()), "{lateness}");
+    assert_eq!((&lateness["tick_ms"], &lateness["interims"]), (&20.into(), &0.into()), "{lateness}");
     let terminal = Terminal::open(&site, "one", (100, 30));
     terminal.type_text("monitor accounting");
     terminal.press("Enter");
