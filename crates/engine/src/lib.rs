@@ -27,8 +27,8 @@
 //! then events, which wait in the plane's ring. No Start is dropped, no session is forgotten, and a datagram that no server
 //! signed costs its checksum and a count.
 //!
-//! **How many, how much:** per session 64 octets that each interim touches, an account, its name and attributes, about
-//! 9 octets of timer and 6 of index; all counted out by [`Limits`]. Nothing is allocated after [`Shard::new`] but for
+//! **How many, how much:** per session two cache lines that each interim touches, 24 octets that it does not, its name and
+//! attributes, about 9 octets of timer and 6 of index; all counted out by [`Limits`]. Nothing is allocated after [`Shard::new`] but for
 //! configurations, displays, baselines and orders; while authorization servers are configured, their index of sessions has 12
 //! octets more for each kind of name.
 //!
