@@ -94,7 +94,7 @@ impl Disk {
     /// it mounted: until he ends, it would be the same file system that is mounted again, as it was left.
     pub(crate) fn unmount(&self) {
         run(Command::new("umount").arg(&self.mounted_at));
-        wait_until("nobody has the disk any more", Duration::from_secs(20), || {
+        wait_until("nobody has the disk any more", Duration::from_secs(60), || {
             let devices = Command::new("losetup").arg("-j").arg(&self.image).output().unwrap();
             assert!(devices.status.success(), "{devices:?}");
             devices.stdout.is_empty()
