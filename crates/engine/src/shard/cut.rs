@@ -165,6 +165,10 @@ impl Shard {
         self.counts.cuts_unanswered += 1;
         let last = self.read_on(slot, counters).unwrap_or(self.table.counted(slot));
         let taken_over = self.last_word(slot);
+        let (plane, own) = (self.session(slot).plane, self.session(slot).counters);
+        if let Some(by) = self.account(slot).cut {
+            self.stayed.note(plane, own, by);
+        }
         self.close(slot, now, &Ending { cause: NAS_ERROR, counters: last, at: None, told: None, taken_over });
     }
 

@@ -202,6 +202,10 @@ impl Shard {
     }
 
     fn open(&mut self, now: Now, origin: EventOrigin, up: &Up<'_>) {
+        if let Some(by) = self.stayed.find(origin.plane, up.counters) {
+            self.pronounce_on_nobody(origin.plane, up.session, by.sentence(), by.reason());
+            return;
+        }
         let subscriber = &up.subscriber;
         if self.announcing.is_shut() {
             self.refuse(origin.plane, up.session, Reason::ShuttingDown);

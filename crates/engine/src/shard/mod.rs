@@ -28,6 +28,7 @@ mod replies;
 mod reporting;
 mod restore;
 mod sampling;
+mod stayed;
 mod story;
 mod streams;
 mod survey;
@@ -90,6 +91,7 @@ use queue::StopQueue;
 use records::Awaited;
 use replay::ReplayedRun;
 use sampling::Sampling;
+use stayed::Stayed;
 use verdicts::Refusals;
 
 /// How much a shard can hold; taken at start, never more.
@@ -287,6 +289,7 @@ pub struct Shard {
     verdicts: Line,
     /// Verdicts on subscribers that got no session.
     refusals: Refusals,
+    stayed: Stayed,
     /// When events of the planes were last left unread.
     events_left: Option<Mono>,
     /// The session whose last record or verdict is borrowed by the caller.
@@ -392,6 +395,7 @@ impl Shard {
             latest: Now { mono: now, wall: birth.started },
             verdicts: Line::new(limits.sessions),
             refusals: Refusals::new(),
+            stayed: Stayed::new(),
             events_left: None,
             leaving: None,
             lingering: 0,

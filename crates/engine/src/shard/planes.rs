@@ -294,6 +294,7 @@ impl Shard {
         if item.epoch != epoch {
             item.epoch = epoch;
             item.handled.clear();
+            self.stayed.forget(plane);
             self.drop_all_provisional(plane);
         }
     }

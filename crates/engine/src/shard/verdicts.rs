@@ -75,11 +75,15 @@ impl Shard {
         }
     }
 
-    /// Gives a verdict on a subscriber that has no session.
+    /// Refuses a subscriber that has no session.
     pub(super) fn refuse(&mut self, plane: PlaneIndex, name: &[u8], reason: Reason) {
         self.counts.refused += 1;
-        let mut refusal =
-            Refusal { plane, sentence: Sentence::Refuse, reason, name: [0; PLANE_SESSION_MAX], name_length: 0 };
+        self.pronounce_on_nobody(plane, name, Sentence::Refuse, reason);
+    }
+
+    /// Gives a verdict on a subscriber that has no session.
+    pub(super) fn pronounce_on_nobody(&mut self, plane: PlaneIndex, name: &[u8], sentence: Sentence, reason: Reason) {
+        let mut refusal = Refusal { plane, sentence, reason, name: [0; PLANE_SESSION_MAX], name_length: 0 };
         let length = name.len().min(PLANE_SESSION_MAX);
         refusal.name[..length].copy_from_slice(&name[..length]);
         #[expect(clippy::cast_possible_truncation, reason = "at most PLANE_SESSION_MAX")]

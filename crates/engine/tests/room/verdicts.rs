@@ -58,6 +58,24 @@ fn a_plane_that_does_not_answer_a_cut() {
     assert!(scene.stage.live().is_empty());
 }
 
+/// Its Stop has told the octets that its counters begin with: a session that began now would tell them once more.
+#[test]
+fn who_stays_in_spite_of_a_cut_is_cut_again_when_it_is_announced() {
+    let settings = each_minute(3, InterimFailPolicy::Online);
+    let scene = Scene::new(&settings).up("a", 1).pass(10).cut(&user("a"), 1).count(1, 4711).pass(31);
+    let scene = scene.sees(
+        "0 admit a opened
+         0 start a to 1
+         10 cut a cut-by-operator
+         40 stop a to 1",
+    );
+    assert_eq!(scene.last(Type::ACCT_INPUT_OCTETS), Some(4711));
+    let scene = scene.announce_by("a", 1, 1).pass(1).sees("41 cut a cut-by-operator");
+    assert!(scene.stage.live().is_empty());
+    // Whoever comes with other counters is somebody else.
+    scene.down_with("a", 1, None).up("a", 2).pass(1).sees("42 admit a opened\n42 start a to 1");
+}
+
 /// While the ledger is behind, what a plane says stays in its ring: the Down of whom it was to cut may be there.
 #[test]
 fn a_down_that_lies_unread_is_waited_for() {
