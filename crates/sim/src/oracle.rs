@@ -81,6 +81,8 @@ pub(crate) struct Incarnation {
     quota_out: QuotaAction,
     limits: Limits,
     pub(crate) turned_away: bool,
+    /// It was to be logged out, and its plane did not obey.
+    stays: bool,
     /// The engine did not let it in, for accounting was shut down.
     shut_out: bool,
 }
@@ -206,6 +208,7 @@ impl Oracle {
             quota_out,
             limits: who.limits,
             turned_away: false,
+            stays: false,
             shut_out: false,
         });
         self.incarnations.len() - 1
@@ -257,6 +260,11 @@ impl Oracle {
         (truth.gone, truth.history) = (Some(cause), VecDeque::new());
     }
 
+    /// The plane does not log it out.
+    pub(crate) fn stays(&mut self, incarnation: usize) {
+        self.incarnations[incarnation].stays = true;
+    }
+
     /// The plane lost events about it, or the session itself.
     pub(crate) fn vanished(&mut self, incarnation: usize) {
         self.incarnations[incarnation].vanished = true;
@@ -269,9 +277,11 @@ impl Oracle {
 
     /// The plane did not let it in.
     pub(crate) fn turned_away(&mut self, incarnation: usize) {
-        let Incarnation { let_in, shut_out, .. } = self.incarnations[incarnation];
-        // Who is not accounted for is new to every life, and is let out when accounting is shut down.
-        self.require(!let_in || shut_out, "who was admitted is not refused", || format!("session #{incarnation}"));
+        let Incarnation { let_in, shut_out, stays, .. } = self.incarnations[incarnation];
+        // Who is not accounted for is new to every life, and is let out when accounting is shut down. So is who was cut and stays.
+        self.require(!let_in || shut_out || stays, "who was admitted is not refused", || {
+            format!("session #{incarnation}")
+        });
         self.incarnations[incarnation].turned_away = true;
     }
 

@@ -62,6 +62,8 @@ pub(crate) struct Plane {
     stretch: Stretch,
     /// No subscriber comes any more.
     pub(crate) closing: bool,
+    /// It does not obey every cut: some subscribers stay until they go by themselves.
+    pub(crate) disobeys: Option<Dice>,
     /// Events that found the ring full.
     pub(crate) waited: u64,
 }
@@ -110,6 +112,7 @@ impl Plane {
             has_few_addresses: scenario.is_ordered(),
             stretch: scenario.stretch,
             closing: false,
+            disobeys: None,
             waited: 0,
             dice,
         }
@@ -231,6 +234,9 @@ impl Plane {
                     let slot = live.counters;
                     self.live.remove(&name);
                     self.release(slot);
+                }
+                Sentence::Cut if self.disobeys.as_mut().is_some_and(|dice| dice.chance(40)) => {
+                    oracle.stays(live.incarnation);
                 }
                 Sentence::Cut => self.end(now, &name, 10, oracle),
             }

@@ -53,6 +53,8 @@ pub(super) struct Book {
     /// In which boot of the box it came, and in which it ended.
     pub(super) boot: usize,
     pub(super) closed_boot: usize,
+    /// In which life it ended.
+    closed_life: u32,
     pub(super) samples: Samples,
     opened_durable: bool,
     /// The last recovery told of it.
@@ -225,6 +227,7 @@ impl Oracle {
             book.closed.iter_mut().for_each(|kept| kept.durable = true);
             book.cut_durable = book.cut.is_some();
             book.over.iter_mut().for_each(|kept| kept.durable = true);
+            book.ordered.settled();
         }
     }
 
@@ -430,8 +433,15 @@ impl Oracle {
             self.violate("a session comes from an Up", format!("{serial:?} from {key:?}"));
             return;
         };
-        // Who was refused, and is announced all the same, gets another.
-        let other = self.books_of(incarnation).find(|book| book.over.is_none() || book.closed.is_some());
+        // Who was refused, and is announced all the same, gets another. So does who stays in spite of a cut when the life that
+        // waited for the Down is over, or those counters are.
+        let truth = &self.incarnations[incarnation];
+        let is_known = |book: &&Book| {
+            let has_stayed = truth.stays && book.cut.is_some() && book.closed.is_some();
+            let is_forgotten = has_stayed && (book.closed_life < self.lives || truth.counters_lost);
+            !is_forgotten && (book.over.is_none() || book.closed.is_some())
+        };
+        let other = self.books_of(incarnation).find(is_known);
         let other = other.map(|book| text(&book.session_id).into_owned());
         self.require(other.is_none(), "never two ids for one session", || {
             format!("#{incarnation} is {other:?} and {}", text(&session_id))
@@ -450,6 +460,7 @@ impl Oracle {
             opened_at: opened.at,
             boot: self.boots.current(),
             closed_boot: self.boots.current(),
+            closed_life: self.lives,
             samples: Samples::default(),
             opened_durable: false,
             opened_read: false,
@@ -497,9 +508,9 @@ impl Oracle {
     }
 
     fn owed_closed(&mut self, closed: &Closed, now: Mono) {
-        let boot = self.boots.current();
+        let (boot, life) = (self.boots.current(), self.lives);
         let Some(book) = self.book(closed.serial, "closed") else { return };
-        book.closed_boot = boot;
+        (book.closed_boot, book.closed_life) = (boot, life);
         let same = book.closed.is_none_or(|before| before.fact == *closed);
         (book.closed, book.closed_polled) = (Some(Kept { fact: *closed, durable: false }), Some(now));
         let (incarnation, id) = (book.incarnation, text(&book.session_id).into_owned());

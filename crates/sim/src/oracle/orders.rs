@@ -71,6 +71,8 @@ pub(super) struct Ordered {
     terms: Terms,
     on_the_way: Vec<Terms>,
     durable: Terms,
+    /// What was durable before recovery read something newer, as long as that is not on the disk for certain.
+    before: Option<Terms>,
     checkpointed: Option<Terms>,
     /// What recovery has just read.
     read: Option<Terms>,
@@ -238,7 +240,8 @@ impl Oracle {
         if !is_unaccounted(asked, only) || self.books.values().any(has_id) {
             return;
         }
-        let has_gone = only.gone.is_some() || only.vanished || only.turned_away;
+        // A plane that does not obey is not waited for.
+        let has_gone = only.gone.is_some() || only.vanished || only.turned_away || only.stays;
         let fine = has_gone && asked.wish == Wish::Disconnect;
         self.tally("disconnects of who is not accounted for", 1);
         self.require(fine, "an ACK promises nothing that a restart forgets", || {
@@ -369,6 +372,11 @@ impl Ordered {
         }
     }
 
+    /// What recovery read is on the disk for certain.
+    pub(super) fn settled(&mut self) {
+        self.before = None;
+    }
+
     /// A record tells all of the session.
     pub(super) fn checkpointed(&mut self, opened: &Opened<'_>) {
         self.checkpointed = Some(Terms::of(opened));
@@ -390,10 +398,13 @@ impl Ordered {
         let may = |terms: &Terms| *terms == read;
         let known = self.durable == Terms::default()
             || may(&self.durable)
+            || self.before.as_ref().is_some_and(may)
             || self.checkpointed.take().as_ref().is_some_and(may)
             || on_the_way.iter().any(may);
         let told = format!("{read:?} is read, {:?} was durable", self.durable);
-        (self.durable, self.terms) = (read.clone(), read);
+        let durable = std::mem::replace(&mut self.durable, read.clone());
+        self.before.get_or_insert(durable);
+        self.terms = read;
         if known { Ok(self.terms.interim_s) } else { Err(told) }
     }
 

@@ -80,8 +80,9 @@ impl Oracle {
         let free = self.attempts.get(&key).is_none_or(|attempt| attempt.is_free(now.mono, self.lives));
         let is_down = self.probes.down.contains(&to);
         let last = self.probes.last.get(&to).filter(|last| last.life == self.lives);
-        let alone =
-            last.and_then(|last| self.attempts.get(&last.key)).is_none_or(|attempt| attempt.has_ended(now.mono));
+        // Its identifier may be a session's by now.
+        let before = last.and_then(|last| self.attempts.get(&last.key)).filter(|attempt| attempt.serial == NOBODY);
+        let alone = before.is_none_or(|attempt| attempt.has_ended(now.mono));
         let interval = Duration::from_secs(detect.interval_s.into()) * 9 / 10;
         let paced = last.is_none_or(|last| now.mono >= last.at.plus(interval));
         self.require(signed, "every request is signed", || to.to_string());

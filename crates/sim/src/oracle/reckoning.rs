@@ -62,7 +62,9 @@ impl Oracle {
         for (number, truth) in self.incarnations.iter().enumerate() {
             let accounted = self.books_of(number).filter(|book| book.closed.is_some()).count();
             let owed = truth.mode == AccountingMode::Radius && truth.let_in;
-            if owed && accounted != 1 || accounted > 1 && !truth.turned_away {
+            // Who stays in spite of a cut has another one from the next life on.
+            let too_many = accounted > 1 && !truth.stays;
+            if owed && (accounted == 0 || too_many) || too_many && !truth.turned_away {
                 let what = format!("#{number} ({}) has {accounted} accounts", text(&truth.name));
                 found.push(Violation { rule: "who was admitted has one account", what });
             }

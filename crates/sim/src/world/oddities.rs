@@ -1,6 +1,6 @@
 //! In some worlds more goes wrong than `Trouble` knows: the way to some servers is cut in one direction or both, a server has
-//! another secret than the box, lives in part only, or is started again and has forgotten whom it answered; and bits rot. With
-//! dice of its own, so that the other worlds stay as they are.
+//! another secret than the box, lives in part only, or is started again and has forgotten whom it answered; a plane does not log
+//! out whom it should; and bits rot. With dice of its own, so that the other worlds stay as they are.
 
 use std::time::Duration;
 
@@ -31,6 +31,9 @@ impl World {
             let first = dice.seconds(1, 40);
             self.disks.ledger.rot = dice.chance(30).then(|| dice.fork());
             self.disks.card.rot = dice.chance(30).then(|| dice.fork());
+            for plane in &mut self.around.planes {
+                plane.disobeys = dice.chance(30).then(|| dice.fork());
+            }
             self.after(first, Happening::Oddity);
         }
     }
@@ -62,6 +65,7 @@ impl World {
     pub(super) fn heal_oddities(&mut self) {
         self.network.partition = None;
         (self.disks.ledger.rot, self.disks.card.rot) = (None, None);
+        self.around.planes.iter_mut().for_each(|plane| plane.disobeys = None);
     }
 
     /// A process is about to read the stores. Beside that, copies are read in each of which one bit is another: what recovery
