@@ -234,11 +234,10 @@ pub(crate) const NO_EVENT: TakenOver = TakenOver { plane_epoch: 0, ring: 0, posi
 /// No report was acknowledged in this life.
 pub(crate) const NEVER_REPORTED: u64 = u64::MAX;
 
-/// What a session's records and failures need. What only its end or its limits need stands in its [`Annex`].
+/// What a session's records and failures need: one cache line too, which interims touch. When it began, and by what, stands in its
+/// [`Beginning`]; what only its end or its limits need, in its [`Annex`].
 ///
 /// [`Annex`]: crate::annex::Annex
-///
-/// One cache line too, which interims touch: what they do not need stands in its [`Beginning`].
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 pub(crate) struct Account {

@@ -205,8 +205,8 @@ impl Wheel {
         }
     }
 
-    /// The cursor has come to a slot: asks for what will be read in it, as far as that was not asked for a tick ago, for what is
-    /// read first in the next one, and for what the one behind that begins with.
+    /// The cursor has come to a slot: asks for what is read first in it and in the next one, and for what the one behind that begins
+    /// with. Where it came from the slot before, its own was asked for there, and is near; where it has skipped some, it was not.
     fn begin_slot(&self) {
         let head = |ahead: u32| self.slots[((self.cursor + ahead) & SLOT_MASK) as usize].head;
         for slot in [head(0), head(1)] {
