@@ -5,10 +5,15 @@
 pub(crate) mod open_ssh;
 pub(crate) mod tftpd;
 
+#[path = "../ports/mod.rs"]
+mod ports;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+pub(crate) use ports::free_port;
 
 /// A process that ends with its test.
 pub(crate) struct Server(Child);

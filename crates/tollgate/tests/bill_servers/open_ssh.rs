@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Inbox, Server, wait_until};
+use super::{Inbox, Server, free_port, wait_until};
 
 /// The user.
 pub(crate) const USER: &str = "bills";
@@ -118,11 +118,6 @@ pub(crate) fn generate(path: &Path, kind: &str, passphrase: &str) {
         .status()
         .unwrap();
     assert!(made.success());
-}
-
-/// A TCP port of 127.0.0.1 that nobody has.
-pub(crate) fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn configuration(directory: &Path, plan: Plan, port: u16) -> String {

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Inbox, Server, wait_until};
+use super::{Inbox, Server, free_port, wait_until};
 
 /// A running in.tftpd.
 pub(crate) struct Tftpd {
@@ -19,7 +19,7 @@ impl Tftpd {
     pub(crate) fn start(disk: &str, umask: &str) -> Tftpd {
         let directory = tempfile::tempdir().unwrap();
         let inbox = Inbox::new(directory.path(), 0o777, disk);
-        let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let address = format!("127.0.0.1:{port}");
         // One without privileges keeps to the permissions of files.
         let arguments = [

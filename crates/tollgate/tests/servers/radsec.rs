@@ -1,7 +1,6 @@
 //! RADIUS over TLS (RFC 6614) against FreeRADIUS and radsecproxy, which show their certificates and demand one.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 
 use crate::common::{Authority, Daemon, Feed, FreeRadius, Passing, RadsecProxy, Relay, SECRET, Signal, Site, Totals};
@@ -16,7 +15,7 @@ struct Office {
 
 impl Office {
     fn open() -> Office {
-        let ports = [free_port(), free_port_of_tcp()];
+        let ports = [free_port(), free_port()];
         let office = Office { site: Site::new(), authority: Authority::new("ca"), ports };
         office.write("ca.pem", &office.authority.issuer.pem());
         for (name, host) in [("server", "127.0.0.1"), ("bng", "bng.example.net")] {
@@ -96,11 +95,6 @@ impl Office {
     }
 }
 
-fn free_port_of_tcp() -> u16 {
-    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-    std::iter::repeat_with(free_port).take(100).find(is_free).expect("a port is free for TCP too")
-}
-
 fn totals(number: u64) -> Totals {
     Totals::of(number, number % 3)
 }
@@ -160,7 +154,7 @@ fn free_radius_takes_two_thousand_sessions() {
 fn a_proxy_takes_two_thousand_sessions() {
     let office = Office::open();
     let server = FreeRadius::start(&office.directory(), office.ports[0]);
-    let (port, files) = (free_port_of_tcp(), office.files_of_server());
+    let (port, files) = (free_port(), office.files_of_server());
     let ports = [port, office.ports[0]];
     let proxy = RadsecProxy::start(&office.site.path("proxy"), ports, files.each_ref().map(PathBuf::as_path));
     two_thousand_sessions(&office, &office.line_to(port, "ca.pem", true));

@@ -7,7 +7,8 @@ use std::time::Duration;
 use model::settings::HostKeyPolicy;
 use tokio::io::AsyncWriteExt;
 
-use super::servers::open_ssh::{OpenSsh, PASSWORD, Plan, USER, free_port, generate};
+use super::servers::free_port;
+use super::servers::open_ssh::{OpenSsh, PASSWORD, Plan, USER, generate};
 use super::{Delivered, DeliveryError, KeyFault, MANIFEST_NAME, NAME, check_arrivals, files, octets, whole};
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #[path = "../../bill_servers/mod.rs"]
 mod servers;
 
+pub(crate) use servers::free_port;
 pub(crate) use servers::open_ssh::{OpenSsh, Plan};
 use servers::open_ssh::{PASSWORD, USER};
 pub(crate) use servers::tftpd::Tftpd;

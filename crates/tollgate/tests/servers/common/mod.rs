@@ -32,7 +32,7 @@ mod tracer;
 use std::time::{Duration, Instant};
 
 pub(crate) use bad_line::{BadLine, Weather};
-pub(crate) use bill_servers::{OpenSsh, Plan, Tftpd};
+pub(crate) use bill_servers::{OpenSsh, Plan, Tftpd, free_port};
 pub(crate) use certificates::Authority;
 pub(crate) use crowd::{Crowd, Habits, Life, TICK};
 pub(crate) use daemon::{Daemon, Said, path, run_command, tollgate};
@@ -49,7 +49,7 @@ pub(crate) use process::{Process, Signal};
 pub(crate) use radsec_proxy::RadsecProxy;
 pub(crate) use random::Random;
 pub(crate) use relay::{Passing, Relay};
-pub(crate) use site::{SECRET, Site, free_port};
+pub(crate) use site::{SECRET, Site};
 pub(crate) use sitting::Sitting;
 pub(crate) use slow_server::SlowServer;
 pub(crate) use subscriber_line::{SubscriberLine, shell};

@@ -1,8 +1,6 @@
 //! A directory with everything that one daemon needs, and a configuration that is right unless a test says otherwise.
 
-use std::net::UdpSocket;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What the servers and the daemon share.
@@ -64,17 +62,4 @@ impl Site {
              local-aaa-server\n local-bill-pool enable\n{bills}"
         ));
     }
-}
-
-/// A UDP port of 127.0.0.1 that nobody has, below those that the kernel gives out by itself, so that it stays free
-/// while its server is away.
-pub(crate) fn free_port() -> u16 {
-    const FIRST: u16 = 20_000;
-    const COUNT: u16 = 12_000;
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap();
-    (0..COUNT)
-        .map(|_| FIRST + (start + NEXT.fetch_add(7, Ordering::Relaxed) % COUNT) % COUNT)
-        .find(|port| UdpSocket::bind(("127.0.0.1", *port)).is_ok())
-        .expect("a port of 127.0.0.1 is free")
 }
