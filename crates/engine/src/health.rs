@@ -17,6 +17,7 @@
 
 use std::time::Duration;
 
+use model::marks::{self, Mark};
 use model::settings::RadiusHealth;
 use model::time::Mono;
 
@@ -133,6 +134,7 @@ impl Health {
         self.replies = self.replies.saturating_add(1);
         self.unanswered = 0;
         if self.state == State::Down && !self.rules.revived_by_reply {
+            marks::hit(Mark::ReplyRevivesNobody);
             return None;
         }
         self.state = State::Up;
@@ -141,6 +143,7 @@ impl Health {
 
     /// Probes have shown that it lives; they are asked for, so `recover-count invalid` does not speak of them.
     pub(crate) fn revived(&mut self) -> Option<News> {
+        marks::hit(Mark::ProbeRevives);
         (self.state, self.unanswered) = (State::Up, 0);
         std::mem::take(&mut self.told_down).then_some(News::Up)
     }
@@ -166,7 +169,10 @@ impl Health {
         self.timeouts = self.timeouts.saturating_add(1);
         let dead = match self.state {
             State::Up => self.is_silent(now) | self.fails_too_often(now),
-            State::Assumed => true,
+            State::Assumed => {
+                marks::hit(Mark::DiesOnTrial);
+                true
+            }
             State::Down => false,
         };
         if !dead {
@@ -192,7 +198,11 @@ impl Health {
         }
         let (timeouts, ended) = (u64::from(self.timeouts), u64::from(self.timeouts) + u64::from(self.replies));
         (self.judged, self.replies, self.timeouts) = (now, 0, 0);
-        timeouts * 100 >= ended * u64::from(rate)
+        let fails = timeouts * 100 >= ended * u64::from(rate);
+        if fails {
+            marks::hit(Mark::DiesOfRate);
+        }
+        fails
     }
 
     /// Ends the dead-time as `now` allows. True when it did.

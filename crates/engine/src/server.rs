@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use model::marks::{self, Mark};
 use model::report::ServerReport;
 use model::settings::{ServerPath, Transport};
 use model::time::Mono;
@@ -358,6 +359,7 @@ impl Server {
             self.current = (self.current + 1) % self.ports.len();
             self.run = 0;
         }
+        marks::hit(Mark::IdentifiersExhausted);
         self.counts.identifiers_exhausted += 1;
         None
     }

@@ -25,6 +25,7 @@
 use std::time::Duration;
 
 use lanes::prefetch;
+use model::marks::{self, Mark};
 use model::time::Mono;
 
 /// How long one tick is. Timers fire at the end of the tick that they fall into, never early.
@@ -225,6 +226,9 @@ impl Wheel {
         // What is hinted again lands in another slot: near, or far beyond this turn.
         while let Some(owner) = self.pop(slot) {
             let due = self.due[owner as usize];
+            if due == self.cursor {
+                marks::hit(Mark::TimerAtWrap);
+            }
             if due != IDLE {
                 self.hint(owner, due);
             }

@@ -23,6 +23,7 @@
 
 use std::time::Duration;
 
+use model::marks::{self, Mark};
 use model::time::Mono;
 
 use crate::losses::{Judgement, Losses};
@@ -185,6 +186,7 @@ impl Window {
     pub(crate) fn handle_timeout(&mut self, out: u32, missed: u32, now: Mono) -> bool {
         let is_due = self.next_extra(out, missed).is_some_and(|at| at <= now);
         if is_due {
+            marks::hit(Mark::PlaceBesideWindow);
             self.beside_since = if self.extra == 0 { now } else { self.beside_since };
             self.extra += 1;
             self.followed = 0;
@@ -247,6 +249,7 @@ impl Window {
         match judgement {
             Judgement::Fair => return,
             Judgement::TooWide { width } => {
+                marks::hit(Mark::WindowTooWide);
                 self.untried = Some(Untried { width: self.width(), is_opening: self.is_opening });
                 self.is_opening = false;
                 let most = (self.width() - self.width() / 8).max(LEAST);
@@ -321,6 +324,7 @@ impl Window {
         }
         self.untried = None;
         self.losses.give_up_trial(now);
+        marks::hit(Mark::WindowHalved);
         self.halved = now;
         self.is_opening = false;
         self.width = (self.width() / 2).max(LEAST);

@@ -39,6 +39,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use model::ids::BillId;
+use model::marks::{self, Mark};
 use model::record::{Record, Started};
 use model::time::Mono;
 
@@ -396,6 +397,7 @@ impl Log {
                 match outcome {
                     Ok(()) => self.heal(),
                     Err(fault) => {
+                        marks::hit(Mark::SpareFailed);
                         self.alarm(fault, self.spare.number());
                         self.backoff.start(now);
                     }
@@ -531,14 +533,17 @@ impl Log {
 
     fn heal(&mut self) {
         if self.backoff.fault.is_some() && !self.backoff.batch_failed && !self.backoff.spare_failed {
+            marks::hit(Mark::LogHealed);
             self.backoff = Backoff::default();
             self.alarms.push_back(Alarm::Healed);
         }
     }
 
     fn abandon(&mut self, fault: DiskFault, now: Mono) {
+        marks::hit(Mark::BatchAbandoned);
         let active = self.active_segment();
         if !active.holds {
+            marks::hit(Mark::SegmentGivenBack);
             self.spare.give_back(active.number);
         }
         self.active = None;

@@ -15,6 +15,7 @@
 //! | [`settings`] | the running configuration as one tree |
 //! | [`domain`] | what a domain says of one subscriber |
 //! | [`report`] | the rows of the displays |
+//! | [`marks`] | odd branches of the machines, by name |
 //!
 //! **Comes in:** nothing. **Goes out:** types. **Never:** I/O, allocation on the packet path (events and records
 //! borrow), or a helper that has no noun. **Full** has no meaning here.
@@ -25,6 +26,7 @@ pub mod counters;
 pub mod domain;
 pub mod event;
 pub mod ids;
+pub mod marks;
 pub mod record;
 pub mod report;
 pub mod samples;

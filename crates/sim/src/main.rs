@@ -1,5 +1,6 @@
 //! `sim --seeds N [--from S]` runs N seeds from S; `sim --seed S` tells one seed with its trace; `sim --soak` runs seeds until
-//! it is stopped; `sim --fail-each` has every operation of a seed fail once.
+//! it is stopped; `sim --fail-each` has every operation of a seed fail once. Built with the feature `marks`, `--marks` tells which odd
+//! branches of the machines were taken.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that reports to its terminal")]
@@ -48,10 +49,24 @@ struct Arguments {
     /// Sessions, their intervals and the pauses between faults last so many times longer.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1000))]
     stretch: Option<u64>,
+    /// Tell how often each odd branch of the machines was taken; it is a failure if one never was.
+    #[cfg(feature = "marks")]
+    #[arg(long)]
+    marks: bool,
 }
 
 fn main() -> ExitCode {
-    let Arguments { seeds, from, seed, soak, fail_each, fail, minutes, sessions, load, stretch } = Arguments::parse();
+    let arguments = Arguments::parse();
+    #[cfg(feature = "marks")]
+    if arguments.marks {
+        let outcome = run(&arguments);
+        return if marks_are_hit() { outcome } else { ExitCode::FAILURE };
+    }
+    run(&arguments)
+}
+
+fn run(arguments: &Arguments) -> ExitCode {
+    let Arguments { seeds, from, seed, soak, fail_each, fail, minutes, sessions, load, stretch, .. } = *arguments;
     let knobs = Knobs { minutes, sessions, stretch, fails: fail, load };
     match (seed, soak) {
         (Some(seed), _) => tell(seed, knobs),
@@ -65,6 +80,19 @@ fn main() -> ExitCode {
             campaign::run(from, End::Soak(hours), knobs)
         }
     }
+}
+
+/// Tells how often each odd branch of the machines was taken. False: some never was.
+#[cfg(feature = "marks")]
+fn marks_are_hit() -> bool {
+    let hits: Vec<_> = model::marks::hits().collect();
+    let told: Vec<String> = hits.iter().map(|(mark, count)| format!("{mark:?} {count}")).collect();
+    println!("{} marks: {}", hits.len(), told.join(", "));
+    let missed: Vec<_> = hits.iter().filter(|(_, count)| *count == 0).map(|(mark, _)| format!("{mark:?}")).collect();
+    if !missed.is_empty() {
+        eprintln!("no seed takes the branches of these marks (crates/model/src/marks.rs): {}", missed.join(", "));
+    }
+    missed.is_empty()
 }
 
 /// One seed, and everything that happened.

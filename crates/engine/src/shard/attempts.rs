@@ -1,5 +1,6 @@
 //! One transaction's way over the servers: when the wait for a reply runs out, and whom it asks next.
 
+use model::marks::{self, Mark};
 use model::settings::ServerPath;
 use model::time::Mono;
 
@@ -26,10 +27,16 @@ impl Shard {
         let overtaken = self.is_overtaken(index);
         // One that was taken out of the group meanwhile had its last datagram.
         let removed = !self.groups[usize::from(request.group)].has(server);
+        if removed {
+            marks::hit(Mark::ServerLeftGroup);
+        }
         let spent = removed || request.transmissions >= request.transmissions_max;
         self.end_waiting(index);
         let news = self.servers[usize::from(server)].unanswered(sent, now);
         self.tell_news(server, news);
+        if overtaken {
+            marks::hit(Mark::OvertakenByDown);
+        }
         if !spent && !overtaken {
             self.requests.get_mut(index).place = Place::Again(identifier);
             self.again.push_back(index);
@@ -68,6 +75,7 @@ impl Shard {
             if !differs || !self.groups[group].has_room(&self.servers, now) {
                 return None;
             }
+            marks::hit(Mark::PreferenceHasNoRoom);
             let index = lane.index()?;
             let queue = &mut self.groups[group].lanes[index];
             looked_at[index] += 1;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use model::counters::CounterSource;
 use model::ids::PlaneIndex;
+use model::marks::{self, Mark};
 use model::report::UserSelector;
 use model::time::{Mono, Now};
 use model::verdict::{CutBy, Sentence};
@@ -159,9 +160,11 @@ impl Shard {
             return;
         }
         if let Some(until) = self.waits_on_for_down(slot, now.mono) {
+            marks::hit(Mark::CutWaitsOn);
             self.wait_for_down(slot, until);
             return;
         }
+        marks::hit(Mark::CutUnanswered);
         self.counts.cuts_unanswered += 1;
         let last = self.read_on(slot, counters).unwrap_or(self.table.counted(slot));
         let taken_over = self.last_word(slot);

@@ -12,6 +12,7 @@
 //!
 //! **Full.** Each session stands here once, so there is room for all.
 
+use model::marks::{self, Mark};
 use model::record::Record;
 use model::samples::{Samples, SamplesWriter};
 
@@ -67,6 +68,7 @@ impl Shard {
         while let Some(slot) = self.gathering.slots.first()
             && !self.account(slot).records.is_empty()
         {
+            marks::hit(Mark::GatheredOwesMore);
             self.gathering.slots.pop();
             self.session_mut(slot).flags.put(Flags::SAMPLE_DUE, false);
             self.owe(slot, Owed::Sampled);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use model::counters::{CounterSlot, CounterSource, Counters};
 use model::event::{Down, EventOrigin, PlaneEvent, Reset, Subscriber, Up, Update};
 use model::ids::{PLANE_SESSION_MAX, PlaneIndex, SessionSerial};
+use model::marks::{self, Mark};
 use model::record::TakenOver;
 use model::settings::{AccountingMode, DEFAULT_DOMAIN};
 use model::time::{Mono, Now, Wall};
@@ -57,8 +58,12 @@ impl Shard {
             return Err(Busy);
         }
         match self.planes.recognise(origin, name_in(&event)) {
-            Delivery::Again => return Ok(()),
+            Delivery::Again => {
+                marks::hit(Mark::EventAgain);
+                return Ok(());
+            }
             Delivery::TakenOver => {
+                marks::hit(Mark::EventTakenOver);
                 self.drop_provisional(origin.plane, name_in(&event));
                 self.note_announced(origin, &event);
             }
@@ -85,6 +90,7 @@ impl Shard {
     fn take(&mut self, now: Now, origin: EventOrigin, event: PlaneEvent<'_>, counters: &impl CounterSource) {
         if let Some(slot) = self.table.find(origin.plane, name_in(&event)) {
             if self.predates(origin, slot) {
+                marks::hit(Mark::EventPredatesSession);
                 self.note_announced(origin, &event);
                 return;
             }
@@ -125,6 +131,7 @@ impl Shard {
         };
         let another = another || matches!(event, PlaneEvent::Up(_)) && self.has_refused(slot);
         if another {
+            marks::hit(Mark::ComesWhileRefused);
             self.delist(slot);
             self.withdraw_verdict(slot);
             self.session_mut(slot).flags.set(Flags::DOWN);
@@ -149,10 +156,12 @@ impl Shard {
                 return;
             }
             if self.session(slot).flags.has(Flags::PROVISIONAL) && self.planes.was_implied(origin) {
+                marks::hit(Mark::ImpliedByEarlierLife);
                 self.forget_provisional(slot);
             } else {
                 let counters = self.read_on(slot, counters).unwrap_or(self.table.counted(slot));
                 let taken_over = self.taken_over(origin);
+                marks::hit(Mark::UpImpliesDown);
                 let taken_over = TakenOver { ring: taken_over.ring | TakenOver::IMPLIED, ..taken_over };
                 self.close(slot, now, &Ending { cause: NAS_ERROR, counters, at: up.at, told: None, taken_over });
             }

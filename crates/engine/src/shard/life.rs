@@ -1,5 +1,6 @@
 //! A session's life: what follows from the end of a transaction, from a Down, and from durability.
 
+use model::marks::{self, Mark};
 use model::record::BillReason;
 use model::settings::AccountingMode;
 use model::time::Mono;
@@ -97,6 +98,7 @@ impl Shard {
         match after_start(outcome, scheme.start_fail, scheme.shadow, force, down) {
             after @ (AfterStart::Account | AfterStart::KeepAccounting | AfterStart::WouldRefuse) => {
                 if after == AfterStart::WouldRefuse {
+                    marks::hit(Mark::WouldRefuse);
                     self.counts.would_refuse += 1;
                     self.notice(Notice::WouldRefuse(self.session(slot).serial.parts()));
                 }
@@ -126,6 +128,7 @@ impl Shard {
                 self.end(slot, Owed::Acknowledged);
             }
             AfterStart::RefuseAndStop => {
+                marks::hit(Mark::RefusedWithStop);
                 self.counts.refused += 1;
                 self.end(slot, Owed::Acknowledged);
                 self.session_mut(slot).state = State::Refused;
@@ -165,6 +168,7 @@ impl Shard {
             AfterInterim::GoOn => {}
             AfterInterim::Report => self.notice(Notice::InterimFailed(self.session(slot).serial.parts())),
             AfterInterim::WouldCut => {
+                marks::hit(Mark::WouldCut);
                 self.counts.would_cut += 1;
                 self.notice(Notice::WouldCut(self.session(slot).serial.parts()));
             }
@@ -206,6 +210,9 @@ impl Shard {
         self.leave_queue(slot);
         let annex = self.annex(slot);
         let rebooted = annex.cause == NAS_REBOOT && annex.closed.mono == Mono::ZERO;
+        if rebooted {
+            marks::hit(Mark::StopOfEarlierBootBilled);
+        }
         self.bill(slot, if rebooted { BillReason::Rebooted } else { reason });
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use model::counters::{CounterSlot, CounterSource, Counters};
 use model::event::EventOrigin;
 use model::ids::{PlaneIndex, RELAY_PLANE};
+use model::marks::{self, Mark};
 use model::record::{Heard, TakenOver};
 use model::time::{Mono, Now};
 
@@ -415,6 +416,7 @@ impl Shard {
             shard.is_known_of_old(origin, slot) || whole && !announced && (!stale || came_before)
         });
         if stale {
+            marks::hit(Mark::StaleResyncEnds);
             self.forget_round(origin.plane);
         }
     }

@@ -22,6 +22,7 @@
 
 use std::time::Duration;
 
+use model::marks::{self, Mark};
 use model::record::BillReason;
 use model::report::{QueueSelector, QueuedStop};
 use model::settings::{AccountingMode, RadiusCache};
@@ -216,6 +217,7 @@ impl Shard {
         let session = self.session_mut(slot);
         if session.lane == Lane::Rest && session.flags.has(Flags::START_QUEUED) {
             session.flags.set(Flags::TICK_WAITS);
+            marks::hit(Mark::QueuedStartTellsTick);
             self.go_into_lane(slot, now);
         } else {
             session.flags.set(Flags::INTERIM_DUE);
@@ -230,6 +232,7 @@ impl Shard {
         if is_due && session.flags.has(Flags::START_QUEUED) {
             self.go_into_lane(slot, now);
         } else if is_due {
+            marks::hit(Mark::InterimReplacesQueued);
             self.leave_queue(slot);
         }
     }
@@ -241,6 +244,7 @@ impl Shard {
             if session.lane == Lane::Parked {
                 self.dequeue(slot);
             }
+            marks::hit(Mark::QueuedWithdrawn);
             self.leave_queue(slot);
         }
     }
@@ -279,6 +283,7 @@ impl Shard {
         }
         let left = self.annex(slot).resends_left;
         if left == 0 && !self.queue.keeps() {
+            marks::hit(Mark::QueueGivesUp);
             self.leave_queue(slot);
         } else {
             self.annex_mut(slot).resends_left = left.saturating_sub(1);
@@ -354,8 +359,10 @@ impl Shard {
             let Some((slot, _)) = self.longest_rested(|_| true) else { return };
             self.queue.dropped += 1;
             if self.session(slot).is_down() {
+                marks::hit(Mark::StopThrownOut);
                 self.give_up_stop(slot, BillReason::QueueDropped);
             } else {
+                marks::hit(Mark::InterimThrownOut);
                 self.leave_queue(slot);
             }
             if is_crowded {
@@ -394,6 +401,7 @@ impl Shard {
             if since == now {
                 return;
             }
+            marks::hit(Mark::RoundEndsRest);
             self.go_into_lane(slot, now);
         }
     }

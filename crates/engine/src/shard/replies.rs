@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use arrayvec::ArrayVec;
+use model::marks::{self, Mark};
 use model::time::Now;
 use wire::radius::authenticator::{Unverified, VerifyError, verify_responses};
 use wire::radius::packet::ParseError;
@@ -61,10 +62,12 @@ impl Shard {
             // The same reply may stand in the batch twice: the second finds its request gone.
             let server = &self.servers[usize::from(candidate.server)];
             if server.lookup(candidate.identifier) != Lookup::Request(candidate.request) {
+                marks::hit(Mark::SameReplyTwice);
                 self.discards.unknown_identifier += 1;
             } else if genuine {
                 self.request_answered(candidate.request, candidate.server, candidate.identifier, now);
             } else {
+                marks::hit(Mark::ReplyNotSigned);
                 self.discards.bad_authenticator += 1;
             }
         }
@@ -111,6 +114,7 @@ impl Shard {
         };
         let &(server, port) = self.ports.get(datagram.port.0 as usize)?;
         if self.servers[usize::from(server)].path.address != datagram.from {
+            marks::hit(Mark::ReplyFromElsewhere);
             discards.wrong_address += 1;
             return None;
         }
@@ -165,6 +169,7 @@ impl Shard {
         let (once, sent) = (request.transmissions == 1, request.sent);
         // One that waited to be transmitted again need not be any more.
         if matches!(request.place, Place::Again(_)) {
+            marks::hit(Mark::ReplyBeforeAgain);
             self.again.retain(|&other| other != index);
         }
         let was_missed = self.end_waiting(index);

@@ -7,6 +7,7 @@ use arrayvec::ArrayVec;
 use model::counters::Counters;
 use model::domain::{Allowance, QuotaAction, Terms};
 use model::ids::PlaneIndex;
+use model::marks::{self, Mark};
 use model::record::{Checkpointed, Closed, Opened, ZeroStop};
 use model::settings::{ObjectName, PinnedScheme};
 use model::time::{Mono, Now, Wall};
@@ -112,6 +113,9 @@ impl Shard {
         if opened.baseline != Counters::ZERO {
             // What began a generation may be newer than the last sample.
             let most = self.table.counted(slot).most(opened.baseline);
+            if most != self.table.counted(slot) {
+                marks::hit(Mark::BaselineBehindSample);
+            }
             self.table.set_counted(slot, most);
             self.begin_generation(slot, opened.baseline);
         }
@@ -210,6 +214,7 @@ impl Shard {
         let session = self.session_mut(slot);
         session.flags.set(Flags::CLOSED_DURABLE);
         if closed.cause == NEVER_BEGUN {
+            marks::hit(Mark::NeverBegunRestored);
             session.flags.set(Flags::DOWN);
             self.end(slot, Owed::Acknowledged);
             return;

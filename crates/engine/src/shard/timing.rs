@@ -1,6 +1,7 @@
 //! What time alone brings about.
 
 use model::counters::CounterSource;
+use model::marks::{self, Mark};
 use model::time::{Mono, Now};
 
 use super::Shard;
@@ -104,8 +105,10 @@ impl Shard {
                     if self.account(slot).queued.max(down_since).plus(patience) > now {
                         break;
                     }
+                    marks::hit(Mark::FailsUnsent);
                     let kind = self.kind_of(slot);
                     if lane == Lane::Parked && self.queue.forgives_unsent() {
+                        marks::hit(Mark::UnsentIsNoTry);
                         let annex = self.annex_mut(slot);
                         annex.resends_left = annex.resends_left.saturating_add(1);
                     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use arrayvec::ArrayVec;
 use model::counters::CounterSource;
+use model::marks::{self, Mark};
 use model::settings::Transport;
 use model::time::{Mono, Now};
 use wire::radius::authenticator::{Unsigned, sign_requests};
@@ -136,6 +137,7 @@ impl Shard {
     fn transmit_again(&mut self, index: u32, now: Now, batch: &mut TransmitBatch) {
         let Place::Again(identifier) = self.requests.get(index).place else { return };
         if self.is_overtaken(index) {
+            marks::hit(Mark::OvertakenBeforeAgain);
             let request = self.requests.get(index);
             self.servers[usize::from(request.server)].given_up(identifier, now.mono, request.timeout);
             self.close_request(index, Outcome::Unanswered, now.mono);
@@ -166,13 +168,17 @@ impl Shard {
             let request = self.requests.get(index);
             let goes_behind = matches!(request.kind, Kind::Start | Kind::Interim);
             if goes_behind && self.groups[usize::from(request.group)].untold {
+                marks::hit(Mark::FailoverWaitsForTold);
                 self.failover.push_back(index);
                 continue;
             }
             match self.choose(index, now.mono) {
                 Choice::Member(member) if self.place(index, member, now, batch) => self.tell_news_behind(index),
                 Choice::Member(_) | Choice::Wait => self.failover.push_back(index),
-                Choice::Exhausted => self.close_request(index, Outcome::Unanswered, now.mono),
+                Choice::Exhausted => {
+                    marks::hit(Mark::ServersExhausted);
+                    self.close_request(index, Outcome::Unanswered, now.mono);
+                }
             }
         }
     }

@@ -13,6 +13,7 @@
 //! second tells a kilobyte, it is 3.2, or 16 MiB.
 
 use model::ids::BillId;
+use model::marks::{self, Mark};
 use model::record::{BillStore, Departed, Departure, Record};
 use model::time::Now;
 
@@ -119,11 +120,15 @@ impl Keeper {
                 Next::Nothing => return,
                 Next::Base(first) => self.log.set_base(first),
                 Next::Read(id) => {
+                    marks::hit(Mark::BillToldAgain);
                     self.read(Why::Copy, Area::Ledger, id);
                     return;
                 }
                 Next::Lost(bill) => self.drop_bill(BillStore::Cache, &bill, now.wall),
-                Next::Tell(segment) => return self.tell_again(segment, now),
+                Next::Tell(segment) => {
+                    marks::hit(Mark::SegmentToldAgain);
+                    return self.tell_again(segment, now);
+                }
             }
         }
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use model::ids::BillId;
+use model::marks::{self, Mark};
 use model::record::BillRun;
 use model::settings::CacheBackupMode;
 use model::time::Now;
@@ -135,6 +136,7 @@ impl Keeper {
         let before = self.mover.moving.len();
         self.mover.moving.retain(|id| match book.pool.get_mut(*id) {
             Some(bill) if !bill.is_leaving => {
+                marks::hit(Mark::MoveCancelled);
                 bill.state = BillState::Free;
                 false
             }

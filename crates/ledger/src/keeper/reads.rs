@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use model::ids::BillId;
+use model::marks::{self, Mark};
 use model::record::{Bill, BillStore, Delivered, Record, Returned};
 use model::time::{Mono, Now};
 
@@ -147,6 +148,7 @@ impl Keeper {
         match outcome {
             Err(fault) if area == Area::Card => self.close_card(CardFault::Disk(fault), now),
             Err(_) if what_for.attempts < ATTEMPTS_MAX => {
+                marks::hit(Mark::BillReadAgain);
                 what_for.attempts += 1;
                 let pause = PAUSE * (1 << (what_for.attempts - 1).min(PAUSE_DOUBLINGS));
                 self.reads.paused_until = Some(now.mono.plus(pause));
@@ -166,7 +168,10 @@ impl Keeper {
                     }
                     (None, Some(_)) => self.unreadable(what_for),
                     // It has left meanwhile.
-                    (_, None) => self.unread(what_for),
+                    (_, None) => {
+                        marks::hit(Mark::BillLeftMeanwhile);
+                        self.unread(what_for);
+                    }
                 }
             }
         }

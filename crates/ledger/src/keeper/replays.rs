@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use model::ids::BillId;
+use model::marks::{self, Mark};
 use model::record::{BillReason, BillRun, Claimed, Record, Returned};
 use model::settings::BillReplay;
 use model::time::{Mono, Now};
@@ -89,6 +90,7 @@ impl Keeper {
     /// A bill that was polled for replay could not be taken: nothing was sent.
     pub fn handle_replay_refused(&mut self, id: BillId, now: Now) {
         if self.replays.outstanding.contains(&id) {
+            marks::hit(Mark::ReplayRefused);
             self.tell(&Record::Returned(Returned { id, was_sent: false }));
         }
         self.advance(now);
@@ -98,6 +100,7 @@ impl Keeper {
     pub(super) fn return_claims(&mut self) {
         let ids: Vec<BillId> = self.book.claims().collect();
         for id in ids {
+            marks::hit(Mark::ClaimReturned);
             self.tell(&Record::Returned(Returned { id, was_sent: true }));
         }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use model::ids::BillId;
+use model::marks::{self, Mark};
 use model::record::{
     Bill, BillStore, Delivered, Departed, Departure, Record, Returned, TransferAbandoned, TransferBegun,
 };
@@ -245,6 +246,7 @@ impl Keeper {
         if self.is_server_usable(store) {
             let ids = open.bills().ids().collect();
             let gather = Gather::new(ids, open.format, &open.nas);
+            marks::hit(Mark::FileRemade);
             self.ships[found].stage = Stage::Remaking(number, Box::new(gather));
         } else if self.settings.bill_server.is_none() && !self.goes_to_server(store) {
             // Nobody will take it any more, and its bills are to go another way.
@@ -329,6 +331,7 @@ impl Keeper {
         let store = self.ships[found].store;
         let Some(job) = &mut self.ships[found].job else {
             // A reset came between.
+            marks::hit(Mark::ResetBeforeFile);
             return self.set_states(store, &gather.ids, BillState::Free);
         };
         let name = file_name(&job.stem, job.stamp, job.sequence);
@@ -394,8 +397,10 @@ impl Keeper {
         let may_be_there = why.may_be_there();
         let abandoned = Record::TransferAbandoned(TransferAbandoned { number, may_be_there });
         if !may_be_there {
+            marks::hit(Mark::FileAbandoned);
             return self.tell(&abandoned);
         }
+        marks::hit(Mark::FileAbandonedUnsure);
         let returned = |id: &BillId| Record::Returned(Returned { id: *id, was_sent: true });
         match store {
             BillStore::Cache => {

@@ -1,5 +1,6 @@
 //! Reading one segment: its header, how it joins the one before, its batches, and where they end.
 
+use model::marks::{self, Mark};
 use model::record::{Record, Started};
 
 use super::checked::Segment;
@@ -59,6 +60,7 @@ impl<S: RecordSink> Recovery<S> {
         match SegmentHead::read(octets) {
             HeadFound::Good { head, copies } => {
                 if copies < 2 {
+                    marks::hit(Mark::HeaderHalf);
                     self.add(Case::Header, number, 0, SEGMENT_HEAD_LEN as u64, 0);
                 }
                 Some(head)
@@ -68,6 +70,7 @@ impl<S: RecordSink> Recovery<S> {
                 None
             }
             HeadFound::Zeros if is_zero(octets) => {
+                marks::hit(Mark::SegmentUnused);
                 self.add(Case::Unused, number, 0, octets.len() as u64, 0);
                 None
             }
@@ -86,6 +89,7 @@ impl<S: RecordSink> Recovery<S> {
                     }
                     let case = if found == HeadFound::Zeros { Case::TornTail } else { Case::Damage };
                     self.add(case, number, 0, octets.len() as u64, 0);
+                    marks::hit(Mark::SegmentTorn);
                     let first = self.end().sequence;
                     self.segments.push(OldSegment { number, first, len: octets.len() as u64 });
                     return None;
@@ -203,6 +207,7 @@ impl<S: RecordSink> Recovery<S> {
         let readable = |last: &Tail<'_>| last.stored().any(|stored| frame::check(stored.octets).is_ok());
         let verdict = last.judge_as_last();
         if tail.begins_life_after(&last) && !readable(&last) {
+            marks::hit(Mark::LifeBeginsInPlace);
             last.retain(|stored| self.judge(stored).is_some());
             if verdict.case != Case::CleanEnd {
                 self.report.add(verdict);
@@ -220,6 +225,7 @@ impl<S: RecordSink> Recovery<S> {
                 self.report.add(last.finding(Case::Damage, lost));
             }
         }
+        marks::hit(Mark::BatchAgain);
         self.report.add(last.finding(Case::Again, 0));
         last.superseded_by(tail)
     }
@@ -228,6 +234,7 @@ impl<S: RecordSink> Recovery<S> {
     /// so many records, or none. No torn write leaves a block without a batch that is not zeros, whatever follows.
     pub(super) fn resolve_stop(&mut self, followed_by: Option<u64>) {
         if let Some(Stopped { segment, at, len, torn }) = self.stopped.take() {
+            marks::hit(Mark::StopTorn);
             let lost = followed_by.unwrap_or(0);
             let case = if lost > 0 || !torn { Case::Damage } else { Case::TornTail };
             self.add(case, segment, at, len as u64, lost);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use model::marks::{self, Mark};
 use model::record::{Record, Started};
 
 use super::{Case, Finding};
@@ -196,6 +197,7 @@ impl<'a> Tail<'a> {
             }
             return Tail { parts: self.parts, torn, ..again };
         }
+        marks::hit(Mark::CopiesMerged);
         self.keep_unbroken();
         let kept = self.parts.iter().map(|part| part.good.len()).sum::<usize>();
         let mut parts: Vec<Part<'b>> = self.parts;
@@ -225,6 +227,7 @@ impl<'a> Tail<'a> {
         match self.missing() {
             0 => self.finding(Case::CleanEnd, 0),
             _ if self.torn => {
+                marks::hit(Mark::TailTorn);
                 self.keep_unbroken();
                 self.finding(Case::TornTail, 0)
             }

@@ -1,6 +1,7 @@
 //! The card and the ledger brought into agreement: what was told the one is told the other, and a reset empties both.
 
 use model::ids::BillId;
+use model::marks;
 use model::record::{BillRuns, BillStore, Delivered, Departed, Departure, Record, TransferAbandoned};
 use model::time::Wall;
 
@@ -56,6 +57,7 @@ impl Keeper {
                 // That a server may have it must not be forgotten: the pool's copy goes to the card once more.
                 Some(pooled) if pooled.delivered != bill.delivered => gone.push(bill.id),
                 Some(pooled) if pooled.state == BillState::Free => {
+                    marks::hit(marks::Mark::CardSettlesMove);
                     moved.push((bill.id, pooled.in_octets, pooled.out_octets));
                 }
                 Some(_) => gone.push(bill.id),
@@ -67,6 +69,7 @@ impl Keeper {
         }
         open.settled = last;
         while !gone.is_empty() {
+            marks::hit(marks::Mark::CardCopyDropped);
             let (octets, taken) = runs_of(&gone);
             gone.drain(..taken);
             let bills = BillRuns::from_octets(&octets).expect("ids ascend");
