@@ -67,8 +67,9 @@ impl Engine {
     }
 
     fn say(&self, session: &[u8]) -> bool {
-        let verdict = Verdict { plane: PlaneIndex(0), session, sentence: Sentence::Admit, reason: Reason::Opened };
-        !matches!(self.region.verdicts().push(&verdict, None), Err(plane::VerdictError::Hostile))
+        let (sentence, reason) = (Sentence::Admit, Reason::Opened);
+        let verdict = Verdict { plane: PlaneIndex(0), session, counters: CounterSlot::default(), sentence, reason };
+        !matches!(self.region.verdicts().push(&verdict), Err(plane::VerdictError::Hostile))
     }
 }
 

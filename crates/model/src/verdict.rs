@@ -1,5 +1,6 @@
 //! What a packet plane is told about a session.
 
+use crate::counters::CounterSlot;
 use crate::ids::PlaneIndex;
 
 /// A sentence on one session.
@@ -9,6 +10,9 @@ pub struct Verdict<'a> {
     pub plane: PlaneIndex,
     /// The plane's own name of it.
     pub session: &'a [u8],
+    /// Where its counters are, as the plane has said last; generation 0, which is never valid: nobody has said it. A verdict may
+    /// come when its session is gone and another one has the name, and by this they are told apart.
+    pub counters: CounterSlot,
     /// What to do.
     pub sentence: Sentence,
     /// Why.

@@ -130,6 +130,8 @@ static void obey(const struct tollgate_verdict *verdict)
     memcpy(name, verdict->session, verdict->session_len);
     struct session *session = find(name);
     say(words[verdict->sentence % 4], name, &(uint64_t){verdict->reason}, 1);
+    if (session && !tollgate_is_on(verdict, session->slot))
+        session = NULL;
     if (session && verdict->sentence == TOLLGATE_ADMIT)
         session->is_admitted = 1;
     if (session && verdict->sentence == TOLLGATE_CUT)

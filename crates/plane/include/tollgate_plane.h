@@ -64,7 +64,7 @@
 #endif
 
 #define TOLLGATE_HEADER_MAJOR 1u
-#define TOLLGATE_HEADER_MINOR 1u
+#define TOLLGATE_HEADER_MINOR 2u
 #define TOLLGATE_HEADER_VERSION (TOLLGATE_HEADER_MAJOR << 16 | TOLLGATE_HEADER_MINOR)
 
 #ifdef TOLLGATE_LIBRARY
@@ -299,7 +299,7 @@ struct tollgate_verdict {
     uint8_t reason;   /* enum tollgate_reason, or a later one */
     uint8_t session_len;
     uint8_t session[TOLLGATE_SESSION_MAX];
-    struct tollgate_slot slot; /* generation 0: not said */
+    struct tollgate_slot slot; /* as far as the engine has heard of it; generation 0: it has not */
 };
 
 enum tollgate_link {
@@ -441,8 +441,14 @@ TOLLGATE_API void tollgate_slot_free(struct tollgate_plane *plane, struct tollga
 TOLLGATE_API void tollgate_store(struct tollgate_plane *plane, struct tollgate_slot slot,
                                  const struct tollgate_counters *totals);
 
-/* The next verdict: 1, or 0 when there is none. */
+/* The next verdict: 1, or 0 when there is none. It may be on an earlier session of that name: see tollgate_is_on. */
 TOLLGATE_API int tollgate_poll_verdict(struct tollgate_plane *plane, struct tollgate_verdict *verdict);
+
+/*
+ * Whether a verdict is on the session in this slot, and not on an earlier one of that name which was gone when the engine
+ * spoke, or is gone since. Ask as well for the slot that the session had before a reset, until that is taken over.
+ */
+TOLLGATE_API int tollgate_is_on(const struct tollgate_verdict *verdict, struct tollgate_slot slot);
 
 /*
  * Sleeps until a verdict came, the engine took something over, the link changed, a try to connect is due, or the time is
@@ -1075,6 +1081,12 @@ TOLLGATE_API int tollgate_poll_verdict(struct tollgate_plane *plane, struct toll
     verdict->slot.slot = record.slot;
     verdict->slot.generation = record.generation;
     return 1;
+}
+
+TOLLGATE_API int tollgate_is_on(const struct tollgate_verdict *verdict, struct tollgate_slot slot)
+{
+    struct tollgate_slot said = verdict->slot;
+    return said.generation == 0 || (said.slot == slot.slot && said.generation == slot.generation);
 }
 
 /* Whether the engine came further in a ring since this was last asked. */

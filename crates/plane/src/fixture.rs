@@ -168,5 +168,11 @@ fn any_fixed() -> impl Strategy<Value = Subscriber<'static>> {
 /// An admission.
 pub(crate) fn verdict(session: &[u8]) -> model::verdict::Verdict<'_> {
     let (sentence, reason) = (model::verdict::Sentence::Admit, model::verdict::Reason::Opened);
-    model::verdict::Verdict { plane: model::ids::PlaneIndex(0), session, sentence, reason }
+    model::verdict::Verdict {
+        plane: model::ids::PlaneIndex(0),
+        session,
+        counters: CounterSlot::default(),
+        sentence,
+        reason,
+    }
 }

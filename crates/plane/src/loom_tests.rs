@@ -147,7 +147,7 @@ fn no_verdict_is_slept_over() {
         let shard = region.reader(0).unwrap();
         let writer = region.verdicts();
         for _ in 0..16 {
-            writer.push(&verdict(b"s"), None).unwrap();
+            writer.push(&verdict(b"s")).unwrap();
         }
         let bell = PlaneBell::new(Arc::clone(&memory));
         let mut reader = VerdictReader::new(memory);
@@ -157,7 +157,7 @@ fn no_verdict_is_slept_over() {
             bell.about_to_sleep();
             (kicks, (0..15).all(|_| reader.poll_verdict().is_some()) && !reader.has_more())
         });
-        let pushed = writer.push(&verdict(b"t"), None).is_ok();
+        let pushed = writer.push(&verdict(b"t")).is_ok();
         let asleep = !pushed && shard.about_to_sleep(true);
         let plane_kicked = region.plane_needs_kick();
         let (engine_kicked, plane_asleep) = plane.join().unwrap();
@@ -174,12 +174,12 @@ fn verdicts_change_hands() {
         let region = Region::open(words, EPOCH, 1).unwrap();
         let mut reader = VerdictReader::new(memory);
         for _ in 0..15 {
-            region.verdicts().push(&verdict(b"0"), None).unwrap();
+            region.verdicts().push(&verdict(b"0")).unwrap();
         }
         let shards = [&b"a"[..], &b"b"[..]].map(|name| {
             let writer = region.verdicts();
             thread::spawn(move || {
-                while let Err(error) = writer.push(&verdict(name), None) {
+                while let Err(error) = writer.push(&verdict(name)) {
                     assert_eq!(error, VerdictError::Full);
                     thread::yield_now();
                 }
@@ -203,7 +203,7 @@ fn a_verdict_is_read_whole() {
         let (words, memory) = memory();
         let region = Region::open(words, EPOCH, 1).unwrap();
         let mut reader = VerdictReader::new(memory);
-        let shard = thread::spawn(move || region.verdicts().push(&verdict(b"s"), None).unwrap());
+        let shard = thread::spawn(move || region.verdicts().push(&verdict(b"s")).unwrap());
         let read = loop {
             match reader.poll_verdict() {
                 Some(verdict) => break verdict,
@@ -243,5 +243,11 @@ fn counters(all: u64) -> Counters {
 }
 
 fn verdict(session: &[u8]) -> Verdict<'_> {
-    Verdict { plane: PlaneIndex(0), session, sentence: Sentence::Admit, reason: Reason::Opened }
+    Verdict {
+        plane: PlaneIndex(0),
+        session,
+        counters: CounterSlot::default(),
+        sentence: Sentence::Admit,
+        reason: Reason::Opened,
+    }
 }

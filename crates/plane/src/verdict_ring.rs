@@ -56,8 +56,7 @@ impl<M: AsRef<[AtomicU64]>> VerdictWriter<M> {
         VerdictWriter { region }
     }
 
-    /// Writes a verdict; `slot` is the session's as its Up named it, if the engine has it at hand. Ask
-    /// [`Region::plane_needs_kick`] afterwards, once for a batch.
+    /// Writes a verdict. Ask [`Region::plane_needs_kick`] afterwards, once for a batch.
     ///
     /// # Errors
     ///
@@ -66,8 +65,8 @@ impl<M: AsRef<[AtomicU64]>> VerdictWriter<M> {
     /// # Panics
     ///
     /// When the session's name has more than 64 octets: no event that was accepted has.
-    pub fn push(&self, verdict: &Verdict<'_>, slot: Option<CounterSlot>) -> Result<(), VerdictError> {
-        let record = compose(verdict, slot);
+    pub fn push(&self, verdict: &Verdict<'_>) -> Result<(), VerdictError> {
+        let record = compose(verdict);
         let position = self.region.take_verdict_position()?;
         let words = self.region.memory().words();
         let place = self.region.memory().layout().verdict_ring();
@@ -121,7 +120,7 @@ pub struct OwnedVerdict {
     pub sentence: Sentence,
     /// Why.
     pub reason: Reason,
-    /// The session's slot, if the engine said it.
+    /// The session's slot, as far as the engine has heard of it; `None`: it has not.
     pub slot: Option<CounterSlot>,
     session: [u8; PLANE_SESSION_MAX],
     session_len: u8,
@@ -131,6 +130,13 @@ impl OwnedVerdict {
     /// The plane's own name of the session.
     pub fn session(&self) -> &[u8] {
         &self.session[..usize::from(self.session_len)]
+    }
+
+    /// Whether it is on the session that has this name now, and not on an earlier one that was gone when the engine spoke, or is
+    /// gone since. `slots`: those that this session has or has had; one that it had before a Reset may be left out once the Reset
+    /// is taken over.
+    pub fn is_on(&self, slots: &[CounterSlot]) -> bool {
+        self.slot.is_none_or(|slot| slots.contains(&slot))
     }
 }
 
@@ -190,15 +196,14 @@ pub(crate) fn recover(words: &[AtomicU64], place: RingPlace) -> Result<u64, Link
 }
 
 /// The words of a record behind its first.
-fn compose(verdict: &Verdict<'_>, slot: Option<CounterSlot>) -> [u64; RECORD_WORDS - 1] {
+fn compose(verdict: &Verdict<'_>) -> [u64; RECORD_WORDS - 1] {
     let name = verdict.session;
     assert!(name.len() <= PLANE_SESSION_MAX, "a session's name of more than 64 octets");
     let mut octets = [0; (RECORD_WORDS - 1) * WORD];
     let name_len = u8::try_from(name.len()).unwrap_or(u8::MAX);
     octets[..3].copy_from_slice(&[verdict.sentence as u8, verdict.reason as u8, name_len]);
-    let slot = slot.unwrap_or_default();
-    octets[8..12].copy_from_slice(&slot.slot.to_le_bytes());
-    octets[12..16].copy_from_slice(&slot.generation.to_le_bytes());
+    octets[8..12].copy_from_slice(&verdict.counters.slot.to_le_bytes());
+    octets[12..16].copy_from_slice(&verdict.counters.generation.to_le_bytes());
     octets[16..16 + name.len()].copy_from_slice(name);
     let (words, _) = octets.as_chunks::<WORD>();
     std::array::from_fn(|index| u64::from_le_bytes(words[index]))

@@ -83,7 +83,7 @@ impl Shard {
         self.counts.malformed += 1;
         let is_known = self.table.find(plane, session).is_some();
         if !is_known && !self.refusals.is_full() {
-            self.refuse(plane, session, Reason::Malformed);
+            self.refuse(plane, session, CounterSlot::default(), Reason::Malformed);
         }
     }
 
@@ -147,7 +147,7 @@ impl Shard {
 
     fn up(&mut self, now: Now, origin: EventOrigin, up: &Up<'_>, counters: &impl CounterSource) {
         if up.session.is_empty() || up.session.len() > PLANE_SESSION_MAX {
-            self.refuse(origin.plane, up.session, Reason::Malformed);
+            self.refuse(origin.plane, up.session, up.counters, Reason::Malformed);
             return;
         }
         if let Some(slot) = self.table.find(origin.plane, up.session) {
@@ -212,21 +212,21 @@ impl Shard {
 
     fn open(&mut self, now: Now, origin: EventOrigin, up: &Up<'_>) {
         if let Some(by) = self.stayed.find(origin.plane, up.counters) {
-            self.pronounce_on_nobody(origin.plane, up.session, by.sentence(), by.reason());
+            self.pronounce_on_nobody(origin.plane, up.session, up.counters, (by.sentence(), by.reason()));
             return;
         }
         let subscriber = &up.subscriber;
         if self.announcing.is_shut() {
-            self.refuse(origin.plane, up.session, Reason::ShuttingDown);
+            self.refuse(origin.plane, up.session, up.counters, Reason::ShuttingDown);
             return;
         }
         // Nobody may stay for no time (BEHAVIOUR.md 5.6).
         if subscriber.session_timeout == Some(0) {
-            self.refuse(origin.plane, up.session, Reason::SessionTimeout);
+            self.refuse(origin.plane, up.session, up.counters, Reason::SessionTimeout);
             return;
         }
         let Some(contract) = self.contract_of(subscriber) else {
-            self.refuse(origin.plane, up.session, Reason::NoDomain);
+            self.refuse(origin.plane, up.session, up.counters, Reason::NoDomain);
             return;
         };
         let serial = self.coming_serial();
@@ -236,13 +236,14 @@ impl Shard {
         let startup = self.birth.started.event_timestamp();
         let birth = SessionBirth { serial, domain, sysname: &self.sysname, startup };
         let Some(length) = attributes::write(&mut run, subscriber, &id, &birth) else {
-            self.refuse(origin.plane, up.session, Reason::Malformed);
+            self.refuse(origin.plane, up.session, up.counters, Reason::Malformed);
             return;
         };
         let Some(slot) = self.slot_for(origin.plane, up.session, &run[..length]) else {
-            self.refuse(origin.plane, up.session, Reason::Full);
+            self.refuse(origin.plane, up.session, up.counters, Reason::Full);
             return;
         };
+        self.withdraw_refusals(origin.plane, up.session);
         self.next_sequence += 1;
         self.contracts.share(contract);
         let scheme = self.contracts.get(contract).scheme;

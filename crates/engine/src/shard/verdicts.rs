@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use model::counters::CounterSlot;
 use model::ids::{PLANE_SESSION_MAX, PlaneIndex};
 use model::verdict::{Reason, Sentence, Verdict};
 
@@ -18,8 +19,15 @@ struct Refusal {
     plane: PlaneIndex,
     sentence: Sentence,
     reason: Reason,
+    counters: CounterSlot,
     name: [u8; PLANE_SESSION_MAX],
     name_length: u8,
+}
+
+impl Refusal {
+    fn name(&self) -> &[u8] {
+        &self.name[..usize::from(self.name_length)]
+    }
 }
 
 /// The queue of such verdicts.
@@ -47,7 +55,8 @@ impl Shard {
             let refusal = self.refusals.polled.insert(refusal);
             return Some(Verdict {
                 plane: refusal.plane,
-                session: &refusal.name[..usize::from(refusal.name_length)],
+                session: refusal.name(),
+                counters: refusal.counters,
                 sentence: refusal.sentence,
                 reason: refusal.reason,
             });
@@ -57,7 +66,8 @@ impl Shard {
         self.leaving = Some(slot);
         self.note(slot, self.latest.mono, Step::Verdict { sentence, reason });
         let session = self.session(slot);
-        Some(Verdict { plane: session.plane, session: self.table.blobs.name(session.blob), sentence, reason })
+        let (plane, counters) = (session.plane, session.counters);
+        Some(Verdict { plane, session: self.table.blobs.name(session.blob), counters, sentence, reason })
     }
 
     /// Gives a verdict on a session. One that still waits is replaced: the newer one is true.
@@ -75,15 +85,26 @@ impl Shard {
         }
     }
 
-    /// Refuses a subscriber that has no session.
-    pub(super) fn refuse(&mut self, plane: PlaneIndex, name: &[u8], reason: Reason) {
+    /// Takes back what waits still for a subscriber who was refused: it is announced once more, and this time there is room for it.
+    pub(super) fn withdraw_refusals(&mut self, plane: PlaneIndex, name: &[u8]) {
+        self.refusals.queue.retain(|refusal| refusal.plane != plane || refusal.name() != name);
+    }
+
+    /// Refuses a subscriber that has no session. `counters`: as its Up has them, if that could be read.
+    pub(super) fn refuse(&mut self, plane: PlaneIndex, name: &[u8], counters: CounterSlot, reason: Reason) {
         self.counts.refused += 1;
-        self.pronounce_on_nobody(plane, name, Sentence::Refuse, reason);
+        self.pronounce_on_nobody(plane, name, counters, (Sentence::Refuse, reason));
     }
 
     /// Gives a verdict on a subscriber that has no session.
-    pub(super) fn pronounce_on_nobody(&mut self, plane: PlaneIndex, name: &[u8], sentence: Sentence, reason: Reason) {
-        let mut refusal = Refusal { plane, sentence, reason, name: [0; PLANE_SESSION_MAX], name_length: 0 };
+    pub(super) fn pronounce_on_nobody(
+        &mut self,
+        plane: PlaneIndex,
+        name: &[u8],
+        counters: CounterSlot,
+        (sentence, reason): (Sentence, Reason),
+    ) {
+        let mut refusal = Refusal { plane, sentence, reason, counters, name: [0; PLANE_SESSION_MAX], name_length: 0 };
         let length = name.len().min(PLANE_SESSION_MAX);
         refusal.name[..length].copy_from_slice(&name[..length]);
         #[expect(clippy::cast_possible_truncation, reason = "at most PLANE_SESSION_MAX")]

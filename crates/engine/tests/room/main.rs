@@ -40,3 +40,4 @@ mod transaction;
 mod transcript;
 mod vectors;
 mod verdicts;
+mod whose_verdict;

@@ -415,7 +415,7 @@ proptest! {
             }
             let _ = counters.read(model::counters::CounterSlot { slot: 3, generation: 1 });
             let verdict = fixture::verdict(b"s1");
-            let _ = verdicts.push(&verdict, None);
+            let _ = verdicts.push(&verdict);
         }
     }
 

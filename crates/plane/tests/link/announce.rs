@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
+use model::counters::CounterSlot;
 use model::ids::PlaneIndex;
 use model::verdict::{Reason, Sentence, Verdict};
 use plane::VerdictError;
@@ -32,9 +33,9 @@ fn a_long_resync_in_c_waits_for_room_and_obeys_meanwhile() {
         if told.starts_with("Up") {
             ups += 1;
             let (session, sentence, reason) = (&b"s"[..], Sentence::Admit, Reason::Known);
-            let verdict = Verdict { plane: PlaneIndex(0), session, sentence, reason };
+            let verdict = Verdict { plane: PlaneIndex(0), session, counters: CounterSlot::default(), sentence, reason };
             // It reads its verdicts while it waits for room, so there is room for this one sooner or later.
-            while linked.region.verdicts().push(&verdict, None) == Err(VerdictError::Full) {
+            while linked.region.verdicts().push(&verdict) == Err(VerdictError::Full) {
                 assert!(began.elapsed() < PATIENCE, "verdicts are not read");
                 linked.durable();
                 std::thread::yield_now();

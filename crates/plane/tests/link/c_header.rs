@@ -231,8 +231,8 @@ fn a_plane_in_c_is_understood() {
 
     linked.durable();
     let (sentence, reason) = (Sentence::Admit, Reason::Known);
-    let known = Verdict { plane: PlaneIndex(0), session: b"s1", sentence, reason };
-    linked.region.verdicts().push(&known, Some(slot)).unwrap();
+    let known = Verdict { plane: PlaneIndex(0), session: b"s1", counters: slot, sentence, reason };
+    linked.region.verdicts().push(&known).unwrap();
     linked.kick_plane();
 
     let changed = Subscriber { acct_interim_interval: Some(120), ..Subscriber::default() };

@@ -57,10 +57,15 @@ fn a_session_lives_over_the_link() {
         let mut linked = welcome(accept(&listener));
         assert_eq!(linked.hello.name(), "plane-0");
         let up = linked.next(0);
-        let verdict =
-            Verdict { plane: PlaneIndex(0), session: b"s1", sentence: Sentence::Admit, reason: Reason::Opened };
+        let verdict = Verdict {
+            plane: PlaneIndex(0),
+            session: b"s1",
+            counters: CounterSlot::default(),
+            sentence: Sentence::Admit,
+            reason: Reason::Opened,
+        };
         linked.durable();
-        linked.region.verdicts().push(&verdict, None).unwrap();
+        linked.region.verdicts().push(&verdict).unwrap();
         linked.kick_plane();
         let down = linked.next(1);
         linked.durable();
@@ -157,14 +162,14 @@ fn long_resync(verdicts: u32, announce: impl FnOnce(&mut PlaneClient, Vec<Up<'_>
     let shard = std::thread::spawn(move || {
         let mut linked = welcome(accept(&listener));
         let (sentence, reason) = (Sentence::Admit, Reason::Known);
-        let known = Verdict { plane: PlaneIndex(0), session: b"s", sentence, reason };
+        let known = Verdict { plane: PlaneIndex(0), session: b"s", counters: CounterSlot::default(), sentence, reason };
         let (mut ups, mut owed) = (0, 0);
         loop {
             let told = linked.next(0);
             ups += u32::from(told.starts_with("Up"));
             owed += if told.starts_with("Up") { verdicts } else { 0 };
             // As the engine does: what finds no room is kept.
-            while owed > 0 && linked.region.verdicts().push(&known, None).is_ok() {
+            while owed > 0 && linked.region.verdicts().push(&known).is_ok() {
                 owed -= 1;
             }
             linked.durable();

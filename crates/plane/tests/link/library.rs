@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use model::counters::CounterSlot;
 use model::ids::PlaneIndex;
 use model::verdict::{Reason, Sentence, Verdict};
 use plane::hello::{Answer, Welcome};
@@ -78,7 +79,11 @@ fn is_a_plane(command: &mut Command) {
     let mut linked = announced(&listener);
     assert_eq!(linked.hello.epoch, before, "the same memory");
     let (session, sentence, reason) = (SESSION, Sentence::Admit, Reason::Opened);
-    linked.region.verdicts().push(&Verdict { plane: PlaneIndex(0), session, sentence, reason }, None).unwrap();
+    linked
+        .region
+        .verdicts()
+        .push(&Verdict { plane: PlaneIndex(0), session, counters: CounterSlot::default(), sentence, reason })
+        .unwrap();
     linked.kick_plane();
     let down = linked.next(0);
     assert!(down.starts_with("Down") && down.contains("in_octets: 30000") && down.contains("cause: 1"), "{down}");
@@ -138,10 +143,7 @@ fn the_library_shows_what_the_header_declares() {
     let shown: BTreeSet<&str> =
         symbols.lines().filter_map(|line| line.split_once(" T ")?.1.split('@').next()).collect();
     assert_eq!(shown, declared);
-    assert!(
-        symbols.lines().filter(|line| line.contains(" T ")).all(|line| line.ends_with("@@TOLLGATE_1")),
-        "{symbols}"
-    );
+    assert!(symbols.lines().filter(|line| line.contains(" T ")).all(|line| line.contains("@@TOLLGATE_1")), "{symbols}");
 }
 
 #[test]

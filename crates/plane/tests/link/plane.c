@@ -122,6 +122,9 @@ int main(int argc, char **argv)
     must(verdict.sentence == TOLLGATE_ADMIT && verdict.reason == TOLLGATE_KNOWN, "admitted");
     must(verdict.session_len == 2 && memcmp(verdict.session, "s1", 2) == 0, "s1");
     must(verdict.slot.slot == slot.slot && verdict.slot.generation == slot.generation, "its slot");
+    must(tollgate_is_on(&verdict, slot) && !tollgate_is_on(&verdict, other), "on this session alone");
+    verdict.slot.generation = 0;
+    must(tollgate_is_on(&verdict, other), "of a slot that nobody has said");
     refuse_what_cannot_be_said(slot);
     live_and_leave(slot);
     say_more_when_there_is_room();

@@ -33,6 +33,8 @@ const ADMIN_RESET: u8 = 6;
 struct Live {
     person: Box<Person>,
     slot: CounterSlot,
+    /// The one that it had before, while the engine may not have heard of the other.
+    slot_before: Option<CounterSlot>,
     counters: Counters,
     at: Option<Wall>,
 }
@@ -153,7 +155,7 @@ impl Player {
 
     fn come_up(&mut self, session: &str, person: &Person, at: Option<Wall>) -> Outcome {
         let slot = self.link.take_slot()?;
-        let live = Live { person: Box::new(person.clone()), slot, counters: Counters::ZERO, at };
+        let live = Live { person: Box::new(person.clone()), slot, slot_before: None, counters: Counters::ZERO, at };
         // Live before it is said: if the link breaks meanwhile, it is announced.
         self.live.insert(session.to_owned(), live);
         self.say(&PlaneEvent::Up(Up {
@@ -179,11 +181,15 @@ impl Player {
         let Some(live) = self.live.get_mut(session) else { return Ok(()) };
         let old = live.slot;
         live.slot = self.link.take_slot_after(old)?;
+        live.slot_before = Some(old);
         live.counters = Counters::ZERO;
         let counters = live.slot;
         self.say(&PlaneEvent::Reset(Reset { session: session.as_bytes(), counters }))?;
         // The engine reads what the old slot counted, and goes on from there.
         self.wait_until_taken_over()?;
+        if let Some(live) = self.live.get_mut(session) {
+            live.slot_before = None;
+        }
         self.link.give_slot_back(old);
         Ok(())
     }
@@ -277,12 +283,14 @@ impl Player {
                 "at": (self.began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
             });
             print(&format!("{line}\n"))?;
+            let Some(live) = self.live.get(&session) else { continue };
+            if !verdict.is_on(&[live.slot, live.slot_before.unwrap_or(live.slot)]) {
+                continue;
+            }
             match verdict.sentence {
                 // It stays, but it is not spoken of any more.
                 Sentence::Redirect if verdict.reason == Reason::AccountingStopped => {
-                    if self.live.contains_key(&session) {
-                        self.down(&session, ADMIN_RESET, None)?;
-                    }
+                    self.down(&session, ADMIN_RESET, None)?;
                 }
                 Sentence::Admit | Sentence::Redirect => {}
                 Sentence::Refuse => {
@@ -290,11 +298,7 @@ impl Player {
                         self.link.give_slot_back(live.slot);
                     }
                 }
-                Sentence::Cut => {
-                    if self.live.contains_key(&session) {
-                        self.down(&session, ADMIN_RESET, None)?;
-                    }
-                }
+                Sentence::Cut => self.down(&session, ADMIN_RESET, None)?,
             }
         }
         Ok(())

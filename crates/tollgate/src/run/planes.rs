@@ -11,7 +11,7 @@ use engine::Shard;
 use kernel::datapath::{Datapath, WatchIndex};
 use kernel::shared_memory::SharedMemory;
 use kernel::waker::Waker;
-use model::counters::CounterSource;
+use model::counters::{CounterSlot, CounterSource};
 use model::event::{EventOrigin, PlaneEvent};
 use model::ids::{PLANE_SESSION_MAX, PlaneIndex};
 use model::time::{Mono, Now};
@@ -73,6 +73,7 @@ struct Mark {
 struct Held {
     session: [u8; PLANE_SESSION_MAX],
     length: usize,
+    counters: CounterSlot,
     sentence: Sentence,
     reason: Reason,
 }
@@ -250,10 +251,11 @@ impl LinkedPlanes {
                 let verdict = Verdict {
                     plane: linked.plane,
                     session: &held.session[..held.length],
+                    counters: held.counters,
                     sentence: held.sentence,
                     reason: held.reason,
                 };
-                match linked.verdicts.push(&verdict, None) {
+                match linked.verdicts.push(&verdict) {
                     Ok(()) => linked.held.pop_front(),
                     Err(VerdictError::Full) => break,
                     Err(VerdictError::Hostile) => {
@@ -309,7 +311,7 @@ impl LinkedPlane {
 
     fn pass(&mut self, verdict: &Verdict<'_>) {
         if self.held.is_empty() {
-            match self.verdicts.push(verdict, None) {
+            match self.verdicts.push(verdict) {
                 Ok(()) => return,
                 Err(VerdictError::Full) => {}
                 Err(VerdictError::Hostile) => return self.end("its verdict ring makes no sense"),
@@ -320,8 +322,8 @@ impl LinkedPlane {
         }
         let mut session = [0; PLANE_SESSION_MAX];
         session[..verdict.session.len()].copy_from_slice(verdict.session);
-        let (length, sentence, reason) = (verdict.session.len(), verdict.sentence, verdict.reason);
-        self.held.push_back(Held { session, length, sentence, reason });
+        let Verdict { counters, sentence, reason, .. } = *verdict;
+        self.held.push_back(Held { session, length: verdict.session.len(), counters, sentence, reason });
     }
 }
 

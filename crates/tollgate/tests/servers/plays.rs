@@ -55,3 +55,29 @@ fn a_name_that_another_plane_has_is_said() {
     feed.finish(seconds(30));
     daemon.terminate();
 }
+
+/// The first session of the name is refused when the second is there already.
+#[test]
+fn a_refusal_is_not_taken_for_one_of_the_next_session_of_that_name() {
+    let site = Site::new();
+    let (port, server) = (free_port(), site.path("radius"));
+    site.configure_one(port, "", "");
+    let _radius = FreeRadius::start(&server, port);
+    let daemon = Daemon::start(&site, "auto");
+    let mut feed = Feed::listen(&site);
+    let (names, totals): (Vec<_>, _) = ((0..2000).map(|number| format!("s{number}")).collect(), Totals::of(4, 0));
+    // So many that now and then the engine has read the first Up and not the second.
+    feed.say(names.iter().flat_map(|name| {
+        let mut for_no_time = up(name, "isp");
+        for_no_time["session_timeout"] = 0.into();
+        [for_no_time, down(name, 1), up(name, "isp")]
+    }));
+    let detail = || FreeRadius::detail(&server);
+    wait_until("all are online", seconds(30), || detail().count("Start") == names.len());
+    feed.say(names.iter().flat_map(|name| [count(name, totals), down(name, 1)]));
+    feed.finish(seconds(30));
+    wait_until("all Stops are recorded", seconds(30), || detail().count("Stop") == names.len());
+    let detail: Detail = detail();
+    assert!(detail.of("Stop").all(|stop| stop.totals() == totals), "{:?}", detail.records);
+    daemon.terminate();
+}

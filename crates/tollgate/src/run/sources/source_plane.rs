@@ -207,15 +207,8 @@ impl SourcePlane {
             self.down(session, NAS_ERROR, at)?;
         }
         // A name stands for one session at a time, in the register as well.
-        let mut was_here = false;
         while self.leaving_names.contains(session) {
-            was_here = true;
             self.pause()?;
-        }
-        if was_here {
-            // All that was said of the one before has come by now.
-            self.hear();
-            self.heard.retain(|verdict| verdict.session() != session.as_bytes());
         }
         let Some(slot) = self.client.alloc_slot() else { return refused(too_many()) };
         let mut entry = Entry {
@@ -393,9 +386,15 @@ impl SourcePlane {
         self.register.set_highest(index);
     }
 
-    /// The next verdict.
+    /// The next verdict; none on a session that had the name of one that is up.
     pub(crate) fn poll_verdict(&mut self) -> Option<OwnedVerdict> {
-        self.heard.pop_front().or_else(|| self.client.poll_verdict())
+        loop {
+            let verdict = self.heard.pop_front().or_else(|| self.client.poll_verdict())?;
+            let name = std::str::from_utf8(verdict.session()).unwrap_or_default();
+            if self.live.get(name).is_none_or(|live| verdict.is_on(&[live.slot])) {
+                return Some(verdict);
+            }
+        }
     }
 
     /// How far everything that was said is durable; whoever is gone by then is forgotten.

@@ -202,6 +202,7 @@ impl Plane {
             );
             let line = self.lines.iter().flatten().find(|online| online.name.as_bytes() == name);
             if let Some(online) = line
+                && verdict.is_on(&[online.slot])
                 && verdict.reason != Reason::NotAccounted
             {
                 self.lives[online.life].admitted = true;
