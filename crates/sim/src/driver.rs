@@ -39,7 +39,7 @@ use crate::fallible::Fallible;
 use crate::network::Datagram;
 use crate::oracle::Oracle;
 use crate::plane::Plane;
-use crate::scenario::Scenario;
+use crate::scenario::{Narrow, Scenario};
 use crate::seed::Dice;
 use crate::trace::Trace;
 
@@ -106,6 +106,7 @@ pub(crate) struct Around {
     pub(crate) server_news: Vec<(ServerPath, News)>,
     /// What they know of the beginning of accounting, and the others wait for.
     pub(crate) announcing_news: Vec<AnnouncingNews>,
+    pub(crate) narrow: Narrow,
 }
 
 /// Which plane of the world is behind each of the process's numbers, while it is linked.
@@ -291,7 +292,9 @@ impl Process {
             shard_count: self.shard_count,
             session_hash: worker::name_hash,
         };
-        self.workers = (0..self.shard_count).map(|shard| Worker::new(birth(shard), now, self.dice.fork())).collect();
+        let narrow = &around.narrow;
+        self.workers =
+            (0..self.shard_count).map(|shard| Worker::new(birth(shard), narrow, now, self.dice.fork())).collect();
         self.port_next = boot::restore(
             &mut self.workers,
             &recovered.state,
@@ -396,6 +399,10 @@ impl Process {
         let durable = self.writer.durable(number);
         let Some(worker) = self.workers.get_mut(number) else { return Ok(()) };
         let progress = worker.turn(now, &self.links, durable, self.ending, around, &mut self.death)?;
+        for id in worker.not_replayed.drain(..) {
+            self.writer.replay_refused(id, now);
+            wants.writer = Some(now.mono);
+        }
         self.pass_news(number, now.mono, around, wants);
         self.answer_orders(number, now, around);
         let worker = &self.workers[number];
@@ -420,7 +427,8 @@ impl Process {
         } else if self.ending {
             None
         } else {
-            let next = [worker.shard.poll_timeout(), worker.publishes_at()].into_iter().flatten().min();
+            let next = [worker.shard.poll_timeout(), worker.publishes_at(), worker.wire_is_free_at(now.mono)];
+            let next = next.into_iter().flatten().min();
             next.map(|at| at.max(now.mono.plus(Duration::from_millis(1))))
         };
         wants.workers.extend(next.map(|at| (at, number)));

@@ -129,6 +129,8 @@ pub(crate) struct Oracle {
     wellness: Wellness,
     copies: Copies,
     lives: u32,
+    /// There may be no room for somebody.
+    is_narrow: bool,
     pub(crate) violation: Option<Violation>,
 }
 
@@ -165,6 +167,7 @@ impl Oracle {
             wellness: Wellness::new(scenario),
             copies: Copies::new(scenario.copy_server.clone(), scenario.copies_in_time()),
             lives: 0,
+            is_narrow: scenario.may_be_full(),
             violation: None,
         }
     }
@@ -310,8 +313,10 @@ impl Oracle {
                 What::Up { .. } => {
                     let accounted = self.incarnations[incarnation].mode == AccountingMode::Radius;
                     let shut_out = self.incarnations[incarnation].shut_out;
-                    let kept =
-                        !accounted || shut_out || self.books_of(incarnation).any(|book| book.is_opened_durable());
+                    // Where there was no room for it, the verdict may still be on its way, or it is announced once more.
+                    let may_be_shut_out = self.is_narrow && !self.incarnations[incarnation].let_in;
+                    let is_durable = self.books_of(incarnation).any(|book| book.is_opened_durable());
+                    let kept = !accounted || shut_out || may_be_shut_out || is_durable;
                     self.require(kept, "consumed means durable", || format!("the Up of #{incarnation}"));
                 }
                 What::Down { .. } => {

@@ -4,7 +4,7 @@
 mod says;
 mod table;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -52,8 +52,10 @@ pub(crate) struct Plane {
     slots_max: usize,
     /// Sessions by their names.
     live: BTreeMap<Vec<u8>, Live>,
-    /// Verdicts that it has not read, with the session that each is meant for.
-    pub(crate) verdicts: VecDeque<(Option<usize>, Vec<u8>, Sentence)>,
+    /// Whose each counter slot is or was, and in which memory.
+    whose: HashMap<(u32, u32), (usize, u64)>,
+    /// Verdicts that it has not read.
+    pub(crate) verdicts: VecDeque<Said>,
     tells_time: bool,
     dual_stack: bool,
     domains: Vec<String>,
@@ -66,6 +68,15 @@ pub(crate) struct Plane {
     pub(crate) disobeys: Option<Dice>,
     /// Events that found the ring full.
     pub(crate) waited: u64,
+}
+
+/// A verdict in the plane's memory.
+pub(crate) struct Said {
+    /// Whose counter slot it names, and whether the plane knows that still.
+    pub(crate) incarnation: usize,
+    pub(crate) is_remembered: bool,
+    pub(crate) name: Vec<u8>,
+    pub(crate) sentence: Sentence,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -105,6 +116,7 @@ impl Plane {
             table: Table::new(epoch, slots_max),
             slots_max,
             live: BTreeMap::new(),
+            whose: HashMap::new(),
             verdicts: VecDeque::new(),
             tells_time: dice.chance(30),
             dual_stack: dice.chance(50),
@@ -210,18 +222,17 @@ impl Plane {
 
     /// Reads the verdicts.
     pub(crate) fn read_verdicts(&mut self, now: Now, oracle: &mut Oracle) {
-        while let Some((incarnation, name, sentence)) = self.verdicts.pop_front() {
-            // A verdict on an earlier session of this name is known by its counter slot, and means nothing. One on a
+        while let Some(Said { incarnation, is_remembered, name, sentence }) = self.verdicts.pop_front() {
+            // A verdict on an earlier session of this name was known by its counter slot, and means nothing. One on a
             // session that the plane does not have crossed its end, perhaps in an announcement: it is told again.
             let Some(live) = self.live.get_mut(&name) else {
-                let is_on_somebody = matches!(sentence, Sentence::Admit | Sentence::Redirect | Sentence::Cut);
-                if let (true, Some(incarnation)) = (is_on_somebody, incarnation) {
+                if matches!(sentence, Sentence::Admit | Sentence::Redirect | Sentence::Cut) {
                     let down = What::Down { name, cause: 9, totals: Some(Counters::ZERO), at: None };
                     self.say(incarnation, down, oracle);
                 }
                 continue;
             };
-            if incarnation != Some(live.incarnation) {
+            if incarnation != live.incarnation || !is_remembered {
                 continue;
             }
             match sentence {
@@ -270,7 +281,7 @@ impl Plane {
         for (name, mut live) in live {
             oracle.counters_lost(live.incarnation);
             if !unheard.contains(&live.incarnation) && self.dice.chance(survival) {
-                live.counters = self.take_slot();
+                live.counters = self.take_slot(live.incarnation);
                 self.live.insert(name, live);
             } else {
                 unheard.insert(live.incarnation);
@@ -333,8 +344,8 @@ impl Plane {
                 .then(|| self.stretch.of_interval_s(self.dice.pick(&[30, 60, 75]))),
         };
         let at = self.tells_time.then_some(now.wall);
-        let counters = self.take_slot();
         let incarnation = oracle.came(self.number, name, domain, &who);
+        let counters = self.take_slot(incarnation);
         let rate = self.dice.pick(&[1_000, 1_000_000, 1 << 28, 1 << 31]);
         let live = Live { incarnation, who: who.clone(), counters, at, admitted: false, rate };
         self.live.insert(name.to_vec(), live);
@@ -381,25 +392,33 @@ impl Plane {
         let Some(live) = self.live.get(name) else { return };
         let (incarnation, old) = (live.incarnation, live.counters);
         oracle.counters_lost(incarnation);
-        let counters = self.renew(old.slot as usize);
+        let counters = self.renew(old.slot as usize, incarnation);
         if let Some(live) = self.live.get_mut(name) {
             live.counters = counters;
         }
         self.say(incarnation, What::Reset { name: name.to_vec(), counters }, oracle);
     }
 
-    fn take_slot(&mut self) -> CounterSlot {
+    fn take_slot(&mut self, incarnation: usize) -> CounterSlot {
         let index = self.slots.iter().position(|slot| !slot.used).unwrap_or(self.slots.len());
         if index == self.slots.len() {
             self.slots.push(Slot::default());
         }
-        self.renew(index)
+        self.renew(index, incarnation)
     }
 
     /// The slot is one session's from now on, or in another generation.
-    fn renew(&mut self, index: usize) -> CounterSlot {
+    fn renew(&mut self, index: usize, incarnation: usize) -> CounterSlot {
         self.slots[index] = Slot { used: true, ..Slot::default() };
-        self.table.renew(index)
+        let slot = self.table.renew(index);
+        self.whose.insert((slot.slot, slot.generation), (incarnation, self.epoch));
+        slot
+    }
+
+    /// Which session is or was counted in this slot; and whether the plane knows that still, and has not lost its memory since.
+    pub(crate) fn whose(&self, slot: CounterSlot) -> Option<(usize, bool)> {
+        let (incarnation, epoch) = self.whose.get(&(slot.slot, slot.generation))?;
+        Some((*incarnation, *epoch == self.epoch))
     }
 
     fn release(&mut self, slot: CounterSlot) {

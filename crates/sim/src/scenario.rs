@@ -1,5 +1,6 @@
 //! What one seed sets up: who is configured how, and which faults this world has.
 
+mod narrow;
 mod stretch;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use model::settings::{
 use crate::fallible::Fails;
 use crate::seed::Dice;
 use crate::world::Load;
+pub(crate) use narrow::Narrow;
 pub(crate) use stretch::Stretch;
 
 /// Beside the stream of a world: what domains say was asked of chance later than all the rest, and worlds without it, those
@@ -108,6 +110,7 @@ pub(crate) struct Scenario {
     pub(crate) fails_once: bool,
     /// More goes wrong than `faults` says.
     pub(crate) is_odd: bool,
+    pub(crate) narrow: Narrow,
     /// It is loaded so that what is due may be late.
     pub(crate) is_loaded: bool,
 }
@@ -188,6 +191,7 @@ impl Scenario {
             stretch: Stretch::default(),
             fails_once: knobs.fails.is_some(),
             is_odd: false,
+            narrow: Narrow::default(),
             is_loaded: false,
         };
         let may_be_half_deaf = scenario.is_punctual();

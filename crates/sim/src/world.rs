@@ -77,6 +77,8 @@ enum Happening {
     Load,
     /// Something odd.
     Oddity,
+    /// Everybody does something.
+    Crowd,
     /// An operator commits other groups.
     Commit,
     /// An operator shuts accounting down; everybody is to go until then.
@@ -196,6 +198,7 @@ impl World {
                 sent: Vec::new(),
                 server_news: Vec::new(),
                 announcing_news: Vec::new(),
+                narrow: scenario.narrow.clone(),
             },
             process: None,
             life: 0,
@@ -375,6 +378,7 @@ impl World {
             }
             Happening::Load => self.load(),
             Happening::Oddity => self.odd(),
+            Happening::Crowd => self.act_together(),
             Happening::Commit => self.commit_groups(),
             Happening::ShutDown { life, until } => self.shut_down(life, until),
             Happening::Cease { life } => self.cease(life),
@@ -410,6 +414,7 @@ impl World {
         } else {
             1 + u16::try_from(self.dice.below(3)).unwrap_or_default()
         };
+        let shard_count = if self.scenario.narrow.sessions.is_some() { 1 } else { shard_count };
         self.look_at_rot();
         let dice = self.dice.fork();
         let (now, port_next) = (self.now(), self.port_next);

@@ -9,13 +9,14 @@ use engine::{Birth, Limits, Notice, Received, Shard, TransmitBatch};
 use ledger::frame;
 use model::event::EventOrigin;
 use model::ids::{BillId, PlaneIndex};
-use model::record::Record;
+use model::record::{Record, TakenOver};
 use model::time::{Mono, Now};
 use model::verdict::{Reason, Sentence};
 
 use super::{AnnouncingNews, Around, Death, Died, Links, Tables};
 use crate::network::Datagram;
-use crate::plane::{Plane, VERDICTS_MAX};
+use crate::plane::{Plane, Said, VERDICTS_MAX};
+use crate::scenario::Narrow;
 use crate::seed::Dice;
 use crate::trace::text;
 
@@ -56,6 +57,8 @@ pub(crate) struct Worker {
     pub(crate) ring: VecDeque<Vec<u8>>,
     /// Bills to be sent once more, in the octets of their records.
     pub(crate) replays: VecDeque<(BillId, Box<[u8]>)>,
+    /// Those for which there was no room.
+    pub(super) not_replayed: Vec<BillId>,
     /// Orders of authorization servers.
     pub(crate) orders: VecDeque<(Token, Order)>,
     ring_records_max: usize,
@@ -70,6 +73,10 @@ pub(crate) struct Worker {
     publishes_next: Mono,
     /// It was told that its life ends.
     said_end: bool,
+    /// Nothing leaves before.
+    wire_free: Mono,
+    /// It dies as soon as so many records are durable, and tells no more until then.
+    dies_behind: Option<u64>,
     dice: Dice,
 }
 
@@ -85,9 +92,10 @@ pub(crate) fn shard_of(name: &[u8], shard_count: usize) -> usize {
 }
 
 impl Worker {
-    pub(super) fn new(birth: Birth, now: Now, mut dice: Dice) -> Worker {
+    pub(super) fn new(birth: Birth, narrow: &Narrow, now: Now, mut dice: Dice) -> Worker {
+        let limits = Limits { sessions: narrow.sessions.unwrap_or(LIMITS.sessions), ..LIMITS };
         Worker {
-            shard: Shard::new(birth, LIMITS, now.mono),
+            shard: Shard::new(birth, limits, now.mono),
             number: birth.shard.into(),
             shard_count: birth.shard_count.into(),
             sockets: Vec::new(),
@@ -95,6 +103,7 @@ impl Worker {
             shed: 0,
             ring: VecDeque::new(),
             replays: VecDeque::new(),
+            not_replayed: Vec::new(),
             orders: VecDeque::new(),
             ring_records_max: dice.pick(&[1, 3, 16, 256]),
             ring_len: 0,
@@ -105,6 +114,8 @@ impl Worker {
             publishes_every: dice.pick(&[0, 0, 0, 30, 120].map(Duration::from_secs)),
             publishes_next: now.mono,
             said_end: false,
+            wire_free: now.mono,
+            dies_behind: None,
             dice,
         }
     }
@@ -210,6 +221,9 @@ impl Worker {
             self.durable = durable;
             self.shard.handle_durable(now, durable);
             progress = true;
+            if self.dies_behind.is_some_and(|count| count <= durable) {
+                return Err(Died);
+            }
         }
         self.publish(now.mono, links);
         death.step()?;
@@ -289,8 +303,9 @@ impl Worker {
         while let Some((id, octets)) = self.replays.pop_front() {
             let Ok(Record::Billed(bill)) = frame::decode(&octets) else { continue };
             if self.shard.replay_bill(now, id, &bill).is_err() {
-                self.replays.push_front((id, octets));
-                break;
+                around.trace.say(format_args!("shard {}: no room to replay {id:?}", self.number));
+                self.not_replayed.push(id);
+                continue;
             }
             around.trace.say(format_args!("shard {}: replays {id:?}", self.number));
             around.oracle.replay_begins(id, &bill);
@@ -302,6 +317,9 @@ impl Worker {
 
     fn transmit(&mut self, now: Now, links: &Links, around: &mut Around, death: &mut Death) -> Result<bool, Died> {
         let mut any = false;
+        if now.mono < self.wire_free {
+            return Ok(false);
+        }
         // Now and then the way to the wire is full after a batch.
         while !(any && self.dice.chance(5)) {
             let room = self.dice.pick(&[1, 3, 64, 64]);
@@ -319,21 +337,36 @@ impl Worker {
                 sent.push(Datagram { from, to: transmit.to, octets: transmit.octets.to_vec() });
                 death.step()?;
             }
+            if around.narrow.wire && self.dice.chance(60) {
+                let pause = self.dice.pick(&[30, 300, 3000]);
+                self.wire_free = now.mono.plus(self.dice.millis(1, pause));
+                break;
+            }
         }
         Ok(any)
+    }
+
+    /// When datagrams that wait may leave.
+    pub(super) fn wire_is_free_at(&self, now: Mono) -> Option<Mono> {
+        Some(self.wire_free).filter(|&free| free > now)
     }
 
     fn take_records(&mut self, now: Now, around: &mut Around, death: &mut Death) -> Result<bool, Died> {
         let mut any = false;
         while self.ring.len() < self.ring_records_max
+            && self.dies_behind.is_none()
             && let Some(record) = self.shard.poll_record()
         {
+            let says_more_follows = matches!(&record, Record::Closed(closed) if closed.cause == 0 || closed.taken_over.ring & TakenOver::IMPLIED != 0);
             around.oracle.owed(&record, now.mono, &mut around.trace);
             let mut octets = vec![0; frame::RECORD_LEN_MAX];
             let length = frame::encode(&record, &mut octets).expect("every record fits");
             assert_eq!(engine::record_octets(&record), length, "the shard knows what its records weigh");
             octets.truncate(length);
             self.ring.push_back(octets);
+            if around.narrow.life && says_more_follows && self.dice.chance(30) {
+                self.dies_behind = Some(self.shard.record_count());
+            }
             any = true;
             death.step()?;
         }
@@ -398,11 +431,15 @@ impl Worker {
             ));
             // A verdict for a plane that is away is lost: the plane announces the session when it is back.
             if let Some(number) = plane {
-                let incarnation = around.oracle.verdict(number, &verdict);
+                let Some((incarnation, is_remembered)) = around.planes[number].whose(verdict.counters) else {
+                    around.oracle.verdict_on_nobody(&verdict);
+                    continue;
+                };
+                around.oracle.verdict(incarnation, &verdict);
                 // Where the subscriber goes is not played: its accounting ends as that of one who is cut.
                 let stops = verdict.reason == Reason::AccountingStopped;
                 let sentence = if stops { Sentence::Cut } else { sentence };
-                around.planes[number].verdicts.push_back((incarnation, name, sentence));
+                around.planes[number].verdicts.push_back(Said { incarnation, is_remembered, name, sentence });
             }
             death.step()?;
         }

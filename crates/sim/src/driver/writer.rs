@@ -259,6 +259,11 @@ impl Writer {
         self.keeper.handle_uploaded(number, outcome, now);
     }
 
+    /// A shard has no room for a bill that it was to replay.
+    pub(super) fn replay_refused(&mut self, id: BillId, now: Now) {
+        self.keeper.handle_replay_refused(id, now);
+    }
+
     /// The process is gone: what is under way is done in part.
     pub(super) fn die(self, now: Mono, outside: &mut Outside<'_>) {
         for UnderWay { area, operation, .. } in self.under_way {

@@ -5,27 +5,26 @@ use model::ids::SessionSerial;
 use model::settings::{AccountingMode, InterimFailPolicy, StartFail};
 use model::verdict::{CutBy, Reason, Sentence, Verdict};
 
-use super::Oracle;
 use super::book::Book;
+use super::{Incarnation, Oracle};
 use crate::plane::Limits;
 use crate::trace::text;
 
 impl Oracle {
-    /// The engine gives a verdict on the session that it was last told of under this name; says which that is.
-    pub(crate) fn verdict(&mut self, plane: usize, verdict: &Verdict<'_>) -> Option<usize> {
-        let name = text(verdict.session).into_owned();
-        let Some(&incarnation) = self.newest.get(&(plane, verdict.session.to_vec())) else {
-            self.violate("a verdict is on a session", name);
-            return None;
-        };
-        let who = format!("{name}, #{incarnation}");
+    /// The engine gives a verdict on somebody whose counter slot no plane ever gave out.
+    pub(crate) fn verdict_on_nobody(&mut self, verdict: &Verdict<'_>) {
+        self.violate("a verdict is on a session", text(verdict.session).into_owned());
+    }
+
+    /// The engine gives a verdict on a session.
+    pub(crate) fn verdict(&mut self, incarnation: usize, verdict: &Verdict<'_>) {
+        let who = format!("{}, #{incarnation}", text(verdict.session));
         match verdict.sentence {
             Sentence::Admit => self.admitted(incarnation, verdict.reason, &who),
             Sentence::Refuse => self.refused(incarnation, verdict.reason, &who),
             Sentence::Cut => self.cut(incarnation, verdict.reason, &who),
             Sentence::Redirect => self.redirected(incarnation, verdict.reason, &who),
         }
-        Some(incarnation)
     }
 
     fn admitted(&mut self, incarnation: usize, reason: Reason, who: &str) {
@@ -51,6 +50,15 @@ impl Oracle {
         if reason == Reason::ShuttingDown {
             let is_shut = self.announcing.is_shut();
             return self.require(is_shut, "nobody is refused while accounting goes on", || who.to_owned());
+        }
+        if reason == Reason::Full {
+            // Who is online has its account, and keeps it. An Up that is read once more may be that of somebody who has gone.
+            let Incarnation { gone, vanished, turned_away, stays, .. } = self.incarnations[incarnation];
+            let is_online = gone.is_none() && !vanished && !turned_away && !stays;
+            let is_known = is_online && self.books_of(incarnation).any(|book| book.over.is_none());
+            self.incarnations[incarnation].shut_out = true;
+            return self
+                .require(self.is_narrow && !is_known, "there is room for whoever came before", || who.to_owned());
         }
         let book = self.books_of(incarnation).last();
         let offline = book.is_some_and(|book| book.scheme.start_fail == StartFail::Offline && !book.scheme.shadow);

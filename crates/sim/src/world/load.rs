@@ -16,7 +16,7 @@ use model::settings::CacheBackupMode;
 use super::{Happening, World};
 use crate::network::{Badness, Datagram};
 use crate::plane::Plane;
-use crate::scenario::{Faults, Scenario, bill_server};
+use crate::scenario::{Faults, Narrow, Scenario, bill_server};
 use crate::seed::Dice;
 use crate::server::Mood;
 
@@ -44,6 +44,7 @@ impl Scenario {
     pub(super) fn load(&mut self, load: Load, has_minutes: bool, has_sessions: bool) {
         self.faults = Faults::default();
         self.is_odd = false;
+        self.narrow = Narrow::default();
         self.is_loaded = load != Load::Replies;
         let mut lasts = |minutes: u64| {
             if !has_minutes {
@@ -107,7 +108,7 @@ impl World {
     }
 
     /// More events at once than a ring holds.
-    fn act_together(&mut self) {
+    pub(super) fn act_together(&mut self) {
         let now = self.now();
         for plane in &mut self.around.planes {
             for name in Plane::names(self.scenario.names_per_plane) {

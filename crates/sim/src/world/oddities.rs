@@ -15,6 +15,10 @@ use crate::server::Mood;
 /// Beside the stream of a seed; with this one, no world that a test names is odd.
 const ODDITIES: u64 = 9206;
 
+/// So many come one behind the other, and how far apart: the first of them open a server's window, the last find it wide.
+const CROWDS: u32 = 8;
+const BETWEEN_CROWDS: Duration = Duration::from_millis(50);
+
 /// Bits that are looked at one by one each time that a process begins.
 const ROTTEN: usize = 4;
 
@@ -22,6 +26,9 @@ impl World {
     pub(super) fn oddities(seed: u64, scenario: &mut Scenario) -> Option<Dice> {
         let mut dice = Dice::new(seed).beside(ODDITIES);
         scenario.is_odd = dice.chance(30);
+        if scenario.is_odd {
+            scenario.narrow(&dice);
+        }
         scenario.is_odd.then_some(dice)
     }
 
@@ -56,6 +63,11 @@ impl World {
         };
         let next = self.scenario.stretch.of(dice.seconds(1, 60));
         *self.faults.entry(word).or_default() += 1;
+        if self.scenario.narrow.door {
+            for crowd in 0..CROWDS {
+                self.after(BETWEEN_CROWDS * crowd, Happening::Crowd);
+            }
+        }
         let (address, partition) = (self.servers[server].address, &self.network.partition);
         self.around.trace.say(format_args!("odd: {address} is {mood:?}, {partition:?}"));
         self.after(next, Happening::Oddity);
@@ -66,6 +78,7 @@ impl World {
         self.network.partition = None;
         (self.disks.ledger.rot, self.disks.card.rot) = (None, None);
         self.around.planes.iter_mut().for_each(|plane| plane.disobeys = None);
+        (self.around.narrow.wire, self.around.narrow.life) = (false, false);
     }
 
     /// A process is about to read the stores. Beside that, copies are read in each of which one bit is another: what recovery
