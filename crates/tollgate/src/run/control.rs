@@ -140,16 +140,36 @@ pub(crate) async fn serve(listener: UnixListener, daemon: Rc<Daemon>) {
             );
             continue;
         }
-        connections.borrow_mut().push(uid);
         sittings += 1;
-        let (id, daemon, connections) = (sittings, daemon.clone(), connections.clone());
+        let (id, daemon, place) = (sittings, daemon.clone(), Place::take(&connections, uid));
         tokio::task::spawn_local(async move {
             // A client that went away is no event.
             let _ = converse(stream, id, &daemon).await;
-            let mut connections = connections.borrow_mut();
-            let place = connections.iter().position(|open| *open == uid).expect("it was put there");
-            connections.swap_remove(place);
+            drop(place);
         });
+    }
+}
+
+/// One of the shells that may be open; free again however its sitting ends. Where there is no memory for a thread that it asks for, it
+/// ends in a panic.
+struct Place {
+    open: Rc<RefCell<Vec<u32>>>,
+    uid: u32,
+}
+
+impl Place {
+    fn take(open: &Rc<RefCell<Vec<u32>>>, uid: u32) -> Place {
+        open.borrow_mut().push(uid);
+        Place { open: Rc::clone(open), uid }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.open.borrow_mut();
+        if let Some(place) = open.iter().position(|other| *other == self.uid) {
+            open.swap_remove(place);
+        }
     }
 }
 

@@ -25,6 +25,7 @@ mod hwtacacs;
 mod interface_sessions;
 mod local_bills;
 mod many_shells;
+mod memory;
 mod mistakes;
 mod nas;
 mod on_off;
